@@ -1,0 +1,127 @@
+#include "config.h"
+
+#include <string.h>
+
+#include "src/clock.h"
+#include "src/judge.h"
+
+/* File stamps are taken from the tick of a coarse clock, at worst 10 ms (HZ = 100) behind. */
+#define STAMP_GRAIN_NS 10000000LL
+
+bool sight_same(const struct sight *a, const struct sight *b)
+{
+	return a->kind == b->kind && a->dev == b->dev && a->ino == b->ino &&
+	       clock_to_ns(&a->ctime) == clock_to_ns(&b->ctime);
+}
+
+/*
+ * Whether the marker was there before the process. What the asker saw itself decides first. Only for
+ * what was there before it looked do stamps count: start is rounded down to a tick and the stamp to its
+ * grain, so only a marker that is older by more than both is surely older.
+ */
+static bool older_than_process(const struct process *p, const struct memory *memory, const struct evidence *e)
+{
+	if (memory->left_behind && sight_same(&memory->leftover, &e->sight))
+		return true;
+	if (memory->absent_seen || p->start == 0)
+		return false;
+	return clock_to_ns(&e->sight.ctime) - e->boot_offset + STAMP_GRAIN_NS <
+	       (int64_t)p->start * clock_tick_ns();
+}
+
+static void set(struct readyd_answer *answer, enum readyd_verdict verdict, enum readyd_reason reason)
+{
+	answer->verdict = verdict;
+	answer->reason = reason;
+}
+
+/* No marker counts: what a living process is told. */
+static void judge_unmarked(const struct evidence *e, struct readyd_answer *answer)
+{
+	switch (e->sight.kind) {
+	case SIGHT_FILE:
+	case SIGHT_ABSENT:
+		set(answer, READYD_PENDING, READYD_REASON_NONE);
+		return;
+	case SIGHT_OTHER:
+		set(answer, READYD_PENDING, READYD_REASON_NOT_A_FILE);
+		return;
+	case SIGHT_NO_DIRECTORY:
+		set(answer, READYD_UNREACHABLE, READYD_REASON_NO_DIRECTORY);
+		return;
+	case SIGHT_DENIED:
+		set(answer, READYD_UNREACHABLE, READYD_REASON_DIRECTORY_DENIED);
+		return;
+	}
+}
+
+/* Why a marker that is there does not count; NONE when it does. */
+static enum readyd_reason disowned(
+    const struct process *p, const struct memory *memory, const struct evidence *e)
+{
+	if (e->foreign)
+		return READYD_REASON_FOREIGN_OWNER;
+	if (older_than_process(p, memory, e))
+		return READYD_REASON_OLDER;
+	return READYD_REASON_NONE;
+}
+
+void judge(const struct process *p, const struct memory *memory, const struct evidence *e,
+    struct readyd_answer *answer)
+{
+	bool marked = e->sight.kind == SIGHT_FILE;
+	enum readyd_reason against = READYD_REASON_NONE;
+
+	memset(answer, 0, sizeof(*answer));
+	answer->pid = p->pid;
+	answer->start = p->start;
+	answer->wait_status = -1;
+	if (marked && e->sight.size == 0)
+		answer->flags |= READYD_FLAG_EMPTY;
+	if (memory->latched && !marked)
+		answer->flags |= READYD_FLAG_LATCHED;
+	if (marked && !memory->latched)
+		against = disowned(p, memory, e);
+	if (memory->latched || (marked && against == READYD_REASON_NONE))
+		set(answer, e->gone ? READYD_EXITED : READYD_READY, READYD_REASON_NONE);
+	else if (p->never)
+		set(answer, READYD_DIED, READYD_REASON_NO_PROCESS);
+	else if (e->gone)
+		set(answer, READYD_DIED, against);
+	else if (marked)
+		set(answer, READYD_STALE, against);
+	else
+		judge_unmarked(e, answer);
+}
+
+static void look(const struct marker_place *place, const struct process *p, struct evidence *e)
+{
+	marker_look(place, p->pid, &e->sight);
+	if (e->sight.kind != SIGHT_FILE)
+		return;
+	e->boot_offset = clock_boot_offset();
+	e->foreign = e->sight.uid != 0 && !p->never && !process_has_uid(p, e->sight.uid);
+}
+
+/*
+ * Look, check the process, look again: a process may write its marker and exit between the first look
+ * and the check, and then the marker wins. In the other order of events, a marker that is seen before
+ * the process is found gone, nothing can be missed.
+ */
+void inspect(const struct marker_place *place, const struct process *p, struct memory *memory,
+    struct readyd_answer *answer)
+{
+	struct evidence e = {.sight = {.kind = SIGHT_ABSENT}};
+
+	look(place, p, &e);
+	e.gone = process_gone(p);
+	if (e.gone && e.sight.kind != SIGHT_FILE)
+		look(place, p, &e);
+	judge(p, memory, &e, answer);
+	if (answer->verdict == READYD_READY)
+		memory->latched = true;
+	if (!e.gone && e.sight.kind == SIGHT_ABSENT)
+		memory->absent_seen = true;
+	if (e.gone && !p->never)
+		answer->wait_status = process_wait_status(p);
+}

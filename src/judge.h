@@ -1,0 +1,41 @@
+/*
+ * From what is known to a verdict. Daemon and file backend both come here, so they cannot disagree:
+ * judge() is a pure function of what was seen, inspect() does the seeing in the order that is right.
+ */
+#ifndef SRC_JUDGE_H
+#define SRC_JUDGE_H
+
+#include <stdbool.h>
+
+#include "readyd/readyd.h"
+#include "src/marker.h"
+#include "src/process.h"
+
+/* What the asker remembers of this very process (pid and start). */
+struct memory {
+	bool latched;	  /* it was seen ready */
+	bool absent_seen; /* it was alive while no marker was there: a later marker cannot be older than it,
+			   * whatever the clocks say, so setting the clock harms nobody who waited */
+	bool left_behind; /* the marker `leftover` was there when an earlier holder of the pid ended */
+	struct sight leftover;
+};
+
+/* What was seen, at one instant as far as the asker can tell. */
+struct evidence {
+	struct sight sight;
+	bool gone;	     /* the process has exited (or never was) */
+	bool foreign;	     /* the marker's owner is neither root nor one of the process's uids */
+	int64_t boot_offset; /* clock_boot_offset() at the time of the look */
+};
+
+void judge(const struct process *p, const struct memory *memory, const struct evidence *e,
+    struct readyd_answer *answer);
+
+/* Looks and judges. Updates memory->latched and ->absent_seen by what it saw. */
+void inspect(const struct marker_place *place, const struct process *p, struct memory *memory,
+    struct readyd_answer *answer);
+
+/* Whether both sights are of the same, untouched file. */
+bool sight_same(const struct sight *a, const struct sight *b);
+
+#endif

@@ -1,0 +1,73 @@
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "readyd/marker.h"
+#include "src/marker.h"
+#include "src/number.h"
+
+int marker_place_init(struct marker_place *place, const char *dir, const char *prefix)
+{
+	if (dir == NULL)
+		dir = READYD_MARKER_DIR;
+	if (prefix == NULL)
+		prefix = READYD_MARKER_NAME_PREFIX;
+	if (dir[0] != '/' || prefix[0] == '\0' || strchr(prefix, '/') != NULL) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (strlen(dir) >= sizeof(place->dir) || strlen(prefix) >= sizeof(place->prefix)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	strcpy(place->dir, dir);
+	strcpy(place->prefix, prefix);
+	return 0;
+}
+
+pid_t marker_pid(const struct marker_place *place, const char *name)
+{
+	size_t len = strlen(place->prefix);
+	uint64_t pid;
+
+	if (strncmp(name, place->prefix, len) != 0)
+		return 0;
+	name += len;
+	if (name[0] == '0' || number_parse(name, strlen(name), INT_MAX, &pid) != 0)
+		return 0;
+	return (pid_t)pid;
+}
+
+static enum sight_kind why_not_there(const struct marker_place *place)
+{
+	struct stat st;
+
+	if (errno == ENOENT)
+		return stat(place->dir, &st) == 0 ? SIGHT_ABSENT : SIGHT_NO_DIRECTORY;
+	if (errno == ENOTDIR || errno == ELOOP)
+		return SIGHT_NO_DIRECTORY;
+	return SIGHT_DENIED;
+}
+
+void marker_look(const struct marker_place *place, pid_t pid, struct sight *sight)
+{
+	char path[MARKER_DIR_SIZE + MARKER_PREFIX_SIZE + 16];
+	struct stat st;
+
+	memset(sight, 0, sizeof(*sight));
+	snprintf(path, sizeof(path), "%s/%s%ld", place->dir, place->prefix, (long)pid);
+	if (lstat(path, &st) != 0) {
+		sight->kind = why_not_there(place);
+		return;
+	}
+	sight->kind = S_ISREG(st.st_mode) ? SIGHT_FILE : SIGHT_OTHER;
+	sight->uid = st.st_uid;
+	sight->dev = st.st_dev;
+	sight->ino = st.st_ino;
+	sight->size = st.st_size;
+	sight->ctime = st.st_ctim;
+}

@@ -1,0 +1,48 @@
+/* The marker file, seen from the waiting side: its name, and one look at it. */
+#ifndef SRC_MARKER_H
+#define SRC_MARKER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+/* Both fit into one line of the wire together, percent-encoded at worst. */
+#define MARKER_DIR_SIZE	   512
+#define MARKER_PREFIX_SIZE 64
+
+/* Where the markers of one system lie. */
+struct marker_place {
+	char dir[MARKER_DIR_SIZE];
+	char prefix[MARKER_PREFIX_SIZE];
+};
+
+enum sight_kind {
+	SIGHT_ABSENT,	    /* the directory is there, the marker is not */
+	SIGHT_FILE,	    /* a regular file */
+	SIGHT_OTHER,	    /* something else has the name: symlink, directory, fifo, device, socket */
+	SIGHT_NO_DIRECTORY, /* the directory is missing or is none */
+	SIGHT_DENIED	    /* the directory cannot be searched */
+};
+
+/* What one look saw. The fields after kind hold for SIGHT_FILE only. */
+struct sight {
+	enum sight_kind kind;
+	uid_t uid;
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	struct timespec ctime;
+};
+
+/* NULL: the contract's own (readyd/marker.h). EINVAL: dir is empty or relative, prefix is empty or holds
+ * a slash. ENAMETOOLONG: longer than the arrays above. */
+int marker_place_init(struct marker_place *place, const char *dir, const char *prefix);
+
+/* The pid that a file name in the directory stands for; 0 for every name that is no marker. Strict:
+ * decimal, no sign, no leading zero, at most INT_MAX. */
+pid_t marker_pid(const struct marker_place *place, const char *name);
+
+/* Looks by lstat(2) alone: opening could block (a fifo, a leased file) and stat(2) follows symlinks. */
+void marker_look(const struct marker_place *place, pid_t pid, struct sight *sight);
+
+#endif

@@ -1,0 +1,20 @@
+#include "config.h"
+
+#include "src/number.h"
+
+int number_parse(const char *text, size_t len, uint64_t max, uint64_t *value)
+{
+	uint64_t v = 0;
+
+	if (len == 0)
+		return -1;
+	for (size_t i = 0; i < len; i++) {
+		unsigned digit = (unsigned)(text[i] - '0');
+
+		if (digit > 9 || v > max / 10 || v * 10 > max - digit)
+			return -1;
+		v = v * 10 + digit;
+	}
+	*value = v;
+	return 0;
+}

@@ -1,0 +1,174 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "src/process.h"
+
+/* pidfd_open(2) and pidfd_info (linux/pidfd.h, since 6.13; exit code since 6.15) are newer than the
+ * headers of the systems this is built on. */
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+
+struct pidfd_info_v0 {
+	uint64_t mask;
+	uint64_t cgroup;
+	uint32_t pid, tgid, ppid;
+	uint32_t ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+	int32_t exit_code;
+};
+#define GET_INFO   _IOWR(0xFF, 11, struct pidfd_info_v0)
+#define INFO_CREDS 0x2u
+#define INFO_EXIT  0x8u
+
+static int get_info(int fd, unsigned want, struct pidfd_info_v0 *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->mask = want;
+	if (fd < 0 || ioctl(fd, GET_INFO, info) != 0)
+		return -1;
+	return (info->mask & want) == want ? 0 : -1;
+}
+
+/* Reads /proc/<pid>/<name> into buf, terminated; -1 when there is none. */
+static int read_proc(pid_t pid, const char *name, char *buf, size_t size)
+{
+	char path[64];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%ld/%s", (long)pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	n = read(fd, buf, size - 1);
+	close(fd);
+	if (n <= 0)
+		return -1;
+	buf[n] = '\0';
+	return 0;
+}
+
+struct stat_line {
+	char state;	/* field 3 */
+	uint64_t start; /* field 22 */
+	int exit_code;	/* field 52; 0 for readers who may not trace the process */
+};
+
+/* proc_pid_stat(5). The command name (field 2) may hold spaces and parentheses, so count from its end. */
+static int read_stat(pid_t pid, struct stat_line *line)
+{
+	char buf[1024], *field, *rest;
+
+	if (read_proc(pid, "stat", buf, sizeof(buf)) != 0 || (field = strrchr(buf, ')')) == NULL)
+		return -1;
+	memset(line, 0, sizeof(*line));
+	field = strtok_r(field + 1, " \n", &rest);
+	for (int number = 3; field != NULL; number++, field = strtok_r(NULL, " \n", &rest)) {
+		if (number == 3)
+			line->state = field[0];
+		else if (number == 22)
+			line->start = strtoull(field, NULL, 10);
+		else if (number == 52)
+			line->exit_code = atoi(field);
+	}
+	return line->start != 0 ? 0 : -1;
+}
+
+/* For when neither a descriptor nor /proc is to be had. */
+static bool nobody_has(pid_t pid)
+{
+	return kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+void process_open(struct process *p, pid_t pid)
+{
+	struct stat_line line = {0};
+
+	memset(p, 0, sizeof(*p));
+	p->pid = pid;
+	p->fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	/* EINVAL and ENOENT: the number is a thread's, or its process is being reaped right now. */
+	p->never = p->fd < 0 && (errno == ESRCH || errno == EINVAL || errno == ENOENT);
+	if (p->never)
+		return;
+	if (read_stat(pid, &line) == 0)
+		p->start = line.start;
+	else if (p->fd < 0)
+		p->never = nobody_has(pid);
+	/* It ended meanwhile, and what was read may be of the pid's next holder. */
+	if (p->fd >= 0 && process_gone(p) && line.state != 'Z')
+		p->start = 0;
+}
+
+void process_close(struct process *p)
+{
+	if (p->fd >= 0)
+		close(p->fd);
+	p->fd = -1;
+}
+
+bool process_gone(const struct process *p)
+{
+	struct pollfd poll_fd = {.fd = p->fd, .events = POLLIN};
+	struct stat_line line;
+
+	if (p->never)
+		return true;
+	if (p->fd >= 0)
+		return poll(&poll_fd, 1, 0) > 0;
+	if (read_stat(p->pid, &line) != 0)
+		return nobody_has(p->pid);
+	return line.start != p->start || line.state == 'Z';
+}
+
+static int zombie_status(const struct process *p)
+{
+	struct stat_line line;
+
+	if (p->start == 0 || read_stat(p->pid, &line) != 0 || line.start != p->start || line.state != 'Z')
+		return -1;
+	/* 0 is also what a reader without the right to trace is shown. */
+	if (line.exit_code == 0 && geteuid() != 0)
+		return -1;
+	return line.exit_code;
+}
+
+int process_wait_status(const struct process *p)
+{
+	struct pidfd_info_v0 info;
+	int status;
+
+	if (get_info(p->fd, INFO_EXIT, &info) == 0)
+		return info.exit_code;
+	status = zombie_status(p);
+	/* Reaped between the two questions. */
+	if (status < 0 && get_info(p->fd, INFO_EXIT, &info) == 0)
+		status = info.exit_code;
+	return status;
+}
+
+bool process_has_uid(const struct process *p, uid_t uid)
+{
+	struct pidfd_info_v0 info;
+	unsigned real, effective, saved, fs;
+	char buf[4096], *line;
+
+	if (get_info(p->fd, INFO_CREDS, &info) == 0)
+		return uid == info.ruid || uid == info.euid || uid == info.suid || uid == info.fsuid;
+	if (read_proc(p->pid, "status", buf, sizeof(buf)) != 0)
+		return true;
+	line = strstr(buf, "\nUid:");
+	if (line == NULL || sscanf(line, "\nUid: %u %u %u %u", &real, &effective, &saved, &fs) != 4)
+		return true;
+	return uid == real || uid == effective || uid == saved || uid == fs;
+}

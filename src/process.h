@@ -1,0 +1,39 @@
+/*
+ * The identity of a process: pid and start, held by a pidfd where one can be had.
+ *
+ * A pid number alone is never trusted: a held pidfd does not reserve it. Everything read from /proc is
+ * read between opening the pidfd and checking that its process still lives, so it belongs to that process.
+ */
+#ifndef SRC_PROCESS_H
+#define SRC_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct process {
+	pid_t pid;
+	int fd; /* pidfd; -1: none to be had (no descriptors left, kernel before 5.3), or no process */
+	uint64_t start; /* clock ticks since boot; 0: not known (no /proc) */
+	bool never;	/* no process had this pid when it was opened */
+};
+
+/* Never fails: a pid that nobody has gives a process that is gone. */
+void process_open(struct process *p, pid_t pid);
+
+/* Keeps identity, closes the pidfd. */
+void process_close(struct process *p);
+
+/* Whether it has exited, unreaped zombies included. A thread group whose first thread has exited while
+ * others live shows state Z in /proc and is not gone. */
+bool process_gone(const struct process *p);
+
+/* The status of a gone process as waitpid(2) gives it, -1 where the kernel does not tell: it tells for
+ * reaped processes whose pidfd is held since Linux 6.15, for zombies to whoever may trace them. */
+int process_wait_status(const struct process *p);
+
+/* Whether uid is one of the process's real, effective, saved or filesystem uids. True when they cannot be
+ * read: no marker is refused on ignorance. */
+bool process_has_uid(const struct process *p, uid_t uid);
+
+#endif

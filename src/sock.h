@@ -1,0 +1,26 @@
+/* Unix stream sockets: addresses, connecting without blocking, descriptors in messages. */
+#ifndef SRC_SOCK_H
+#define SRC_SOCK_H
+
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+/* Fills addr from a path, or from "@name" for an abstract name; returns the address length, or 0 with
+ * errno EINVAL or ENAMETOOLONG. */
+socklen_t sock_address(struct sockaddr_un *addr, const char *path);
+
+/* A connected, non-blocking, close-on-exec socket, or -1: ENOENT and ECONNREFUSED when nobody listens,
+ * EAGAIN when the backlog is full. Never blocks: on unix sockets a connection is made at once or not at
+ * all. */
+int sock_connect(const char *path);
+
+/* Sends len bytes with descriptor fd attached; like send(2) with MSG_DONTWAIT | MSG_NOSIGNAL. */
+ssize_t sock_send_fd(int sock, const void *data, size_t len, int fd);
+
+/* Receives bytes and at most one descriptor (*fd, else -1; close-on-exec); like recv(2) with
+ * MSG_DONTWAIT. */
+ssize_t sock_recv_fd(int sock, void *data, size_t len, int *fd);
+
+#endif

@@ -1,0 +1,80 @@
+#include "config.h"
+
+#include <string.h>
+
+#include "src/verdict.h"
+
+const char *readyd_verdict_name(enum readyd_verdict verdict)
+{
+	switch (verdict) {
+	case READYD_READY:
+		return "ready";
+	case READYD_PENDING:
+		return "pending";
+	case READYD_DIED:
+		return "died";
+	case READYD_EXITED:
+		return "exited";
+	case READYD_STALE:
+		return "stale";
+	case READYD_UNREACHABLE:
+		return "unreachable";
+	}
+	return NULL;
+}
+
+const char *readyd_reason_name(enum readyd_reason reason)
+{
+	switch (reason) {
+	case READYD_REASON_NONE:
+		return NULL;
+	case READYD_REASON_DEADLINE:
+		return "deadline";
+	case READYD_REASON_NOT_A_FILE:
+		return "not-a-file";
+	case READYD_REASON_NO_PROCESS:
+		return "no-process";
+	case READYD_REASON_OLDER:
+		return "older-than-process";
+	case READYD_REASON_FOREIGN_OWNER:
+		return "foreign-owner";
+	case READYD_REASON_NO_DIRECTORY:
+		return "no-directory";
+	case READYD_REASON_DIRECTORY_DENIED:
+		return "directory-denied";
+	case READYD_REASON_PID_NAMESPACE:
+		return "pid-namespace";
+	}
+	return NULL;
+}
+
+static int is_word(const char *name, const char *word, size_t len)
+{
+	return strlen(name) == len && memcmp(name, word, len) == 0;
+}
+
+int verdict_parse(const char *word, size_t len, enum readyd_verdict *verdict)
+{
+	const char *name;
+
+	for (int v = 0; (name = readyd_verdict_name((enum readyd_verdict)v)) != NULL; v++) {
+		if (is_word(name, word, len)) {
+			*verdict = (enum readyd_verdict)v;
+			return 0;
+		}
+	}
+	return -1;
+}
+
+int reason_parse(const char *word, size_t len, enum readyd_reason *reason)
+{
+	const char *name;
+
+	for (int r = 1; (name = readyd_reason_name((enum readyd_reason)r)) != NULL; r++) {
+		if (is_word(name, word, len)) {
+			*reason = (enum readyd_reason)r;
+			return 0;
+		}
+	}
+	return -1;
+}

@@ -1,0 +1,108 @@
+/*
+ * The wire: readyd-protocol(7) as a pure codec. Bytes in, messages out; no I/O, no allocation.
+ *
+ * Both directions are lines that end in '\n' (a '\r' before it is dropped). A request line has at most
+ * WIRE_REQUEST_MAX bytes, a reply line at most WIRE_REPLY_MAX, newline included.
+ *
+ * wire_request.c has the requests, both ways; wire_write.c writes replies, wire_parse.c reads them.
+ */
+#ifndef SRC_WIRE_H
+#define SRC_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "readyd/readyd.h"
+#include "src/marker.h"
+
+#define WIRE_VERSION	 1
+#define WIRE_REQUEST_MAX 256
+#define WIRE_REPLY_MAX	 2048
+
+enum wire_verb {
+	WIRE_HELLO,
+	WIRE_QUERY,
+	WIRE_WAIT,
+	WIRE_GATE,
+	WIRE_CANCEL,
+	WIRE_LIST,
+	WIRE_STATS,
+	WIRE_PING
+};
+
+enum wire_error {
+	WIRE_OK,
+	WIRE_BAD_VERB,	       /* no such verb */
+	WIRE_BAD_ARGUMENT,     /* missing, malformed or too many arguments */
+	WIRE_BAD_VERSION,      /* HELLO with a version that is not spoken here */
+	WIRE_LINE_TOO_LONG,    /* no newline within WIRE_REQUEST_MAX bytes; the connection ends */
+	WIRE_TOO_MANY_CLIENTS, /* the connection ends */
+	WIRE_TOO_MANY_WAITS,   /* this client's waits, or the daemon's gates, are used up */
+	WIRE_TOO_SLOW,	       /* the client does not read what it asked for; the connection ends */
+	WIRE_NO_RESOURCES      /* the daemon lacks a descriptor or /proc for this request */
+};
+
+/* The word for it on the wire. */
+const char *wire_error_code(enum wire_error error);
+
+struct wire_request {
+	enum wire_verb verb;
+	pid_t pid;	  /* QUERY, WAIT, GATE, CANCEL */
+	uint64_t ms;	  /* WAIT: the deadline from now, if has_ms */
+	uint64_t version; /* HELLO */
+	bool has_ms;
+};
+
+enum wire_reply_kind {
+	WIRE_REPLY_HELLO,
+	WIRE_REPLY_ANSWER,
+	WIRE_REPLY_GATE, /* one descriptor travels with this line */
+	WIRE_REPLY_CANCELLED,
+	WIRE_REPLY_LIST, /* one entry of a list */
+	WIRE_REPLY_END,	 /* the end of a list */
+	WIRE_REPLY_STATS,
+	WIRE_REPLY_PONG,
+	WIRE_REPLY_ERROR
+};
+
+/* What a daemon says of itself. */
+struct wire_hello {
+	uint64_t epoch;	   /* differs between any two runs of a daemon */
+	uint64_t pidns;	   /* inode of the pid namespace it counts in; 0: not known */
+	uint64_t dev, ino; /* of the marker directory; 0: not there */
+	struct marker_place place;
+};
+
+struct wire_reply {
+	enum wire_reply_kind kind;
+	struct readyd_answer answer; /* ANSWER, LIST; GATE: pid and start; CANCELLED: pid; ERROR: pid or 0 */
+	struct wire_hello hello;     /* HELLO */
+	uint64_t count;		     /* CANCELLED, END */
+	enum wire_error error;	     /* ERROR */
+	const char *text;	     /* STATS, ERROR: the rest of the line, in the parsed buffer, */
+	size_t text_len;	     /* not terminated */
+};
+
+/* The length of the first line in buf, its newline included; 0 when there is no whole line yet. */
+size_t wire_line(const char *buf, size_t len);
+
+/* Lines are passed with or without their newline. */
+enum wire_error wire_parse_request(const char *line, size_t len, struct wire_request *request);
+int wire_parse_reply(const char *line, size_t len, struct wire_reply *reply); /* -1: not a reply */
+
+/* All writers return the length of the line that they wrote into buf, newline included. size must be at
+ * least WIRE_REPLY_MAX (WIRE_REQUEST_MAX for requests), and then everything fits. */
+size_t wire_write_request(char *buf, size_t size, const struct wire_request *request);
+size_t wire_write_hello(char *buf, size_t size, const struct wire_hello *hello);
+size_t wire_write_answer(char *buf, size_t size, const struct readyd_answer *answer);
+size_t wire_write_list(char *buf, size_t size, const struct readyd_answer *answer);
+size_t wire_write_end(char *buf, size_t size, uint64_t count);
+size_t wire_write_gate(char *buf, size_t size, pid_t pid, uint64_t start);
+size_t wire_write_cancelled(char *buf, size_t size, pid_t pid, uint64_t count);
+size_t wire_write_stats(char *buf, size_t size, const char *text);
+size_t wire_write_pong(char *buf, size_t size);
+/* pid 0: the error is of no pid in particular. */
+size_t wire_write_error(char *buf, size_t size, enum wire_error error, pid_t pid);
+
+#endif

@@ -1,0 +1,217 @@
+#include "config.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "src/number.h"
+#include "src/span.h"
+#include "src/verdict.h"
+#include "src/wire.h"
+
+/* Cuts the next "key=value" off rest: 1, 0 at the end of the line, -1 when the next word is none. */
+static int next_pair(struct span *rest, struct span *key, struct span *value)
+{
+	struct span word = span_next_word(rest);
+	const char *eq;
+
+	if (word.len == 0)
+		return 0;
+	eq = memchr(word.at, '=', word.len);
+	if (eq == NULL)
+		return -1;
+	*key = (struct span){word.at, (size_t)(eq - word.at)};
+	*value = (struct span){eq + 1, word.len - key->len - 1};
+	return 1;
+}
+
+/* Unknown keys are skipped, so that later versions may say more. */
+static int parse_answer_pair(struct span key, struct span value, struct readyd_answer *answer)
+{
+	uint64_t n = 0;
+
+	if (span_is(key, "reason")) {
+		/* A reason of a later version is no reason to drop the verdict. */
+		if (reason_parse(value.at, value.len, &answer->reason) != 0)
+			answer->reason = READYD_REASON_NONE;
+		return 0;
+	}
+	if (span_is(key, "start"))
+		return number_parse(value.at, value.len, UINT64_MAX, &answer->start);
+	if (span_is(key, "latched"))
+		answer->flags |= READYD_FLAG_LATCHED;
+	else if (span_is(key, "empty"))
+		answer->flags |= READYD_FLAG_EMPTY;
+	else if (span_is(key, "status") && number_parse(value.at, value.len, 255, &n) == 0)
+		answer->wait_status = W_EXITCODE((int)n, 0);
+	else if (span_is(key, "signal") && number_parse(value.at, value.len, 126, &n) == 0)
+		answer->wait_status = W_EXITCODE(0, (int)n);
+	return 0;
+}
+
+static int parse_answer(struct span rest, struct readyd_answer *answer)
+{
+	struct span key, value;
+	int more;
+
+	answer->wait_status = -1;
+	if (span_pid(span_next_word(&rest), &answer->pid) != 0)
+		return -1;
+	while ((more = next_pair(&rest, &key, &value)) == 1)
+		if (parse_answer_pair(key, value, answer) != 0)
+			return -1;
+	return more;
+}
+
+static int parse_verdict(struct span word, struct span rest, struct readyd_answer *answer)
+{
+	if (verdict_parse(word.at, word.len, &answer->verdict) != 0)
+		return -1;
+	return parse_answer(rest, answer);
+}
+
+/* Undoes put_escaped(); -1 when it does not fit or is not well-formed. */
+static int unescape(struct span text, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned c = (unsigned char)text.at[i];
+
+		if (c == '%') {
+			char hex[3] = {0};
+
+			if (i + 2 >= text.len || !isxdigit((unsigned char)text.at[i + 1]) ||
+			    !isxdigit((unsigned char)text.at[i + 2]))
+				return -1;
+			memcpy(hex, text.at + i + 1, 2);
+			sscanf(hex, "%x", &c);
+			i += 2;
+		}
+		if (c == 0 || n + 1 >= size)
+			return -1;
+		out[n++] = (char)c;
+	}
+	out[n] = '\0';
+	return 0;
+}
+
+static int parse_dir(struct span value, struct wire_hello *hello)
+{
+	const char *colon = memchr(value.at, ':', value.len);
+	size_t dev_len;
+
+	if (colon == NULL)
+		return -1;
+	dev_len = (size_t)(colon - value.at);
+	if (number_parse(value.at, dev_len, UINT64_MAX, &hello->dev) != 0)
+		return -1;
+	return number_parse(colon + 1, value.len - dev_len - 1, UINT64_MAX, &hello->ino);
+}
+
+static int parse_hello(struct span rest, struct wire_hello *hello)
+{
+	struct span version = span_next_word(&rest), key, value;
+	char dir[MARKER_DIR_SIZE] = "", prefix[MARKER_PREFIX_SIZE] = "";
+	int more, bad = !span_is(version, "1");
+
+	while (!bad && (more = next_pair(&rest, &key, &value)) != 0) {
+		if (more < 0)
+			return -1;
+		if (span_is(key, "epoch"))
+			bad = number_parse(value.at, value.len, UINT64_MAX, &hello->epoch);
+		else if (span_is(key, "pidns"))
+			bad = number_parse(value.at, value.len, UINT64_MAX, &hello->pidns);
+		else if (span_is(key, "dir"))
+			bad = parse_dir(value, hello);
+		else if (span_is(key, "path"))
+			bad = unescape(value, dir, sizeof(dir));
+		else if (span_is(key, "prefix"))
+			bad = unescape(value, prefix, sizeof(prefix));
+	}
+	return bad ? -1 : marker_place_init(&hello->place, dir, prefix);
+}
+
+static int parse_error(struct span rest, struct wire_reply *reply)
+{
+	struct span code = span_next_word(&rest), before = rest, pid = span_next_word(&rest);
+
+	if (pid.len > 4 && strncmp(pid.at, "pid=", 4) == 0) {
+		if (span_pid((struct span){pid.at + 4, pid.len - 4}, &reply->answer.pid) != 0)
+			return -1;
+	} else {
+		rest = before;
+	}
+	reply->text = rest.at;
+	reply->text_len = rest.len;
+	/* A code of a later version still is an error. */
+	reply->error = WIRE_NO_RESOURCES;
+	for (int i = WIRE_OK + 1; i <= WIRE_NO_RESOURCES; i++)
+		if (span_is(code, wire_error_code((enum wire_error)i)))
+			reply->error = (enum wire_error)i;
+	return code.len > 0 ? 0 : -1;
+}
+
+static int parse_counted(struct span rest, struct wire_reply *reply)
+{
+	struct span word = span_next_word(&rest);
+
+	if (reply->kind == WIRE_REPLY_CANCELLED) {
+		if (span_pid(word, &reply->answer.pid) != 0)
+			return -1;
+	} else if (!span_is(word, "LIST")) {
+		return -1;
+	}
+	word = span_next_word(&rest);
+	return number_parse(word.at, word.len, UINT64_MAX, &reply->count);
+}
+
+static const struct {
+	const char *name;
+	enum wire_reply_kind kind;
+} replies[] = {
+    {"READYD", WIRE_REPLY_HELLO},
+    {"GATE", WIRE_REPLY_GATE},
+    {"CANCELLED", WIRE_REPLY_CANCELLED},
+    {"LIST", WIRE_REPLY_LIST},
+    {"END", WIRE_REPLY_END},
+    {"STATS", WIRE_REPLY_STATS},
+    {"PONG", WIRE_REPLY_PONG},
+    {"ERR", WIRE_REPLY_ERROR},
+};
+
+int wire_parse_reply(const char *line, size_t len, struct wire_reply *reply)
+{
+	struct span rest = span_trim(line, len), word = span_next_word(&rest);
+
+	memset(reply, 0, sizeof(*reply));
+	reply->kind = WIRE_REPLY_ANSWER;
+	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++)
+		if (span_is(word, replies[i].name))
+			reply->kind = replies[i].kind;
+	switch (reply->kind) {
+	case WIRE_REPLY_HELLO:
+		return parse_hello(rest, &reply->hello);
+	case WIRE_REPLY_ANSWER:
+		return parse_verdict(word, rest, &reply->answer);
+	case WIRE_REPLY_GATE:
+		return parse_answer(rest, &reply->answer);
+	case WIRE_REPLY_CANCELLED:
+	case WIRE_REPLY_END:
+		return parse_counted(rest, reply);
+	case WIRE_REPLY_LIST:
+		word = span_next_word(&rest);
+		return parse_verdict(word, rest, &reply->answer);
+	case WIRE_REPLY_STATS:
+		reply->text = rest.len > 0 ? rest.at + 1 : rest.at;
+		reply->text_len = rest.len > 0 ? rest.len - 1 : 0;
+		return 0;
+	case WIRE_REPLY_PONG:
+		return rest.len == 0 ? 0 : -1;
+	case WIRE_REPLY_ERROR:
+		return parse_error(rest, reply);
+	}
+	return -1;
+}

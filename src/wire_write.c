@@ -1,0 +1,167 @@
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "src/verdict.h"
+#include "src/wire.h"
+
+static const struct {
+	const char *code, *text;
+} errors[] = {
+    [WIRE_OK] = {"", ""},
+    [WIRE_BAD_VERB] = {"bad-verb", "say HELLO, QUERY, WAIT, GATE, CANCEL, LIST, STATS or PING"},
+    [WIRE_BAD_ARGUMENT] = {"bad-argument", "QUERY, GATE and CANCEL take a pid, WAIT a pid and milliseconds"},
+    [WIRE_BAD_VERSION] = {"bad-version", "this daemon speaks version 1 only"},
+    [WIRE_LINE_TOO_LONG] = {"line-too-long", "a request has at most 256 bytes, newline included"},
+    [WIRE_TOO_MANY_CLIENTS] = {"too-many-clients", "try again later or watch the marker file"},
+    [WIRE_TOO_MANY_WAITS] = {"too-many-waits", "cancel some, try again later or watch the marker file"},
+    [WIRE_TOO_SLOW] = {"too-slow", "read the answers before asking for more"},
+    [WIRE_NO_RESOURCES] = {"no-resources", "the daemon lacks descriptors or /proc; use WAIT or the file"},
+};
+
+const char *wire_error_code(enum wire_error error)
+{
+	return errors[error].code;
+}
+
+/* A line being written; everything that is put into it fits by the sizes in the header. */
+struct out {
+	char *buf;
+	size_t size, len;
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct out *o, const char *format, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(o->buf + o->len, o->size - o->len, format, ap);
+	va_end(ap);
+	if (n > 0)
+		o->len += (size_t)n < o->size - o->len ? (size_t)n : o->size - o->len - 1;
+}
+
+static size_t end_line(struct out *o)
+{
+	if (o->len + 1 >= o->size)
+		o->len = o->size - 1;
+	o->buf[o->len++] = '\n';
+	return o->len;
+}
+
+/* Everything that could end a word or a line, and '%' itself, as %XX. */
+static void put_escaped(struct out *o, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		put(o, c <= ' ' || c == '%' || c >= 0x7f ? "%%%02X" : "%c", c);
+	}
+}
+
+size_t wire_write_hello(char *buf, size_t size, const struct wire_hello *hello)
+{
+	struct out o = {buf, size, 0};
+
+	put(&o,
+	    "READYD %d epoch=%" PRIu64 " pidns=%" PRIu64 " dir=%" PRIu64 ":%" PRIu64 " prefix=", WIRE_VERSION,
+	    hello->epoch, hello->pidns, hello->dev, hello->ino);
+	put_escaped(&o, hello->place.prefix);
+	put(&o, " path=");
+	put_escaped(&o, hello->place.dir);
+	return end_line(&o);
+}
+
+static void put_answer(struct out *o, const struct readyd_answer *answer)
+{
+	const char *reason = readyd_reason_name(answer->reason);
+
+	put(o, "%s %ld", readyd_verdict_name(answer->verdict), (long)answer->pid);
+	if (answer->start != 0)
+		put(o, " start=%" PRIu64, answer->start);
+	if (reason != NULL)
+		put(o, " reason=%s", reason);
+	if (answer->wait_status >= 0 && WIFEXITED(answer->wait_status))
+		put(o, " status=%d", WEXITSTATUS(answer->wait_status));
+	if (answer->wait_status >= 0 && WIFSIGNALED(answer->wait_status))
+		put(o, " signal=%d", WTERMSIG(answer->wait_status));
+	if (answer->flags & READYD_FLAG_LATCHED)
+		put(o, " latched=1");
+	if (answer->flags & READYD_FLAG_EMPTY)
+		put(o, " empty=1");
+}
+
+size_t wire_write_answer(char *buf, size_t size, const struct readyd_answer *answer)
+{
+	struct out o = {buf, size, 0};
+
+	put_answer(&o, answer);
+	return end_line(&o);
+}
+
+size_t wire_write_list(char *buf, size_t size, const struct readyd_answer *answer)
+{
+	struct out o = {buf, size, 0};
+
+	put(&o, "LIST ");
+	put_answer(&o, answer);
+	return end_line(&o);
+}
+
+size_t wire_write_end(char *buf, size_t size, uint64_t count)
+{
+	struct out o = {buf, size, 0};
+
+	put(&o, "END LIST %" PRIu64, count);
+	return end_line(&o);
+}
+
+size_t wire_write_gate(char *buf, size_t size, pid_t pid, uint64_t start)
+{
+	struct out o = {buf, size, 0};
+
+	put(&o, "GATE %ld", (long)pid);
+	if (start != 0)
+		put(&o, " start=%" PRIu64, start);
+	return end_line(&o);
+}
+
+size_t wire_write_cancelled(char *buf, size_t size, pid_t pid, uint64_t count)
+{
+	struct out o = {buf, size, 0};
+
+	put(&o, "CANCELLED %ld %" PRIu64, (long)pid, count);
+	return end_line(&o);
+}
+
+size_t wire_write_stats(char *buf, size_t size, const char *text)
+{
+	struct out o = {buf, size, 0};
+
+	put(&o, "STATS %s", text);
+	return end_line(&o);
+}
+
+size_t wire_write_pong(char *buf, size_t size)
+{
+	struct out o = {buf, size, 0};
+
+	put(&o, "PONG");
+	return end_line(&o);
+}
+
+size_t wire_write_error(char *buf, size_t size, enum wire_error error, pid_t pid)
+{
+	struct out o = {buf, size, 0};
+
+	put(&o, "ERR %s ", errors[error].code);
+	if (pid > 0)
+		put(&o, "pid=%ld ", (long)pid);
+	put(&o, "%s", errors[error].text);
+	return end_line(&o);
+}
