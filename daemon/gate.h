@@ -1,0 +1,32 @@
+/*
+ * A gate: one pipe for each process that is waited for. Waiters hold its read end and poll it; the write
+ * end is never written to. When the process's verdict is known the write end is closed, which wakes every
+ * waiter in one system call, however many they are. A waiter that holds a gate costs the daemon nothing.
+ *
+ * Closing a gate at any time is safe: to its waiters it only ever says "look".
+ */
+#ifndef DAEMON_GATE_H
+#define DAEMON_GATE_H
+
+#include <stddef.h>
+
+struct event_base;
+struct ledger_entry;
+struct witness;
+
+struct gates {
+	struct event_base *base;
+	struct witness *witness;
+	size_t count, limit;
+};
+
+void gates_init(struct gates *gates, struct event_base *base, struct witness *witness, size_t limit);
+
+/* A read end of the entry's gate, which is made if it has none. The caller sends it and closes it. -1:
+ * errno; ENOSPC at the limit, else no descriptor or no /proc to be had. */
+int gate_join(struct gates *gates, struct ledger_entry *entry);
+
+/* Closes the gate of an entry that is about to be freed, if it has one. */
+void gate_close(struct ledger_entry *entry);
+
+#endif

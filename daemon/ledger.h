@@ -1,0 +1,92 @@
+/*
+ * The ledger: which processes are known, what is known of each, and who waits for it.
+ *
+ * A pure data structure: no descriptor, no clock, no event loop. An entry is one process (pid and start)
+ * that lived when it was entered. It stays while somebody waits for it or while it is latched ready, and
+ * leaves when the process ends; a bounded number of ended ones is remembered.
+ */
+#ifndef DAEMON_LEDGER_H
+#define DAEMON_LEDGER_H
+
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "readyd/readyd.h"
+#include "src/judge.h"
+#include "src/process.h"
+
+struct ledger;
+struct ledger_entry;
+struct gate;
+struct pidwatch;
+
+/* One that waits for an entry; embed it. settled() is called once, with the wait already detached. It may
+ * free the wait and detach others, but must not release entries or attach: others are being told. */
+struct ledger_wait {
+	LIST_ENTRY(ledger_wait) link;
+	struct ledger_entry *entry; /* NULL while not attached */
+	void (*settled)(struct ledger_wait *wait, const struct readyd_answer *answer);
+};
+
+struct ledger_entry {
+	struct process process; /* owned; closed with the entry */
+	struct memory memory;
+	LIST_HEAD(, ledger_wait) waits;
+	TAILQ_ENTRY(ledger_entry) waited; /* in ledger->waited while waits is not empty */
+	uint64_t round;			  /* of the last ledger_next_waited() that returned it */
+	struct gate *gate;		  /* gate.c's own */
+	struct pidwatch *watch;		  /* pidwatch.c's own */
+	UT_hash_handle hh;
+};
+
+/* What is remembered of an ended process. */
+struct ledger_grave {
+	pid_t pid;
+	struct readyd_answer answer; /* exited or died, with the status where known */
+	struct sight marker;	     /* the marker that lay there when it ended, SIGHT_ABSENT for none */
+	TAILQ_ENTRY(ledger_grave) age;
+	UT_hash_handle hh;
+};
+
+/* leaving(entry) is called right before an entry is freed, so that its gate and watch can be let go. */
+struct ledger *ledger_new(size_t grave_limit, void (*leaving)(struct ledger_entry *entry));
+void ledger_free(struct ledger *ledger);
+
+/* NULL when there is none. */
+struct ledger_entry *ledger_find(const struct ledger *ledger, pid_t pid);
+
+/* Enters a living process and takes over its pidfd. There must be no entry of that pid. */
+struct ledger_entry *ledger_enter(
+    struct ledger *ledger, const struct process *process, const struct memory *memory);
+
+/* Removes the entry when nobody waits for it and it is not latched. */
+void ledger_release(struct ledger *ledger, struct ledger_entry *entry);
+
+void ledger_attach(struct ledger *ledger, struct ledger_entry *entry, struct ledger_wait *wait);
+/* A wait that is not attached is left alone. Does not release the entry. */
+void ledger_detach(struct ledger *ledger, struct ledger_wait *wait);
+
+/* Tells everybody who waits for the entry. */
+void ledger_settle(struct ledger *ledger, struct ledger_entry *entry, const struct readyd_answer *answer);
+
+/* The process has ended: tells everybody, remembers it, removes it. marker is what lies there now. */
+void ledger_bury(struct ledger *ledger, struct ledger_entry *entry, const struct readyd_answer *answer,
+    const struct sight *marker);
+/* The last remembered process that had this pid, or NULL. Valid until the next ledger_bury(). */
+const struct ledger_grave *ledger_grave(const struct ledger *ledger, pid_t pid);
+
+/* Visits the waited entries in slices: begin a round, then take entries until NULL. Entries may come and
+ * go between and during the calls; each that stays through the round is returned once. */
+void ledger_begin_round(struct ledger *ledger);
+struct ledger_entry *ledger_next_waited(struct ledger *ledger);
+
+/* All entries, in the order of entering: first with NULL, NULL at the end. */
+struct ledger_entry *ledger_next(const struct ledger *ledger, const struct ledger_entry *entry);
+
+struct ledger_counts {
+	size_t entries, waited, waits, graves;
+};
+void ledger_count(const struct ledger *ledger, struct ledger_counts *counts);
+bool ledger_is_waited(const struct ledger *ledger);
+
+#endif

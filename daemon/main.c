@@ -1,0 +1,79 @@
+#include "config.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+#include "daemon/memory.h"
+#include "daemon/options.h"
+#include "daemon/server.h"
+#include "daemon/supervisor.h"
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+#ifdef HAVE_JEMALLOC
+/* One thread, few allocations: no arena but one, no caches, and unused pages go back at once. */
+const char *malloc_conf = "narenas:1,tcache:false,dirty_decay_ms:0,muzzy_decay_ms:0";
+#endif
+
+/* A descriptor 0, 1 or 2 that is closed would be taken by the next open, and then be logged into. */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+/* Dispositions and mask are inherited; a guest's first process may have set any. */
+static void reset_signals(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGCHLD, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* Every client and every ready process takes a descriptor. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+		log_warning("cannot raise the descriptor limit: %s", strerror(errno));
+}
+
+int main(int argc, char **argv)
+{
+	struct server_config config;
+
+	fill_standard_descriptors();
+	switch (options_parse(argc, argv, &config)) {
+	case OPTIONS_DONE:
+		return EXIT_OK;
+	case OPTIONS_BAD:
+		return EXIT_USAGE;
+	case OPTIONS_SERVE:
+		break;
+	}
+	reset_signals();
+	raise_descriptor_limit();
+	event_set_mem_functions(memory_alloc, memory_resize, memory_free);
+	config.inherited = supervisor_inherited();
+	if (config.inherited == -2)
+		return EXIT_FAILED;
+	return server_run(&config) == 0 ? EXIT_OK : EXIT_FAILED;
+}

@@ -1,0 +1,179 @@
+#include "config.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#ifdef HAVE_JEMALLOC
+#include <jemalloc/jemalloc.h>
+#endif
+
+#include "daemon/log.h"
+#include "daemon/options.h"
+#include "readyd/marker.h"
+#include "readyd/readyd.h"
+#include "src/number.h"
+
+enum { OPT_MODE = 256, OPT_READY_FD, OPT_LOG_LEVEL, OPT_MAX_CLIENTS, OPT_MAX_WAITS, OPT_PREFIX, OPT_VERSION };
+
+static const struct option longopts[] = {
+    {"dir", required_argument, NULL, 'd'},
+    {"prefix", required_argument, NULL, OPT_PREFIX},
+    {"socket", required_argument, NULL, 's'},
+    {"socket-mode", required_argument, NULL, OPT_MODE},
+    {"ready-fd", required_argument, NULL, OPT_READY_FD},
+    {"max-clients", required_argument, NULL, OPT_MAX_CLIENTS},
+    {"max-waits", required_argument, NULL, OPT_MAX_WAITS},
+    {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+static const char help[] =
+    "Usage: readyd [OPTION]...\n"
+    "Watches a directory for worker-ready markers and lets any number of programs wait for them.\n"
+    "Stays in the foreground and serves until SIGTERM or SIGINT.\n"
+    "\n"
+    "  -d, --dir DIR           the marker directory (" READYD_MARKER_DIR ")\n"
+    "      --prefix NAME       the markers' name without the pid (" READYD_MARKER_NAME_PREFIX ")\n"
+    "  -s, --socket PATH       the socket to serve (" READYD_DEFAULT_SOCKET ")\n"
+    "      --socket-mode MODE  its permissions, octal (0666: everybody may ask)\n"
+    "      --ready-fd N        write a newline to descriptor N once it serves, and close it\n"
+    "      --max-clients N     connections at one time (16384)\n"
+    "      --max-waits N       waits at one time on one connection (4096)\n"
+    "      --log-level LEVEL   error, warning, info or debug (info), on standard error\n"
+    "  -h, --help              print this and exit\n"
+    "      --version           print the version, and those of libevent and the allocator, and exit\n"
+    "\n"
+    "NOTIFY_SOCKET and LISTEN_FDS are honoured. See readyd(8).\n";
+
+static void print_version(void)
+{
+	const char *allocator = "none (the C library's malloc)";
+
+#ifdef HAVE_JEMALLOC
+	size_t len = sizeof(allocator);
+
+	/* Asked of the library itself, so that this line proves that it is linked. */
+	if (mallctl("version", &allocator, &len, NULL, 0) != 0)
+		allocator = "unknown";
+#endif
+	printf("readyd %s\nlibevent %s\njemalloc %s\n", PACKAGE_VERSION, event_get_version(), allocator);
+}
+
+static enum options_result bad(const char *option, const char *value, const char *wanted)
+{
+	fprintf(stderr, "readyd: %s: '%s' is not %s; try 'readyd --help'\n", option, value, wanted);
+	return OPTIONS_BAD;
+}
+
+static int parse_count(const char *text, uint64_t max, uint64_t *value)
+{
+	return number_parse(text, strlen(text), max, value);
+}
+
+static int parse_mode(const char *text, mode_t *mode)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 8);
+
+	if (text[0] < '0' || text[0] > '7' || *end != '\0' || value > 0777)
+		return -1;
+	*mode = (mode_t)value;
+	return 0;
+}
+
+static enum options_result set_number(int opt, const char *value, struct server_config *config)
+{
+	uint64_t n;
+
+	if (opt == OPT_READY_FD) {
+		if (parse_count(value, INT_MAX, &n) != 0 || fcntl((int)n, F_GETFD) < 0)
+			return bad("--ready-fd", value, "an open descriptor");
+		/* Nobody else may hold it: whoever reads it waits for its end. */
+		(void)fcntl((int)n, F_SETFD, FD_CLOEXEC);
+		config->ready_fd = (int)n;
+		return OPTIONS_SERVE;
+	}
+	if (parse_count(value, INT_MAX, &n) != 0 || n == 0)
+		return bad(
+		    opt == OPT_MAX_CLIENTS ? "--max-clients" : "--max-waits", value, "a positive number");
+	*(opt == OPT_MAX_CLIENTS ? &config->max_clients : &config->max_waits) = n;
+	return OPTIONS_SERVE;
+}
+
+static enum options_result set(
+    int opt, char *value, struct server_config *config, const char **dir, const char **prefix)
+{
+	enum log_level level;
+
+	switch (opt) {
+	case 'd':
+		*dir = value;
+		return OPTIONS_SERVE;
+	case OPT_PREFIX:
+		*prefix = value;
+		return OPTIONS_SERVE;
+	case 's':
+		if (value[0] != '/')
+			return bad("--socket", value, "an absolute path");
+		config->socket = value;
+		return OPTIONS_SERVE;
+	case OPT_MODE:
+		if (parse_mode(value, &config->socket_mode) != 0)
+			return bad("--socket-mode", value, "octal permissions such as 0660");
+		return OPTIONS_SERVE;
+	case OPT_LOG_LEVEL:
+		if (log_parse_level(value, &level) != 0)
+			return bad("--log-level", value, "one of error, warning, info, debug");
+		log_set_level(level);
+		return OPTIONS_SERVE;
+	case OPT_READY_FD:
+	case OPT_MAX_CLIENTS:
+	case OPT_MAX_WAITS:
+		return set_number(opt, value, config);
+	case OPT_VERSION:
+		print_version();
+		return OPTIONS_DONE;
+	case 'h':
+		fputs(help, stdout);
+		return OPTIONS_DONE;
+	default:
+		fputs("Try 'readyd --help'.\n", stderr);
+		return OPTIONS_BAD;
+	}
+}
+
+enum options_result options_parse(int argc, char **argv, struct server_config *config)
+{
+	enum options_result result;
+	const char *dir = NULL, *prefix = NULL;
+	int opt;
+
+	*config = (struct server_config){.socket = READYD_DEFAULT_SOCKET,
+	    .socket_mode = 0666,
+	    .ready_fd = -1,
+	    .inherited = -1,
+	    .max_clients = 16384,
+	    .max_waits = 4096};
+	while ((opt = getopt_long(argc, argv, "d:s:h", longopts, NULL)) != -1) {
+		result = set(opt, optarg, config, &dir, &prefix);
+		if (result != OPTIONS_SERVE)
+			return result;
+	}
+	if (optind < argc)
+		return bad("argument", argv[optind], "expected: readyd takes options only");
+	if (marker_place_init(&config->place, dir, prefix) == 0)
+		return OPTIONS_SERVE;
+	if (errno == ENAMETOOLONG)
+		return bad(
+		    "--dir or --prefix", dir != NULL ? dir : prefix, "short enough (511 and 63 bytes)");
+	return bad("--dir or --prefix", dir != NULL ? dir : prefix,
+	    "usable: the directory is an absolute path, the prefix has no slash");
+}

@@ -1,0 +1,48 @@
+#include "config.h"
+
+#include <event2/event.h>
+
+#include "daemon/ledger.h"
+#include "daemon/memory.h"
+#include "daemon/pidwatch.h"
+
+struct pidwatch {
+	struct event *event;
+	struct ledger_entry *entry;
+	void (*ended)(struct ledger_entry *entry, void *context);
+	void *context;
+};
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct pidwatch *watch = arg;
+
+	(void)fd;
+	(void)what;
+	watch->ended(watch->entry, watch->context);
+}
+
+void pidwatch_start(struct event_base *base, struct ledger_entry *entry,
+    void (*ended)(struct ledger_entry *entry, void *context), void *context)
+{
+	struct pidwatch *watch;
+
+	if (entry->process.fd < 0)
+		return;
+	watch = memory_alloc(sizeof(*watch));
+	watch->entry = entry;
+	watch->ended = ended;
+	watch->context = context;
+	watch->event = event_new(base, entry->process.fd, EV_READ | EV_PERSIST, on_readable, watch);
+	event_add(watch->event, NULL);
+	entry->watch = watch;
+}
+
+void pidwatch_stop(struct ledger_entry *entry)
+{
+	if (entry->watch == NULL)
+		return;
+	event_free(entry->watch->event);
+	memory_free(entry->watch);
+	entry->watch = NULL;
+}

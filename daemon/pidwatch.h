@@ -1,0 +1,13 @@
+/* Notices that a ledger entry's process has ended: one event on its pidfd. */
+#ifndef DAEMON_PIDWATCH_H
+#define DAEMON_PIDWATCH_H
+
+struct event_base;
+struct ledger_entry;
+
+/* ended(entry, context) is a hint to look. An entry without a pidfd is not watched: the tick finds out. */
+void pidwatch_start(struct event_base *base, struct ledger_entry *entry,
+    void (*ended)(struct ledger_entry *entry, void *context), void *context);
+void pidwatch_stop(struct ledger_entry *entry);
+
+#endif

@@ -1,0 +1,269 @@
+#include "config.h"
+
+#include <event2/event.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/gate.h"
+#include "daemon/memory.h"
+#include "daemon/requests.h"
+#include "daemon/session.h"
+#include "daemon/witness.h"
+
+/* One WAIT of one session. */
+struct request_wait {
+	struct ledger_wait wait; /* first */
+	struct requests *requests;
+	struct session *session;
+	LIST_ENTRY(request_wait) link; /* in session->waits */
+	struct event *deadline;	       /* NULL: none */
+};
+
+static void put_answer(struct session *session, const struct readyd_answer *answer)
+{
+	char line[WIRE_REPLY_MAX];
+
+	session_put(session, line, wire_write_answer(line, sizeof(line), answer));
+}
+
+static void put_error(struct session *session, enum wire_error error, pid_t pid)
+{
+	char line[WIRE_REPLY_MAX];
+
+	session_put(session, line, wire_write_error(line, sizeof(line), error, pid));
+}
+
+/* Takes the wait out of its session; it is attached to no entry any more. */
+static void wait_free(struct request_wait *wait)
+{
+	LIST_REMOVE(wait, link);
+	wait->session->wait_count--;
+	if (wait->deadline != NULL)
+		event_free(wait->deadline);
+	memory_free(wait);
+}
+
+static void wait_cancel(struct request_wait *wait)
+{
+	struct witness *witness = wait->requests->witness;
+	struct ledger_entry *entry = wait->wait.entry;
+
+	witness_detach(witness, &wait->wait);
+	wait_free(wait);
+	witness_release(witness, entry);
+}
+
+static void on_settled(struct ledger_wait *ledger_wait, const struct readyd_answer *answer)
+{
+	struct request_wait *wait = (struct request_wait *)ledger_wait;
+	struct session *session = wait->session;
+
+	wait_free(wait);
+	put_answer(session, answer);
+}
+
+/* Nothing is called pending from memory: it looks once more. If that settles it, the wait has been told
+ * like all others and is freed; else the answer is pending. */
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct request_wait *wait = arg;
+	struct session *session = wait->session;
+	struct witness *witness = wait->requests->witness;
+	struct readyd_answer answer;
+
+	(void)fd;
+	(void)what;
+	witness_query(witness, wait->wait.entry->process.pid, &answer);
+	if (answer.verdict != READYD_PENDING && answer.verdict != READYD_UNREACHABLE)
+		return;
+	answer.verdict = READYD_PENDING;
+	answer.reason = READYD_REASON_DEADLINE;
+	wait_cancel(wait);
+	put_answer(session, &answer);
+}
+
+static void set_deadline(struct request_wait *wait, uint64_t ms)
+{
+	struct timeval interval = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+
+	wait->deadline = evtimer_new(wait->requests->base, on_deadline, wait);
+	event_add(wait->deadline, &interval);
+}
+
+static void do_hello(struct requests *requests, struct session *session)
+{
+	struct wire_hello hello = {.epoch = requests->epoch, .place = *requests->place};
+	char line[WIRE_REPLY_MAX];
+	struct stat st;
+
+	if (stat("/proc/self/ns/pid", &st) == 0)
+		hello.pidns = st.st_ino;
+	if (stat(requests->place->dir, &st) == 0) {
+		hello.dev = st.st_dev;
+		hello.ino = st.st_ino;
+	}
+	session_put(session, line, wire_write_hello(line, sizeof(line), &hello));
+}
+
+static void do_query(struct requests *requests, struct session *session, pid_t pid)
+{
+	struct readyd_answer answer;
+
+	witness_query(requests->witness, pid, &answer);
+	put_answer(session, &answer);
+}
+
+static void do_wait(struct requests *requests, struct session *session, const struct wire_request *request)
+{
+	struct ledger_entry *entry;
+	struct readyd_answer answer;
+	struct request_wait *wait;
+
+	if (session->wait_count >= requests->waits_per_client) {
+		put_error(session, WIRE_TOO_MANY_WAITS, request->pid);
+		return;
+	}
+	entry = witness_enroll(requests->witness, request->pid, &answer);
+	if (entry == NULL) {
+		put_answer(session, &answer);
+		return;
+	}
+	wait = memory_alloc(sizeof(*wait));
+	wait->requests = requests;
+	wait->session = session;
+	wait->wait.settled = on_settled;
+	LIST_INSERT_HEAD(&session->waits, wait, link);
+	session->wait_count++;
+	witness_attach(requests->witness, entry, &wait->wait);
+	if (request->has_ms)
+		set_deadline(wait, request->ms);
+}
+
+static void do_gate(struct requests *requests, struct session *session, pid_t pid)
+{
+	char line[WIRE_REPLY_MAX];
+	struct ledger_entry *entry;
+	struct readyd_answer answer;
+	int fd, sent = -1;
+
+	entry = witness_enroll(requests->witness, pid, &answer);
+	if (entry == NULL) {
+		put_answer(session, &answer);
+		return;
+	}
+	fd = gate_join(requests->gates, entry);
+	if (fd >= 0) {
+		sent =
+		    session_put_fd(session, line, wire_write_gate(line, sizeof(line), pid, answer.start), fd);
+		close(fd);
+	}
+	if (sent != 0)
+		put_error(session, WIRE_NO_RESOURCES, pid);
+	/* A gate that nobody got shows as abandoned; an entry without one leaves now. */
+	witness_release(requests->witness, entry);
+}
+
+static void do_cancel(struct session *session, pid_t pid)
+{
+	struct request_wait *wait, *next;
+	char line[WIRE_REPLY_MAX];
+	uint64_t count = 0;
+
+	for (wait = LIST_FIRST(&session->waits); wait != NULL; wait = next) {
+		next = LIST_NEXT(wait, link);
+		if (wait->wait.entry->process.pid != pid)
+			continue;
+		wait_cancel(wait);
+		count++;
+	}
+	session_put(session, line, wire_write_cancelled(line, sizeof(line), pid, count));
+}
+
+/* Each is looked at anew. A look may bury the entry it is at, so the pids are taken down first. */
+static void do_list(struct requests *requests, struct session *session)
+{
+	struct ledger *ledger = requests->witness->ledger;
+	struct ledger_entry *entry = NULL;
+	struct readyd_answer answer;
+	struct ledger_counts counts;
+	char line[WIRE_REPLY_MAX];
+	size_t n = 0;
+	pid_t *pids;
+
+	ledger_count(ledger, &counts);
+	pids = memory_alloc(counts.entries * sizeof(*pids));
+	while ((entry = ledger_next(ledger, entry)) != NULL)
+		pids[n++] = entry->process.pid;
+	for (size_t i = 0; i < n; i++) {
+		witness_query(requests->witness, pids[i], &answer);
+		session_put(session, line, wire_write_list(line, sizeof(line), &answer));
+	}
+	memory_free(pids);
+	session_put(session, line, wire_write_end(line, sizeof(line), n));
+}
+
+static void do_stats(struct requests *requests, struct session *session)
+{
+	char text[WIRE_REPLY_MAX / 2], line[WIRE_REPLY_MAX];
+
+	requests->stats(requests->context, text, sizeof(text));
+	session_put(session, line, wire_write_stats(line, sizeof(line), text));
+}
+
+static void do_ping(struct session *session)
+{
+	char line[WIRE_REPLY_MAX];
+
+	session_put(session, line, wire_write_pong(line, sizeof(line)));
+}
+
+static void dispatch(struct requests *requests, struct session *session, const struct wire_request *request)
+{
+	switch (request->verb) {
+	case WIRE_HELLO:
+		do_hello(requests, session);
+		return;
+	case WIRE_QUERY:
+		do_query(requests, session, request->pid);
+		return;
+	case WIRE_WAIT:
+		do_wait(requests, session, request);
+		return;
+	case WIRE_GATE:
+		do_gate(requests, session, request->pid);
+		return;
+	case WIRE_CANCEL:
+		do_cancel(session, request->pid);
+		return;
+	case WIRE_LIST:
+		do_list(requests, session);
+		return;
+	case WIRE_STATS:
+		do_stats(requests, session);
+		return;
+	case WIRE_PING:
+		do_ping(session);
+		return;
+	}
+}
+
+void requests_on_line(struct session *session, const char *line, size_t len, void *context)
+{
+	struct requests *requests = context;
+	struct wire_request request;
+	enum wire_error error;
+
+	requests->handled++;
+	error = len == 0 ? WIRE_LINE_TOO_LONG : wire_parse_request(line, len, &request);
+	if (error != WIRE_OK)
+		put_error(session, error, 0);
+	else
+		dispatch(requests, session, &request);
+}
+
+void requests_on_closing(struct session *session, void *context)
+{
+	(void)context;
+	while (!LIST_EMPTY(&session->waits))
+		wait_cancel(LIST_FIRST(&session->waits));
+}

@@ -1,0 +1,227 @@
+#include "config.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "daemon/gate.h"
+#include "daemon/listener.h"
+#include "daemon/log.h"
+#include "daemon/memory.h"
+#include "daemon/requests.h"
+#include "daemon/server.h"
+#include "daemon/session.h"
+#include "daemon/supervisor.h"
+#include "daemon/watch.h"
+#include "daemon/witness.h"
+#include "src/clock.h"
+
+/* Bytes that a client may leave unread. Answers are short: whoever is this far behind does not read. */
+#define UNSENT_LIMIT (256 * 1024)
+/* Looks in one go (a look takes a few microseconds); the other events are served between two goes. */
+#define ROUND_SLICE 256
+
+struct server {
+	const struct server_config *config;
+	struct event_base *base;
+	struct witness witness;
+	struct gates gates;
+	struct requests requests;
+	struct session_pool sessions;
+	struct watch *watch;
+	struct listener *listener;
+	struct event *round, *sigterm, *sigint, *sighup;
+	size_t refused;
+	int64_t started;
+};
+
+static void on_marker(void *context, pid_t pid)
+{
+	struct server *server = context;
+	struct readyd_answer answer;
+
+	witness_query(&server->witness, pid, &answer);
+}
+
+static void go_round(struct server *server, bool fresh)
+{
+	if (witness_round(&server->witness, fresh, ROUND_SLICE))
+		event_active(server->round, EV_TIMEOUT, 0);
+}
+
+static void on_round(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	go_round(arg, false);
+}
+
+static void on_doubt(void *context)
+{
+	go_round(context, true);
+}
+
+static bool is_wanted(void *context)
+{
+	struct server *server = context;
+
+	return ledger_is_waited(server->witness.ledger);
+}
+
+static void on_wanted(void *context)
+{
+	struct server *server = context;
+
+	watch_start_ticking(server->watch);
+}
+
+static void on_accepted(void *context, int fd)
+{
+	struct server *server = context;
+	char line[WIRE_REPLY_MAX];
+
+	if (server->sessions.count < server->config->max_clients) {
+		session_new(&server->sessions, fd);
+		return;
+	}
+	if (server->refused++ == 0)
+		log_warning(
+		    "more than %zu clients: refusing; see --max-clients", server->config->max_clients);
+	(void)send(fd, line, wire_write_error(line, sizeof(line), WIRE_TOO_MANY_CLIENTS, 0),
+	    MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(fd);
+}
+
+static void write_stats(void *context, char *buf, size_t size)
+{
+	struct server *server = context;
+	const struct watch_counts *watch = watch_counts(server->watch);
+	struct ledger_counts ledger;
+
+	ledger_count(server->witness.ledger, &ledger);
+	snprintf(buf, size,
+	    "version=%s pid=%ld uptime_ms=%" PRId64 " clients=%zu refused=%zu dropped=%" PRIu64
+	    " accept_pauses=%" PRIu64 " processes=%zu waited=%zu waits=%zu gates=%zu remembered=%zu"
+	    " requests=%" PRIu64 " looks=%" PRIu64 " settled=%" PRIu64 " events=%" PRIu64
+	    " overflows=%" PRIu64 " scans=%" PRIu64 " ticks=%" PRIu64 " watching=%d",
+	    PACKAGE_VERSION, (long)getpid(), clock_ms() - server->started, server->sessions.count,
+	    server->refused, server->sessions.dropped, listener_pauses(server->listener), ledger.entries,
+	    ledger.waited, ledger.waits - server->gates.count, server->gates.count, ledger.graves,
+	    server->requests.handled, server->witness.looks, server->witness.settled, watch->events,
+	    watch->overflows, watch->scans, watch->ticks, !watch->blind);
+}
+
+static void on_stop(evutil_socket_t signal, short what, void *arg)
+{
+	struct server *server = arg;
+
+	(void)what;
+	log_info("stopping on %s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+	event_base_loopbreak(server->base);
+}
+
+static void on_hangup(evutil_socket_t signal, short what, void *arg)
+{
+	struct server *server = arg;
+
+	(void)signal;
+	(void)what;
+	log_info("SIGHUP: looking at everything again");
+	watch_refresh(server->watch);
+}
+
+static struct event *on_signal(struct server *server, int signal, event_callback_fn callback)
+{
+	struct event *event = evsignal_new(server->base, signal, callback, server);
+
+	event_add(event, NULL);
+	return event;
+}
+
+static uint64_t random_epoch(void)
+{
+	uint64_t epoch;
+
+	/* Early in a guest's life there may be no randomness yet; the clock tells runs apart as well. */
+	if (getrandom(&epoch, sizeof(epoch), GRND_NONBLOCK) != sizeof(epoch))
+		epoch = (uint64_t)clock_ms() << 20 | (uint64_t)getpid();
+	return epoch >> 1;
+}
+
+static void wire_up(struct server *server)
+{
+	const struct server_config *config = server->config;
+	const struct session_hooks session_hooks = {requests_on_line, requests_on_closing};
+	const struct watch_hooks watch_hooks = {on_marker, on_doubt, is_wanted};
+	struct rlimit files = {1024, 1024};
+
+	(void)getrlimit(RLIMIT_NOFILE, &files);
+	server->started = clock_ms();
+	server->round = event_new(server->base, -1, 0, on_round, server);
+	witness_init(&server->witness, server->base, &config->place, on_wanted, server);
+	/* The rest is for clients and pidfds. */
+	gates_init(&server->gates, server->base, &server->witness, files.rlim_cur / 4);
+	server->requests = (struct requests){.base = server->base,
+	    .witness = &server->witness,
+	    .gates = &server->gates,
+	    .place = &config->place,
+	    .epoch = random_epoch(),
+	    .waits_per_client = config->max_waits,
+	    .stats = write_stats,
+	    .context = server};
+	session_pool_init(&server->sessions, server->base, &session_hooks, &server->requests, UNSENT_LIMIT);
+	server->sigterm = on_signal(server, SIGTERM, on_stop);
+	server->sigint = on_signal(server, SIGINT, on_stop);
+	server->sighup = on_signal(server, SIGHUP, on_hangup);
+	server->watch = watch_new(server->base, &config->place, &watch_hooks, server);
+}
+
+/* The listener first, so that nobody new comes; then every waiter is woken by its gate or connection. */
+static void tear_down(struct server *server)
+{
+	if (server->listener != NULL)
+		listener_free(server->listener);
+	session_pool_fini(&server->sessions);
+	witness_fini(&server->witness);
+	watch_free(server->watch);
+	event_free(server->round);
+	event_free(server->sigterm);
+	event_free(server->sigint);
+	event_free(server->sighup);
+	event_base_free(server->base);
+}
+
+int server_run(const struct server_config *config)
+{
+	const struct listener_hooks hooks = {on_accepted};
+	const struct listener_config where = {config->socket, config->socket_mode, config->inherited};
+	struct server *server = memory_alloc(sizeof(*server));
+	int result = -1;
+
+	server->config = config;
+	server->base = event_base_new();
+	if (server->base == NULL) {
+		log_error("cannot make an event loop: %s", strerror(errno));
+		memory_free(server);
+		return -1;
+	}
+	wire_up(server);
+	server->listener = listener_new(server->base, &where, &hooks, server);
+	if (server->listener != NULL) {
+		log_info("serving %s for %s/%s* (pid %ld, libevent %s with %s)", config->socket,
+		    config->place.dir, config->place.prefix, (long)getpid(), event_get_version(),
+		    event_base_get_method(server->base));
+		supervisor_ready(config->ready_fd);
+		result = event_base_dispatch(server->base);
+		supervisor_stopping();
+	}
+	tear_down(server);
+	memory_free(server);
+	return result < 0 ? -1 : 0;
+}

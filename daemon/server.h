@@ -1,0 +1,22 @@
+/* The server: makes the parts, wires them to one event loop, and runs it. It decides nothing itself. */
+#ifndef DAEMON_SERVER_H
+#define DAEMON_SERVER_H
+
+#include <sys/types.h>
+
+#include "src/marker.h"
+
+struct server_config {
+	struct marker_place place;
+	const char *socket;
+	mode_t socket_mode;
+	int ready_fd;  /* -1: none */
+	int inherited; /* listening socket from a supervisor, -1: none */
+	size_t max_clients;
+	size_t max_waits; /* a client */
+};
+
+/* Serves until SIGTERM or SIGINT. 0, or -1 after the reason is logged. */
+int server_run(const struct server_config *config);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * A session: one client's connection, from accept to close. Bytes in, whole lines out to the hooks; what
+ * is put goes to the client as soon as it can. It knows nothing of what the lines mean.
+ */
+#ifndef DAEMON_SESSION_H
+#define DAEMON_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct event;
+struct event_base;
+struct session;
+struct request_wait;
+
+struct session_hooks {
+	/* One line, newline included, or (len 0) a line that is too long: then the session is ended. */
+	void (*line)(struct session *session, const char *line, size_t len, void *context);
+	/* The session is about to be freed: let go of its waits. */
+	void (*closing)(struct session *session, void *context);
+};
+
+/* What all sessions of a daemon share. Buffers are used within one callback only. */
+struct session_pool {
+	struct event_base *base;
+	struct session_hooks hooks;
+	void *context;
+	TAILQ_HEAD(, session) all;
+	size_t count;
+	size_t unsent_limit;	 /* bytes that a client may leave unread before it is dropped */
+	uint64_t dropped;	 /* for that reason */
+	struct session *current; /* whose lines are being answered; its output is collected in out */
+	size_t out_len;
+	char in[16384], out[65536];
+};
+
+struct session {
+	struct session_pool *pool;
+	TAILQ_ENTRY(session) link;
+	LIST_HEAD(, request_wait) waits; /* requests.c's own */
+	size_t wait_count;
+	int fd;
+	bool eof;    /* the client has closed its sending half: it may still be waiting for answers */
+	bool doomed; /* freed at the end of this round of events */
+	struct event *read, *write;
+	char *tail; /* input that is not handled yet: a part of a line, or more while output is stuck */
+	size_t tail_len;
+	char *unsent;
+	size_t unsent_len;
+};
+
+void session_pool_init(struct session_pool *pool, struct event_base *base, const struct session_hooks *hooks,
+    void *context, size_t unsent_limit);
+void session_pool_fini(struct session_pool *pool);
+
+/* Takes over fd, a non-blocking socket. */
+void session_new(struct session_pool *pool, int fd);
+
+/* Sends bytes, at once or when the client reads. */
+void session_put(struct session *session, const char *data, size_t len);
+/* The same with a descriptor, which stays the caller's. -1: it cannot be sent now, and nothing was. */
+int session_put_fd(struct session *session, const char *data, size_t len, int fd);
+
+/* Ends the session after this round of events, with what it was sent so far. */
+void session_end(struct session *session);
+
+#endif

@@ -1,0 +1,249 @@
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+#include "daemon/memory.h"
+#include "daemon/watch.h"
+
+/* With a watch the tick only covers what raises no event; without one it is all there is. */
+#define TICK_MS	      250
+#define TICK_BLIND_MS 25
+/* Large enough to drain a burst in few calls; a name has at most 255 bytes, so never too small. */
+#define BUFFER_SIZE 65536
+/* IN_MODIFY is left out: a writer could flood it, and existence is all that counts. */
+#define MASK                                                                                                 \
+	(IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
+
+struct watch {
+	const struct marker_place *place;
+	struct watch_hooks hooks;
+	void *context;
+	struct event_base *base;
+	int fd;		/* inotify instance, -1 while there is none */
+	int wd;		/* of the directory that the path names now, -1 while there is none */
+	int mounts;	/* /proc/self/mountinfo, -1 without /proc */
+	int complained; /* errno of the last complaint, so that a lasting state is logged once */
+	struct event *events, *mounted, *tick;
+	struct watch_counts counts;
+	char buffer[BUFFER_SIZE] __attribute__((aligned(__alignof__(struct inotify_event))));
+};
+
+static void scan(struct watch *watch)
+{
+	DIR *dir = opendir(watch->place->dir);
+	struct dirent *entry;
+	pid_t pid;
+
+	if (dir == NULL)
+		return;
+	watch->counts.scans++;
+	while ((entry = readdir(dir)) != NULL) {
+		pid = marker_pid(watch->place, entry->d_name);
+		if (pid != 0)
+			watch->hooks.marker(watch->context, pid);
+	}
+	closedir(dir);
+}
+
+static const char *cure(int error)
+{
+	switch (error) {
+	case EMFILE:
+		return "raise fs.inotify.max_user_instances or the descriptor limit";
+	case ENOSPC:
+		return "raise fs.inotify.max_user_watches";
+	case ENOENT:
+	case ENOTDIR:
+		return "create the directory";
+	case EACCES:
+		return "make the directory readable for readyd";
+	default:
+		return "trying again";
+	}
+}
+
+static void complain(struct watch *watch, int error)
+{
+	if (error != 0 && error != watch->complained)
+		log_warning("cannot watch %s: %s (%s); polling it while somebody waits", watch->place->dir,
+		    strerror(error), cure(error));
+	if (error == 0 && watch->complained != 0)
+		log_info("watching %s again", watch->place->dir);
+	watch->complained = error;
+	watch->counts.blind = error != 0;
+}
+
+static void on_events(evutil_socket_t fd, short what, void *arg);
+
+static int open_instance(struct watch *watch)
+{
+	if (watch->fd >= 0)
+		return 0;
+	watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (watch->fd < 0)
+		return -1;
+	watch->events = event_new(watch->base, watch->fd, EV_READ | EV_PERSIST, on_events, watch);
+	event_add(watch->events, NULL);
+	return 0;
+}
+
+/*
+ * Makes sure that the directory which the path names now is watched. Adding the watch again is the only
+ * reliable test: the same directory gives the same wd and keeps its queued events, anything else gives
+ * another wd or an error. Device and inode number do not tell, and a held descriptor would keep the
+ * directory from being removed and unmounted. True when another directory is watched than before.
+ */
+static bool rearm(struct watch *watch)
+{
+	int old = watch->wd;
+
+	if (open_instance(watch) != 0) {
+		complain(watch, errno);
+		return false;
+	}
+	watch->wd = inotify_add_watch(watch->fd, watch->place->dir, MASK);
+	complain(watch, watch->wd < 0 ? errno : 0);
+	if (watch->wd == old)
+		return false;
+	if (old >= 0)
+		(void)inotify_rm_watch(watch->fd, old); /* fails where the kernel has removed it already */
+	return watch->wd >= 0;
+}
+
+/* Watch, then look: in this order nothing that comes in between is missed. */
+static void make_sure(struct watch *watch)
+{
+	if (!rearm(watch))
+		return;
+	scan(watch);
+	watch->hooks.doubt(watch->context);
+}
+
+void watch_refresh(struct watch *watch)
+{
+	(void)rearm(watch);
+	scan(watch);
+	watch->hooks.doubt(watch->context);
+}
+
+/* False when the event says that the watch itself is in doubt. */
+static bool take_event(struct watch *watch, const struct inotify_event *event)
+{
+	pid_t pid;
+
+	watch->counts.events++;
+	if (event->mask & IN_Q_OVERFLOW) {
+		watch->counts.overflows++;
+		return false;
+	}
+	/* What is left in the queue of a directory that was watched before. */
+	if (event->wd != watch->wd)
+		return true;
+	if (event->mask & IN_IGNORED)
+		watch->wd = -1;
+	if (event->mask & (IN_IGNORED | IN_UNMOUNT | IN_DELETE_SELF | IN_MOVE_SELF))
+		return false;
+	pid = event->len > 0 ? marker_pid(watch->place, event->name) : 0;
+	if (pid != 0)
+		watch->hooks.marker(watch->context, pid);
+	return true;
+}
+
+static void on_events(evutil_socket_t fd, short what, void *arg)
+{
+	struct watch *watch = arg;
+	const struct inotify_event *event;
+	bool sure = true;
+	ssize_t n = read((int)fd, watch->buffer, sizeof(watch->buffer));
+
+	(void)what;
+	for (ssize_t at = 0; at + (ssize_t)sizeof(*event) <= n;
+	     at += (ssize_t)(sizeof(*event) + event->len)) {
+		event = (const struct inotify_event *)(watch->buffer + at);
+		sure = take_event(watch, event) && sure;
+	}
+	if (!sure)
+		watch_refresh(watch);
+}
+
+static void on_mounted(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	make_sure(arg);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct watch *watch = arg;
+
+	(void)fd;
+	(void)what;
+	if (!watch->hooks.wanted(watch->context))
+		return;
+	watch->counts.ticks++;
+	if (rearm(watch))
+		scan(watch);
+	watch->hooks.doubt(watch->context);
+	watch_start_ticking(watch);
+}
+
+void watch_start_ticking(struct watch *watch)
+{
+	struct timeval interval = {0, (watch->wd < 0 ? TICK_BLIND_MS : TICK_MS) * 1000};
+
+	event_add(watch->tick, &interval);
+}
+
+/* Level-triggered this would spin: the file always has something to read. */
+static void watch_mounts(struct watch *watch)
+{
+	watch->mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	if (watch->mounts < 0)
+		return;
+	watch->mounted =
+	    event_new(watch->base, watch->mounts, EV_READ | EV_ET | EV_PERSIST, on_mounted, watch);
+	event_add(watch->mounted, NULL);
+}
+
+struct watch *watch_new(
+    struct event_base *base, const struct marker_place *place, const struct watch_hooks *hooks, void *context)
+{
+	struct watch *watch = memory_alloc(sizeof(*watch));
+
+	watch->base = base;
+	watch->place = place;
+	watch->hooks = *hooks;
+	watch->context = context;
+	watch->fd = watch->wd = -1;
+	watch->tick = evtimer_new(base, on_tick, watch);
+	watch_mounts(watch);
+	make_sure(watch);
+	return watch;
+}
+
+void watch_free(struct watch *watch)
+{
+	if (watch->events != NULL)
+		event_free(watch->events);
+	if (watch->mounted != NULL)
+		event_free(watch->mounted);
+	event_free(watch->tick);
+	if (watch->mounts >= 0)
+		close(watch->mounts);
+	if (watch->fd >= 0)
+		close(watch->fd);
+	memory_free(watch);
+}
+
+const struct watch_counts *watch_counts(const struct watch *watch)
+{
+	return &watch->counts;
+}

@@ -1,0 +1,46 @@
+/*
+ * The watch: where hints about markers come from. One inotify watch on the marker directory, the mount
+ * table, and a tick while somebody waits. Events only make it fast; the tick is the guarantee, for what
+ * raises no event: a mount over the directory, a lower layer of an overlay, a link from elsewhere.
+ */
+#ifndef DAEMON_WATCH_H
+#define DAEMON_WATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "src/marker.h"
+
+struct event_base;
+struct watch;
+
+struct watch_hooks {
+	/* Something happened to this pid's marker. */
+	void (*marker)(void *context, pid_t pid);
+	/* Anything may have happened to any marker that is waited for. */
+	void (*doubt)(void *context);
+	/* Whether anybody waits. */
+	bool (*wanted)(void *context);
+};
+
+struct watch_counts {
+	uint64_t events, overflows, scans, ticks;
+	bool blind; /* no watch is armed: the tick alone finds markers */
+};
+
+/* Arms the watch, then reports every marker that is there. A directory that cannot be watched now is no
+ * error: it is tried again. NULL and errno when there is no memory. */
+struct watch *watch_new(struct event_base *base, const struct marker_place *place,
+    const struct watch_hooks *hooks, void *context);
+void watch_free(struct watch *watch);
+
+/* Ticks until nobody waits. */
+void watch_start_ticking(struct watch *watch);
+
+/* Doubts everything: makes sure of the watch and scans the directory. */
+void watch_refresh(struct watch *watch);
+
+const struct watch_counts *watch_counts(const struct watch *watch);
+
+#endif

@@ -1,0 +1,191 @@
+#include "config.h"
+
+#include "daemon/gate.h"
+#include "daemon/pidwatch.h"
+#include "daemon/witness.h"
+
+/* Ended processes that are remembered, the oldest forgotten first. */
+#define GRAVES 1024
+
+static void on_leaving(struct ledger_entry *entry)
+{
+	gate_close(entry);
+	pidwatch_stop(entry);
+}
+
+void witness_init(struct witness *w, struct event_base *base, const struct marker_place *place,
+    void (*wanted)(void *context), void *context)
+{
+	*w = (struct witness){.base = base,
+	    .place = place,
+	    .ledger = ledger_new(GRAVES, on_leaving),
+	    .wanted = wanted,
+	    .context = context};
+}
+
+void witness_fini(struct witness *w)
+{
+	ledger_free(w->ledger);
+	w->ledger = NULL;
+}
+
+static void on_ended(struct ledger_entry *entry, void *context)
+{
+	witness_recheck(context, entry);
+}
+
+static struct ledger_entry *enter(
+    struct witness *w, const struct process *process, const struct memory *memory)
+{
+	struct ledger_entry *entry = ledger_enter(w->ledger, process, memory);
+
+	pidwatch_start(w->base, entry, on_ended, w);
+	return entry;
+}
+
+static bool is_over(const struct readyd_answer *answer)
+{
+	return answer->verdict == READYD_DIED || answer->verdict == READYD_EXITED;
+}
+
+/* Looks at an entry and keeps the ledger by it. False when the entry has left the ledger. */
+static bool examine(struct witness *w, struct ledger_entry *entry, struct readyd_answer *answer)
+{
+	struct sight marker;
+
+	w->looks++;
+	inspect(w->place, &entry->process, &entry->memory, answer);
+	if (is_over(answer)) {
+		marker_look(w->place, entry->process.pid, &marker);
+		w->settled++;
+		ledger_bury(w->ledger, entry, answer, &marker);
+		return false;
+	}
+	/* That the directory is missing settles nothing for those who wait already: it may come back. */
+	if (answer->verdict == READYD_PENDING || answer->verdict == READYD_UNREACHABLE)
+		return true;
+	w->settled++;
+	ledger_settle(w->ledger, entry, answer);
+	return true;
+}
+
+/* What is remembered of the process if it has ended, unless another marker has come since: then somebody
+ * unseen had the pid in between. */
+static bool ask_grave(struct witness *w, const struct process *process, struct readyd_answer *answer)
+{
+	const struct ledger_grave *grave = ledger_grave(w->ledger, process->pid);
+	struct sight now;
+
+	if (grave == NULL || (!process->never && process->start != grave->answer.start))
+		return false;
+	marker_look(w->place, process->pid, &now);
+	if (now.kind == SIGHT_FILE && !sight_same(&now, &grave->marker))
+		return false;
+	*answer = grave->answer;
+	return true;
+}
+
+/* A marker that lay there when the last holder of the pid ended cannot be the next holder's. */
+static void recall(struct witness *w, const struct process *process, struct memory *memory)
+{
+	const struct ledger_grave *grave = ledger_grave(w->ledger, process->pid);
+
+	*memory = (struct memory){0};
+	if (grave == NULL || grave->marker.kind != SIGHT_FILE || grave->answer.start == process->start)
+		return;
+	memory->left_behind = true;
+	memory->leftover = grave->marker;
+}
+
+/* Looks at a process that has no entry. Enters it, and returns the entry, when it is ready (to latch it)
+ * or when it is pending and `waited` for. */
+static struct ledger_entry *meet(struct witness *w, pid_t pid, bool waited, struct readyd_answer *answer)
+{
+	struct process process;
+	struct memory memory;
+
+	w->looks++;
+	process_open(&process, pid);
+	recall(w, &process, &memory);
+	inspect(w->place, &process, &memory, answer);
+	if (is_over(answer))
+		(void)ask_grave(w, &process, answer);
+	/* Without a pidfd a latched entry would never leave. */
+	if ((answer->verdict == READYD_READY && process.fd >= 0) ||
+	    (answer->verdict == READYD_PENDING && waited))
+		return enter(w, &process, &memory);
+	process_close(&process);
+	return NULL;
+}
+
+static struct ledger_entry *look(struct witness *w, pid_t pid, bool waited, struct readyd_answer *answer)
+{
+	struct ledger_entry *entry = ledger_find(w->ledger, pid);
+
+	if (entry == NULL)
+		return meet(w, pid, waited, answer);
+	if (examine(w, entry, answer))
+		return entry;
+	/* It has ended just now. If nobody else has the pid yet, its grave answers. */
+	return meet(w, pid, waited, answer);
+}
+
+void witness_query(struct witness *w, pid_t pid, struct readyd_answer *answer)
+{
+	struct ledger_entry *entry = look(w, pid, false, answer);
+
+	if (entry != NULL)
+		ledger_release(w->ledger, entry);
+}
+
+struct ledger_entry *witness_enroll(struct witness *w, pid_t pid, struct readyd_answer *answer)
+{
+	struct ledger_entry *entry = look(w, pid, true, answer);
+
+	if (entry == NULL || answer->verdict == READYD_PENDING)
+		return entry;
+	ledger_release(w->ledger, entry);
+	return NULL;
+}
+
+void witness_attach(struct witness *w, struct ledger_entry *entry, struct ledger_wait *wait)
+{
+	bool first = !ledger_is_waited(w->ledger);
+
+	ledger_attach(w->ledger, entry, wait);
+	if (first)
+		w->wanted(w->context);
+}
+
+void witness_detach(struct witness *w, struct ledger_wait *wait)
+{
+	ledger_detach(w->ledger, wait);
+}
+
+void witness_release(struct witness *w, struct ledger_entry *entry)
+{
+	ledger_release(w->ledger, entry);
+}
+
+void witness_recheck(struct witness *w, struct ledger_entry *entry)
+{
+	struct readyd_answer answer;
+
+	if (examine(w, entry, &answer))
+		ledger_release(w->ledger, entry);
+}
+
+bool witness_round(struct witness *w, bool fresh, unsigned most)
+{
+	struct ledger_entry *entry;
+
+	if (fresh)
+		ledger_begin_round(w->ledger);
+	for (unsigned n = 0; n < most; n++) {
+		entry = ledger_next_waited(w->ledger);
+		if (entry == NULL)
+			return false;
+		witness_recheck(w, entry);
+	}
+	return true;
+}

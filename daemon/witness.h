@@ -1,0 +1,47 @@
+/*
+ * The witness: the only one in the daemon who says what the verdict on a process is. It looks whenever it
+ * is asked or hinted, keeps the ledger by what it saw, and has the ledger tell those who wait.
+ */
+#ifndef DAEMON_WITNESS_H
+#define DAEMON_WITNESS_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "daemon/ledger.h"
+#include "src/marker.h"
+
+struct event_base;
+
+struct witness {
+	struct event_base *base;
+	const struct marker_place *place;
+	struct ledger *ledger;
+	uint64_t looks, settled; /* counters for STATS */
+	/* Called when the first wait comes: from now on there must be a tick. */
+	void (*wanted)(void *context);
+	void *context;
+};
+
+void witness_init(struct witness *w, struct event_base *base, const struct marker_place *place,
+    void (*wanted)(void *context), void *context);
+void witness_fini(struct witness *w);
+
+/* Looks at pid and answers. A process that is seen ready is remembered from now on. */
+void witness_query(struct witness *w, pid_t pid, struct readyd_answer *answer);
+
+/* The same; where the answer is pending, returns an entry to attach a wait to (at once, or release it). */
+struct ledger_entry *witness_enroll(struct witness *w, pid_t pid, struct readyd_answer *answer);
+
+void witness_attach(struct witness *w, struct ledger_entry *entry, struct ledger_wait *wait);
+void witness_detach(struct witness *w, struct ledger_wait *wait);
+void witness_release(struct witness *w, struct ledger_entry *entry);
+
+/* Something may have happened to the entry's process or marker. The entry may be gone afterwards. */
+void witness_recheck(struct witness *w, struct ledger_entry *entry);
+
+/* Something may have happened to any of them: looks at the entries that are waited for, at most `most` of
+ * them. Returns whether some are left for the next call; `fresh` begins anew. */
+bool witness_round(struct witness *w, bool fresh, unsigned most);
+
+#endif
