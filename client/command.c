@@ -1,0 +1,109 @@
+/* The commands that answer at once. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client/command.h"
+#include "client/output.h"
+
+int verdict_exit_code(enum readyd_verdict verdict)
+{
+	switch (verdict) {
+	case READYD_READY:
+		return EXIT_READY;
+	case READYD_PENDING:
+		return EXIT_PENDING;
+	case READYD_DIED:
+		return 3;
+	case READYD_EXITED:
+		return 4;
+	case READYD_STALE:
+		return 5;
+	case READYD_UNREACHABLE:
+		return 6;
+	}
+	return EXIT_FAILED;
+}
+
+static const char *cure(int error)
+{
+	switch (error) {
+	case ENOENT:
+	case ECONNREFUSED:
+		return "is readyd running at this socket?";
+	case EACCES:
+		return "see readyd --socket-mode";
+	case EAGAIN:
+		return "the daemon has no room for another client or wait; see readyd --max-clients, "
+		       "--max-waits";
+	case ETIMEDOUT:
+		return "the daemon takes connections but does not answer";
+	case EXDEV:
+		return "the daemon serves another directory or counts pids in another namespace; see --dir";
+	case EPROTO:
+		return "whatever listens there does not speak readyd-protocol(7)";
+	case EINVAL:
+		return "READYD_BACKEND is auto, daemon or file; --dir is an absolute path";
+	case EMFILE:
+		return "raise the descriptor limit (ulimit -n)";
+	default:
+		return "no cure is known";
+	}
+}
+
+int command_failed(const struct command_line *line, const char *what)
+{
+	const char *socket = line->options.socket != NULL ? line->options.socket : "the daemon";
+	int error = errno;
+
+	fprintf(stderr, "readyctl: %s: %s: %s (%s)\n", what, socket, strerror(error), cure(error));
+	return EXIT_FAILED;
+}
+
+int command_status(const struct command_line *line)
+{
+	struct readyd_answer answer;
+	int code = EXIT_READY;
+
+	for (size_t i = 0; i < line->pid_count; i++) {
+		if (readyd_query(&line->options, line->pids[i], &answer) != 0)
+			return command_failed(line, "cannot ask");
+		output_answer(line, &answer, -1);
+		if (code == EXIT_READY)
+			code = verdict_exit_code(answer.verdict);
+	}
+	return output_finish() != 0 ? EXIT_FAILED : code;
+}
+
+static int print_entry(const struct readyd_answer *answer, void *context)
+{
+	output_answer(context, answer, -1);
+	return 0;
+}
+
+int command_list(const struct command_line *line)
+{
+	if (readyd_list(&line->options, print_entry, (void *)(uintptr_t)line) != 0)
+		return command_failed(line, "cannot list");
+	return output_finish() != 0 ? EXIT_FAILED : EXIT_READY;
+}
+
+int command_ping(const struct command_line *line)
+{
+	if (readyd_ping(&line->options) != 0)
+		return command_failed(line, "no answer");
+	output_pairs(line, "daemon=alive");
+	return output_finish() != 0 ? EXIT_FAILED : EXIT_READY;
+}
+
+int command_stats(const struct command_line *line)
+{
+	char text[2048];
+
+	if (readyd_stats(&line->options, text, sizeof(text)) != 0)
+		return command_failed(line, "cannot ask");
+	output_pairs(line, text);
+	return output_finish() != 0 ? EXIT_FAILED : EXIT_READY;
+}

@@ -1,0 +1,167 @@
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+
+#include "client/command.h"
+#include "client/output.h"
+#include "client/progress.h"
+#include "readyd/marker.h"
+#include "src/clock.h"
+
+struct waiting {
+	const struct command_line *line;
+	struct readyd_waiter *waiter;
+	struct progress progress;
+	int64_t began, deadline; /* clock_ms(); deadline -1: none */
+	size_t ready;
+	int failed; /* exit code of the first verdict that is not ready, 0: none */
+};
+
+static void take(struct waiting *w, const struct readyd_answer *answer)
+{
+	if (answer->verdict == READYD_READY)
+		w->ready++;
+	else if (w->failed == 0)
+		w->failed = verdict_exit_code(answer->verdict);
+	progress_clear(&w->progress);
+	output_answer(w->line, answer, clock_ms() - w->began);
+}
+
+/* All that is known now. -1: errno. */
+static int take_all(struct waiting *w)
+{
+	struct readyd_answer answer;
+	int result;
+
+	while ((result = readyd_waiter_next(w->waiter, &answer)) == 1)
+		take(w, &answer);
+	return result;
+}
+
+/* Whether what is still missing can change the exit code: not after the first ready of --any, not after
+ * the first failure of all. */
+static bool decided(const struct waiting *w)
+{
+	if (readyd_waiter_pending(w->waiter) == 0)
+		return true;
+	return w->line->any ? w->ready > 0 : w->failed != 0;
+}
+
+static int left(const struct waiting *w)
+{
+	int redraw = progress_interval(&w->progress);
+	int64_t ms;
+
+	if (w->deadline < 0)
+		return redraw;
+	ms = w->deadline - clock_ms();
+	if (ms < 0)
+		ms = 0;
+	if (redraw >= 0 && ms > redraw)
+		return redraw;
+	return ms > INT_MAX ? INT_MAX : (int)ms;
+}
+
+/* 1: decided, 0: the deadline has passed, -1: errno. */
+static int wait_for_answers(struct waiting *w)
+{
+	struct pollfd poll_fd = {.fd = readyd_waiter_fd(w->waiter), .events = POLLIN};
+
+	for (;;) {
+		if (take_all(w) != 0)
+			return -1;
+		if (decided(w))
+			return 1;
+		if (w->deadline >= 0 && clock_ms() >= w->deadline)
+			return 0;
+		progress_draw(&w->progress, w->ready);
+		if (poll(&poll_fd, 1, left(w)) < 0 && errno != EINTR)
+			return -1;
+	}
+}
+
+static const char *obstacle(const struct readyd_answer *now)
+{
+	if (now->verdict == READYD_UNREACHABLE)
+		return "the marker directory is missing or closed";
+	if (now->reason == READYD_REASON_NOT_A_FILE)
+		return "something that is no regular file has the marker's name";
+	return "it has left no marker";
+}
+
+/* A time-out is never silent: what is in the way, as seen now. */
+static void explain(const struct waiting *w, const struct readyd_answer *now)
+{
+	fprintf(stderr, "readyctl: timed out after %" PRId64 " ms: process %ld is alive, %s\n",
+	    w->line->timeout_ms, (long)now->pid, obstacle(now));
+}
+
+/* The answer of those that have none. The look of this moment counts: one may be ready by now. */
+static void close_account(struct waiting *w, bool timed_out)
+{
+	struct readyd_answer now;
+
+	for (size_t i = 0; i < w->line->pid_count; i++) {
+		if (readyd_waiter_peek(w->waiter, w->line->pids[i], &now) != 0)
+			continue;
+		if (timed_out && (now.verdict == READYD_PENDING || now.verdict == READYD_UNREACHABLE)) {
+			explain(w, &now);
+			now.verdict = READYD_PENDING;
+			now.reason = READYD_REASON_DEADLINE;
+		}
+		take(w, &now);
+	}
+}
+
+static int exit_code(const struct waiting *w, bool timed_out)
+{
+	if (w->line->any && w->ready > 0)
+		return EXIT_READY;
+	if (w->failed == EXIT_PENDING && timed_out)
+		return EXIT_TIMED_OUT;
+	return w->failed;
+}
+
+static int add_pids(struct waiting *w)
+{
+	for (size_t i = 0; i < w->line->pid_count; i++)
+		/* A pid that is named twice is waited for once. */
+		if (readyd_waiter_add(w->waiter, w->line->pids[i]) != 0 && errno != EEXIST)
+			return -1;
+	return 0;
+}
+
+static int run(struct waiting *w)
+{
+	int result = add_pids(w) == 0 ? wait_for_answers(w) : -1;
+
+	progress_clear(&w->progress);
+	if (result < 0)
+		return command_failed(w->line, "cannot wait");
+	/* The others of --any are of no interest; all others get their line. */
+	if (result == 0 || !w->line->any)
+		close_account(w, result == 0);
+	if (output_finish() != 0)
+		return EXIT_FAILED;
+	return exit_code(w, result == 0);
+}
+
+int command_wait(const struct command_line *line)
+{
+	struct waiting w = {.line = line, .began = clock_ms(), .deadline = -1};
+	int code;
+
+	if (line->timeout_ms >= 0)
+		w.deadline = w.began + line->timeout_ms;
+	w.waiter = readyd_waiter_new(&line->options);
+	if (w.waiter == NULL)
+		return command_failed(line, "cannot wait");
+	progress_init(&w.progress, line->pid_count, line->quiet);
+	code = run(&w);
+	readyd_waiter_free(w.waiter);
+	return code;
+}

@@ -1,0 +1,64 @@
+#include "config.h"
+
+#include <errno.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "client/filewatch.h"
+
+#define MASK                                                                                                 \
+	(IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
+
+void filewatch_init(struct filewatch *watch)
+{
+	watch->fd = watch->wd = -1;
+}
+
+void filewatch_close(struct filewatch *watch)
+{
+	if (watch->fd >= 0)
+		close(watch->fd);
+	filewatch_init(watch);
+}
+
+bool filewatch_arm(struct filewatch *watch, const struct marker_place *place)
+{
+	int old = watch->wd;
+
+	if (watch->fd < 0)
+		watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (watch->fd < 0)
+		return true;
+	watch->wd = inotify_add_watch(watch->fd, place->dir, MASK);
+	if (watch->wd < 0 && errno == ENOSPC)
+		filewatch_close(watch); /* no watch to be had: the instance is of more use to others */
+	if (watch->wd == old)
+		return false;
+	if (old >= 0 && watch->fd >= 0)
+		(void)inotify_rm_watch(watch->fd, old);
+	return true;
+}
+
+int filewatch_read(struct filewatch *watch, const struct marker_place *place, pid_t *pids, size_t max)
+{
+	char buffer[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
+	const struct inotify_event *event;
+	ssize_t n = read(watch->fd, buffer, sizeof(buffer));
+	int count = 0;
+	pid_t pid;
+
+	for (ssize_t at = 0; at + (ssize_t)sizeof(*event) <= n;
+	     at += (ssize_t)(sizeof(*event) + event->len)) {
+		event = (const struct inotify_event *)(buffer + at);
+		if (event->wd == watch->wd && (event->mask & IN_IGNORED))
+			watch->wd = -1;
+		if (event->mask & ~(uint32_t)(IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_ISDIR))
+			return -1;
+		pid = event->len > 0 ? marker_pid(place, event->name) : 0;
+		if (pid != 0 && (size_t)count == max)
+			return -1;
+		if (pid != 0)
+			pids[count++] = pid;
+	}
+	return count;
+}

@@ -1,0 +1,29 @@
+/* The fallback's ears: one private inotify watch on the marker directory, where one can be had. */
+#ifndef CLIENT_FILEWATCH_H
+#define CLIENT_FILEWATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "src/marker.h"
+
+struct filewatch {
+	int fd; /* -1: none; poll instead */
+	int wd;
+};
+
+void filewatch_init(struct filewatch *watch);
+
+/* Opens it where it can be opened and makes sure that it watches the directory which the path names now;
+ * see watch.c of the daemon for why it adds the watch again. Returns whether it is another directory than
+ * before, or none: then look at everything. */
+bool filewatch_arm(struct filewatch *watch, const struct marker_place *place);
+/* Lets go: instances are few (fs.inotify.max_user_instances, 128 for all of a user's processes). */
+void filewatch_close(struct filewatch *watch);
+
+/* Drains the queue into pids[0..max) of markers that something happened to; returns how many, or -1 when
+ * anything may have happened: look at everything. */
+int filewatch_read(struct filewatch *watch, const struct marker_place *place, pid_t *pids, size_t max);
+
+#endif

@@ -1,0 +1,16 @@
+/* Answers on stdout, one line each: words for people and shells, or one JSON object. */
+#ifndef CLIENT_OUTPUT_H
+#define CLIENT_OUTPUT_H
+
+#include "client/command.h"
+
+/* elapsed_ms < 0: not measured. */
+void output_answer(const struct command_line *line, const struct readyd_answer *answer, int64_t elapsed_ms);
+
+/* "key=value key=value ..." as one pair a line, or as one JSON object. */
+void output_pairs(const struct command_line *line, const char *text);
+
+/* 0, or -1 after saying so when stdout could not take everything. */
+int output_finish(void);
+
+#endif

@@ -1,0 +1,207 @@
+#include "config.h"
+
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "client/command.h"
+#include "client/duration.h"
+#include "readyd/marker.h"
+#include "src/number.h"
+
+enum { OPT_TIMEOUT = 256, OPT_ANY, OPT_ALL, OPT_JSON, OPT_NO_FALLBACK, OPT_PREFIX, OPT_VERSION };
+
+static const struct option longopts[] = {
+    {"timeout", required_argument, NULL, OPT_TIMEOUT},
+    {"any", no_argument, NULL, OPT_ANY},
+    {"all", no_argument, NULL, OPT_ALL},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"quiet", no_argument, NULL, 'q'},
+    {"socket", required_argument, NULL, 's'},
+    {"dir", required_argument, NULL, 'd'},
+    {"prefix", required_argument, NULL, OPT_PREFIX},
+    {"no-fallback", no_argument, NULL, OPT_NO_FALLBACK},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+static const struct command {
+	const char *name;
+	int (*run)(const struct command_line *line);
+	bool takes_pids, waits;
+} commands[] = {
+    {"wait", command_wait, true, true},
+    {"status", command_status, true, false},
+    {"list", command_list, false, false},
+    {"ping", command_ping, false, false},
+    {"stats", command_stats, false, false},
+};
+
+static const char help[] =
+    "Usage: readyctl wait [--timeout DURATION] [--any | --all] PID...\n"
+    "       readyctl status PID...\n"
+    "       readyctl list | ping | stats\n"
+    "Waits for, or tells, whether worker processes have said that they are ready.\n"
+    "\n"
+    "      --timeout DURATION  give up after 5, 0.5, 500ms, 2m, ... (no default: waits for ever)\n"
+    "      --any               wait until one of the processes is ready\n"
+    "      --all               wait until all are ready; end when one cannot be any more (default)\n"
+    "      --json              one JSON object a line\n"
+    "  -q, --quiet             no answers on standard output, only the exit status\n"
+    "  -s, --socket PATH       the daemon's socket (" READYD_DEFAULT_SOCKET ")\n"
+    "  -d, --dir DIR           the marker directory (the daemon's, else " READYD_MARKER_DIR ")\n"
+    "      --prefix NAME       the markers' name without the pid (the daemon's, else\n"
+    "                          " READYD_MARKER_NAME_PREFIX ")\n"
+    "      --no-fallback       fail where the daemon cannot be had, instead of watching the file\n"
+    "  -h, --help              print this and exit\n"
+    "      --version           print the version and exit\n"
+    "\n"
+    "Exit status: 0 ready, 1 pending, 2 usage, 3 died, 4 exited, 5 stale, 6 unreachable,\n"
+    "124 timed out, 125 failure. With several processes: of the first that is not ready.\n"
+    "See readyctl(1).\n";
+
+static int usage(const char *what, const char *value, const char *cure)
+{
+	fprintf(stderr, "readyctl: %s%s%s%s: %s; try 'readyctl --help'\n", what, value[0] != '\0' ? " '" : "",
+	    value, value[0] != '\0' ? "'" : "", cure);
+	return -1;
+}
+
+struct parsed {
+	struct command_line line;
+	const struct command *command;
+	bool done;	       /* --help or --version: answered */
+	const char *wait_only; /* the last option that only wait takes */
+};
+
+static int set(struct parsed *parsed, int opt, const char *value)
+{
+	struct command_line *line = &parsed->line;
+
+	switch (opt) {
+	case OPT_TIMEOUT:
+		parsed->wait_only = "--timeout";
+		if (duration_parse(value, &line->timeout_ms) != 0)
+			return usage(
+			    "--timeout", value, "not a duration such as 5, 0.5, 500ms or 2m, at most 1000h");
+		return 0;
+	case OPT_ANY:
+	case OPT_ALL:
+		parsed->wait_only = opt == OPT_ANY ? "--any" : "--all";
+		line->any = opt == OPT_ANY;
+		return 0;
+	case OPT_JSON:
+		line->json = true;
+		return 0;
+	case 'q':
+		line->quiet = true;
+		return 0;
+	case 's':
+		line->options.socket = value;
+		return 0;
+	case 'd':
+		line->options.dir = value;
+		return 0;
+	case OPT_PREFIX:
+		line->options.prefix = value;
+		return 0;
+	case OPT_NO_FALLBACK:
+		line->options.backend = READYD_BACKEND_DAEMON;
+		return 0;
+	case OPT_VERSION:
+		printf("readyctl %s\n", PACKAGE_VERSION);
+		parsed->done = true;
+		return 0;
+	case 'h':
+		fputs(help, stdout);
+		parsed->done = true;
+		return 0;
+	default:
+		fputs("Try 'readyctl --help'.\n", stderr);
+		return -1;
+	}
+}
+
+static int find_command(struct parsed *parsed, const char *name)
+{
+	if (name == NULL)
+		return usage("no command", "", "say wait, status, list, ping or stats");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			parsed->command = &commands[i];
+	if (parsed->command == NULL)
+		return usage("unknown command", name, "say wait, status, list, ping or stats");
+	if (parsed->wait_only != NULL && !parsed->command->waits)
+		return usage(parsed->wait_only, "", "only wait takes it");
+	return 0;
+}
+
+static int take_pids(struct parsed *parsed, char **words, size_t count)
+{
+	struct command_line *line = &parsed->line;
+	uint64_t pid;
+
+	if (!parsed->command->takes_pids)
+		return count == 0 ? 0 : usage("extra argument", words[0], "this command takes none");
+	if (count == 0)
+		return usage("no process", "", "name at least one pid");
+	line->pids = calloc(count, sizeof(*line->pids));
+	if (line->pids == NULL)
+		return usage("out of memory", "", "name fewer pids");
+	for (size_t i = 0; i < count; i++) {
+		if (number_parse(words[i], strlen(words[i]), INT_MAX, &pid) != 0 || pid == 0)
+			return usage("pid", words[i], "not a process id, a positive decimal number");
+		line->pids[line->pid_count++] = (pid_t)pid;
+	}
+	return 0;
+}
+
+static int parse(struct parsed *parsed, int argc, char **argv)
+{
+	int opt;
+
+	parsed->line.timeout_ms = -1;
+	while ((opt = getopt_long(argc, argv, "qs:d:h", longopts, NULL)) != -1)
+		if (set(parsed, opt, optarg) != 0 || parsed->done)
+			return parsed->done ? 0 : -1;
+	if (find_command(parsed, argv[optind]) != 0)
+		return -1;
+	return take_pids(parsed, argv + optind + 1, (size_t)(argc - optind - 1));
+}
+
+/* A set of processes takes a pidfd each, which needs no more than this. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
+int main(int argc, char **argv)
+{
+	struct parsed parsed = {0};
+	int code = EXIT_USAGE;
+
+	/* A reader that has gone away shows as a failed write. */
+	signal(SIGPIPE, SIG_IGN);
+	if (parse(&parsed, argc, argv) != 0)
+		goto out;
+	if (parsed.done) {
+		code = EXIT_READY;
+		goto out;
+	}
+	if (parsed.line.pid_count > 100)
+		raise_descriptor_limit();
+	code = parsed.command->run(&parsed.line);
+out:
+	free(parsed.line.pids);
+	return code;
+}

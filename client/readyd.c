@@ -1,0 +1,324 @@
+/* The calls of readyd.h that need no waiter of the caller's. */
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client/link.h"
+#include "client/settings.h"
+#include "src/clock.h"
+#include "src/judge.h"
+#include "src/verdict.h"
+
+/* A daemon that does not answer a question by then is taken for frozen. Somebody who insists on the
+ * daemon is more patient. */
+#define LATE_MS	       250
+#define LATE_FORCED_MS 5000
+
+/* What the daemon is asked, and what to do with its replies. */
+struct question {
+	struct wire_request request;
+	bool of_daemon; /* about the daemon itself: then it may serve any directory */
+	/* 1: that was the whole answer; 0: go on; -1: errno. */
+	int (*take)(const struct wire_reply *reply, void *context);
+	void *context;
+};
+
+static int await_readable(struct link *link, int64_t late)
+{
+	struct pollfd poll_fd = {.fd = link->fd, .events = POLLIN};
+	int64_t left = late - clock_ms();
+
+	if (link_wants_write(link))
+		poll_fd.events |= POLLOUT;
+	if (left <= 0 || poll(&poll_fd, 1, (int)left) == 0) {
+		errno = ETIMEDOUT;
+		return -1;
+	}
+	return link_flush(link);
+}
+
+static int take_reply(
+    struct settings *settings, const struct question *question, const struct wire_reply *reply)
+{
+	if (reply->kind == WIRE_REPLY_ERROR) {
+		errno = reply->error == WIRE_TOO_MANY_CLIENTS ? EAGAIN : EPROTO;
+		return -1;
+	}
+	if (reply->kind != WIRE_REPLY_HELLO)
+		return question->take(reply, question->context);
+	if (settings_agree(settings, &reply->hello))
+		return 0;
+	errno = EXDEV;
+	return -1;
+}
+
+/* Each reply renews the time that the daemon has: a long list is no frozen daemon. */
+static int converse(struct link *link, struct settings *settings, const struct question *question)
+{
+	int64_t patience = settings->backend == READYD_BACKEND_DAEMON ? LATE_FORCED_MS : LATE_MS;
+	int64_t late = clock_ms() + patience;
+	struct wire_reply reply;
+	int result, fd;
+
+	for (;;) {
+		result = link_next(link, &reply, &fd);
+		if (result == 1) {
+			result = take_reply(settings, question, &reply);
+			if (result != 0)
+				return result;
+			late = clock_ms() + patience;
+		} else if (result < 0 || await_readable(link, late) != 0) {
+			return -1;
+		}
+	}
+}
+
+static int ask_daemon(struct settings *settings, const struct question *question)
+{
+	const struct wire_request hello = {.verb = WIRE_HELLO};
+	struct link link;
+	int result = -1, saved;
+
+	link_init(&link);
+	if (link_open(&link, settings->socket) == 0 &&
+	    (question->of_daemon || link_send(&link, &hello) == 0) &&
+	    link_send(&link, &question->request) == 0)
+		result = converse(&link, settings, question);
+	saved = errno;
+	link_close(&link);
+	errno = saved;
+	return result < 0 ? -1 : 0;
+}
+
+static int take_answer(const struct wire_reply *reply, void *context)
+{
+	struct readyd_answer *answer = context;
+
+	if (reply->kind != WIRE_REPLY_ANSWER || reply->answer.pid != answer->pid) {
+		errno = EPROTO;
+		return -1;
+	}
+	*answer = reply->answer;
+	answer->backend = READYD_BACKEND_DAEMON;
+	return 1;
+}
+
+static void look(const struct settings *settings, pid_t pid, struct readyd_answer *answer)
+{
+	struct memory memory = {0};
+	struct process process;
+
+	process_open(&process, pid);
+	inspect(&settings->place, &process, &memory, answer);
+	process_close(&process);
+	answer->backend = READYD_BACKEND_FILE;
+}
+
+static int query(struct settings *settings, pid_t pid, struct readyd_answer *answer)
+{
+	struct readyd_answer said = {.pid = pid};
+	const struct question question = {
+	    .request = {.verb = WIRE_QUERY, .pid = pid}, .take = take_answer, .context = &said};
+	bool forced = settings->backend == READYD_BACKEND_DAEMON;
+
+	if (!forced)
+		look(settings, pid, answer);
+	/* What we see ourselves the daemon can only confirm; what we do not see it may remember. */
+	if (!forced && (settings->backend == READYD_BACKEND_FILE || answer->verdict == READYD_READY ||
+			   answer->verdict == READYD_EXITED))
+		return 0;
+	if (ask_daemon(settings, &question) != 0)
+		return forced ? -1 : 0;
+	*answer = said;
+	return 0;
+}
+
+int readyd_query(const struct readyd_options *options, pid_t pid, struct readyd_answer *answer)
+{
+	struct settings settings;
+
+	if (settings_init(&settings, options) != 0)
+		return -1;
+	if (pid < 1) {
+		errno = EINVAL;
+		return -1;
+	}
+	return query(&settings, pid, answer);
+}
+
+/* Milliseconds for poll(2) until the deadline, rounded up; -1 for none. */
+static int left_until(const struct timespec *deadline)
+{
+	int64_t left;
+
+	if (deadline == NULL)
+		return -1;
+	left = (clock_to_ns(deadline) + 999999) / 1000000 - clock_ms();
+	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
+static int wait_by_waiter(
+    struct readyd_waiter *waiter, pid_t pid, const struct timespec *deadline, struct readyd_answer *answer)
+{
+	struct pollfd poll_fd = {.fd = readyd_waiter_fd(waiter), .events = POLLIN};
+	int result, left;
+
+	if (readyd_waiter_add(waiter, pid) != 0)
+		return -1;
+	while ((result = readyd_waiter_next(waiter, answer)) == 0) {
+		left = left_until(deadline);
+		if (left == 0)
+			break;
+		if (poll(&poll_fd, 1, left) < 0 && errno != EINTR)
+			return -1;
+	}
+	if (result != 0)
+		return result < 0 ? -1 : 0;
+	if (readyd_waiter_peek(waiter, pid, answer) != 0)
+		return -1;
+	if (answer->verdict == READYD_READY)
+		return 0;
+	answer->verdict = READYD_PENDING;
+	answer->reason = READYD_REASON_DEADLINE;
+	return 0;
+}
+
+int readyd_wait(const struct readyd_options *options, pid_t pid, const struct timespec *deadline,
+    struct readyd_answer *answer)
+{
+	struct readyd_waiter *waiter = readyd_waiter_new(options);
+	int result, saved;
+
+	if (waiter == NULL)
+		return -1;
+	result = wait_by_waiter(waiter, pid, deadline, answer);
+	saved = errno;
+	readyd_waiter_free(waiter);
+	errno = saved;
+	return result;
+}
+
+struct listing {
+	int (*each)(const struct readyd_answer *answer, void *context);
+	void *context;
+	int stopped; /* what each() returned */
+};
+
+static int take_entry(const struct wire_reply *reply, void *context)
+{
+	struct listing *listing = context;
+	struct readyd_answer answer = reply->answer;
+
+	if (reply->kind == WIRE_REPLY_END)
+		return 1;
+	if (reply->kind != WIRE_REPLY_LIST) {
+		errno = EPROTO;
+		return -1;
+	}
+	answer.backend = READYD_BACKEND_DAEMON;
+	listing->stopped = listing->each(&answer, listing->context);
+	return listing->stopped != 0;
+}
+
+/* Every marker of a process that lives. */
+static int list_files(const struct settings *settings, struct listing *listing)
+{
+	DIR *dir = opendir(settings->place.dir);
+	struct readyd_answer answer;
+	struct dirent *entry;
+	pid_t pid;
+
+	if (dir == NULL)
+		return -1;
+	while (listing->stopped == 0 && (entry = readdir(dir)) != NULL) {
+		pid = marker_pid(&settings->place, entry->d_name);
+		if (pid == 0)
+			continue;
+		look(settings, pid, &answer);
+		if (answer.verdict == READYD_READY)
+			listing->stopped = listing->each(&answer, listing->context);
+	}
+	closedir(dir);
+	return 0;
+}
+
+/* A daemon that breaks off in the middle is an error: a second source would repeat entries. */
+int readyd_list(const struct readyd_options *options,
+    int (*each)(const struct readyd_answer *answer, void *context), void *context)
+{
+	struct listing listing = {.each = each, .context = context};
+	const struct question question = {
+	    .request = {.verb = WIRE_LIST}, .take = take_entry, .context = &listing};
+	struct settings settings;
+	int result;
+
+	if (settings_init(&settings, options) != 0)
+		return -1;
+	if (settings.backend == READYD_BACKEND_FILE)
+		result = list_files(&settings, &listing);
+	else
+		result = ask_daemon(&settings, &question);
+	if (result != 0 && settings.backend == READYD_BACKEND_AUTO && errno != ECONNRESET)
+		result = list_files(&settings, &listing);
+	return result != 0 ? -1 : listing.stopped;
+}
+
+struct text {
+	char *buf;
+	size_t size;
+};
+
+static int take_stats(const struct wire_reply *reply, void *context)
+{
+	struct text *text = context;
+
+	if (reply->kind != WIRE_REPLY_STATS) {
+		errno = EPROTO;
+		return -1;
+	}
+	if (reply->text_len >= text->size) {
+		errno = ENOSPC;
+		return -1;
+	}
+	memcpy(text->buf, reply->text, reply->text_len);
+	text->buf[reply->text_len] = '\0';
+	return 1;
+}
+
+static int take_pong(const struct wire_reply *reply, void *context)
+{
+	(void)context;
+	errno = EPROTO;
+	return reply->kind == WIRE_REPLY_PONG ? 1 : -1;
+}
+
+/* No other backend can answer for the daemon. */
+static int ask_of_daemon(const struct readyd_options *options, const struct question *question)
+{
+	struct settings settings;
+
+	if (settings_init(&settings, options) != 0)
+		return -1;
+	settings.backend = READYD_BACKEND_DAEMON;
+	return ask_daemon(&settings, question);
+}
+
+int readyd_stats(const struct readyd_options *options, char *buf, size_t size)
+{
+	struct text text = {buf, size};
+	const struct question question = {{.verb = WIRE_STATS}, true, take_stats, &text};
+
+	return ask_of_daemon(options, &question);
+}
+
+int readyd_ping(const struct readyd_options *options)
+{
+	const struct question question = {{.verb = WIRE_PING}, true, take_pong, NULL};
+
+	return ask_of_daemon(options, &question);
+}

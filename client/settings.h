@@ -1,0 +1,26 @@
+/* What a call works with: the caller's options, the environment, the defaults, in this order. */
+#ifndef CLIENT_SETTINGS_H
+#define CLIENT_SETTINGS_H
+
+#include <stdbool.h>
+#include <sys/un.h>
+
+#include "readyd/readyd.h"
+#include "src/marker.h"
+#include "src/wire.h"
+
+struct settings {
+	char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	struct marker_place place;
+	bool place_given; /* else what a daemon says that it serves is taken over */
+	enum readyd_backend backend;
+};
+
+/* options may be NULL. -1: EINVAL or ENAMETOOLONG. */
+int settings_init(struct settings *settings, const struct readyd_options *options);
+
+/* Whether the daemon that said hello speaks of the same directory and the same pids as we do, after
+ * taking over its place where none was given. */
+bool settings_agree(struct settings *settings, const struct wire_hello *hello);
+
+#endif

@@ -1,0 +1,250 @@
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "client/waiter.h"
+#include "src/clock.h"
+
+#define EVENTS 64
+
+int waiter_poll(struct readyd_waiter *w, int fd, uint32_t events, enum source source, pid_t pid)
+{
+	struct epoll_event event = {.events = events, .data = {.u64 = (uint64_t)pid << 8 | source}};
+
+	return epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+struct readyd_waiter *readyd_waiter_new(const struct readyd_options *options)
+{
+	struct readyd_waiter *w = calloc(1, sizeof(*w));
+	int saved;
+
+	if (w == NULL)
+		return NULL;
+	w->epoll = w->timer = -1;
+	link_init(&w->link);
+	filewatch_init(&w->file);
+	STAILQ_INIT(&w->done);
+	if (settings_init(&w->settings, options) != 0)
+		goto fail;
+	w->epoll = epoll_create1(EPOLL_CLOEXEC);
+	w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (w->epoll < 0 || w->timer < 0 || waiter_poll(w, w->timer, EPOLLIN, SOURCE_TIMER, 0) != 0)
+		goto fail;
+	return w;
+fail:
+	saved = errno;
+	readyd_waiter_free(w);
+	errno = saved;
+	return NULL;
+}
+
+void readyd_waiter_free(struct readyd_waiter *w)
+{
+	struct target *t, *next;
+
+	if (w == NULL)
+		return;
+	HASH_ITER (hh, w->targets, t, next)
+		target_free(w, t);
+	link_close(&w->link);
+	filewatch_close(&w->file);
+	if (w->timer >= 0)
+		close(w->timer);
+	if (w->epoll >= 0)
+		close(w->epoll);
+	free(w);
+}
+
+int readyd_waiter_fd(const struct readyd_waiter *w)
+{
+	return w->epoll;
+}
+
+size_t readyd_waiter_pending(const struct readyd_waiter *w)
+{
+	return w->waiting;
+}
+
+int64_t waiter_earlier(int64_t a, int64_t b)
+{
+	if (a == 0 || b == 0)
+		return a + b;
+	return a < b ? a : b;
+}
+
+void waiter_look_all(struct readyd_waiter *w)
+{
+	struct target *t, *next;
+
+	HASH_ITER (hh, w->targets, t, next)
+		if (!t->done && !t->doubted)
+			target_look(w, t);
+}
+
+/* The timer stands for every time there is, and for answers that lie ready to be taken. */
+static void set_timer(struct readyd_waiter *w)
+{
+	int64_t at = waiter_earlier(waiter_earlier(w->reply_by, w->retry_at), w->look_at);
+	struct itimerspec spec = {{0, 0}, {0, 0}};
+
+	if (!STAILQ_EMPTY(&w->done))
+		at = 1;
+	if (at == w->armed_for)
+		return;
+	spec.it_value.tv_sec = at / 1000;
+	spec.it_value.tv_nsec = at % 1000 * 1000000;
+	(void)timerfd_settime(w->timer, TFD_TIMER_ABSTIME, &spec, NULL);
+	w->armed_for = at;
+}
+
+/* After every step: ask for what is in doubt, let go of what is not needed, set the timer. */
+static int settle_down(struct readyd_waiter *w)
+{
+	if (w->doubts > 0 && daemon_resolve(w) != 0)
+		return -1;
+	daemon_rest(w);
+	if (w->waiting == 0)
+		w->look_at = 0;
+	else if (w->look_at == 0)
+		w->look_at = clock_ms() + file_interval(w);
+	set_timer(w);
+	return 0;
+}
+
+int readyd_waiter_add(struct readyd_waiter *w, pid_t pid)
+{
+	struct target *t;
+
+	if (pid < 1) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (target_find(w, pid) != NULL) {
+		errno = EEXIST;
+		return -1;
+	}
+	t = target_add(w, pid);
+	if (t == NULL)
+		return -1;
+	/* Who insists on the daemon wants its answer, not ours. */
+	if (w->settings.backend != READYD_BACKEND_DAEMON)
+		target_look(w, t);
+	/* The daemon is asked when the events are handled, so that it is asked for a whole set at once. */
+	if (!t->done && w->retry_at == 0)
+		w->retry_at = clock_ms();
+	set_timer(w);
+	return 0;
+}
+
+int readyd_waiter_cancel(struct readyd_waiter *w, pid_t pid)
+{
+	struct target *t = target_find(w, pid);
+
+	if (t == NULL) {
+		errno = ENOENT;
+		return -1;
+	}
+	if (t->done)
+		STAILQ_REMOVE(&w->done, t, target, link);
+	else
+		daemon_cancel(w, t);
+	target_free(w, t);
+	return settle_down(w);
+}
+
+int readyd_waiter_peek(struct readyd_waiter *w, pid_t pid, struct readyd_answer *answer)
+{
+	struct target *t = target_find(w, pid);
+
+	if (t == NULL) {
+		errno = ENOENT;
+		return -1;
+	}
+	*answer = t->answer;
+	if (t->done)
+		return 0;
+	inspect(&w->settings.place, &t->process, &t->memory, answer);
+	answer->backend = READYD_BACKEND_FILE;
+	return 0;
+}
+
+static int on_timer(struct readyd_waiter *w)
+{
+	int64_t now = clock_ms();
+	uint64_t expirations;
+
+	if (read(w->timer, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
+		return -1;
+	w->armed_for = 0;
+	if (w->reply_by != 0 && w->reply_by <= now && daemon_on_late(w) != 0)
+		return -1;
+	if (w->retry_at != 0 && w->retry_at <= now && daemon_ask(w) != 0)
+		return -1;
+	if (w->look_at != 0 && w->look_at <= now) {
+		w->look_at = 0;
+		file_check(w);
+		waiter_look_all(w);
+	}
+	return 0;
+}
+
+static int on_event(struct readyd_waiter *w, uint64_t data)
+{
+	enum source source = (enum source)(data & 0xff);
+	struct target *t = target_find(w, (pid_t)(data >> 8));
+
+	switch (source) {
+	case SOURCE_TIMER:
+		return on_timer(w);
+	case SOURCE_LINK:
+		return w->link_state == LINK_CLOSED ? 0 : daemon_on_readable(w);
+	case SOURCE_FILE:
+		if (w->file.fd >= 0)
+			file_on_readable(w);
+		return 0;
+	case SOURCE_PIDFD:
+		if (t != NULL && !t->done)
+			target_on_death(w, t);
+		return 0;
+	case SOURCE_GATE:
+		return t != NULL && t->cover == COVER_GATE ? daemon_on_gate(w, t) : 0;
+	}
+	return 0;
+}
+
+static int take_done(struct readyd_waiter *w, struct readyd_answer *answer)
+{
+	struct target *t = STAILQ_FIRST(&w->done);
+
+	if (t == NULL)
+		return 0;
+	STAILQ_REMOVE_HEAD(&w->done, link);
+	*answer = t->answer;
+	target_free(w, t);
+	set_timer(w);
+	return 1;
+}
+
+int readyd_waiter_next(struct readyd_waiter *w, struct readyd_answer *answer)
+{
+	struct epoll_event events[EVENTS];
+	int n;
+
+	if (take_done(w, answer))
+		return 1;
+	n = epoll_wait(w->epoll, events, EVENTS, 0);
+	if (n < 0 && errno != EINTR)
+		return -1;
+	for (int i = 0; i < n; i++)
+		if (on_event(w, events[i].data.u64) != 0)
+			return -1;
+	if (settle_down(w) != 0)
+		return -1;
+	return take_done(w, answer);
+}

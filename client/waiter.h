@@ -1,0 +1,114 @@
+/*
+ * Inside of a waiter. Its rooms:
+ *
+ *	waiter.c         the public calls, the one descriptor (an epoll), the timer
+ *	waiter_target.c  one process that is waited for: looking at it, settling it
+ *	waiter_daemon.c  asking the daemon, what it answers, its coming and going
+ *	waiter_file.c    the fallback: watching the marker directory oneself
+ *
+ * A target that waits is covered when the daemon has promised to tell: its gate is held, or its WAIT was
+ * taken by a living connection. While any is not, and the daemon cannot be had, the fallback is on. And
+ * whatever is promised, every target is looked at about once a second: a frozen daemon keeps its promises
+ * open for ever.
+ */
+#ifndef CLIENT_WAITER_H
+#define CLIENT_WAITER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "client/filewatch.h"
+#include "client/link.h"
+#include "client/settings.h"
+#include "readyd/readyd.h"
+#include "src/judge.h"
+#include "src/process.h"
+
+enum cover { COVER_NONE, COVER_GATE, COVER_WAIT };
+
+struct target {
+	struct process process; /* the process is pinned when the target is added */
+	struct memory memory;
+	struct readyd_answer answer; /* when done, or the own opinion while doubted */
+	enum cover cover;
+	int gate;
+	bool done;
+	bool watched; /* its pidfd is in the epoll */
+	bool asked;   /* a GATE or WAIT of it is under way */
+	bool no_gate; /* the daemon could not give one: use WAIT */
+	bool pending; /* was found waiting once: from then on a missing directory is waited out */
+	bool doubted; /* settled by our own look, but the daemon may remember more: ask it first */
+	STAILQ_ENTRY(target) link; /* in waiter->done */
+	UT_hash_handle hh;
+};
+
+enum link_state { LINK_CLOSED, LINK_GREETING, LINK_OPEN };
+
+struct readyd_waiter {
+	struct settings settings;
+	int epoll, timer;
+	int64_t armed_for;	/* what the timer is set to */
+	struct target *targets; /* by pid; done ones too, until they are taken */
+	STAILQ_HEAD(, target) done;
+	size_t waiting;	       /* targets that are not done */
+	size_t cover_count[3]; /* of the waiting ones, by enum cover */
+	size_t doubts;	       /* of the waiting ones */
+	struct link link;
+	enum link_state link_state;
+	bool link_polls_write;
+	unsigned barriers; /* PINGs under way: when the last PONG is here, all asked before it is answered */
+	unsigned crowded;  /* connects in a row that found the backlog full */
+	bool fallback;
+	struct filewatch file;
+	int64_t poll_ms; /* interval of looks while nothing can be watched */
+	/* Times on clock_ms(), 0: none. */
+	int64_t reply_by; /* the daemon is late from then on */
+	int64_t retry_at; /* connect, or ask again */
+	int64_t look_at;  /* look at all targets */
+};
+
+/* What an event of the epoll is about, in its data; with the pid where it is about a target. */
+enum source { SOURCE_TIMER, SOURCE_LINK, SOURCE_FILE, SOURCE_PIDFD, SOURCE_GATE };
+
+/* waiter.c */
+int waiter_poll(struct readyd_waiter *w, int fd, uint32_t events, enum source source, pid_t pid);
+void waiter_look_all(struct readyd_waiter *w);
+/* The earlier of two times, where 0 is never. */
+int64_t waiter_earlier(int64_t a, int64_t b);
+
+/* waiter_target.c */
+struct target *target_add(struct readyd_waiter *w, pid_t pid);
+struct target *target_find(struct readyd_waiter *w, pid_t pid);
+void target_free(struct readyd_waiter *w, struct target *t);
+/* Looks, and settles or doubts the target by what is seen. */
+void target_look(struct readyd_waiter *w, struct target *t);
+/* The answer is final. */
+void target_settle(struct readyd_waiter *w, struct target *t, const struct readyd_answer *answer);
+void target_set_cover(struct readyd_waiter *w, struct target *t, enum cover cover);
+void target_on_death(struct readyd_waiter *w, struct target *t);
+/* Nobody is there to remember more: settles every doubted target by its own look. */
+void targets_trust_own_look(struct readyd_waiter *w);
+
+/* waiter_daemon.c; -1: errno, with READYD_BACKEND_DAEMON only */
+int daemon_ask(struct readyd_waiter *w);
+/* Some targets are doubted: gets the daemon's word on them, or does without. */
+int daemon_resolve(struct readyd_waiter *w);
+int daemon_on_readable(struct readyd_waiter *w);
+int daemon_on_late(struct readyd_waiter *w);
+int daemon_on_gate(struct readyd_waiter *w, struct target *t);
+void daemon_cancel(struct readyd_waiter *w, const struct target *t);
+/* Lets go of the connection when nothing hangs on it. */
+void daemon_rest(struct readyd_waiter *w);
+
+/* waiter_file.c */
+void file_start(struct readyd_waiter *w);
+void file_on_readable(struct readyd_waiter *w);
+/* Before a look at all targets: makes sure of the watch. */
+void file_check(struct readyd_waiter *w);
+void file_stop(struct readyd_waiter *w);
+/* When to look next. */
+int64_t file_interval(struct readyd_waiter *w);
+
+#endif

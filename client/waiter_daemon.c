@@ -1,0 +1,330 @@
+#include "config.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "client/waiter.h"
+#include "src/clock.h"
+
+/* A daemon that has not answered by then is taken for frozen: the fallback starts, and what it answers
+ * later is still welcome. Somebody who insists on the daemon is more patient. */
+#define LATE_MS	       100
+#define LATE_FORCED_MS 5000
+/* How soon to try a daemon again that is not there, that was there just now, that is crowded. */
+#define RETRY_MS     1000
+#define RECONNECT_MS 20
+#define CROWDED_MS   20
+#define CROWDED_MOST 10
+/* Up to this many processes a gate each, and the connection is given up; beyond, one connection for all. */
+#define GATES_MOST 8
+
+static bool forced(const struct readyd_waiter *w)
+{
+	return w->settings.backend == READYD_BACKEND_DAEMON;
+}
+
+static void retry_in(struct readyd_waiter *w, int64_t ms)
+{
+	w->retry_at = waiter_earlier(w->retry_at, clock_ms() + clock_jitter(ms));
+}
+
+/* Keeps what the link is polled for up to date. */
+static void poll_link(struct readyd_waiter *w)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = SOURCE_LINK}};
+	bool want = link_wants_write(&w->link);
+
+	if (w->link_state == LINK_CLOSED || want == w->link_polls_write)
+		return;
+	event.events |= want ? EPOLLOUT : 0;
+	(void)epoll_ctl(w->epoll, EPOLL_CTL_MOD, w->link.fd, &event);
+	w->link_polls_write = want;
+}
+
+static void close_link(struct readyd_waiter *w)
+{
+	struct target *t, *next;
+
+	link_close(&w->link);
+	w->link_state = LINK_CLOSED;
+	w->link_polls_write = false;
+	w->barriers = 0;
+	w->reply_by = 0;
+	HASH_ITER (hh, w->targets, t, next) {
+		t->asked = false;
+		if (!t->done && t->cover == COVER_WAIT)
+			target_set_cover(w, t, COVER_NONE);
+	}
+}
+
+/* No daemon to be had for now: go on alone. */
+static int do_without(struct readyd_waiter *w, int error)
+{
+	if (forced(w)) {
+		errno = error;
+		return -1;
+	}
+	retry_in(w, RETRY_MS);
+	targets_trust_own_look(w);
+	if (w->cover_count[COVER_NONE] > 0)
+		file_start(w);
+	return 0;
+}
+
+/* The daemon that was there is gone, perhaps only restarted. Try again soon, not all at once. */
+static int lose_link(struct readyd_waiter *w)
+{
+	int error = errno;
+	bool greeted = w->link_state == LINK_OPEN;
+
+	close_link(w);
+	if (!greeted || forced(w))
+		return do_without(w, error);
+	waiter_look_all(w);
+	retry_in(w, RECONNECT_MS);
+	return 0;
+}
+
+static int send_ask(struct readyd_waiter *w, struct target *t)
+{
+	struct wire_request request = {.pid = t->process.pid};
+
+	request.verb = w->waiting <= GATES_MOST && !t->no_gate ? WIRE_GATE : WIRE_WAIT;
+	t->asked = true;
+	return link_send(&w->link, &request);
+}
+
+/* Asks for every target that is not covered, and with a PING for the moment when all is answered. */
+static int ask_all(struct readyd_waiter *w)
+{
+	struct wire_request ping = {.verb = WIRE_PING};
+	struct target *t, *next;
+
+	HASH_ITER (hh, w->targets, t, next) {
+		if (!t->done && t->cover == COVER_NONE && !t->asked && send_ask(w, t) != 0)
+			return lose_link(w);
+	}
+	if (link_send(&w->link, &ping) != 0)
+		return lose_link(w);
+	w->barriers++;
+	w->reply_by = clock_ms() + (forced(w) ? LATE_FORCED_MS : LATE_MS);
+	poll_link(w);
+	return 0;
+}
+
+static int connect_failed(struct readyd_waiter *w)
+{
+	if (errno == EAGAIN && w->crowded < CROWDED_MOST) {
+		w->crowded++;
+		retry_in(w, CROWDED_MS);
+		return 0;
+	}
+	w->crowded = 0;
+	return do_without(w, errno);
+}
+
+/* The requests go out with the greeting; if its answer shows that the daemon speaks of other things, the
+ * others are not read. */
+static int greet(struct readyd_waiter *w)
+{
+	struct wire_request hello = {.verb = WIRE_HELLO};
+
+	if (link_open(&w->link, w->settings.socket) != 0)
+		return connect_failed(w);
+	w->crowded = 0;
+	w->link_state = LINK_GREETING;
+	if (waiter_poll(w, w->link.fd, EPOLLIN, SOURCE_LINK, 0) != 0 || link_send(&w->link, &hello) != 0)
+		return lose_link(w);
+	return ask_all(w);
+}
+
+int daemon_ask(struct readyd_waiter *w)
+{
+	w->retry_at = 0;
+	if (w->settings.backend == READYD_BACKEND_FILE) {
+		targets_trust_own_look(w);
+		if (w->waiting > 0)
+			file_start(w);
+		return 0;
+	}
+	if (w->cover_count[COVER_NONE] == 0 && w->doubts == 0)
+		return 0;
+	if (w->link_state == LINK_CLOSED)
+		return greet(w);
+	/* Late, perhaps frozen: what it has been asked already is enough for when it thaws. */
+	if (w->barriers > 0 && w->reply_by == 0) {
+		retry_in(w, RETRY_MS);
+		return 0;
+	}
+	return ask_all(w);
+}
+
+int daemon_resolve(struct readyd_waiter *w)
+{
+	if (w->barriers > 0) {
+		if (w->reply_by == 0)
+			targets_trust_own_look(w);
+		return 0;
+	}
+	return w->crowded > 0 ? 0 : daemon_ask(w);
+}
+
+static void take_answer(struct readyd_waiter *w, struct readyd_answer *answer)
+{
+	struct target *t = target_find(w, answer->pid);
+
+	if (t == NULL || t->done || answer->verdict == READYD_PENDING)
+		return;
+	/* It speaks of another holder of the pid: ours is gone, and our own look says how. */
+	if (t->process.start != 0 && answer->start != 0 && answer->start != t->process.start) {
+		target_look(w, t);
+		return;
+	}
+	if (answer->verdict == READYD_UNREACHABLE && t->pending) {
+		t->asked = false;
+		return;
+	}
+	answer->backend = READYD_BACKEND_DAEMON;
+	target_settle(w, t, answer);
+}
+
+static void take_gate(struct readyd_waiter *w, pid_t pid, int fd)
+{
+	struct target *t = target_find(w, pid);
+
+	if (t == NULL || t->done || t->cover != COVER_NONE || waiter_poll(w, fd, 0, SOURCE_GATE, pid) != 0) {
+		close(fd);
+		return;
+	}
+	t->gate = fd;
+	target_set_cover(w, t, COVER_GATE);
+	target_look(w, t);
+}
+
+/* Everything asked so far has been answered; a WAIT without an answer has been taken. */
+static void take_pong(struct readyd_waiter *w)
+{
+	struct target *t, *next;
+
+	if (w->barriers == 0 || --w->barriers > 0)
+		return;
+	w->reply_by = 0;
+	HASH_ITER (hh, w->targets, t, next) {
+		if (!t->done && t->asked) {
+			target_set_cover(w, t, COVER_WAIT);
+			target_look(w, t);
+		}
+	}
+	targets_trust_own_look(w);
+	/* Refused ones. */
+	if (w->cover_count[COVER_NONE] > 0)
+		retry_in(w, RETRY_MS);
+}
+
+static int take_error(struct readyd_waiter *w, const struct wire_reply *reply)
+{
+	struct target *t = reply->answer.pid > 0 ? target_find(w, reply->answer.pid) : NULL;
+
+	if (reply->answer.pid == 0) {
+		errno = reply->error == WIRE_TOO_MANY_CLIENTS ? EAGAIN : EPROTO;
+		close_link(w);
+		return do_without(w, errno);
+	}
+	if (t == NULL || t->done)
+		return 0;
+	t->asked = false;
+	if (reply->error == WIRE_NO_RESOURCES && !t->no_gate) {
+		t->no_gate = true;
+		w->retry_at = clock_ms();
+		return 0;
+	}
+	if (forced(w)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	file_start(w);
+	return 0;
+}
+
+static int take_reply(struct readyd_waiter *w, struct wire_reply *reply, int fd)
+{
+	switch (reply->kind) {
+	case WIRE_REPLY_HELLO:
+		w->link_state = LINK_OPEN;
+		if (settings_agree(&w->settings, &reply->hello))
+			return 0;
+		close_link(w);
+		return do_without(w, EXDEV);
+	case WIRE_REPLY_ANSWER:
+		take_answer(w, &reply->answer);
+		return 0;
+	case WIRE_REPLY_GATE:
+		take_gate(w, reply->answer.pid, fd);
+		return 0;
+	case WIRE_REPLY_PONG:
+		take_pong(w);
+		return 0;
+	case WIRE_REPLY_ERROR:
+		return take_error(w, reply);
+	case WIRE_REPLY_CANCELLED:
+	case WIRE_REPLY_LIST:
+	case WIRE_REPLY_END:
+	case WIRE_REPLY_STATS:
+		return 0;
+	}
+	return 0;
+}
+
+int daemon_on_readable(struct readyd_waiter *w)
+{
+	struct wire_reply reply;
+	int fd, more = 0;
+
+	if (link_flush(&w->link) != 0)
+		return lose_link(w);
+	while (w->link_state != LINK_CLOSED && (more = link_next(&w->link, &reply, &fd)) == 1)
+		if (take_reply(w, &reply, fd) != 0)
+			return -1;
+	if (w->link_state != LINK_CLOSED && more < 0)
+		return lose_link(w);
+	poll_link(w);
+	return 0;
+}
+
+int daemon_on_late(struct readyd_waiter *w)
+{
+	w->reply_by = 0;
+	return do_without(w, ETIMEDOUT);
+}
+
+/* The gate is closed: look, and ask again where the look does not settle it. */
+int daemon_on_gate(struct readyd_waiter *w, struct target *t)
+{
+	target_set_cover(w, t, COVER_NONE);
+	target_look(w, t);
+	if (!t->done)
+		retry_in(w, RECONNECT_MS);
+	return 0;
+}
+
+void daemon_cancel(struct readyd_waiter *w, const struct target *t)
+{
+	struct wire_request request = {.verb = WIRE_CANCEL, .pid = t->process.pid};
+
+	/* A link that breaks here shows at the next event. */
+	if (w->link_state != LINK_CLOSED && (t->asked || t->cover == COVER_WAIT))
+		(void)link_send(&w->link, &request);
+}
+
+void daemon_rest(struct readyd_waiter *w)
+{
+	if (w->cover_count[COVER_NONE] > 0)
+		return;
+	file_stop(w);
+	if (w->doubts > 0)
+		return;
+	w->retry_at = 0;
+	if (w->cover_count[COVER_WAIT] == 0)
+		close_link(w);
+}

@@ -1,0 +1,69 @@
+#include "config.h"
+
+#include <sys/epoll.h>
+
+#include "client/waiter.h"
+#include "src/clock.h"
+
+/* While daemon or watch should tell, the own look is only for what they cannot see. */
+#define BACKSTOP_MS 1000
+/* Polling starts quick and slows down, so that thousands of pollers leave the worker some CPU. */
+#define POLL_FIRST_MS 10
+#define POLL_LAST_MS  100
+
+/* Watch, then look. */
+void file_start(struct readyd_waiter *w)
+{
+	if (w->fallback || w->settings.backend == READYD_BACKEND_DAEMON)
+		return;
+	w->fallback = true;
+	w->poll_ms = POLL_FIRST_MS;
+	w->look_at = 0;
+	file_check(w);
+	waiter_look_all(w);
+}
+
+void file_check(struct readyd_waiter *w)
+{
+	bool had = w->file.fd >= 0;
+
+	if (!w->fallback)
+		return;
+	(void)filewatch_arm(&w->file, &w->settings.place);
+	if (!had && w->file.fd >= 0 && waiter_poll(w, w->file.fd, EPOLLIN, SOURCE_FILE, 0) != 0)
+		filewatch_close(&w->file);
+}
+
+void file_stop(struct readyd_waiter *w)
+{
+	w->fallback = false;
+	filewatch_close(&w->file);
+}
+
+void file_on_readable(struct readyd_waiter *w)
+{
+	struct target *t;
+	pid_t pids[64];
+	int n = filewatch_read(&w->file, &w->settings.place, pids, sizeof(pids) / sizeof(pids[0]));
+
+	if (n < 0) {
+		file_check(w);
+		waiter_look_all(w);
+		return;
+	}
+	for (int i = 0; i < n; i++) {
+		t = target_find(w, pids[i]);
+		if (t != NULL && !t->done)
+			target_look(w, t);
+	}
+}
+
+int64_t file_interval(struct readyd_waiter *w)
+{
+	if (!w->fallback || w->file.wd >= 0)
+		return clock_jitter(BACKSTOP_MS);
+	w->poll_ms += w->poll_ms / 10;
+	if (w->poll_ms > POLL_LAST_MS)
+		w->poll_ms = POLL_LAST_MS;
+	return clock_jitter(w->poll_ms);
+}

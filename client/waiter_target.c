@@ -1,0 +1,131 @@
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "client/waiter.h"
+#include "src/verdict.h"
+
+struct target *target_find(struct readyd_waiter *w, pid_t pid)
+{
+	struct target *t;
+
+	HASH_FIND_INT(w->targets, &pid, t);
+	return t;
+}
+
+struct target *target_add(struct readyd_waiter *w, pid_t pid)
+{
+	struct target *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return NULL;
+	process_open(&t->process, pid);
+	t->gate = -1;
+	HASH_ADD_INT(w->targets, process.pid, t);
+	w->waiting++;
+	w->cover_count[COVER_NONE]++;
+	if (t->process.fd >= 0)
+		t->watched = waiter_poll(w, t->process.fd, EPOLLIN, SOURCE_PIDFD, pid) == 0;
+	return t;
+}
+
+void target_set_cover(struct readyd_waiter *w, struct target *t, enum cover cover)
+{
+	w->cover_count[t->cover]--;
+	w->cover_count[cover]++;
+	t->cover = cover;
+	t->asked = false;
+	if (cover != COVER_GATE && t->gate >= 0) {
+		close(t->gate); /* which takes it out of the epoll too */
+		t->gate = -1;
+	}
+}
+
+static void stop_waiting(struct readyd_waiter *w, struct target *t)
+{
+	if (t->done)
+		return;
+	target_set_cover(w, t, COVER_NONE);
+	w->cover_count[COVER_NONE]--;
+	w->waiting--;
+	w->doubts -= t->doubted;
+	t->doubted = false;
+	t->done = true;
+}
+
+void target_free(struct readyd_waiter *w, struct target *t)
+{
+	stop_waiting(w, t);
+	HASH_DEL(w->targets, t);
+	process_close(&t->process);
+	free(t);
+}
+
+void target_settle(struct readyd_waiter *w, struct target *t, const struct readyd_answer *answer)
+{
+	t->answer = *answer;
+	stop_waiting(w, t);
+	process_close(&t->process);
+	STAILQ_INSERT_TAIL(&w->done, t, link);
+}
+
+/* A pidfd of a dead process stays readable: one event is enough. */
+void target_on_death(struct readyd_waiter *w, struct target *t)
+{
+	if (t->watched)
+		(void)epoll_ctl(w->epoll, EPOLL_CTL_DEL, t->process.fd, NULL);
+	t->watched = false;
+	target_look(w, t);
+}
+
+/* What the daemon may know better: that the process had been ready before its marker went away, or that
+ * the marker was not there when the process started. */
+static bool daemon_may_know_more(const struct readyd_waiter *w, const struct readyd_answer *answer)
+{
+	return w->settings.backend != READYD_BACKEND_FILE && answer->verdict != READYD_READY &&
+	       answer->verdict != READYD_EXITED;
+}
+
+void target_look(struct readyd_waiter *w, struct target *t)
+{
+	struct readyd_answer answer;
+
+	inspect(&w->settings.place, &t->process, &t->memory, &answer);
+	answer.backend = READYD_BACKEND_FILE;
+	if (!verdict_settles(answer.verdict) || (answer.verdict == READYD_UNREACHABLE && t->pending)) {
+		t->pending = true;
+		return;
+	}
+	if (!daemon_may_know_more(w, &answer)) {
+		target_settle(w, t, &answer);
+		return;
+	}
+	t->answer = answer;
+	w->doubts += !t->doubted;
+	t->doubted = true;
+}
+
+/* Looks once more: what was doubted may be some time ago. */
+void targets_trust_own_look(struct readyd_waiter *w)
+{
+	struct readyd_answer answer;
+	struct target *t, *next;
+
+	if (w->doubts == 0)
+		return;
+	HASH_ITER (hh, w->targets, t, next) {
+		if (!t->doubted)
+			continue;
+		inspect(&w->settings.place, &t->process, &t->memory, &answer);
+		answer.backend = READYD_BACKEND_FILE;
+		w->doubts--;
+		t->doubted = false;
+		if (verdict_settles(answer.verdict))
+			target_settle(w, t, &answer);
+		else
+			t->pending = true;
+	}
+}
