@@ -1,0 +1,296 @@
+/*
+ * The reference worker: allocates a known number of bytes with jemalloc, keeps them live, and says so.
+ *
+ * Whoever watches this process must find it unperturbed. So everything that could allocate or enter the
+ * kernel is done before the allocation; between the last touched page and the marker there are exactly three
+ * system calls (openat, write, close), and after that only the threads of --churn touch the heap.
+ */
+#include "config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef HAVE_JEMALLOC
+#include <jemalloc/jemalloc.h>
+#endif
+
+#include "readyd/marker.h"
+
+#define PROGRAM		 "ktstr-jemalloc-alloc-worker"
+#define TASK_DIR	 "/proc/self/task"
+#define PARK_SECONDS	 3600
+#define CHURN_LIFE_NS	 (100 * 1000L)
+#define CHURN_BACKOFF_NS (10 * 1000 * 1000L)
+
+enum exit_code {
+	EXIT_ZERO_BYTES = 2,
+	EXIT_NOT_SINGLE_THREADED = 3,
+	EXIT_MARKER = 4,
+	EXIT_USAGE = 5,
+	EXIT_TASKS_UNREADABLE = 6,
+};
+
+struct request {
+	size_t bytes;
+	bool churn;
+};
+
+/* What getdents64(2) fills in; libc declares it under no portable name. */
+struct kernel_dirent {
+	uint64_t inode;
+	int64_t offset;
+	uint16_t length;
+	uint8_t type;
+	char name[];
+};
+
+/* Volatile, so that no optimiser may find the allocation dead. */
+static void *volatile live_block;
+
+/* Gives up where nobody can read; that is no reason for a worker to end. */
+static void write_all(int fd, const char *text, size_t length)
+{
+	while (length > 0) {
+		ssize_t written = write(fd, text, length);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return;
+		text += written;
+		length -= (size_t)written;
+	}
+}
+
+/* One line, whatever a caller put into the arguments that it quotes. */
+__attribute__((noreturn, format(printf, 2, 3))) static void fail(enum exit_code code, const char *format, ...)
+{
+	char line[PATH_MAX + 256] = READYD_WORKER_STDERR_PREFIX " ";
+	const size_t start = strlen(line);
+	size_t length;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line + start, sizeof(line) - start - 1, format, args);
+	va_end(args);
+	length = strlen(line);
+	for (size_t i = 0; i < length; i++)
+		if (iscntrl((unsigned char)line[i]))
+			line[i] = '?';
+	line[length] = '\n';
+	write_all(STDERR_FILENO, line, length + 1);
+	_exit((int)code);
+}
+
+__attribute__((noreturn)) static void print_help(void)
+{
+	puts("Usage: " PROGRAM " [--churn] BYTES\n"
+	     "Allocates BYTES, keeps them live, and then creates the marker file\n"
+	     "" READYD_MARKER_PREFIX "<pid>. Ends only by a signal.\n"
+	     "\n"
+	     "      --churn    afterwards start and join short-lived threads for ever, instead of sleeping\n"
+	     "      --help     print this and exit\n"
+	     "      --version  print the versions of program and allocator and exit\n"
+	     "\n"
+	     "" READYD_MARKER_OVERRIDE_ENV " in the environment names another marker file.\n"
+	     "\n"
+	     "Exit status: 2 BYTES is 0; 3 more than one thread; 4 the marker cannot be written;\n"
+	     "5 wrong usage, or BYTES out of range; 6 " TASK_DIR " cannot be read.");
+	exit(fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+__attribute__((noreturn)) static void print_version(void)
+{
+#ifdef HAVE_JEMALLOC
+	const char *version = "unknown";
+	size_t size = sizeof(version);
+
+	mallctl("version", &version, &size, NULL, 0);
+	printf("%s %s\njemalloc %s\n", PROGRAM, PACKAGE_VERSION, version);
+#else
+	printf("%s %s\n", PROGRAM, PACKAGE_VERSION);
+#endif
+	exit(fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+/* strtoull saturates, so that overflow is caught by the bound. */
+static size_t parse_bytes(const char *text)
+{
+	const unsigned long long value = strtoull(text, NULL, 10);
+
+	if (*text == '\0' || text[strspn(text, "0123456789")] != '\0')
+		fail(EXIT_USAGE, "BYTES is '%.64s'; give a plain decimal number without sign or unit", text);
+	if (value > PTRDIFF_MAX)
+		fail(EXIT_USAGE, "BYTES is %.64s, out of range; give at most %td", text, PTRDIFF_MAX);
+	if (value == 0)
+		fail(EXIT_ZERO_BYTES, "BYTES is 0, which leaves nothing to observe; give at least 1");
+	return (size_t)value;
+}
+
+__attribute__((noreturn)) static void reject_option(const char *argument)
+{
+	if (optopt > 0 && optopt <= UCHAR_MAX)
+		fail(EXIT_USAGE, "unknown option '-%c'; see --help", optopt);
+	fail(EXIT_USAGE, "unknown or malformed option '%.64s'; see --help", argument);
+}
+
+static struct request parse_arguments(int argc, char **argv)
+{
+	enum { OPTION_CHURN = UCHAR_MAX + 1, OPTION_HELP, OPTION_VERSION };
+	static const struct option options[] = {
+	    {"churn", no_argument, NULL, OPTION_CHURN},
+	    {"help", no_argument, NULL, OPTION_HELP},
+	    {"version", no_argument, NULL, OPTION_VERSION},
+	    {NULL, 0, NULL, 0},
+	};
+	struct request request = {0};
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == OPTION_CHURN)
+			request.churn = true;
+		else if (option == OPTION_HELP)
+			print_help();
+		else if (option == OPTION_VERSION)
+			print_version();
+		else
+			reject_option(argv[optind - 1]);
+	}
+	if (optind == argc)
+		fail(EXIT_USAGE, "BYTES is missing; give the number of bytes to allocate, see --help");
+	if (optind + 1 < argc)
+		fail(EXIT_USAGE, "'%.64s' is one argument too many; see --help", argv[optind + 1]);
+	request.bytes = parse_bytes(argv[optind]);
+	return request;
+}
+
+/* buf has READYD_MARKER_PATH_SIZE bytes. */
+static const char *marker_path(char *buf, pid_t pid)
+{
+	const char *override = getenv(READYD_MARKER_OVERRIDE_ENV);
+
+	if (override != NULL && *override != '\0')
+		return override;
+	readyd_marker_path(buf, READYD_MARKER_PATH_SIZE, (uint32_t)pid);
+	return buf;
+}
+
+/* An allocator may start threads of its own at its first use; after this they are there to be counted. */
+static void start_allocator(void)
+{
+	live_block = malloc(1);
+	free(live_block);
+}
+
+/* Not by opendir(3), which would leave traces in the heap. Returns -1 with errno. */
+static int count_entries(int directory)
+{
+	_Alignas(struct kernel_dirent) char buffer[4096];
+	const struct kernel_dirent *entry;
+	long filled;
+	int count = 0;
+
+	while ((filled = syscall(SYS_getdents64, directory, buffer, sizeof(buffer))) > 0) {
+		for (long at = 0; at < filled; at += entry->length) {
+			entry = (const void *)(buffer + at);
+			count += entry->name[0] != '.';
+		}
+	}
+	return filled < 0 ? -1 : count;
+}
+
+static void require_single_thread(void)
+{
+	const int tasks = open(TASK_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const int threads = tasks < 0 ? -1 : count_entries(tasks);
+
+	if (threads < 0)
+		fail(EXIT_TASKS_UNREADABLE, "cannot read " TASK_DIR ": %s; mount procfs on /proc",
+		    strerror(errno));
+	close(tasks);
+	if (threads != 1)
+		fail(EXIT_NOT_SINGLE_THREADED,
+		    TASK_DIR " holds %d threads instead of 1, typically because of "
+			     "MALLOC_CONF=background_thread:true; start without it, or with --churn",
+		    threads);
+}
+
+static void allocate(size_t bytes)
+{
+	live_block = malloc(bytes);
+	if (live_block == NULL)
+		fail(EXIT_USAGE, "cannot allocate %zu bytes: %s; give fewer BYTES", bytes, strerror(errno));
+	memset(live_block, 0xa5, bytes);
+	__asm__ volatile("" : : : "memory");
+}
+
+static void announce(pid_t pid, size_t bytes)
+{
+	char line[sizeof(READYD_WORKER_BREADCRUMB_FORMAT) + 40];
+	const int length = snprintf(line, sizeof(line), READYD_WORKER_BREADCRUMB_FORMAT, (unsigned long)pid,
+	    (unsigned long long)bytes);
+
+	write_all(STDOUT_FILENO, line, (size_t)length);
+}
+
+static void *live_shortly(void *unused)
+{
+	nanosleep(&(struct timespec){.tv_nsec = CHURN_LIFE_NS}, NULL);
+	return unused;
+}
+
+/* Threads can be short for a while (pids cgroup, memory); a worker outlives that. */
+__attribute__((noreturn)) static void churn(void)
+{
+	pthread_t thread;
+
+	for (;;) {
+		if (pthread_create(&thread, NULL, live_shortly, NULL) == 0)
+			pthread_join(thread, NULL);
+		else
+			nanosleep(&(struct timespec){.tv_nsec = CHURN_BACKOFF_NS}, NULL);
+	}
+}
+
+__attribute__((noreturn)) static void park(void)
+{
+	for (;;)
+		sleep(PARK_SECONDS);
+}
+
+int main(int argc, char **argv)
+{
+	const struct request request = parse_arguments(argc, argv);
+	const pid_t pid = getpid();
+	char own_path[READYD_MARKER_PATH_SIZE];
+	const char *path = marker_path(own_path, pid);
+
+	signal(SIGPIPE, SIG_IGN);
+	start_allocator();
+	if (!request.churn)
+		require_single_thread();
+	allocate(request.bytes);
+	if (readyd_marker_write(path) != 0)
+		fail(EXIT_MARKER, "cannot write the marker %s: %s; clear that name, or make room for it",
+		    path, strerror(errno));
+	announce(pid, request.bytes);
+	if (request.churn)
+		churn();
+	park();
+}
