@@ -8,9 +8,12 @@
 #include "src/clock.h"
 
 /* A daemon that has not answered by then is taken for frozen: the fallback starts, and what it answers
- * later is still welcome. Somebody who insists on the daemon is more patient. */
-#define LATE_MS	       100
+ * later is still welcome. Not sooner: when thousands ask at once it is only busy, and thousands of private
+ * watches are what it is there to avoid. Somebody who insists on the daemon is more patient. */
+#define LATE_MS	       1000
 #define LATE_FORCED_MS 5000
+/* How long an own look that settles a target waits for the word of a daemon that may remember more. */
+#define DOUBT_MS 100
 /* How soon to try a daemon again that is not there, that was there just now, that is crowded. */
 #define RETRY_MS     1000
 #define RECONNECT_MS 20
@@ -108,7 +111,8 @@ static int ask_all(struct readyd_waiter *w)
 	if (link_send(&w->link, &ping) != 0)
 		return lose_link(w);
 	w->barriers++;
-	w->reply_by = clock_ms() + (forced(w) ? LATE_FORCED_MS : LATE_MS);
+	w->late_at = clock_ms() + (forced(w) ? LATE_FORCED_MS : LATE_MS);
+	w->reply_by = w->late_at;
 	poll_link(w);
 	return 0;
 }
@@ -162,12 +166,17 @@ int daemon_ask(struct readyd_waiter *w)
 
 int daemon_resolve(struct readyd_waiter *w)
 {
-	if (w->barriers > 0) {
-		if (w->reply_by == 0)
-			targets_trust_own_look(w);
+	int64_t enough = clock_ms() + DOUBT_MS;
+
+	if (w->barriers == 0 && (w->crowded > 0 || daemon_ask(w) != 0))
+		return w->crowded > 0 ? 0 : -1;
+	if (forced(w) || w->doubts == 0 || w->barriers == 0)
 		return 0;
-	}
-	return w->crowded > 0 ? 0 : daemon_ask(w);
+	if (w->reply_by == 0)
+		targets_trust_own_look(w);
+	else if (enough < w->reply_by)
+		w->reply_by = enough;
+	return 0;
 }
 
 static void take_answer(struct readyd_waiter *w, struct readyd_answer *answer)
@@ -295,7 +304,11 @@ int daemon_on_readable(struct readyd_waiter *w)
 int daemon_on_late(struct readyd_waiter *w)
 {
 	w->reply_by = 0;
-	return do_without(w, ETIMEDOUT);
+	if (clock_ms() >= w->late_at)
+		return do_without(w, ETIMEDOUT);
+	targets_trust_own_look(w);
+	w->reply_by = w->late_at;
+	return 0;
 }
 
 /* The gate is closed: look, and ask again where the look does not settle it. */

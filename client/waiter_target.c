@@ -39,7 +39,9 @@ void target_set_cover(struct readyd_waiter *w, struct target *t, enum cover cove
 	t->cover = cover;
 	t->asked = false;
 	if (cover != COVER_GATE && t->gate >= 0) {
-		close(t->gate); /* which takes it out of the epoll too */
+		/* Closing alone would leave it there: other waiters share the open file. */
+		(void)epoll_ctl(w->epoll, EPOLL_CTL_DEL, t->gate, NULL);
+		close(t->gate);
 		t->gate = -1;
 	}
 }

@@ -9,6 +9,7 @@
 #define DAEMON_GATE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct event_base;
 struct ledger_entry;
@@ -18,11 +19,12 @@ struct gates {
 	struct event_base *base;
 	struct witness *witness;
 	size_t count, limit;
+	uint64_t joins; /* read ends handed out so far */
 };
 
 void gates_init(struct gates *gates, struct event_base *base, struct witness *witness, size_t limit);
 
-/* A read end of the entry's gate, which is made if it has none. The caller sends it and closes it. -1:
+/* A read end of the entry's gate, which is made if it has none. It stays the gate's: send it now. -1:
  * errno; ENOSPC at the limit, else no descriptor or no /proc to be had. */
 int gate_join(struct gates *gates, struct ledger_entry *entry);
 

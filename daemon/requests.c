@@ -2,7 +2,6 @@
 
 #include <event2/event.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "daemon/gate.h"
 #include "daemon/memory.h"
@@ -152,11 +151,9 @@ static void do_gate(struct requests *requests, struct session *session, pid_t pi
 		return;
 	}
 	fd = gate_join(requests->gates, entry);
-	if (fd >= 0) {
+	if (fd >= 0)
 		sent =
 		    session_put_fd(session, line, wire_write_gate(line, sizeof(line), pid, answer.start), fd);
-		close(fd);
-	}
 	if (sent != 0)
 		put_error(session, WIRE_NO_RESOURCES, pid);
 	/* A gate that nobody got shows as abandoned; an entry without one leaves now. */

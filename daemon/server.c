@@ -107,14 +107,15 @@ static void write_stats(void *context, char *buf, size_t size)
 	ledger_count(server->witness.ledger, &ledger);
 	snprintf(buf, size,
 	    "version=%s pid=%ld uptime_ms=%" PRId64 " clients=%zu refused=%zu dropped=%" PRIu64
-	    " accept_pauses=%" PRIu64 " processes=%zu waited=%zu waits=%zu gates=%zu remembered=%zu"
+	    " accept_pauses=%" PRIu64 " processes=%zu waited=%zu waits=%zu gates=%zu joins=%" PRIu64
+	    " remembered=%zu"
 	    " requests=%" PRIu64 " looks=%" PRIu64 " settled=%" PRIu64 " events=%" PRIu64
 	    " overflows=%" PRIu64 " scans=%" PRIu64 " ticks=%" PRIu64 " watching=%d",
 	    PACKAGE_VERSION, (long)getpid(), clock_ms() - server->started, server->sessions.count,
 	    server->refused, server->sessions.dropped, listener_pauses(server->listener), ledger.entries,
-	    ledger.waited, ledger.waits - server->gates.count, server->gates.count, ledger.graves,
-	    server->requests.handled, server->witness.looks, server->witness.settled, watch->events,
-	    watch->overflows, watch->scans, watch->ticks, !watch->blind);
+	    ledger.waited, ledger.waits - server->gates.count, server->gates.count, server->gates.joins,
+	    ledger.graves, server->requests.handled, server->witness.looks, server->witness.settled,
+	    watch->events, watch->overflows, watch->scans, watch->ticks, !watch->blind);
 }
 
 static void on_stop(evutil_socket_t signal, short what, void *arg)
