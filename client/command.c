@@ -67,8 +67,10 @@ int command_status(const struct command_line *line)
 	struct readyd_answer answer;
 	int code = EXIT_READY;
 
-	for (size_t i = 0; i < line->pid_count; i++) {
-		if (readyd_query(&line->options, line->pids[i], &answer) != 0)
+	for (size_t i = 0; i < line->process_count; i++) {
+		const struct named_process *process = &line->processes[i];
+
+		if (readyd_query_exact(&line->options, process->pid, process->start, &answer) != 0)
 			return command_failed(line, "cannot ask");
 		output_answer(line, &answer, -1);
 		if (code == EXIT_READY)

@@ -105,8 +105,8 @@ static void close_account(struct waiting *w, bool timed_out)
 {
 	struct readyd_answer now;
 
-	for (size_t i = 0; i < w->line->pid_count; i++) {
-		if (readyd_waiter_peek(w->waiter, w->line->pids[i], &now) != 0)
+	for (size_t i = 0; i < w->line->process_count; i++) {
+		if (readyd_waiter_peek(w->waiter, w->line->processes[i].pid, &now) != 0)
 			continue;
 		if (timed_out && (now.verdict == READYD_PENDING || now.verdict == READYD_UNREACHABLE)) {
 			explain(w, &now);
@@ -128,10 +128,14 @@ static int exit_code(const struct waiting *w, bool timed_out)
 
 static int add_pids(struct waiting *w)
 {
-	for (size_t i = 0; i < w->line->pid_count; i++)
+	const struct named_process *process;
+
+	for (size_t i = 0; i < w->line->process_count; i++) {
+		process = &w->line->processes[i];
 		/* A pid that is named twice is waited for once. */
-		if (readyd_waiter_add(w->waiter, w->line->pids[i]) != 0 && errno != EEXIST)
+		if (readyd_waiter_add_exact(w->waiter, process->pid, process->start) != 0 && errno != EEXIST)
 			return -1;
+	}
 	return 0;
 }
 
@@ -160,7 +164,7 @@ int command_wait(const struct command_line *line)
 	w.waiter = readyd_waiter_new(&line->options);
 	if (w.waiter == NULL)
 		return command_failed(line, "cannot wait");
-	progress_init(&w.progress, line->pid_count, line->quiet);
+	progress_init(&w.progress, line->process_count, line->quiet);
 	code = run(&w);
 	readyd_waiter_free(w.waiter);
 	return code;

@@ -8,18 +8,62 @@
 
 #include "client/output.h"
 #include "src/number.h"
+#include "src/verdict.h"
 #include "src/wire.h"
 
-static void print_text(const struct readyd_answer *answer)
+/* The exit codes of the reference worker. */
+static const char *const reference_legend[] = {
+    [2] = "reference worker: BYTES is 0",
+    [3] = "reference worker: more than one thread, typically MALLOC_CONF=background_thread:true",
+    [4] = "reference worker: the marker could not be written",
+    [5] = "reference worker: BYTES missing, no number or out of range",
+    [6] = "reference worker: /proc/self/task could not be read",
+};
+
+/* What the exit status of an ended process means; NULL where nobody says. */
+static const char *legend_of(const struct command_line *line, const struct readyd_answer *answer)
+{
+	unsigned code;
+
+	if (answer->wait_status < 0 || !WIFEXITED(answer->wait_status))
+		return NULL;
+	code = (unsigned)WEXITSTATUS(answer->wait_status);
+	if (line->legend[code] != NULL)
+		return line->legend[code];
+	return code < sizeof(reference_legend) / sizeof(reference_legend[0]) ? reference_legend[code] : NULL;
+}
+
+static void print_quoted(const char *text)
+{
+	putchar('"');
+	for (; *text != '\0'; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c == '"' || c == '\\')
+			printf("\\%c", c);
+		else if (c < ' ')
+			printf("\\u%04x", c);
+		else
+			putchar(c);
+	}
+	putchar('"');
+}
+
+static void print_text(const struct readyd_answer *answer, const char *legend)
 {
 	char text[WIRE_REPLY_MAX];
 	size_t len = wire_write_answer(text, sizeof(text), answer);
 
-	fwrite(text, 1, len, stdout);
+	fwrite(text, 1, len - 1, stdout);
+	if (legend != NULL) {
+		fputs(" legend=", stdout);
+		print_quoted(legend);
+	}
+	putchar('\n');
 }
 
-/* Every string here is a word of ours; nothing needs escaping. */
-static void print_json(const struct readyd_answer *answer, int64_t elapsed_ms)
+/* Every string but the legend is a word of ours and needs no escaping. */
+static void print_json(const struct readyd_answer *answer, const char *legend, int64_t elapsed_ms)
 {
 	int status = answer->wait_status;
 
@@ -34,6 +78,12 @@ static void print_json(const struct readyd_answer *answer, int64_t elapsed_ms)
 		printf(",\"status\":%d", WEXITSTATUS(status));
 	if (status >= 0 && WIFSIGNALED(status))
 		printf(",\"signal\":%d", WTERMSIG(status));
+	if (verdict_is_end(answer->verdict) && status < 0)
+		printf(",\"status\":null");
+	if (legend != NULL) {
+		printf(",\"legend\":");
+		print_quoted(legend);
+	}
 	if (answer->flags & READYD_FLAG_LATCHED)
 		printf(",\"latched\":true");
 	if (answer->flags & READYD_FLAG_EMPTY)
@@ -49,9 +99,9 @@ void output_answer(const struct command_line *line, const struct readyd_answer *
 	if (line->quiet)
 		return;
 	if (line->json)
-		print_json(answer, elapsed_ms);
+		print_json(answer, legend_of(line, answer), elapsed_ms);
 	else
-		print_text(answer);
+		print_text(answer, legend_of(line, answer));
 	fflush(stdout);
 }
 

@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include <getopt.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,13 +11,26 @@
 #include "client/duration.h"
 #include "readyd/marker.h"
 #include "src/number.h"
+#include "src/span.h"
 
-enum { OPT_TIMEOUT = 256, OPT_ANY, OPT_ALL, OPT_JSON, OPT_NO_FALLBACK, OPT_PREFIX, OPT_VERSION };
+enum {
+	OPT_TIMEOUT = 256,
+	OPT_ANY,
+	OPT_ALL,
+	OPT_JSON,
+	OPT_NO_FALLBACK,
+	OPT_PREFIX,
+	OPT_UNBORN,
+	OPT_LEGEND,
+	OPT_VERSION
+};
 
 static const struct option longopts[] = {
     {"timeout", required_argument, NULL, OPT_TIMEOUT},
     {"any", no_argument, NULL, OPT_ANY},
     {"all", no_argument, NULL, OPT_ALL},
+    {"unborn", required_argument, NULL, OPT_UNBORN},
+    {"legend", required_argument, NULL, OPT_LEGEND},
     {"json", no_argument, NULL, OPT_JSON},
     {"quiet", no_argument, NULL, 'q'},
     {"socket", required_argument, NULL, 's'},
@@ -43,14 +55,17 @@ static const struct command {
 };
 
 static const char help[] =
-    "Usage: readyctl wait [--timeout DURATION] [--any | --all] PID...\n"
-    "       readyctl status PID...\n"
+    "Usage: readyctl wait [--timeout DURATION] [--any | --all] PID[:START]...\n"
+    "       readyctl status PID[:START]...\n"
     "       readyctl list | ping | stats\n"
     "Waits for, or tells, whether worker processes have said that they are ready.\n"
+    "PID:START names one process, as answers do (start=START), even when the pid has passed on.\n"
     "\n"
     "      --timeout DURATION  give up after 5, 0.5, 500ms, 2m, ... (no default: waits for ever)\n"
     "      --any               wait until one of the processes is ready\n"
     "      --all               wait until all are ready; end when one cannot be any more (default)\n"
+    "      --unborn=fail|wait  a pid that no process has yet has died (default), or is waited for\n"
+    "      --legend CODE=TEXT  what exit status CODE means; shown with it\n"
     "      --json              one JSON object a line\n"
     "  -q, --quiet             no answers on standard output, only the exit status\n"
     "  -s, --socket PATH       the daemon's socket (" READYD_DEFAULT_SOCKET ")\n"
@@ -79,6 +94,29 @@ struct parsed {
 	const char *wait_only; /* the last option that only wait takes */
 };
 
+static int set_unborn(struct parsed *parsed, const char *value)
+{
+	parsed->wait_only = "--unborn";
+	if (strcmp(value, "wait") == 0)
+		parsed->line.options.flags |= READYD_OPTION_UNBORN;
+	else if (strcmp(value, "fail") == 0)
+		parsed->line.options.flags &= ~READYD_OPTION_UNBORN;
+	else
+		return usage("--unborn", value, "say fail or wait");
+	return 0;
+}
+
+static int set_legend(struct parsed *parsed, const char *value)
+{
+	size_t digits = strcspn(value, "=");
+	uint64_t code;
+
+	if (value[digits] != '=' || number_parse(value, digits, 255, &code) != 0)
+		return usage("--legend", value, "not CODE=TEXT with an exit status from 0 to 255");
+	parsed->line.legend[code] = value + digits + 1;
+	return 0;
+}
+
 static int set(struct parsed *parsed, int opt, const char *value)
 {
 	struct command_line *line = &parsed->line;
@@ -95,6 +133,10 @@ static int set(struct parsed *parsed, int opt, const char *value)
 		parsed->wait_only = opt == OPT_ANY ? "--any" : "--all";
 		line->any = opt == OPT_ANY;
 		return 0;
+	case OPT_UNBORN:
+		return set_unborn(parsed, value);
+	case OPT_LEGEND:
+		return set_legend(parsed, value);
 	case OPT_JSON:
 		line->json = true;
 		return 0;
@@ -144,19 +186,20 @@ static int find_command(struct parsed *parsed, const char *name)
 static int take_pids(struct parsed *parsed, char **words, size_t count)
 {
 	struct command_line *line = &parsed->line;
-	uint64_t pid;
+	struct named_process *process;
 
 	if (!parsed->command->takes_pids)
 		return count == 0 ? 0 : usage("extra argument", words[0], "this command takes none");
 	if (count == 0)
 		return usage("no process", "", "name at least one pid");
-	line->pids = calloc(count, sizeof(*line->pids));
-	if (line->pids == NULL)
+	line->processes = calloc(count, sizeof(*line->processes));
+	if (line->processes == NULL)
 		return usage("out of memory", "", "name fewer pids");
 	for (size_t i = 0; i < count; i++) {
-		if (number_parse(words[i], strlen(words[i]), INT_MAX, &pid) != 0 || pid == 0)
-			return usage("pid", words[i], "not a process id, a positive decimal number");
-		line->pids[line->pid_count++] = (pid_t)pid;
+		process = &line->processes[line->process_count++];
+		if (span_process((struct span){words[i], strlen(words[i])}, &process->pid, &process->start) !=
+		    0)
+			return usage("process", words[i], "not PID or PID:START, positive decimal numbers");
 	}
 	return 0;
 }
@@ -198,10 +241,10 @@ int main(int argc, char **argv)
 		code = EXIT_READY;
 		goto out;
 	}
-	if (parsed.line.pid_count > 100)
+	if (parsed.line.process_count > 100)
 		raise_descriptor_limit();
 	code = parsed.command->run(&parsed.line);
 out:
-	free(parsed.line.pids);
+	free(parsed.line.processes);
 	return code;
 }

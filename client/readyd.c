@@ -108,29 +108,28 @@ static int take_answer(const struct wire_reply *reply, void *context)
 	return 1;
 }
 
-static void look(const struct settings *settings, pid_t pid, struct readyd_answer *answer)
+/* Looks oneself. True when the daemon can only confirm what is seen; else it may remember more. */
+static bool look(const struct settings *settings, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
 	struct memory memory = {0};
 	struct process process;
 
-	process_open(&process, pid);
+	process_open_exact(&process, pid, start);
 	inspect(&settings->place, &process, &memory, answer);
 	process_close(&process);
 	answer->backend = READYD_BACKEND_FILE;
+	return !memory.unsure && (answer->verdict == READYD_READY || answer->verdict == READYD_EXITED);
 }
 
-static int query(struct settings *settings, pid_t pid, struct readyd_answer *answer)
+static int query(struct settings *settings, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
 	struct readyd_answer said = {.pid = pid};
-	const struct question question = {
-	    .request = {.verb = WIRE_QUERY, .pid = pid}, .take = take_answer, .context = &said};
+	const struct question question = {.request = {.verb = WIRE_QUERY, .pid = pid, .start = start},
+	    .take = take_answer,
+	    .context = &said};
 	bool forced = settings->backend == READYD_BACKEND_DAEMON;
 
-	if (!forced)
-		look(settings, pid, answer);
-	/* What we see ourselves the daemon can only confirm; what we do not see it may remember. */
-	if (!forced && (settings->backend == READYD_BACKEND_FILE || answer->verdict == READYD_READY ||
-			   answer->verdict == READYD_EXITED))
+	if (!forced && (look(settings, pid, start, answer) || settings->backend == READYD_BACKEND_FILE))
 		return 0;
 	if (ask_daemon(settings, &question) != 0)
 		return forced ? -1 : 0;
@@ -140,6 +139,12 @@ static int query(struct settings *settings, pid_t pid, struct readyd_answer *ans
 
 int readyd_query(const struct readyd_options *options, pid_t pid, struct readyd_answer *answer)
 {
+	return readyd_query_exact(options, pid, 0, answer);
+}
+
+int readyd_query_exact(
+    const struct readyd_options *options, pid_t pid, uint64_t start, struct readyd_answer *answer)
+{
 	struct settings settings;
 
 	if (settings_init(&settings, options) != 0)
@@ -148,7 +153,7 @@ int readyd_query(const struct readyd_options *options, pid_t pid, struct readyd_
 		errno = EINVAL;
 		return -1;
 	}
-	return query(&settings, pid, answer);
+	return query(&settings, pid, start, answer);
 }
 
 /* Milliseconds for poll(2) until the deadline, rounded up; -1 for none. */
@@ -239,7 +244,7 @@ static int list_files(const struct settings *settings, struct listing *listing)
 		pid = marker_pid(&settings->place, entry->d_name);
 		if (pid == 0)
 			continue;
-		look(settings, pid, &answer);
+		(void)look(settings, pid, 0, &answer);
 		if (answer.verdict == READYD_READY)
 			listing->stopped = listing->each(&answer, listing->context);
 	}

@@ -14,6 +14,7 @@ struct settings {
 	struct marker_place place;
 	bool place_given; /* else what a daemon says that it serves is taken over */
 	enum readyd_backend backend;
+	bool unborn; /* READYD_OPTION_UNBORN */
 };
 
 /* options may be NULL. -1: EINVAL or ENAMETOOLONG. */

@@ -119,6 +119,11 @@ static int settle_down(struct readyd_waiter *w)
 
 int readyd_waiter_add(struct readyd_waiter *w, pid_t pid)
 {
+	return readyd_waiter_add_exact(w, pid, 0);
+}
+
+int readyd_waiter_add_exact(struct readyd_waiter *w, pid_t pid, uint64_t start)
+{
 	struct target *t;
 
 	if (pid < 1) {
@@ -129,11 +134,11 @@ int readyd_waiter_add(struct readyd_waiter *w, pid_t pid)
 		errno = EEXIST;
 		return -1;
 	}
-	t = target_add(w, pid);
+	t = target_add(w, pid, start);
 	if (t == NULL)
 		return -1;
 	/* Who insists on the daemon wants its answer, not ours. */
-	if (w->settings.backend != READYD_BACKEND_DAEMON)
+	if (w->settings.backend != READYD_BACKEND_DAEMON || t->unborn)
 		target_look(w, t);
 	/* The daemon is asked when the events are handled, so that it is asked for a whole set at once. */
 	if (!t->done && w->retry_at == 0)
@@ -169,6 +174,14 @@ int readyd_waiter_peek(struct readyd_waiter *w, pid_t pid, struct readyd_answer 
 	*answer = t->answer;
 	if (t->done)
 		return 0;
+	if (t->unborn) {
+		*answer = (struct readyd_answer){.pid = pid,
+		    .verdict = READYD_PENDING,
+		    .reason = READYD_REASON_UNBORN,
+		    .backend = READYD_BACKEND_FILE,
+		    .wait_status = -1};
+		return 0;
+	}
 	inspect(&w->settings.place, &t->process, &t->memory, answer);
 	answer->backend = READYD_BACKEND_FILE;
 	return 0;

@@ -35,6 +35,7 @@ struct target {
 	enum cover cover;
 	int gate;
 	bool done;
+	bool unborn;  /* no process has had the pid yet, and that is waited out */
 	bool watched; /* its pidfd is in the epoll */
 	bool asked;   /* a GATE or WAIT of it is under way */
 	bool no_gate; /* the daemon could not give one: use WAIT */
@@ -54,7 +55,7 @@ struct readyd_waiter {
 	STAILQ_HEAD(, target) done;
 	size_t waiting;	       /* targets that are not done */
 	size_t cover_count[3]; /* of the waiting ones, by enum cover */
-	size_t doubts;	       /* of the waiting ones */
+	size_t doubts, unborn; /* of the waiting ones */
 	struct link link;
 	enum link_state link_state;
 	bool link_polls_write;
@@ -80,7 +81,7 @@ void waiter_look_all(struct readyd_waiter *w);
 int64_t waiter_earlier(int64_t a, int64_t b);
 
 /* waiter_target.c */
-struct target *target_add(struct readyd_waiter *w, pid_t pid);
+struct target *target_add(struct readyd_waiter *w, pid_t pid, uint64_t start);
 struct target *target_find(struct readyd_waiter *w, pid_t pid);
 void target_free(struct readyd_waiter *w, struct target *t);
 /* Looks, and settles or doubts the target by what is seen. */

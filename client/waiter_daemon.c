@@ -91,7 +91,7 @@ static int lose_link(struct readyd_waiter *w)
 
 static int send_ask(struct readyd_waiter *w, struct target *t)
 {
-	struct wire_request request = {.pid = t->process.pid};
+	struct wire_request request = {.pid = t->process.pid, .start = t->process.start};
 
 	request.verb = w->waiting <= GATES_MOST && !t->no_gate ? WIRE_GATE : WIRE_WAIT;
 	t->asked = true;
@@ -105,7 +105,7 @@ static int ask_all(struct readyd_waiter *w)
 	struct target *t, *next;
 
 	HASH_ITER (hh, w->targets, t, next) {
-		if (!t->done && t->cover == COVER_NONE && !t->asked && send_ask(w, t) != 0)
+		if (!t->done && !t->unborn && t->cover == COVER_NONE && !t->asked && send_ask(w, t) != 0)
 			return lose_link(w);
 	}
 	if (link_send(&w->link, &ping) != 0)
@@ -152,7 +152,7 @@ int daemon_ask(struct readyd_waiter *w)
 			file_start(w);
 		return 0;
 	}
-	if (w->cover_count[COVER_NONE] == 0 && w->doubts == 0)
+	if (w->cover_count[COVER_NONE] == w->unborn && w->doubts == 0)
 		return 0;
 	if (w->link_state == LINK_CLOSED)
 		return greet(w);

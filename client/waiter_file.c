@@ -10,6 +10,8 @@
 /* Polling starts quick and slows down, so that thousands of pollers leave the worker some CPU. */
 #define POLL_FIRST_MS 10
 #define POLL_LAST_MS  100
+/* Nothing announces that a process is born. */
+#define UNBORN_MS 50
 
 /* Watch, then look. */
 void file_start(struct readyd_waiter *w)
@@ -60,6 +62,8 @@ void file_on_readable(struct readyd_waiter *w)
 
 int64_t file_interval(struct readyd_waiter *w)
 {
+	if (w->unborn > 0)
+		return clock_jitter(UNBORN_MS);
 	if (!w->fallback || w->file.wd >= 0)
 		return clock_jitter(BACKSTOP_MS);
 	w->poll_ms += w->poll_ms / 10;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "client/waiter.h"
+#include "src/clock.h"
 #include "src/verdict.h"
 
 struct target *target_find(struct readyd_waiter *w, pid_t pid)
@@ -16,19 +17,26 @@ struct target *target_find(struct readyd_waiter *w, pid_t pid)
 	return t;
 }
 
-struct target *target_add(struct readyd_waiter *w, pid_t pid)
+static void watch_process(struct readyd_waiter *w, struct target *t)
+{
+	if (t->process.fd >= 0)
+		t->watched = waiter_poll(w, t->process.fd, EPOLLIN, SOURCE_PIDFD, t->process.pid) == 0;
+}
+
+struct target *target_add(struct readyd_waiter *w, pid_t pid, uint64_t start)
 {
 	struct target *t = calloc(1, sizeof(*t));
 
 	if (t == NULL)
 		return NULL;
-	process_open(&t->process, pid);
+	process_open_exact(&t->process, pid, start);
+	t->unborn = w->settings.unborn && t->process.never && !t->process.reused;
+	w->unborn += t->unborn;
 	t->gate = -1;
 	HASH_ADD_INT(w->targets, process.pid, t);
 	w->waiting++;
 	w->cover_count[COVER_NONE]++;
-	if (t->process.fd >= 0)
-		t->watched = waiter_poll(w, t->process.fd, EPOLLIN, SOURCE_PIDFD, pid) == 0;
+	watch_process(w, t);
 	return t;
 }
 
@@ -54,7 +62,8 @@ static void stop_waiting(struct readyd_waiter *w, struct target *t)
 	w->cover_count[COVER_NONE]--;
 	w->waiting--;
 	w->doubts -= t->doubted;
-	t->doubted = false;
+	w->unborn -= t->unborn;
+	t->doubted = t->unborn = false;
 	t->done = true;
 }
 
@@ -84,24 +93,41 @@ void target_on_death(struct readyd_waiter *w, struct target *t)
 }
 
 /* What the daemon may know better: that the process had been ready before its marker went away, or that
- * the marker was not there when the process started. */
-static bool daemon_may_know_more(const struct readyd_waiter *w, const struct readyd_answer *answer)
+ * the marker was there before the process. */
+static bool daemon_may_know_more(
+    const struct readyd_waiter *w, const struct target *t, const struct readyd_answer *answer)
 {
-	return w->settings.backend != READYD_BACKEND_FILE && answer->verdict != READYD_READY &&
-	       answer->verdict != READYD_EXITED;
+	if (w->settings.backend == READYD_BACKEND_FILE)
+		return false;
+	return t->memory.unsure || (answer->verdict != READYD_READY && answer->verdict != READYD_EXITED);
+}
+
+/* Nothing tells of a birth: see file_interval(). True when the target is born. */
+static bool is_born(struct readyd_waiter *w, struct target *t)
+{
+	process_open(&t->process, t->process.pid);
+	if (t->process.never)
+		return false;
+	w->unborn--;
+	t->unborn = false;
+	watch_process(w, t);
+	w->retry_at = clock_ms();
+	return true;
 }
 
 void target_look(struct readyd_waiter *w, struct target *t)
 {
 	struct readyd_answer answer;
 
+	if (t->unborn && !is_born(w, t))
+		return;
 	inspect(&w->settings.place, &t->process, &t->memory, &answer);
 	answer.backend = READYD_BACKEND_FILE;
 	if (!verdict_settles(answer.verdict) || (answer.verdict == READYD_UNREACHABLE && t->pending)) {
 		t->pending = true;
 		return;
 	}
-	if (!daemon_may_know_more(w, &answer)) {
+	if (!daemon_may_know_more(w, t, &answer)) {
 		target_settle(w, t, &answer);
 		return;
 	}

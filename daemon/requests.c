@@ -72,7 +72,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	witness_query(witness, wait->wait.entry->process.pid, &answer);
+	witness_query(witness, wait->wait.entry->process.pid, 0, &answer);
 	if (answer.verdict != READYD_PENDING && answer.verdict != READYD_UNREACHABLE)
 		return;
 	answer.verdict = READYD_PENDING;
@@ -104,11 +104,11 @@ static void do_hello(struct requests *requests, struct session *session)
 	session_put(session, line, wire_write_hello(line, sizeof(line), &hello));
 }
 
-static void do_query(struct requests *requests, struct session *session, pid_t pid)
+static void do_query(struct requests *requests, struct session *session, const struct wire_request *request)
 {
 	struct readyd_answer answer;
 
-	witness_query(requests->witness, pid, &answer);
+	witness_query(requests->witness, request->pid, request->start, &answer);
 	put_answer(session, &answer);
 }
 
@@ -122,7 +122,7 @@ static void do_wait(struct requests *requests, struct session *session, const st
 		put_error(session, WIRE_TOO_MANY_WAITS, request->pid);
 		return;
 	}
-	entry = witness_enroll(requests->witness, request->pid, &answer);
+	entry = witness_enroll(requests->witness, request->pid, request->start, &answer);
 	if (entry == NULL) {
 		put_answer(session, &answer);
 		return;
@@ -138,24 +138,24 @@ static void do_wait(struct requests *requests, struct session *session, const st
 		set_deadline(wait, request->ms);
 }
 
-static void do_gate(struct requests *requests, struct session *session, pid_t pid)
+static void do_gate(struct requests *requests, struct session *session, const struct wire_request *request)
 {
 	char line[WIRE_REPLY_MAX];
 	struct ledger_entry *entry;
 	struct readyd_answer answer;
 	int fd, sent = -1;
 
-	entry = witness_enroll(requests->witness, pid, &answer);
+	entry = witness_enroll(requests->witness, request->pid, request->start, &answer);
 	if (entry == NULL) {
 		put_answer(session, &answer);
 		return;
 	}
 	fd = gate_join(requests->gates, entry);
 	if (fd >= 0)
-		sent =
-		    session_put_fd(session, line, wire_write_gate(line, sizeof(line), pid, answer.start), fd);
+		sent = session_put_fd(
+		    session, line, wire_write_gate(line, sizeof(line), request->pid, answer.start), fd);
 	if (sent != 0)
-		put_error(session, WIRE_NO_RESOURCES, pid);
+		put_error(session, WIRE_NO_RESOURCES, request->pid);
 	/* A gate that nobody got shows as abandoned; an entry without one leaves now. */
 	witness_release(requests->witness, entry);
 }
@@ -192,7 +192,7 @@ static void do_list(struct requests *requests, struct session *session)
 	while ((entry = ledger_next(ledger, entry)) != NULL)
 		pids[n++] = entry->process.pid;
 	for (size_t i = 0; i < n; i++) {
-		witness_query(requests->witness, pids[i], &answer);
+		witness_query(requests->witness, pids[i], 0, &answer);
 		session_put(session, line, wire_write_list(line, sizeof(line), &answer));
 	}
 	memory_free(pids);
@@ -221,13 +221,13 @@ static void dispatch(struct requests *requests, struct session *session, const s
 		do_hello(requests, session);
 		return;
 	case WIRE_QUERY:
-		do_query(requests, session, request->pid);
+		do_query(requests, session, request);
 		return;
 	case WIRE_WAIT:
 		do_wait(requests, session, request);
 		return;
 	case WIRE_GATE:
-		do_gate(requests, session, request->pid);
+		do_gate(requests, session, request);
 		return;
 	case WIRE_CANCEL:
 		do_cancel(session, request->pid);

@@ -46,7 +46,7 @@ static void on_marker(void *context, pid_t pid)
 	struct server *server = context;
 	struct readyd_answer answer;
 
-	witness_query(&server->witness, pid, &answer);
+	witness_query(&server->witness, pid, 0, &answer);
 }
 
 static void go_round(struct server *server, bool fresh)

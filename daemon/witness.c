@@ -3,6 +3,7 @@
 #include "daemon/gate.h"
 #include "daemon/pidwatch.h"
 #include "daemon/witness.h"
+#include "src/verdict.h"
 
 /* Ended processes that are remembered, the oldest forgotten first. */
 #define GRAVES 1024
@@ -43,11 +44,6 @@ static struct ledger_entry *enter(
 	return entry;
 }
 
-static bool is_over(const struct readyd_answer *answer)
-{
-	return answer->verdict == READYD_DIED || answer->verdict == READYD_EXITED;
-}
-
 /* Looks at an entry and keeps the ledger by it. False when the entry has left the ledger. */
 static bool examine(struct witness *w, struct ledger_entry *entry, struct readyd_answer *answer)
 {
@@ -55,7 +51,7 @@ static bool examine(struct witness *w, struct ledger_entry *entry, struct readyd
 
 	w->looks++;
 	inspect(w->place, &entry->process, &entry->memory, answer);
-	if (is_over(answer)) {
+	if (verdict_is_end(answer->verdict)) {
 		marker_look(w->place, entry->process.pid, &marker);
 		w->settled++;
 		ledger_bury(w->ledger, entry, answer, &marker);
@@ -108,7 +104,7 @@ static struct ledger_entry *meet(struct witness *w, pid_t pid, bool waited, stru
 	process_open(&process, pid);
 	recall(w, &process, &memory);
 	inspect(w->place, &process, &memory, answer);
-	if (is_over(answer))
+	if (verdict_is_end(answer->verdict))
 		(void)ask_grave(w, &process, answer);
 	/* Without a pidfd a latched entry would never leave. */
 	if ((answer->verdict == READYD_READY && process.fd >= 0) ||
@@ -130,17 +126,47 @@ static struct ledger_entry *look(struct witness *w, pid_t pid, bool waited, stru
 	return meet(w, pid, waited, answer);
 }
 
-void witness_query(struct witness *w, pid_t pid, struct readyd_answer *answer)
+/* The process that was meant is gone, since another has its pid: what is remembered of it. */
+static void answer_for_former(struct witness *w, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
-	struct ledger_entry *entry = look(w, pid, false, answer);
+	const struct ledger_grave *grave = ledger_grave(w->ledger, pid);
+
+	if (grave != NULL && grave->answer.start == start) {
+		*answer = grave->answer;
+		return;
+	}
+	*answer = (struct readyd_answer){.pid = pid,
+	    .start = start,
+	    .verdict = READYD_DIED,
+	    .reason = READYD_REASON_PID_REUSED,
+	    .wait_status = -1};
+}
+
+static struct ledger_entry *look_exactly(
+    struct witness *w, pid_t pid, uint64_t start, bool waited, struct readyd_answer *answer)
+{
+	struct ledger_entry *entry = look(w, pid, waited, answer);
+
+	if (start == 0 || answer->start == 0 || answer->start == start)
+		return entry;
+	if (entry != NULL)
+		ledger_release(w->ledger, entry);
+	answer_for_former(w, pid, start, answer);
+	return NULL;
+}
+
+void witness_query(struct witness *w, pid_t pid, uint64_t start, struct readyd_answer *answer)
+{
+	struct ledger_entry *entry = look_exactly(w, pid, start, false, answer);
 
 	if (entry != NULL)
 		ledger_release(w->ledger, entry);
 }
 
-struct ledger_entry *witness_enroll(struct witness *w, pid_t pid, struct readyd_answer *answer)
+struct ledger_entry *witness_enroll(
+    struct witness *w, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
-	struct ledger_entry *entry = look(w, pid, true, answer);
+	struct ledger_entry *entry = look_exactly(w, pid, start, true, answer);
 
 	if (entry == NULL || answer->verdict == READYD_PENDING)
 		return entry;

@@ -27,11 +27,13 @@ void witness_init(struct witness *w, struct event_base *base, const struct marke
     void (*wanted)(void *context), void *context);
 void witness_fini(struct witness *w);
 
-/* Looks at pid and answers. A process that is seen ready is remembered from now on. */
-void witness_query(struct witness *w, pid_t pid, struct readyd_answer *answer);
+/* Looks at pid and answers; of the process with that start, or (0) of whichever has the pid. A process that
+ * is seen ready is remembered from now on. */
+void witness_query(struct witness *w, pid_t pid, uint64_t start, struct readyd_answer *answer);
 
 /* The same; where the answer is pending, returns an entry to attach a wait to (at once, or release it). */
-struct ledger_entry *witness_enroll(struct witness *w, pid_t pid, struct readyd_answer *answer);
+struct ledger_entry *witness_enroll(
+    struct witness *w, pid_t pid, uint64_t start, struct readyd_answer *answer);
 
 void witness_attach(struct witness *w, struct ledger_entry *entry, struct ledger_wait *wait);
 void witness_detach(struct witness *w, struct ledger_wait *wait);

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <stdint.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,7 +14,7 @@ int64_t clock_to_ns(const struct timespec *t)
 	return t->tv_sec * NS_PER_S + t->tv_nsec;
 }
 
-static int64_t now_ns(clockid_t id)
+int64_t clock_now_ns(clockid_t id)
 {
 	struct timespec t;
 
@@ -23,12 +24,41 @@ static int64_t now_ns(clockid_t id)
 
 int64_t clock_ms(void)
 {
-	return now_ns(CLOCK_MONOTONIC) / 1000000;
+	return clock_now_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
 int64_t clock_boot_offset(void)
 {
-	return now_ns(CLOCK_REALTIME) - now_ns(CLOCK_BOOTTIME);
+	return clock_now_ns(CLOCK_REALTIME) - clock_now_ns(CLOCK_BOOTTIME);
+}
+
+/* They come into being within this time after the boot. */
+#define WITNESS_LATE_NS (10 * NS_PER_S)
+/* Slewing and rounding are no setting of the clock. */
+#define STEP_LEAST_NS NS_PER_S
+
+static bool excused_by(const char *witness, int64_t stamp, int64_t age, int64_t offset)
+{
+	struct stat st;
+	int64_t step;
+
+	if (stat(witness, &st) != 0)
+		return false;
+	step = offset - clock_to_ns(&st.st_ctim);
+	return step > STEP_LEAST_NS && age <= step + WITNESS_LATE_NS &&
+	       stamp + step <= clock_now_ns(CLOCK_REALTIME);
+}
+
+bool clock_excuses(int64_t stamp, int64_t age)
+{
+	/* More than one, since the clock may have been set more than once. */
+	static const char *const witnesses[] = {"/dev/null", "/proc/1", "/sys/kernel", "/dev/pts"};
+	int64_t offset = clock_boot_offset();
+
+	for (size_t i = 0; i < sizeof(witnesses) / sizeof(witnesses[0]); i++)
+		if (excused_by(witnesses[i], stamp, age, offset))
+			return true;
+	return false;
 }
 
 int64_t clock_tick_ns(void)
@@ -40,7 +70,7 @@ int64_t clock_tick_ns(void)
  * all the randomness this needs, and no generator's state has to be kept. */
 int64_t clock_jitter(int64_t ms)
 {
-	uint64_t x = (uint64_t)now_ns(CLOCK_MONOTONIC) ^ ((uint64_t)getpid() << 32);
+	uint64_t x = (uint64_t)clock_now_ns(CLOCK_MONOTONIC) ^ ((uint64_t)getpid() << 32);
 
 	x *= 0x9E3779B97F4A7C15ULL; /* 2^64 divided by the golden ratio: spreads neighbouring values */
 	return ms * 3 / 4 + (int64_t)((x >> 33) % (uint64_t)(ms / 2 + 1));

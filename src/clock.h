@@ -2,6 +2,7 @@
 #ifndef SRC_CLOCK_H
 #define SRC_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -11,6 +12,17 @@ int64_t clock_ms(void);
 /* CLOCK_REALTIME minus CLOCK_BOOTTIME in nanoseconds, now: what to subtract from a file's stamp to get
  * nanoseconds since boot. It jumps whenever somebody sets the clock. */
 int64_t clock_boot_offset(void);
+
+int64_t clock_now_ns(clockid_t id);
+
+/*
+ * Whether a file stamp (CLOCK_REALTIME, nanoseconds) that looks `age` nanoseconds too old may be a good
+ * one, written before somebody set the clock forward. Nobody records that, but files on volatile file
+ * systems are younger than the boot: one whose stamp lies before the boot by the clock of today proves that
+ * the clock has been set, and by how much. The stamp is excused when with the clock of then it is neither
+ * too old nor in the future.
+ */
+bool clock_excuses(int64_t stamp, int64_t age);
 
 int64_t clock_to_ns(const struct timespec *t);
 

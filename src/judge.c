@@ -14,19 +14,35 @@ bool sight_same(const struct sight *a, const struct sight *b)
 	       clock_to_ns(&a->ctime) == clock_to_ns(&b->ctime);
 }
 
+/* How much older than the process the marker is by its stamp, in nanoseconds. */
+static int64_t age_at_start(const struct process *p, const struct evidence *e)
+{
+	return (int64_t)p->start * clock_tick_ns() - (clock_to_ns(&e->sight.ctime) - e->boot_offset);
+}
+
 /*
  * Whether the marker was there before the process. What the asker saw itself decides first. Only for
  * what was there before it looked do stamps count: start is rounded down to a tick and the stamp to its
- * grain, so only a marker that is older by more than both is surely older.
+ * grain, so only a marker that is older by more than both is surely older. That the clock is set between
+ * the writing of a good marker and the first look must not make it stale: see clock_excuses().
  */
 static bool older_than_process(const struct process *p, const struct memory *memory, const struct evidence *e)
 {
 	if (memory->left_behind && sight_same(&memory->leftover, &e->sight))
 		return true;
+	if (memory->absent_seen || p->start == 0 || e->excused)
+		return false;
+	return age_at_start(p, e) > STAMP_GRAIN_NS;
+}
+
+/* Whether a stamp that does not convict does not acquit either: too close to tell, or from the future, as
+ * after a clock that was set back. */
+static bool unsure(const struct process *p, const struct memory *memory, const struct evidence *e)
+{
 	if (memory->absent_seen || p->start == 0)
 		return false;
-	return clock_to_ns(&e->sight.ctime) - e->boot_offset + STAMP_GRAIN_NS <
-	       (int64_t)p->start * clock_tick_ns();
+	return age_at_start(p, e) > -clock_tick_ns() - STAMP_GRAIN_NS ||
+	       clock_to_ns(&e->sight.ctime) > clock_now_ns(CLOCK_REALTIME) + STAMP_GRAIN_NS;
 }
 
 static void set(struct readyd_answer *answer, enum readyd_verdict verdict, enum readyd_reason reason)
@@ -69,7 +85,8 @@ static enum readyd_reason disowned(
 void judge(const struct process *p, const struct memory *memory, const struct evidence *e,
     struct readyd_answer *answer)
 {
-	bool marked = e->sight.kind == SIGHT_FILE;
+	/* Whose marker lies there is not known when the process that was meant is long gone. */
+	bool marked = e->sight.kind == SIGHT_FILE && !p->reused;
 	enum readyd_reason against = READYD_REASON_NONE;
 
 	memset(answer, 0, sizeof(*answer));
@@ -85,7 +102,7 @@ void judge(const struct process *p, const struct memory *memory, const struct ev
 	if (memory->latched || (marked && against == READYD_REASON_NONE))
 		set(answer, e->gone ? READYD_EXITED : READYD_READY, READYD_REASON_NONE);
 	else if (p->never)
-		set(answer, READYD_DIED, READYD_REASON_NO_PROCESS);
+		set(answer, READYD_DIED, p->reused ? READYD_REASON_PID_REUSED : READYD_REASON_NO_PROCESS);
 	else if (e->gone)
 		set(answer, READYD_DIED, against);
 	else if (marked)
@@ -101,6 +118,8 @@ static void look(const struct marker_place *place, const struct process *p, stru
 		return;
 	e->boot_offset = clock_boot_offset();
 	e->foreign = e->sight.uid != 0 && !p->never && !process_has_uid(p, e->sight.uid);
+	e->excused = age_at_start(p, e) > STAMP_GRAIN_NS &&
+		     clock_excuses(clock_to_ns(&e->sight.ctime), age_at_start(p, e));
 }
 
 /*
@@ -118,6 +137,7 @@ void inspect(const struct marker_place *place, const struct process *p, struct m
 	if (e.gone && e.sight.kind != SIGHT_FILE)
 		look(place, p, &e);
 	judge(p, memory, &e, answer);
+	memory->unsure = answer->verdict == READYD_READY && !memory->latched && unsure(p, memory, &e);
 	if (answer->verdict == READYD_READY)
 		memory->latched = true;
 	if (!e.gone && e.sight.kind == SIGHT_ABSENT)

@@ -18,6 +18,8 @@ struct memory {
 			   * whatever the clocks say, so setting the clock harms nobody who waited */
 	bool left_behind; /* the marker `leftover` was there when an earlier holder of the pid ended */
 	struct sight leftover;
+	bool unsure; /* seen ready by a marker whose stamp is too close to the start of the process, or in the
+		      * future: somebody who remembers more should be asked */
 };
 
 /* What was seen, at one instant as far as the asker can tell. */
@@ -26,6 +28,7 @@ struct evidence {
 	bool gone;	     /* the process has exited (or never was) */
 	bool foreign;	     /* the marker's owner is neither root nor one of the process's uids */
 	int64_t boot_offset; /* clock_boot_offset() at the time of the look */
+	bool excused;	     /* the clock has been set since boot so that the stamp may only look older */
 };
 
 void judge(const struct process *p, const struct memory *memory, const struct evidence *e,

@@ -110,6 +110,19 @@ void process_open(struct process *p, pid_t pid)
 		p->start = 0;
 }
 
+void process_open_exact(struct process *p, pid_t pid, uint64_t start)
+{
+	process_open(p, pid);
+	if (start == 0)
+		return;
+	/* Not known (no /proc): what the caller says is as good as it gets. */
+	if (!p->never && p->start != 0 && p->start != start) {
+		process_close(p);
+		p->never = p->reused = true;
+	}
+	p->start = start;
+}
+
 void process_close(struct process *p)
 {
 	if (p->fd >= 0)
@@ -164,11 +177,11 @@ bool process_has_uid(const struct process *p, uid_t uid)
 	char buf[4096], *line;
 
 	if (get_info(p->fd, INFO_CREDS, &info) == 0)
-		return uid == info.ruid || uid == info.euid || uid == info.suid || uid == info.fsuid;
+		return uid == info.ruid || uid == info.euid || uid == info.fsuid;
 	if (read_proc(p->pid, "status", buf, sizeof(buf)) != 0)
 		return true;
 	line = strstr(buf, "\nUid:");
 	if (line == NULL || sscanf(line, "\nUid: %u %u %u %u", &real, &effective, &saved, &fs) != 4)
 		return true;
-	return uid == real || uid == effective || uid == saved || uid == fs;
+	return uid == real || uid == effective || uid == fs;
 }

@@ -16,10 +16,15 @@ struct process {
 	int fd; /* pidfd; -1: none to be had (no descriptors left, kernel before 5.3), or no process */
 	uint64_t start; /* clock ticks since boot; 0: not known (no /proc) */
 	bool never;	/* no process had this pid when it was opened */
+	bool reused;	/* another process had it than the one that was meant; then never is set too */
 };
 
 /* Never fails: a pid that nobody has gives a process that is gone. */
 void process_open(struct process *p, pid_t pid);
+
+/* Holds on to one particular process: where start is not 0, a pid that another process has by now gives a
+ * process that is gone. */
+void process_open_exact(struct process *p, pid_t pid, uint64_t start);
 
 /* Keeps identity, closes the pidfd. */
 void process_close(struct process *p);
@@ -32,8 +37,8 @@ bool process_gone(const struct process *p);
  * reaped processes whose pidfd is held since Linux 6.15, for zombies to whoever may trace them. */
 int process_wait_status(const struct process *p);
 
-/* Whether uid is one of the process's real, effective, saved or filesystem uids. True when they cannot be
- * read: no marker is refused on ignorance. */
+/* Whether uid is one of the process's real, effective or filesystem uids, the ones it can have created a
+ * file with. True when they cannot be read: no marker is refused on ignorance. */
 bool process_has_uid(const struct process *p, uid_t uid);
 
 #endif

@@ -46,3 +46,17 @@ int span_pid(struct span word, pid_t *pid)
 	*pid = (pid_t)value;
 	return 0;
 }
+
+int span_process(struct span word, pid_t *pid, uint64_t *start)
+{
+	const char *colon = word.len > 0 ? memchr(word.at, ':', word.len) : NULL;
+	size_t len;
+
+	*start = 0;
+	if (colon == NULL)
+		return span_pid(word, pid);
+	len = (size_t)(colon - word.at);
+	if (number_parse(colon + 1, word.len - len - 1, UINT64_MAX, start) != 0 || *start == 0)
+		return -1;
+	return span_pid((struct span){word.at, len}, pid);
+}

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* A part of a line, not terminated: the parsers cut words off its front. */
@@ -23,5 +24,8 @@ bool span_is(struct span word, const char *name);
 
 /* A positive decimal number that fits a pid. 0 or -1. */
 int span_pid(struct span word, pid_t *pid);
+
+/* "pid" or "pid:start", which names one process for ever; start is 0 where it is not given. */
+int span_process(struct span word, pid_t *pid, uint64_t *start);
 
 #endif

@@ -49,6 +49,7 @@ const char *wire_error_code(enum wire_error error);
 struct wire_request {
 	enum wire_verb verb;
 	pid_t pid;	  /* QUERY, WAIT, GATE, CANCEL */
+	uint64_t start;	  /* QUERY, WAIT, GATE: of the process that is meant; 0: whichever has the pid now */
 	uint64_t ms;	  /* WAIT: the deadline from now, if has_ms */
 	uint64_t version; /* HELLO */
 	bool has_ms;

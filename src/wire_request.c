@@ -49,11 +49,15 @@ static enum wire_error parse_arguments(struct span rest, struct wire_request *re
 		request->has_ms = second.len > 0;
 		if (request->has_ms && number_parse(second.at, second.len, INT_MAX, &request->ms) != 0)
 			return WIRE_BAD_ARGUMENT;
-		if (span_pid(first, &request->pid) != 0)
+		if (span_process(first, &request->pid, &request->start) != 0)
 			return WIRE_BAD_ARGUMENT;
 		break;
 	case WIRE_QUERY:
 	case WIRE_GATE:
+		max = 1;
+		if (span_process(first, &request->pid, &request->start) != 0)
+			return WIRE_BAD_ARGUMENT;
+		break;
 	case WIRE_CANCEL:
 		max = 1;
 		if (span_pid(first, &request->pid) != 0)
@@ -85,15 +89,17 @@ enum wire_error wire_parse_request(const char *line, size_t len, struct wire_req
 
 size_t wire_write_request(char *buf, size_t size, const struct wire_request *request)
 {
-	char version[16] = "", pid[16] = "", ms[32] = "";
+	char version[16] = "", pid[16] = "", start[32] = "", ms[32] = "";
 	int len;
 
 	if (request->verb == WIRE_HELLO)
 		snprintf(version, sizeof(version), " %d", WIRE_VERSION);
 	if (request->pid > 0)
 		snprintf(pid, sizeof(pid), " %ld", (long)request->pid);
+	if (request->start > 0)
+		snprintf(start, sizeof(start), ":%" PRIu64, request->start);
 	if (request->has_ms)
 		snprintf(ms, sizeof(ms), " %" PRIu64, request->ms);
-	len = snprintf(buf, size, "%s%s%s%s\n", verbs[request->verb].name, version, pid, ms);
+	len = snprintf(buf, size, "%s%s%s%s%s\n", verbs[request->verb].name, version, pid, start, ms);
 	return (size_t)len;
 }

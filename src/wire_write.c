@@ -14,7 +14,8 @@ static const struct {
 } errors[] = {
     [WIRE_OK] = {"", ""},
     [WIRE_BAD_VERB] = {"bad-verb", "say HELLO, QUERY, WAIT, GATE, CANCEL, LIST, STATS or PING"},
-    [WIRE_BAD_ARGUMENT] = {"bad-argument", "QUERY, GATE and CANCEL take a pid, WAIT a pid and milliseconds"},
+    [WIRE_BAD_ARGUMENT] = {"bad-argument",
+	"QUERY and GATE take PID or PID:START, WAIT also milliseconds, CANCEL a PID"},
     [WIRE_BAD_VERSION] = {"bad-version", "this daemon speaks version 1 only"},
     [WIRE_LINE_TOO_LONG] = {"line-too-long", "a request has at most 256 bytes, newline included"},
     [WIRE_TOO_MANY_CLIENTS] = {"too-many-clients", "try again later or watch the marker file"},
@@ -90,6 +91,8 @@ static void put_answer(struct out *o, const struct readyd_answer *answer)
 		put(o, " status=%d", WEXITSTATUS(answer->wait_status));
 	if (answer->wait_status >= 0 && WIFSIGNALED(answer->wait_status))
 		put(o, " signal=%d", WTERMSIG(answer->wait_status));
+	if (verdict_is_end(answer->verdict) && answer->wait_status < 0 && answer->start != 0)
+		put(o, " status=unknown");
 	if (answer->flags & READYD_FLAG_LATCHED)
 		put(o, " latched=1");
 	if (answer->flags & READYD_FLAG_EMPTY)

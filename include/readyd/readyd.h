@@ -44,7 +44,9 @@ enum readyd_reason {
 	READYD_REASON_NONE,
 	READYD_REASON_DEADLINE,		/* pending: the deadline of the wait passed */
 	READYD_REASON_NOT_A_FILE,	/* pending: a directory, symlink, fifo, ... has the marker's name */
+	READYD_REASON_UNBORN,		/* pending: no process has had this pid yet */
 	READYD_REASON_NO_PROCESS,	/* died: no process has this pid */
+	READYD_REASON_PID_REUSED,	/* died: another process has this pid than the one that was meant */
 	READYD_REASON_OLDER,		/* stale: the marker is older than the process */
 	READYD_REASON_FOREIGN_OWNER,	/* stale: owned by a uid that is neither the process's nor root */
 	READYD_REASON_NO_DIRECTORY,	/* unreachable: the marker directory is missing or no directory */
@@ -70,10 +72,13 @@ struct readyd_options {
 				      * else READYD_MARKER_DIR */
 	const char *prefix;	     /* marker name without the pid; default likewise */
 	enum readyd_backend backend; /* default AUTO */
+	unsigned flags;		     /* READYD_OPTION_* */
 };
+/* A wait for a pid that no process has waits for one to be born, instead of calling it dead. */
+#define READYD_OPTION_UNBORN 0x1u
 #define READYD_OPTIONS_INIT                                                                                  \
 	{                                                                                                    \
-		0, 0, 0, READYD_BACKEND_AUTO                                                                 \
+		0, 0, 0, READYD_BACKEND_AUTO, 0                                                              \
 	}
 
 struct readyd_answer {
@@ -97,6 +102,11 @@ const char *readyd_reason_name(enum readyd_reason reason);
  * Errors: EINVAL (pid < 1, bad option), ENAMETOOLONG (path), and with READYD_BACKEND_DAEMON
  * ECONNREFUSED, ENOENT, EAGAIN, ETIMEDOUT or EPROTO where the daemon does not answer properly. */
 int readyd_query(const struct readyd_options *options, pid_t pid, struct readyd_answer *answer);
+
+/* The same of one particular process: where another has its pid by now, the answer is of the one that had
+ * this start (see struct readyd_answer). start 0: whichever process has the pid. */
+int readyd_query_exact(
+    const struct readyd_options *options, pid_t pid, uint64_t start, struct readyd_answer *answer);
 
 /* Blocks until the verdict on pid is anything but pending, or until deadline, an absolute time on
  * CLOCK_MONOTONIC (NULL: no deadline); then the verdict is pending, the reason DEADLINE.
@@ -126,6 +136,8 @@ void readyd_waiter_free(struct readyd_waiter *waiter); /* NULL is allowed; every
 /* Adds a process: the one that has this pid now. Its answer comes through readyd_waiter_next(), also when
  * it is known already. The same pid may be added again once its answer has been taken (else EEXIST). */
 int readyd_waiter_add(struct readyd_waiter *waiter, pid_t pid);
+/* The same for one particular process, as readyd_query_exact(). */
+int readyd_waiter_add_exact(struct readyd_waiter *waiter, pid_t pid, uint64_t start);
 
 /* Stops waiting for pid. ENOENT: it is not waited for. */
 int readyd_waiter_cancel(struct readyd_waiter *waiter, pid_t pid);
