@@ -11,7 +11,7 @@
 
 void filewatch_init(struct filewatch *watch)
 {
-	watch->fd = watch->wd = -1;
+	watch->fd = watch->wd = watch->also = -1;
 }
 
 void filewatch_close(struct filewatch *watch)
@@ -39,6 +39,17 @@ bool filewatch_arm(struct filewatch *watch, const struct marker_place *place)
 	return true;
 }
 
+bool filewatch_also(struct filewatch *watch, const char *dir)
+{
+	int wd = watch->fd < 0 ? -1 : inotify_add_watch(watch->fd, dir, MASK);
+	/* Numbers of watches only grow. */
+	bool news = wd > watch->also && wd != watch->wd;
+
+	if (news)
+		watch->also = wd;
+	return news;
+}
+
 int filewatch_read(struct filewatch *watch, const struct marker_place *place, pid_t *pids, size_t max)
 {
 	char buffer[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
@@ -50,7 +61,9 @@ int filewatch_read(struct filewatch *watch, const struct marker_place *place, pi
 	for (ssize_t at = 0; at + (ssize_t)sizeof(*event) <= n;
 	     at += (ssize_t)(sizeof(*event) + event->len)) {
 		event = (const struct inotify_event *)(buffer + at);
-		if (event->wd == watch->wd && (event->mask & IN_IGNORED))
+		if (event->wd != watch->wd)
+			return -1;
+		if (event->mask & IN_IGNORED)
 			watch->wd = -1;
 		if (event->mask & ~(uint32_t)(IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_ISDIR))
 			return -1;

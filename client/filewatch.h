@@ -11,6 +11,7 @@
 struct filewatch {
 	int fd; /* -1: none; poll instead */
 	int wd;
+	int also; /* the highest wd of another directory, -1 */
 };
 
 void filewatch_init(struct filewatch *watch);
@@ -19,6 +20,9 @@ void filewatch_init(struct filewatch *watch);
  * see watch.c of the daemon for why it adds the watch again. Returns whether it is another directory than
  * before, or none: then look at everything. */
 bool filewatch_arm(struct filewatch *watch, const struct marker_place *place);
+/* Watches one more directory, as long as it is open; something that happens there reads as -1. True when it
+ * was not watched before. */
+bool filewatch_also(struct filewatch *watch, const char *dir);
 /* Lets go: instances are few (fs.inotify.max_user_instances, 128 for all of a user's processes). */
 void filewatch_close(struct filewatch *watch);
 

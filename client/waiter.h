@@ -56,6 +56,7 @@ struct readyd_waiter {
 	size_t waiting;	       /* targets that are not done */
 	size_t cover_count[3]; /* of the waiting ones, by enum cover */
 	size_t doubts, unborn; /* of the waiting ones */
+	bool nested;	       /* some have another pid in their marker's name */
 	struct link link;
 	enum link_state link_state;
 	bool link_polls_write;

@@ -6,6 +6,7 @@
 
 #include "client/waiter.h"
 #include "src/clock.h"
+#include "src/verdict.h"
 
 /* A daemon that has not answered by then is taken for frozen: the fallback starts, and what it answers
  * later is still welcome. Not sooner: when thousands ask at once it is only busy, and thousands of private
@@ -190,7 +191,7 @@ static void take_answer(struct readyd_waiter *w, struct readyd_answer *answer)
 		target_look(w, t);
 		return;
 	}
-	if (answer->verdict == READYD_UNREACHABLE && t->pending) {
+	if (t->pending && !verdict_ends_wait(answer)) {
 		t->asked = false;
 		return;
 	}

@@ -58,6 +58,8 @@ void file_on_readable(struct readyd_waiter *w)
 		if (t != NULL && !t->done)
 			target_look(w, t);
 	}
+	if (n > 0 && w->nested)
+		waiter_look_all(w);
 }
 
 int64_t file_interval(struct readyd_waiter *w)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "client/waiter.h"
+#include "src/abode.h"
 #include "src/clock.h"
 #include "src/verdict.h"
 
@@ -19,6 +20,7 @@ struct target *target_find(struct readyd_waiter *w, pid_t pid)
 
 static void watch_process(struct readyd_waiter *w, struct target *t)
 {
+	w->nested |= process_is_nested(&t->process);
 	if (t->process.fd >= 0)
 		t->watched = waiter_poll(w, t->process.fd, EPOLLIN, SOURCE_PIDFD, t->process.pid) == 0;
 }
@@ -115,6 +117,16 @@ static bool is_born(struct readyd_waiter *w, struct target *t)
 	return true;
 }
 
+/* It leaves its marker in another directory: watch that too, then look. */
+static void look_elsewhere(struct readyd_waiter *w, struct target *t)
+{
+	struct marker_place there;
+
+	if (t->memory.elsewhere && abode_find(&w->settings.place, &t->process, &there) == ABODE_ELSEWHERE &&
+	    filewatch_also(&w->file, there.dir))
+		target_look(w, t);
+}
+
 void target_look(struct readyd_waiter *w, struct target *t)
 {
 	struct readyd_answer answer;
@@ -123,8 +135,9 @@ void target_look(struct readyd_waiter *w, struct target *t)
 		return;
 	inspect(&w->settings.place, &t->process, &t->memory, &answer);
 	answer.backend = READYD_BACKEND_FILE;
-	if (!verdict_settles(answer.verdict) || (answer.verdict == READYD_UNREACHABLE && t->pending)) {
+	if (t->pending ? !verdict_ends_wait(&answer) : !verdict_settles(&answer)) {
 		t->pending = true;
+		look_elsewhere(w, t);
 		return;
 	}
 	if (!daemon_may_know_more(w, t, &answer)) {
@@ -151,7 +164,7 @@ void targets_trust_own_look(struct readyd_waiter *w)
 		answer.backend = READYD_BACKEND_FILE;
 		w->doubts--;
 		t->doubted = false;
-		if (verdict_settles(answer.verdict))
+		if (verdict_settles(&answer))
 			target_settle(w, t, &answer);
 		else
 			t->pending = true;

@@ -8,6 +8,7 @@
 #include "daemon/requests.h"
 #include "daemon/session.h"
 #include "daemon/witness.h"
+#include "src/verdict.h"
 
 /* One WAIT of one session. */
 struct request_wait {
@@ -73,7 +74,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	witness_query(witness, wait->wait.entry->process.pid, 0, &answer);
-	if (answer.verdict != READYD_PENDING && answer.verdict != READYD_UNREACHABLE)
+	if (verdict_ends_wait(&answer))
 		return;
 	answer.verdict = READYD_PENDING;
 	answer.reason = READYD_REASON_DEADLINE;

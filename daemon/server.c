@@ -41,18 +41,21 @@ struct server {
 	int64_t started;
 };
 
+static void go_round(struct server *server, bool fresh)
+{
+	if (witness_round(&server->witness, fresh, ROUND_SLICE))
+		event_active(server->round, EV_TIMEOUT, 0);
+}
+
 static void on_marker(void *context, pid_t pid)
 {
 	struct server *server = context;
 	struct readyd_answer answer;
 
 	witness_query(&server->witness, pid, 0, &answer);
-}
-
-static void go_round(struct server *server, bool fresh)
-{
-	if (witness_round(&server->witness, fresh, ROUND_SLICE))
-		event_active(server->round, EV_TIMEOUT, 0);
+	/* The number may be of another namespace than ours. */
+	if (server->witness.nested)
+		go_round(server, true);
 }
 
 static void on_round(evutil_socket_t fd, short what, void *arg)
@@ -79,6 +82,13 @@ static void on_wanted(void *context)
 	struct server *server = context;
 
 	watch_start_ticking(server->watch);
+}
+
+static bool on_elsewhere(void *context, const char *dir)
+{
+	struct server *server = context;
+
+	return watch_also(server->watch, dir);
 }
 
 static void on_accepted(void *context, int fd)
@@ -159,13 +169,14 @@ static void wire_up(struct server *server)
 {
 	const struct server_config *config = server->config;
 	const struct session_hooks session_hooks = {requests_on_line, requests_on_closing};
+	const struct witness_hooks witness_hooks = {on_wanted, on_elsewhere};
 	const struct watch_hooks watch_hooks = {on_marker, on_doubt, is_wanted};
 	struct rlimit files = {1024, 1024};
 
 	(void)getrlimit(RLIMIT_NOFILE, &files);
 	server->started = clock_ms();
 	server->round = event_new(server->base, -1, 0, on_round, server);
-	witness_init(&server->witness, server->base, &config->place, on_wanted, server);
+	witness_init(&server->witness, server->base, &config->place, &witness_hooks, server);
 	/* The rest is for clients and pidfds. */
 	gates_init(&server->gates, server->base, &server->witness, files.rlim_cur / 4);
 	server->requests = (struct requests){.base = server->base,

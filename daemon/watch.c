@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
@@ -21,7 +22,16 @@
 #define MASK                                                                                                 \
 	(IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
+/* A directory elsewhere. */
+struct outpost {
+	LIST_ENTRY(outpost) link;
+	int wd;
+	bool wanted; /* asked for since the last tick but one */
+	bool fresh;  /* since the last tick */
+};
+
 struct watch {
+	LIST_HEAD(, outpost) outposts;
 	const struct marker_place *place;
 	struct watch_hooks hooks;
 	void *context;
@@ -31,6 +41,7 @@ struct watch {
 	int mounts;	/* /proc/self/mountinfo, -1 without /proc */
 	int complained; /* errno of the last complaint, so that a lasting state is logged once */
 	struct event *events, *mounted, *tick;
+	bool doubtful; /* something happened at an outpost */
 	struct watch_counts counts;
 	char buffer[BUFFER_SIZE] __attribute__((aligned(__alignof__(struct inotify_event))));
 };
@@ -133,6 +144,54 @@ void watch_refresh(struct watch *watch)
 	watch->hooks.doubt(watch->context);
 }
 
+bool watch_also(struct watch *watch, const char *dir)
+{
+	struct outpost *outpost;
+	int wd = watch->fd < 0 ? -1 : inotify_add_watch(watch->fd, dir, MASK);
+
+	if (wd < 0 || wd == watch->wd)
+		return false;
+	LIST_FOREACH (outpost, &watch->outposts, link) {
+		if (outpost->wd != wd)
+			continue;
+		outpost->wanted = outpost->fresh = true;
+		return false;
+	}
+	outpost = memory_alloc(sizeof(*outpost));
+	outpost->wd = wd;
+	outpost->wanted = outpost->fresh = true;
+	LIST_INSERT_HEAD(&watch->outposts, outpost, link);
+	return true;
+}
+
+/* Gives up those that nobody has asked for. */
+static void age_outposts(struct watch *watch, bool all)
+{
+	struct outpost *outpost, *next;
+
+	for (outpost = LIST_FIRST(&watch->outposts); outpost != NULL; outpost = next) {
+		next = LIST_NEXT(outpost, link);
+		if (outpost->wanted && !all) {
+			outpost->wanted = outpost->fresh;
+			outpost->fresh = false;
+			continue;
+		}
+		(void)inotify_rm_watch(watch->fd, outpost->wd); /* fails where the directory is gone */
+		LIST_REMOVE(outpost, link);
+		memory_free(outpost);
+	}
+}
+
+static bool is_outpost(const struct watch *watch, int wd)
+{
+	const struct outpost *outpost;
+
+	LIST_FOREACH (outpost, &watch->outposts, link)
+		if (outpost->wd == wd)
+			return true;
+	return false;
+}
+
 /* False when the event says that the watch itself is in doubt. */
 static bool take_event(struct watch *watch, const struct inotify_event *event)
 {
@@ -143,9 +202,11 @@ static bool take_event(struct watch *watch, const struct inotify_event *event)
 		watch->counts.overflows++;
 		return false;
 	}
-	/* What is left in the queue of a directory that was watched before. */
-	if (event->wd != watch->wd)
+	if (event->wd != watch->wd) {
+		/* Else what is left in the queue of a directory that was watched before. */
+		watch->doubtful |= is_outpost(watch, event->wd);
 		return true;
+	}
 	if (event->mask & IN_IGNORED)
 		watch->wd = -1;
 	if (event->mask & (IN_IGNORED | IN_UNMOUNT | IN_DELETE_SELF | IN_MOVE_SELF))
@@ -171,6 +232,9 @@ static void on_events(evutil_socket_t fd, short what, void *arg)
 	}
 	if (!sure)
 		watch_refresh(watch);
+	else if (watch->doubtful)
+		watch->hooks.doubt(watch->context);
+	watch->doubtful = false;
 }
 
 static void on_mounted(evutil_socket_t fd, short what, void *arg)
@@ -186,6 +250,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	age_outposts(watch, !watch->hooks.wanted(watch->context));
 	if (!watch->hooks.wanted(watch->context))
 		return;
 	watch->counts.ticks++;
@@ -231,6 +296,7 @@ struct watch *watch_new(
 
 void watch_free(struct watch *watch)
 {
+	age_outposts(watch, true);
 	if (watch->events != NULL)
 		event_free(watch->events);
 	if (watch->mounted != NULL)

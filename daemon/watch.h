@@ -41,6 +41,11 @@ void watch_start_ticking(struct watch *watch);
 /* Doubts everything: makes sure of the watch and scans the directory. */
 void watch_refresh(struct watch *watch);
 
+/* Watches one more directory until nobody waits any more, or it is not asked for in two ticks: where a
+ * process that is waited for leaves its marker elsewhere. What happens there is reported as doubt. True when
+ * it was not watched before: look again. */
+bool watch_also(struct watch *watch, const char *dir);
+
 const struct watch_counts *watch_counts(const struct watch *watch);
 
 #endif

@@ -3,6 +3,7 @@
 #include "daemon/gate.h"
 #include "daemon/pidwatch.h"
 #include "daemon/witness.h"
+#include "src/abode.h"
 #include "src/verdict.h"
 
 /* Ended processes that are remembered, the oldest forgotten first. */
@@ -15,12 +16,12 @@ static void on_leaving(struct ledger_entry *entry)
 }
 
 void witness_init(struct witness *w, struct event_base *base, const struct marker_place *place,
-    void (*wanted)(void *context), void *context)
+    const struct witness_hooks *hooks, void *context)
 {
 	*w = (struct witness){.base = base,
 	    .place = place,
 	    .ledger = ledger_new(GRAVES, on_leaving),
-	    .wanted = wanted,
+	    .hooks = *hooks,
 	    .context = context};
 }
 
@@ -44,6 +45,19 @@ static struct ledger_entry *enter(
 	return entry;
 }
 
+/* Watch, then look. */
+static void look_elsewhere(
+    struct witness *w, const struct process *process, struct memory *memory, struct readyd_answer *answer)
+{
+	struct marker_place there;
+
+	if (answer->verdict != READYD_PENDING || !memory->elsewhere)
+		return;
+	if (abode_find(w->place, process, &there) == ABODE_ELSEWHERE &&
+	    w->hooks.elsewhere(w->context, there.dir))
+		inspect(w->place, process, memory, answer);
+}
+
 /* Looks at an entry and keeps the ledger by it. False when the entry has left the ledger. */
 static bool examine(struct witness *w, struct ledger_entry *entry, struct readyd_answer *answer)
 {
@@ -51,6 +65,7 @@ static bool examine(struct witness *w, struct ledger_entry *entry, struct readyd
 
 	w->looks++;
 	inspect(w->place, &entry->process, &entry->memory, answer);
+	look_elsewhere(w, &entry->process, &entry->memory, answer);
 	if (verdict_is_end(answer->verdict)) {
 		marker_look(w->place, entry->process.pid, &marker);
 		w->settled++;
@@ -58,7 +73,7 @@ static bool examine(struct witness *w, struct ledger_entry *entry, struct readyd
 		return false;
 	}
 	/* That the directory is missing settles nothing for those who wait already: it may come back. */
-	if (answer->verdict == READYD_PENDING || answer->verdict == READYD_UNREACHABLE)
+	if (!verdict_ends_wait(answer))
 		return true;
 	w->settled++;
 	ledger_settle(w->ledger, entry, answer);
@@ -104,6 +119,8 @@ static struct ledger_entry *meet(struct witness *w, pid_t pid, bool waited, stru
 	process_open(&process, pid);
 	recall(w, &process, &memory);
 	inspect(w->place, &process, &memory, answer);
+	if (waited)
+		look_elsewhere(w, &process, &memory, answer);
 	if (verdict_is_end(answer->verdict))
 		(void)ask_grave(w, &process, answer);
 	/* Without a pidfd a latched entry would never leave. */
@@ -179,8 +196,9 @@ void witness_attach(struct witness *w, struct ledger_entry *entry, struct ledger
 	bool first = !ledger_is_waited(w->ledger);
 
 	ledger_attach(w->ledger, entry, wait);
+	w->nested |= process_is_nested(&entry->process);
 	if (first)
-		w->wanted(w->context);
+		w->hooks.wanted(w->context);
 }
 
 void witness_detach(struct witness *w, struct ledger_wait *wait)

@@ -13,18 +13,26 @@
 
 struct event_base;
 
+struct witness_hooks {
+	/* Called when the first wait comes: from now on there must be a tick. */
+	void (*wanted)(void *context);
+	/* Somebody waits for a process that leaves its marker in dir, not in our directory. True when that is
+	 * news: then it is looked at again. */
+	bool (*elsewhere)(void *context, const char *dir);
+};
+
 struct witness {
 	struct event_base *base;
 	const struct marker_place *place;
 	struct ledger *ledger;
 	uint64_t looks, settled; /* counters for STATS */
-	/* Called when the first wait comes: from now on there must be a tick. */
-	void (*wanted)(void *context);
+	bool nested; /* one that is or was waited for has another pid in its marker's name */
+	struct witness_hooks hooks;
 	void *context;
 };
 
 void witness_init(struct witness *w, struct event_base *base, const struct marker_place *place,
-    void (*wanted)(void *context), void *context);
+    const struct witness_hooks *hooks, void *context);
 void witness_fini(struct witness *w);
 
 /* Looks at pid and answers; of the process with that start, or (0) of whichever has the pid. A process that

@@ -2,8 +2,10 @@
 
 #include <string.h>
 
+#include "src/abode.h"
 #include "src/clock.h"
 #include "src/judge.h"
+#include "src/rival.h"
 
 /* File stamps are taken from the tick of a coarse clock, at worst 10 ms (HZ = 100) behind. */
 #define STAMP_GRAIN_NS 10000000LL
@@ -54,6 +56,10 @@ static void set(struct readyd_answer *answer, enum readyd_verdict verdict, enum 
 /* No marker counts: what a living process is told. */
 static void judge_unmarked(const struct evidence *e, struct readyd_answer *answer)
 {
+	if (e->closed) {
+		set(answer, READYD_UNREACHABLE, READYD_REASON_NAMESPACE_DENIED);
+		return;
+	}
 	switch (e->sight.kind) {
 	case SIGHT_FILE:
 	case SIGHT_ABSENT:
@@ -97,6 +103,10 @@ void judge(const struct process *p, const struct memory *memory, const struct ev
 		answer->flags |= READYD_FLAG_EMPTY;
 	if (memory->latched && !marked)
 		answer->flags |= READYD_FLAG_LATCHED;
+	if (marked && e->collision && !memory->latched) {
+		set(answer, READYD_UNREACHABLE, READYD_REASON_NAME_COLLISION);
+		return;
+	}
 	if (marked && !memory->latched)
 		against = disowned(p, memory, e);
 	if (memory->latched || (marked && against == READYD_REASON_NONE))
@@ -111,11 +121,26 @@ void judge(const struct process *p, const struct memory *memory, const struct ev
 		judge_unmarked(e, answer);
 }
 
-static void look(const struct marker_place *place, const struct process *p, struct evidence *e)
+/* Where the process leaves its marker may change while it sets itself up, so that is found anew. */
+static void look(
+    const struct marker_place *place, const struct process *p, struct memory *memory, struct evidence *e)
 {
-	marker_look(place, p->pid, &e->sight);
+	struct marker_place there;
+	enum abode abode = abode_find(place, p, &there);
+
+	if (abode == ABODE_ELSEWHERE)
+		memory->elsewhere = true;
+	/* Gone, and its directory with it. */
+	if (abode == ABODE_HERE && memory->elsewhere && process_gone(p))
+		return;
+	e->closed = abode == ABODE_CLOSED && process_is_nested(p);
+	if (e->closed)
+		return;
+	marker_look(abode == ABODE_ELSEWHERE ? &there : place, p->name, &e->sight);
 	if (e->sight.kind != SIGHT_FILE)
 		return;
+	e->collision = abode == ABODE_HERE && process_is_nested(p) && !memory->latched &&
+		       rival_exists(place, p, &e->sight);
 	e->boot_offset = clock_boot_offset();
 	e->foreign = e->sight.uid != 0 && !p->never && !process_has_uid(p, e->sight.uid);
 	e->excused = age_at_start(p, e) > STAMP_GRAIN_NS &&
@@ -132,15 +157,15 @@ void inspect(const struct marker_place *place, const struct process *p, struct m
 {
 	struct evidence e = {.sight = {.kind = SIGHT_ABSENT}};
 
-	look(place, p, &e);
+	look(place, p, memory, &e);
 	e.gone = process_gone(p);
 	if (e.gone && e.sight.kind != SIGHT_FILE)
-		look(place, p, &e);
+		look(place, p, memory, &e);
 	judge(p, memory, &e, answer);
 	memory->unsure = answer->verdict == READYD_READY && !memory->latched && unsure(p, memory, &e);
 	if (answer->verdict == READYD_READY)
 		memory->latched = true;
-	if (!e.gone && e.sight.kind == SIGHT_ABSENT)
+	if (!e.gone && !e.closed && e.sight.kind == SIGHT_ABSENT)
 		memory->absent_seen = true;
 	if (e.gone && !p->never)
 		answer->wait_status = process_wait_status(p);

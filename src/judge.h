@@ -18,6 +18,7 @@ struct memory {
 			   * whatever the clocks say, so setting the clock harms nobody who waited */
 	bool left_behind; /* the marker `leftover` was there when an earlier holder of the pid ended */
 	struct sight leftover;
+	bool elsewhere; /* its directory is not the one here: its root leads there while it lives */
 	bool unsure; /* seen ready by a marker whose stamp is too close to the start of the process, or in the
 		      * future: somebody who remembers more should be asked */
 };
@@ -28,6 +29,8 @@ struct evidence {
 	bool gone;	     /* the process has exited (or never was) */
 	bool foreign;	     /* the marker's owner is neither root nor one of the process's uids */
 	int64_t boot_offset; /* clock_boot_offset() at the time of the look */
+	bool closed;	     /* where its marker would be may not be looked at */
+	bool collision;	     /* the marker may as well be of the process that has this pid here */
 	bool excused;	     /* the clock has been set since boot so that the stamp may only look older */
 };
 

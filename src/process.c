@@ -58,8 +58,12 @@ static int read_proc(pid_t pid, const char *name, char *buf, size_t size)
 	return 0;
 }
 
+/* PF_KTHREAD, linux/sched.h */
+#define FLAG_KTHREAD 0x00200000u
+
 struct stat_line {
 	char state;	/* field 3 */
+	unsigned flags; /* field 9 */
 	uint64_t start; /* field 22 */
 	int exit_code;	/* field 52; 0 for readers who may not trace the process */
 };
@@ -76,6 +80,8 @@ static int read_stat(pid_t pid, struct stat_line *line)
 	for (int number = 3; field != NULL; number++, field = strtok_r(NULL, " \n", &rest)) {
 		if (number == 3)
 			line->state = field[0];
+		else if (number == 9)
+			line->flags = (unsigned)strtoul(field, NULL, 10);
 		else if (number == 22)
 			line->start = strtoull(field, NULL, 10);
 		else if (number == 52)
@@ -90,21 +96,44 @@ static bool nobody_has(pid_t pid)
 	return kill(pid, 0) != 0 && errno == ESRCH;
 }
 
+/* The last number behind NSpid: in /proc/<pid>/status, the first being the pid here. */
+pid_t process_name_of(pid_t pid)
+{
+	char buf[4096], *line, *end, *last;
+
+	if (read_proc(pid, "status", buf, sizeof(buf)) != 0 || (line = strstr(buf, "\nNSpid:")) == NULL)
+		return pid;
+	end = strchr(line + 1, '\n');
+	if (end == NULL)
+		return pid;
+	*end = '\0';
+	last = strrchr(line, '\t');
+	return last != NULL && atoi(last) > 0 ? (pid_t)atoi(last) : pid;
+}
+
+static void take_stat(struct process *p, const struct stat_line *line)
+{
+	p->start = line->start;
+	p->kernel = (line->flags & FLAG_KTHREAD) != 0;
+}
+
 void process_open(struct process *p, pid_t pid)
 {
 	struct stat_line line = {0};
 
 	memset(p, 0, sizeof(*p));
-	p->pid = pid;
+	p->pid = p->name = pid;
 	p->fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	/* EINVAL and ENOENT: the number is a thread's, or its process is being reaped right now. */
 	p->never = p->fd < 0 && (errno == ESRCH || errno == EINVAL || errno == ENOENT);
 	if (p->never)
 		return;
 	if (read_stat(pid, &line) == 0)
-		p->start = line.start;
+		take_stat(p, &line);
 	else if (p->fd < 0)
 		p->never = nobody_has(pid);
+	if (!p->never)
+		p->name = process_name_of(pid);
 	/* It ended meanwhile, and what was read may be of the pid's next holder. */
 	if (p->fd >= 0 && process_gone(p) && line.state != 'Z')
 		p->start = 0;

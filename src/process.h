@@ -13,8 +13,10 @@
 
 struct process {
 	pid_t pid;
-	int fd; /* pidfd; -1: none to be had (no descriptors left, kernel before 5.3), or no process */
+	int fd;	    /* pidfd; -1: none to be had (no descriptors left, kernel before 5.3), or no process */
+	pid_t name; /* the pid in its own pid namespace, which stands in its marker's name */
 	uint64_t start; /* clock ticks since boot; 0: not known (no /proc) */
+	bool kernel;	/* a kernel thread */
 	bool never;	/* no process had this pid when it was opened */
 	bool reused;	/* another process had it than the one that was meant; then never is set too */
 };
@@ -28,6 +30,15 @@ void process_open_exact(struct process *p, pid_t pid, uint64_t start);
 
 /* Keeps identity, closes the pidfd. */
 void process_close(struct process *p);
+
+/* Whether it is in another pid namespace, so that a name here and its name are different things. */
+static inline bool process_is_nested(const struct process *p)
+{
+	return p->name != p->pid;
+}
+
+/* The pid that process pid has in its own pid namespace; pid itself where that cannot be read. */
+pid_t process_name_of(pid_t pid);
 
 /* Whether it has exited, unreaped zombies included. A thread group whose first thread has exited while
  * others live shows state Z in /proc and is not gone. */

@@ -46,8 +46,10 @@ const char *readyd_reason_name(enum readyd_reason reason)
 		return "no-directory";
 	case READYD_REASON_DIRECTORY_DENIED:
 		return "directory-denied";
-	case READYD_REASON_PID_NAMESPACE:
-		return "pid-namespace";
+	case READYD_REASON_NAMESPACE_DENIED:
+		return "namespace-denied";
+	case READYD_REASON_NAME_COLLISION:
+		return "name-collision";
 	}
 	return NULL;
 }

@@ -7,10 +7,18 @@
 
 #include "readyd/readyd.h"
 
-/* True for every verdict that ends a wait. */
-static inline bool verdict_settles(enum readyd_verdict verdict)
+/* True where the answer is final for one who asks now. */
+static inline bool verdict_settles(const struct readyd_answer *answer)
 {
-	return verdict != READYD_PENDING;
+	return answer->verdict != READYD_PENDING;
+}
+
+/* True where the answer also ends a wait that began earlier: that the directory is missing or closed does
+ * not, it may come back. */
+static inline bool verdict_ends_wait(const struct readyd_answer *answer)
+{
+	return verdict_settles(answer) && answer->reason != READYD_REASON_NO_DIRECTORY &&
+	       answer->reason != READYD_REASON_DIRECTORY_DENIED;
 }
 
 /* True where the process is no more. */

@@ -51,7 +51,10 @@ enum readyd_reason {
 	READYD_REASON_FOREIGN_OWNER,	/* stale: owned by a uid that is neither the process's nor root */
 	READYD_REASON_NO_DIRECTORY,	/* unreachable: the marker directory is missing or no directory */
 	READYD_REASON_DIRECTORY_DENIED, /* unreachable: the marker directory may not be searched */
-	READYD_REASON_PID_NAMESPACE	/* unreachable: the process has another pid in its own namespace */
+	READYD_REASON_NAMESPACE_DENIED, /* unreachable: it is in another pid namespace, and /proc/<pid>/root
+					 * may not be entered from here (ptrace access is missing) */
+	READYD_REASON_NAME_COLLISION /* unreachable: it shares the directory with a process that here has the
+				      * pid which it has in its own pid namespace: one name for two */
 };
 
 enum readyd_backend {

@@ -1,0 +1,21 @@
+/*
+ * Where a process leaves its marker, as seen from here. One in another mount namespace or root has another
+ * directory by the same name, which /proc/<pid>/root leads to; one in another pid namespace puts another pid
+ * into the name (struct process has it).
+ */
+#ifndef SRC_ABODE_H
+#define SRC_ABODE_H
+
+#include "src/marker.h"
+#include "src/process.h"
+
+enum abode {
+	ABODE_HERE,	 /* the directory that the path names here, or nothing else is known */
+	ABODE_ELSEWHERE, /* another one */
+	ABODE_CLOSED /* not to be told: /proc/<pid>/root may not be entered (ptrace(2) access mode checks) */
+};
+
+/* For ABODE_ELSEWHERE, *there is where to look; it leads there only while the process lives. */
+enum abode abode_find(const struct marker_place *place, const struct process *p, struct marker_place *there);
+
+#endif
