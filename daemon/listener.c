@@ -2,132 +2,39 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/endpoint.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/memory.h"
-#include "src/sock.h"
 
-#define BACKLOG	 4096
 #define PAUSE_MS 100
+#define AGAIN_S	 1
 /* Connections taken in one round, so that the other events are served meanwhile. */
 #define ACCEPT_ROUND 64
 
 struct listener {
-	int fd, lock;
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	bool bound; /* the name is ours to remove */
+	struct endpoint endpoint;
+	bool inherited;
 	struct listener_hooks hooks;
 	void *context;
-	struct event *acceptable, *resume;
-	uint64_t pauses;
+	struct event_base *base;
+	struct event *acceptable, *resume, *again;
+	char complained[sizeof(((struct endpoint *)0)->why)]; /* so that a lasting state is logged once */
+	struct listener_counts counts;
 };
-
-static void lock_path(const struct listener *listener, char *buf, size_t size)
-{
-	snprintf(buf, size, "%s.lock", listener->path);
-}
-
-/*
- * One daemon a socket. The lock is held as long as the process lives; that the locked file still is the
- * one with the name shows that no other daemon has removed it in between and locked a file of its own.
- */
-static int take_lock(struct listener *listener)
-{
-	char path[sizeof(listener->path) + sizeof(".lock")];
-	struct stat held, named;
-
-	lock_path(listener, path, sizeof(path));
-	for (;;) {
-		listener->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		if (listener->lock < 0) {
-			log_error("cannot create %s: %s; choose another place with --socket", path,
-			    strerror(errno));
-			return -1;
-		}
-		if (flock(listener->lock, LOCK_EX | LOCK_NB) != 0) {
-			log_error("another readyd serves %s; stop it, or choose another place with --socket",
-			    listener->path);
-			return -1;
-		}
-		if (fstat(listener->lock, &held) == 0 && stat(path, &named) == 0 &&
-		    held.st_ino == named.st_ino && held.st_dev == named.st_dev)
-			return 0;
-		close(listener->lock);
-	}
-}
-
-/* Nothing but a socket is ever replaced. */
-static int check_name(const char *path)
-{
-	struct stat st;
-
-	if (lstat(path, &st) != 0 || S_ISSOCK(st.st_mode))
-		return 0;
-	log_error("%s exists and is no socket; remove it, or choose another place with --socket", path);
-	return -1;
-}
-
-/* Bound to a name that nobody looks for, listening, and only then renamed: whoever sees the name is
- * accepted. A socket that a killed daemon has left is replaced without a gap. */
-static int bind_listen_rename(struct listener *listener, mode_t mode)
-{
-	char early[sizeof(listener->path) + 8];
-	struct sockaddr_un addr;
-	socklen_t len;
-
-	snprintf(early, sizeof(early), "%s.new", listener->path);
-	len = sock_address(&addr, early);
-	if (len == 0) {
-		log_error("the socket path %s is too long: at most %zu bytes", listener->path,
-		    sizeof(addr.sun_path) - sizeof(".new"));
-		return -1;
-	}
-	(void)unlink(early); /* under the lock nobody but a dead daemon can have left it */
-	if (bind(listener->fd, (struct sockaddr *)&addr, len) == 0) {
-		if (chmod(early, mode) == 0 && listen(listener->fd, BACKLOG) == 0 &&
-		    rename(early, listener->path) == 0) {
-			listener->bound = true;
-			return 0;
-		}
-		(void)unlink(early);
-	}
-	log_error(
-	    "cannot listen at %s: %s; choose another place with --socket", listener->path, strerror(errno));
-	return -1;
-}
-
-static int make_socket(struct listener *listener, const struct listener_config *config)
-{
-	if (strlen(config->path) >= sizeof(listener->path)) {
-		log_error("the socket path %s is too long: at most %zu bytes", config->path,
-		    sizeof(listener->path) - sizeof(".new"));
-		return -1;
-	}
-	strcpy(listener->path, config->path);
-	if (take_lock(listener) != 0 || check_name(listener->path) != 0)
-		return -1;
-	listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (listener->fd < 0) {
-		log_error("cannot make a socket: %s", strerror(errno));
-		return -1;
-	}
-	return bind_listen_rename(listener, config->mode);
-}
 
 /* Descriptors are used up: a listener left alone would be readable without end. */
 static void pause_accepting(struct listener *listener, int error)
 {
 	struct timeval interval = {0, PAUSE_MS * 1000};
 
-	if (listener->pauses++ == 0)
+	if (listener->counts.pauses++ == 0)
 		log_warning(
 		    "cannot accept clients: %s; raise the descriptor limit (ulimit -n)", strerror(error));
 	event_del(listener->acceptable);
@@ -162,6 +69,66 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+static void start_accepting(struct listener *listener)
+{
+	listener->acceptable =
+	    event_new(listener->base, listener->endpoint.fd, EV_READ | EV_PERSIST, on_acceptable, listener);
+	event_add(listener->acceptable, NULL);
+	if (!listener->inherited)
+		listener->hooks.named(listener->context);
+}
+
+static void stop_accepting(struct listener *listener)
+{
+	event_del(listener->resume);
+	event_free(listener->acceptable);
+	listener->acceptable = NULL;
+}
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	listener_check(arg);
+}
+
+static void complain(struct listener *listener)
+{
+	const struct timeval interval = {AGAIN_S, 0};
+
+	if (strcmp(listener->complained, listener->endpoint.why) != 0) {
+		log_warning("lost the socket's name: %s; trying again", listener->endpoint.why);
+		strcpy(listener->complained, listener->endpoint.why);
+	}
+	event_add(listener->again, &interval);
+}
+
+void listener_check(struct listener *listener)
+{
+	if (listener->inherited || endpoint_holds(&listener->endpoint))
+		return;
+	stop_accepting(listener);
+	if (endpoint_listen(&listener->endpoint) == 0) {
+		listener->counts.renames++;
+		listener->complained[0] = '\0';
+		log_info("the socket's name was lost; serving %s again", listener->endpoint.path);
+	} else {
+		complain(listener);
+	}
+	start_accepting(listener);
+}
+
+static int open_endpoint(struct listener *listener, const struct listener_config *config)
+{
+	if (endpoint_init(&listener->endpoint, config->path, config->mode) == 0) {
+		listener->endpoint.fd = config->inherited;
+		if (listener->inherited || endpoint_listen(&listener->endpoint) == 0)
+			return 0;
+	}
+	log_error("%s", listener->endpoint.why);
+	return -1;
+}
+
 struct listener *listener_new(struct event_base *base, const struct listener_config *config,
     const struct listener_hooks *hooks, void *context)
 {
@@ -169,39 +136,29 @@ struct listener *listener_new(struct event_base *base, const struct listener_con
 
 	listener->hooks = *hooks;
 	listener->context = context;
-	listener->fd = config->inherited;
-	listener->lock = -1;
-	if (listener->fd < 0 && make_socket(listener, config) != 0) {
+	listener->base = base;
+	listener->inherited = config->inherited >= 0;
+	listener->resume = evtimer_new(base, on_resume, listener);
+	listener->again = evtimer_new(base, on_again, listener);
+	if (open_endpoint(listener, config) != 0) {
 		listener_free(listener);
 		return NULL;
 	}
-	listener->acceptable = event_new(base, listener->fd, EV_READ | EV_PERSIST, on_acceptable, listener);
-	listener->resume = evtimer_new(base, on_resume, listener);
-	event_add(listener->acceptable, NULL);
+	start_accepting(listener);
 	return listener;
 }
 
 void listener_free(struct listener *listener)
 {
-	char path[sizeof(listener->path) + sizeof(".lock")];
-
-	if (listener->acceptable != NULL) {
-		event_free(listener->acceptable);
-		event_free(listener->resume);
-	}
-	if (listener->bound) {
-		(void)unlink(listener->path);
-		lock_path(listener, path, sizeof(path));
-		(void)unlink(path); /* while it is locked: see take_lock() */
-	}
-	if (listener->fd >= 0)
-		close(listener->fd);
-	if (listener->lock >= 0)
-		close(listener->lock);
+	if (listener->acceptable != NULL)
+		stop_accepting(listener);
+	event_free(listener->resume);
+	event_free(listener->again);
+	endpoint_fini(&listener->endpoint);
 	memory_free(listener);
 }
 
-uint64_t listener_pauses(const struct listener *listener)
+const struct listener_counts *listener_counts(const struct listener *listener)
 {
-	return listener->pauses;
+	return &listener->counts;
 }

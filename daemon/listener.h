@@ -1,11 +1,8 @@
-/*
- * The listening socket: made so that two daemons never share a name and no client that sees the name is
- * refused; accepting without spinning when descriptors are used up.
- */
+/* The listening socket: accepts without spinning when descriptors are used up, and stays reachable when its
+ * name is taken away. */
 #ifndef DAEMON_LISTENER_H
 #define DAEMON_LISTENER_H
 
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -15,20 +12,29 @@ struct listener;
 struct listener_config {
 	const char *path;
 	mode_t mode;
-	int inherited; /* a listening socket from the service manager, else -1 */
+	int inherited; /* a listening socket from the service manager, else -1: its name is the manager's care
+			*/
 };
 
 struct listener_hooks {
 	void (*accepted)(void *context, int fd); /* takes over fd, non-blocking */
+	void (*named)(void *context);		 /* the name leads to another socket file than before */
 };
 
 /* NULL, after the reason is logged. */
 struct listener *listener_new(struct event_base *base, const struct listener_config *config,
     const struct listener_hooks *hooks, void *context);
+
+/* Makes sure that the name still leads here. Where it cannot be had back now, tries again every second. */
+void listener_check(struct listener *listener);
+
 /* Stops accepting and removes the names that it made. */
 void listener_free(struct listener *listener);
 
-/* How often it had to pause for want of descriptors. */
-uint64_t listener_pauses(const struct listener *listener);
+struct listener_counts {
+	uint64_t pauses;  /* for want of descriptors */
+	uint64_t renames; /* how often the name had to be taken back */
+};
+const struct listener_counts *listener_counts(const struct listener *listener);
 
 #endif

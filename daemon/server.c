@@ -91,6 +91,21 @@ static bool on_elsewhere(void *context, const char *dir)
 	return watch_also(server->watch, dir);
 }
 
+static void on_ground(void *context)
+{
+	struct server *server = context;
+
+	if (server->listener != NULL)
+		listener_check(server->listener);
+}
+
+static void on_named(void *context)
+{
+	struct server *server = context;
+
+	watch_file(server->watch, server->config->socket);
+}
+
 static void on_accepted(void *context, int fd)
 {
 	struct server *server = context;
@@ -112,17 +127,18 @@ static void write_stats(void *context, char *buf, size_t size)
 {
 	struct server *server = context;
 	const struct watch_counts *watch = watch_counts(server->watch);
+	const struct listener_counts *listener = listener_counts(server->listener);
 	struct ledger_counts ledger;
 
 	ledger_count(server->witness.ledger, &ledger);
 	snprintf(buf, size,
 	    "version=%s pid=%ld uptime_ms=%" PRId64 " clients=%zu refused=%zu dropped=%" PRIu64
-	    " accept_pauses=%" PRIu64 " processes=%zu waited=%zu waits=%zu gates=%zu joins=%" PRIu64
-	    " remembered=%zu"
+	    " accept_pauses=%" PRIu64 " renames=%" PRIu64
+	    " processes=%zu waited=%zu waits=%zu gates=%zu joins=%" PRIu64 " remembered=%zu"
 	    " requests=%" PRIu64 " looks=%" PRIu64 " settled=%" PRIu64 " events=%" PRIu64
 	    " overflows=%" PRIu64 " scans=%" PRIu64 " ticks=%" PRIu64 " watching=%d",
 	    PACKAGE_VERSION, (long)getpid(), clock_ms() - server->started, server->sessions.count,
-	    server->refused, server->sessions.dropped, listener_pauses(server->listener), ledger.entries,
+	    server->refused, server->sessions.dropped, listener->pauses, listener->renames, ledger.entries,
 	    ledger.waited, ledger.waits - server->gates.count, server->gates.count, server->gates.joins,
 	    ledger.graves, server->requests.handled, server->witness.looks, server->witness.settled,
 	    watch->events, watch->overflows, watch->scans, watch->ticks, !watch->blind);
@@ -170,7 +186,7 @@ static void wire_up(struct server *server)
 	const struct server_config *config = server->config;
 	const struct session_hooks session_hooks = {requests_on_line, requests_on_closing};
 	const struct witness_hooks witness_hooks = {on_wanted, on_elsewhere};
-	const struct watch_hooks watch_hooks = {on_marker, on_doubt, is_wanted};
+	const struct watch_hooks watch_hooks = {on_marker, on_doubt, on_ground, is_wanted};
 	struct rlimit files = {1024, 1024};
 
 	(void)getrlimit(RLIMIT_NOFILE, &files);
@@ -211,7 +227,7 @@ static void tear_down(struct server *server)
 
 int server_run(const struct server_config *config)
 {
-	const struct listener_hooks hooks = {on_accepted};
+	const struct listener_hooks hooks = {on_accepted, on_named};
 	const struct listener_config where = {config->socket, config->socket_mode, config->inherited};
 	struct server *server = memory_alloc(sizeof(*server));
 	int result = -1;
@@ -226,8 +242,9 @@ int server_run(const struct server_config *config)
 	wire_up(server);
 	server->listener = listener_new(server->base, &where, &hooks, server);
 	if (server->listener != NULL) {
-		log_info("serving %s for %s/%s* (pid %ld, libevent %s with %s)", config->socket,
-		    config->place.dir, config->place.prefix, (long)getpid(), event_get_version(),
+		log_info("serving %s for %s/%s* (pid %ld, libevent %s with %s)",
+		    config->inherited >= 0 ? "the inherited socket" : config->socket, config->place.dir,
+		    config->place.prefix, (long)getpid(), event_get_version(),
 		    event_base_get_method(server->base));
 		supervisor_ready(config->ready_fd);
 		result = event_base_dispatch(server->base);

@@ -38,10 +38,12 @@ struct watch {
 	struct event_base *base;
 	int fd;		/* inotify instance, -1 while there is none */
 	int wd;		/* of the directory that the path names now, -1 while there is none */
+	int file;	/* of the file of watch_file(), -1 */
 	int mounts;	/* /proc/self/mountinfo, -1 without /proc */
 	int complained; /* errno of the last complaint, so that a lasting state is logged once */
 	struct event *events, *mounted, *tick;
-	bool doubtful; /* something happened at an outpost */
+	bool doubtful; /* something happened at an outpost, */
+	bool moved;    /* or to the file, while events were taken */
 	struct watch_counts counts;
 	char buffer[BUFFER_SIZE] __attribute__((aligned(__alignof__(struct inotify_event))));
 };
@@ -164,6 +166,15 @@ bool watch_also(struct watch *watch, const char *dir)
 	return true;
 }
 
+void watch_file(struct watch *watch, const char *path)
+{
+	if (watch->fd < 0)
+		return;
+	if (watch->file >= 0)
+		(void)inotify_rm_watch(watch->fd, watch->file); /* fails where the file is gone */
+	watch->file = inotify_add_watch(watch->fd, path, IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF);
+}
+
 /* Gives up those that nobody has asked for. */
 static void age_outposts(struct watch *watch, bool all)
 {
@@ -202,6 +213,12 @@ static bool take_event(struct watch *watch, const struct inotify_event *event)
 		watch->counts.overflows++;
 		return false;
 	}
+	if (event->wd == watch->file) {
+		if (event->mask & IN_IGNORED)
+			watch->file = -1;
+		watch->moved = true;
+		return true;
+	}
 	if (event->wd != watch->wd) {
 		/* Else what is left in the queue of a directory that was watched before. */
 		watch->doubtful |= is_outpost(watch, event->wd);
@@ -234,14 +251,19 @@ static void on_events(evutil_socket_t fd, short what, void *arg)
 		watch_refresh(watch);
 	else if (watch->doubtful)
 		watch->hooks.doubt(watch->context);
-	watch->doubtful = false;
+	if (watch->moved)
+		watch->hooks.ground(watch->context);
+	watch->doubtful = watch->moved = false;
 }
 
 static void on_mounted(evutil_socket_t fd, short what, void *arg)
 {
+	struct watch *watch = arg;
+
 	(void)fd;
 	(void)what;
-	make_sure(arg);
+	make_sure(watch);
+	watch->hooks.ground(watch->context);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -254,6 +276,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	if (!watch->hooks.wanted(watch->context))
 		return;
 	watch->counts.ticks++;
+	watch->hooks.ground(watch->context);
 	if (rearm(watch))
 		scan(watch);
 	watch->hooks.doubt(watch->context);
@@ -287,7 +310,7 @@ struct watch *watch_new(
 	watch->place = place;
 	watch->hooks = *hooks;
 	watch->context = context;
-	watch->fd = watch->wd = -1;
+	watch->fd = watch->wd = watch->file = -1;
 	watch->tick = evtimer_new(base, on_tick, watch);
 	watch_mounts(watch);
 	make_sure(watch);

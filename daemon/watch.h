@@ -20,6 +20,8 @@ struct watch_hooks {
 	void (*marker)(void *context, pid_t pid);
 	/* Anything may have happened to any marker that is waited for. */
 	void (*doubt)(void *context);
+	/* The mounts have changed, or something happened to the file of watch_file(), or time has passed. */
+	void (*ground)(void *context);
 	/* Whether anybody waits. */
 	bool (*wanted)(void *context);
 };
@@ -45,6 +47,9 @@ void watch_refresh(struct watch *watch);
  * process that is waited for leaves its marker elsewhere. What happens there is reported as doubt. True when
  * it was not watched before: look again. */
 bool watch_also(struct watch *watch, const char *dir);
+
+/* Watches one file, in place of the one before, for being removed or renamed: then the ground has moved. */
+void watch_file(struct watch *watch, const char *path);
 
 const struct watch_counts *watch_counts(const struct watch *watch);
 

@@ -1,0 +1,152 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/endpoint.h"
+#include "src/sock.h"
+
+#define BACKLOG	  4096
+#define LOCK_TAIL ".lock"
+#define NEW_TAIL  ".new"
+#define CURE	  "choose another place with --socket"
+
+__attribute__((format(printf, 2, 3))) static int fail(struct endpoint *endpoint, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(endpoint->why, sizeof(endpoint->why), format, ap);
+	va_end(ap);
+	return -1;
+}
+
+int endpoint_init(struct endpoint *endpoint, const char *path, mode_t mode)
+{
+	*endpoint = (struct endpoint){.fd = -1, .lock = -1, .mode = mode};
+	if (strlen(path) + sizeof(NEW_TAIL) > sizeof(endpoint->path))
+		return fail(endpoint, "the socket path %s is too long: at most %zu bytes; " CURE, path,
+		    sizeof(endpoint->path) - sizeof(NEW_TAIL));
+	strcpy(endpoint->path, path);
+	return 0;
+}
+
+static void lock_path(const struct endpoint *endpoint, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s" LOCK_TAIL, endpoint->path);
+}
+
+/* That the locked file still is the one with the name shows that no other daemon has removed it in between
+ * and locked a file of its own. */
+static bool lock_holds(const struct endpoint *endpoint)
+{
+	char path[sizeof(endpoint->path) + sizeof(LOCK_TAIL)];
+	struct stat held, named;
+
+	lock_path(endpoint, path, sizeof(path));
+	return endpoint->lock >= 0 && fstat(endpoint->lock, &held) == 0 && stat(path, &named) == 0 &&
+	       held.st_ino == named.st_ino && held.st_dev == named.st_dev;
+}
+
+static int take_lock(struct endpoint *endpoint)
+{
+	char path[sizeof(endpoint->path) + sizeof(LOCK_TAIL)];
+
+	lock_path(endpoint, path, sizeof(path));
+	while (!lock_holds(endpoint)) {
+		if (endpoint->lock >= 0)
+			close(endpoint->lock);
+		endpoint->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (endpoint->lock < 0)
+			return fail(endpoint, "cannot create %s: %s; " CURE, path, strerror(errno));
+		if (flock(endpoint->lock, LOCK_EX | LOCK_NB) != 0) {
+			close(endpoint->lock);
+			endpoint->lock = -1;
+			return fail(endpoint, "another readyd serves %s; stop it, or " CURE, endpoint->path);
+		}
+	}
+	return 0;
+}
+
+/* Nothing but a socket is ever replaced. */
+static int check_name(struct endpoint *endpoint)
+{
+	struct stat st;
+
+	if (lstat(endpoint->path, &st) != 0 || S_ISSOCK(st.st_mode))
+		return 0;
+	return fail(endpoint, "%s exists and is no socket; remove it, or " CURE, endpoint->path);
+}
+
+/* Bound to a name that nobody looks for, listening, and only then renamed: whoever sees the name is
+ * accepted. A socket that a killed daemon has left is replaced without a gap. */
+static int bind_listen_rename(struct endpoint *endpoint, int fd)
+{
+	char early[sizeof(endpoint->path) + sizeof(NEW_TAIL)];
+	struct sockaddr_un addr;
+	struct stat st;
+	socklen_t len;
+
+	snprintf(early, sizeof(early), "%s" NEW_TAIL, endpoint->path);
+	len = sock_address(&addr, early);
+	(void)unlink(early); /* under the lock nobody but a dead daemon can have left it */
+	if (bind(fd, (struct sockaddr *)&addr, len) != 0)
+		return -1;
+	if (chmod(early, endpoint->mode) != 0 || listen(fd, BACKLOG) != 0 || lstat(early, &st) != 0 ||
+	    rename(early, endpoint->path) != 0) {
+		(void)unlink(early);
+		return -1;
+	}
+	endpoint->bound = true;
+	endpoint->dev = st.st_dev;
+	endpoint->ino = st.st_ino;
+	return 0;
+}
+
+int endpoint_listen(struct endpoint *endpoint)
+{
+	int fd, error;
+
+	if (take_lock(endpoint) != 0 || check_name(endpoint) != 0)
+		return -1;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || bind_listen_rename(endpoint, fd) != 0) {
+		error = errno;
+		if (fd >= 0)
+			close(fd);
+		return fail(endpoint, "cannot listen at %s: %s; " CURE, endpoint->path, strerror(error));
+	}
+	if (endpoint->fd >= 0)
+		close(endpoint->fd);
+	endpoint->fd = fd;
+	return 0;
+}
+
+bool endpoint_holds(const struct endpoint *endpoint)
+{
+	struct stat st;
+
+	return lstat(endpoint->path, &st) == 0 && st.st_dev == endpoint->dev && st.st_ino == endpoint->ino;
+}
+
+void endpoint_fini(struct endpoint *endpoint)
+{
+	char path[sizeof(endpoint->path) + sizeof(LOCK_TAIL)];
+
+	if (endpoint->bound && endpoint_holds(endpoint))
+		(void)unlink(endpoint->path);
+	if (endpoint->bound && lock_holds(endpoint)) {
+		lock_path(endpoint, path, sizeof(path));
+		(void)unlink(path); /* while it is locked: see lock_holds() */
+	}
+	if (endpoint->fd >= 0)
+		close(endpoint->fd);
+	if (endpoint->lock >= 0)
+		close(endpoint->lock);
+}
