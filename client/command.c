@@ -62,6 +62,44 @@ int command_failed(const struct command_line *line, const char *what)
 	return EXIT_FAILED;
 }
 
+/* What can be done about a marker that cannot be looked for. */
+static const char *words_for(enum readyd_reason reason)
+{
+	switch (reason) {
+	case READYD_REASON_NO_DIRECTORY:
+		return "the marker directory is missing where this process would write; create it, or see "
+		       "--dir";
+	case READYD_REASON_DIRECTORY_DENIED:
+		return "the marker directory may not be searched; run with more rights";
+	case READYD_REASON_NAMESPACE_DENIED:
+		return "it is in another pid namespace, and its directory (/proc/PID/root) may not be "
+		       "entered: "
+		       "that takes the same user or CAP_SYS_PTRACE";
+	case READYD_REASON_NAME_COLLISION:
+		return "another process has, here or in its own pid namespace, the pid that this one has in "
+		       "its own, "
+		       "and both share the marker directory: give one a directory of its own";
+	case READYD_REASON_NONE:
+	case READYD_REASON_DEADLINE:
+	case READYD_REASON_NOT_A_FILE:
+	case READYD_REASON_UNBORN:
+	case READYD_REASON_NO_PROCESS:
+	case READYD_REASON_PID_REUSED:
+	case READYD_REASON_OLDER:
+	case READYD_REASON_FOREIGN_OWNER:
+		return NULL;
+	}
+	return NULL;
+}
+
+void command_say_why(const struct readyd_answer *answer)
+{
+	const char *words = answer->verdict == READYD_UNREACHABLE ? words_for(answer->reason) : NULL;
+
+	if (words != NULL)
+		fprintf(stderr, "readyctl: process %ld is unreachable: %s\n", (long)answer->pid, words);
+}
+
 int command_status(const struct command_line *line)
 {
 	struct readyd_answer answer;
@@ -72,7 +110,8 @@ int command_status(const struct command_line *line)
 
 		if (readyd_query_exact(&line->options, process->pid, process->start, &answer) != 0)
 			return command_failed(line, "cannot ask");
-		output_answer(line, &answer, -1);
+		output_answer(line, &answer, NULL, -1);
+		command_say_why(&answer);
 		if (code == EXIT_READY)
 			code = verdict_exit_code(answer.verdict);
 	}
@@ -81,7 +120,7 @@ int command_status(const struct command_line *line)
 
 static int print_entry(const struct readyd_answer *answer, void *context)
 {
-	output_answer(context, answer, -1);
+	output_answer(context, answer, NULL, -1);
 	return 0;
 }
 

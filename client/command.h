@@ -36,6 +36,9 @@ int command_stats(const struct command_line *line);
  * EXIT_PENDING. */
 int verdict_exit_code(enum readyd_verdict verdict);
 
+/* Of an unreachable process, says on stderr in words what is in the way. */
+void command_say_why(const struct readyd_answer *answer);
+
 /* Says on stderr what failed, why (errno) and what to do, and returns EXIT_FAILED. */
 int command_failed(const struct command_line *line, const char *what);
 

@@ -9,8 +9,8 @@
 #include "client/command.h"
 #include "client/output.h"
 #include "client/progress.h"
-#include "readyd/marker.h"
 #include "src/clock.h"
+#include "src/verdict.h"
 
 struct waiting {
 	const struct command_line *line;
@@ -21,14 +21,15 @@ struct waiting {
 	int failed; /* exit code of the first verdict that is not ready, 0: none */
 };
 
-static void take(struct waiting *w, const struct readyd_answer *answer)
+static void take(struct waiting *w, const struct readyd_answer *answer, const struct readyd_explanation *why)
 {
 	if (answer->verdict == READYD_READY)
 		w->ready++;
 	else if (w->failed == 0)
 		w->failed = verdict_exit_code(answer->verdict);
 	progress_clear(&w->progress);
-	output_answer(w->line, answer, clock_ms() - w->began);
+	output_answer(w->line, answer, why, clock_ms() - w->began);
+	command_say_why(answer);
 }
 
 /* All that is known now. -1: errno. */
@@ -38,7 +39,7 @@ static int take_all(struct waiting *w)
 	int result;
 
 	while ((result = readyd_waiter_next(w->waiter, &answer)) == 1)
-		take(w, &answer);
+		take(w, &answer, NULL);
 	return result;
 }
 
@@ -84,36 +85,37 @@ static int wait_for_answers(struct waiting *w)
 	}
 }
 
-static const char *obstacle(const struct readyd_answer *now)
-{
-	if (now->verdict == READYD_UNREACHABLE)
-		return "the marker directory is missing or closed";
-	if (now->reason == READYD_REASON_NOT_A_FILE)
-		return "something that is no regular file has the marker's name";
-	return "it has left no marker";
-}
-
 /* A time-out is never silent: what is in the way, as seen now. */
-static void explain(const struct waiting *w, const struct readyd_answer *now)
+static void explain(const struct waiting *w, const struct readyd_explanation *e, pid_t pid)
 {
-	fprintf(stderr, "readyctl: timed out after %" PRId64 " ms: process %ld is alive, %s\n",
-	    w->line->timeout_ms, (long)now->pid, obstacle(now));
+	char event[48] = "no event ever";
+
+	if (e->last_event_ms >= 0)
+		snprintf(event, sizeof(event), "last event %" PRId64 " ms ago", e->last_event_ms);
+	fprintf(stderr,
+	    "readyctl: timed out after %" PRId64
+	    " ms: process %ld is %s; its marker %s: %s; directory: %s; waited by %s, %s\n",
+	    w->line->timeout_ms, (long)pid, e->process, e->path, e->marker, e->directory, e->via, event);
 }
 
 /* The answer of those that have none. The look of this moment counts: one may be ready by now. */
 static void close_account(struct waiting *w, bool timed_out)
 {
+	struct readyd_explanation why;
 	struct readyd_answer now;
 
 	for (size_t i = 0; i < w->line->process_count; i++) {
 		if (readyd_waiter_peek(w->waiter, w->line->processes[i].pid, &now) != 0)
 			continue;
-		if (timed_out && (now.verdict == READYD_PENDING || now.verdict == READYD_UNREACHABLE)) {
-			explain(w, &now);
-			now.verdict = READYD_PENDING;
-			now.reason = READYD_REASON_DEADLINE;
+		if (!timed_out || verdict_ends_wait(&now) ||
+		    readyd_waiter_explain(w->waiter, now.pid, &why) != 0) {
+			take(w, &now, NULL);
+			continue;
 		}
-		take(w, &now);
+		explain(w, &why, now.pid);
+		now.verdict = READYD_PENDING;
+		now.reason = READYD_REASON_DEADLINE;
+		take(w, &now, &why);
 	}
 }
 

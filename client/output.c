@@ -62,8 +62,21 @@ static void print_text(const struct readyd_answer *answer, const char *legend)
 	putchar('\n');
 }
 
+static void print_why(const struct readyd_explanation *why)
+{
+	printf(",\"process\":\"%s\",\"marker\":\"%s\",\"directory\":\"%s\",\"via\":\"%s\"", why->process,
+	    why->marker, why->directory, why->via);
+	if (why->last_event_ms >= 0)
+		printf(",\"last_event_ms\":%" PRId64, why->last_event_ms);
+	else
+		printf(",\"last_event_ms\":null");
+	printf(",\"path\":");
+	print_quoted(why->path);
+}
+
 /* Every string but the legend is a word of ours and needs no escaping. */
-static void print_json(const struct readyd_answer *answer, const char *legend, int64_t elapsed_ms)
+static void print_json(const struct readyd_answer *answer, const char *legend,
+    const struct readyd_explanation *why, int64_t elapsed_ms)
 {
 	int status = answer->wait_status;
 
@@ -88,18 +101,21 @@ static void print_json(const struct readyd_answer *answer, const char *legend, i
 		printf(",\"latched\":true");
 	if (answer->flags & READYD_FLAG_EMPTY)
 		printf(",\"empty\":true");
+	if (why != NULL)
+		print_why(why);
 	if (elapsed_ms >= 0)
 		printf(",\"elapsed_ms\":%" PRId64, elapsed_ms);
 	printf(",\"backend\":\"%s\"}\n", answer->backend == READYD_BACKEND_DAEMON ? "daemon" : "file");
 }
 
 /* Flushed at once: a reader may be waiting for just this line. */
-void output_answer(const struct command_line *line, const struct readyd_answer *answer, int64_t elapsed_ms)
+void output_answer(const struct command_line *line, const struct readyd_answer *answer,
+    const struct readyd_explanation *why, int64_t elapsed_ms)
 {
 	if (line->quiet)
 		return;
 	if (line->json)
-		print_json(answer, legend_of(line, answer), elapsed_ms);
+		print_json(answer, legend_of(line, answer), why, elapsed_ms);
 	else
 		print_text(answer, legend_of(line, answer));
 	fflush(stdout);

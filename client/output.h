@@ -4,8 +4,9 @@
 
 #include "client/command.h"
 
-/* elapsed_ms < 0: not measured. */
-void output_answer(const struct command_line *line, const struct readyd_answer *answer, int64_t elapsed_ms);
+/* why: of a wait that timed out, else NULL. elapsed_ms < 0: not measured. */
+void output_answer(const struct command_line *line, const struct readyd_answer *answer,
+    const struct readyd_explanation *why, int64_t elapsed_ms);
 
 /* "key=value key=value ..." as one pair a line, or as one JSON object. */
 void output_pairs(const struct command_line *line, const char *text);

@@ -212,6 +212,8 @@ static int on_event(struct readyd_waiter *w, uint64_t data)
 	enum source source = (enum source)(data & 0xff);
 	struct target *t = target_find(w, (pid_t)(data >> 8));
 
+	if (source != SOURCE_TIMER)
+		w->last_event = clock_ms();
 	switch (source) {
 	case SOURCE_TIMER:
 		return on_timer(w);

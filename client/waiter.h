@@ -4,6 +4,7 @@
  *	waiter.c         the public calls, the one descriptor (an epoll), the timer
  *	waiter_target.c  one process that is waited for: looking at it, settling it
  *	waiter_daemon.c  asking the daemon, what it answers, its coming and going
+ *	waiter_explain.c why there is no answer yet
  *	waiter_file.c    the fallback: watching the marker directory oneself
  *
  * A target that waits is covered when the daemon has promised to tell: its gate is held, or its WAIT was
@@ -66,10 +67,11 @@ struct readyd_waiter {
 	struct filewatch file;
 	int64_t poll_ms; /* interval of looks while nothing can be watched */
 	/* Times on clock_ms(), 0: none. */
-	int64_t reply_by; /* do without the daemon's answer where that can be done */
-	int64_t late_at;  /* the daemon is taken for frozen */
-	int64_t retry_at; /* connect, or ask again */
-	int64_t look_at;  /* look at all targets */
+	int64_t reply_by;   /* do without the daemon's answer where that can be done */
+	int64_t late_at;    /* the daemon is taken for frozen */
+	int64_t retry_at;   /* connect, or ask again */
+	int64_t last_event; /* anything but the timer */
+	int64_t look_at;    /* look at all targets */
 };
 
 /* What an event of the epoll is about, in its data; with the pid where it is about a target. */

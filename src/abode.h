@@ -15,7 +15,7 @@ enum abode {
 	ABODE_CLOSED /* not to be told: /proc/<pid>/root may not be entered (ptrace(2) access mode checks) */
 };
 
-/* For ABODE_ELSEWHERE, *there is where to look; it leads there only while the process lives. */
+/* *there is where to look; for ABODE_ELSEWHERE it leads there only while the process lives. */
 enum abode abode_find(const struct marker_place *place, const struct process *p, struct marker_place *there);
 
 #endif

@@ -173,6 +173,17 @@ bool process_gone(const struct process *p)
 	return line.start != p->start || line.state == 'Z';
 }
 
+char process_state(const struct process *p)
+{
+	struct stat_line line;
+
+	if (process_gone(p))
+		return 'X';
+	if (read_stat(p->pid, &line) != 0 || (p->start != 0 && line.start != p->start))
+		return '?';
+	return line.state;
+}
+
 static int zombie_status(const struct process *p)
 {
 	struct stat_line line;

@@ -44,6 +44,9 @@ pid_t process_name_of(pid_t pid);
  * others live shows state Z in /proc and is not gone. */
 bool process_gone(const struct process *p);
 
+/* The state letter of proc_pid_stat(5); 'X' when it is gone, '?' where it cannot be read. */
+char process_state(const struct process *p);
+
 /* The status of a gone process as waitpid(2) gives it, -1 where the kernel does not tell: it tells for
  * reaped processes whose pidfd is held since Linux 6.15, for zombies to whoever may trace them. */
 int process_wait_status(const struct process *p);

@@ -157,6 +157,18 @@ int readyd_waiter_next(struct readyd_waiter *waiter, struct readyd_answer *answe
 size_t readyd_waiter_pending(const struct readyd_waiter *waiter);
 int readyd_waiter_peek(struct readyd_waiter *waiter, pid_t pid, struct readyd_answer *answer);
 
+/* Why a process that is waited for has no answer yet, as seen now. Words are static strings. */
+struct readyd_explanation {
+	const char *process;   /* running, sleeping, stopped, uninterruptible, gone, unborn, unknown */
+	const char *marker;    /* absent, or the word of the reason why it does not count */
+	const char *directory; /* ok, missing, denied, not-a-directory, read-only, full, out-of-inodes */
+	const char *via;       /* who would have told: daemon, inotify, polling */
+	int64_t last_event_ms; /* since the daemon, the kernel or the process was last heard of; -1: never */
+	char path[640];	       /* where the marker is looked for, for this process */
+};
+/* ENOENT: it is not waited for. */
+int readyd_waiter_explain(struct readyd_waiter *waiter, pid_t pid, struct readyd_explanation *explanation);
+
 /* Calls each(pid's answer, context) for every process that is ready or waited for: what the daemon
  * knows or, without it, every marker of a living process. Stops when each returns non-zero and returns
  * that; else 0. */

@@ -1,0 +1,94 @@
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "client/waiter.h"
+#include "src/abode.h"
+#include "src/clock.h"
+#include "src/verdict.h"
+
+static const char *process_word(const struct target *t)
+{
+	if (t->unborn)
+		return "unborn";
+	switch (process_state(&t->process)) {
+	case 'R':
+		return "running";
+	case 'S':
+	case 'I':
+		return "sleeping";
+	case 'D':
+		return "uninterruptible";
+	case 'T':
+	case 't':
+		return "stopped";
+	case 'Z':
+	case 'X':
+		return "gone";
+	default:
+		return "unknown";
+	}
+}
+
+/* What is there instead of a marker that counts. */
+static const char *marker_word(const struct readyd_answer *now)
+{
+	const char *reason = readyd_reason_name(now->reason);
+
+	return now->verdict == READYD_PENDING && reason == NULL ? "absent"
+	       : reason != NULL					? reason
+								: "there";
+}
+
+static const char *directory_word(const char *dir)
+{
+	struct statvfs fs;
+	struct stat st;
+
+	if (stat(dir, &st) != 0)
+		return errno == EACCES || errno == EPERM ? "denied" : "missing";
+	if (!S_ISDIR(st.st_mode))
+		return "not-a-directory";
+	if (statvfs(dir, &fs) != 0)
+		return "ok";
+	if (fs.f_flag & ST_RDONLY)
+		return "read-only";
+	if (fs.f_blocks > 0 && fs.f_bfree == 0)
+		return "full";
+	if (fs.f_files > 0 && fs.f_ffree == 0)
+		return "out-of-inodes";
+	return "ok";
+}
+
+static const char *via_word(const struct readyd_waiter *w, const struct target *t)
+{
+	if (t->cover != COVER_NONE)
+		return "daemon";
+	return w->file.wd >= 0 ? "inotify" : "polling";
+}
+
+int readyd_waiter_explain(struct readyd_waiter *w, pid_t pid, struct readyd_explanation *explanation)
+{
+	struct target *t = target_find(w, pid);
+	struct marker_place there;
+	struct readyd_answer now;
+
+	if (t == NULL || readyd_waiter_peek(w, pid, &now) != 0) {
+		errno = ENOENT;
+		return -1;
+	}
+	(void)abode_find(&w->settings.place, &t->process, &there);
+	memset(explanation, 0, sizeof(*explanation));
+	explanation->process = process_word(t);
+	explanation->marker = marker_word(&now);
+	explanation->directory = directory_word(there.dir);
+	explanation->via = via_word(w, t);
+	explanation->last_event_ms = w->last_event == 0 ? -1 : clock_ms() - w->last_event;
+	snprintf(explanation->path, sizeof(explanation->path), "%s/%s%ld", there.dir, there.prefix,
+	    (long)t->process.name);
+	return 0;
+}
