@@ -98,24 +98,31 @@ static void explain(const struct waiting *w, const struct readyd_explanation *e,
 	    w->line->timeout_ms, (long)pid, e->process, e->path, e->marker, e->directory, e->via, event);
 }
 
+static void close_one(struct waiting *w, struct readyd_answer *now, bool timed_out)
+{
+	struct readyd_explanation why;
+
+	if (!timed_out || verdict_ends_wait(now) || readyd_waiter_explain(w->waiter, now->pid, &why) != 0) {
+		take(w, now, NULL);
+		return;
+	}
+	explain(w, &why, now->pid);
+	now->verdict = READYD_PENDING;
+	now->reason = READYD_REASON_DEADLINE;
+	take(w, now, &why);
+}
+
 /* The answer of those that have none. The look of this moment counts: one may be ready by now. */
 static void close_account(struct waiting *w, bool timed_out)
 {
-	struct readyd_explanation why;
 	struct readyd_answer now;
 
 	for (size_t i = 0; i < w->line->process_count; i++) {
+		/* Taken already, or named twice. */
 		if (readyd_waiter_peek(w->waiter, w->line->processes[i].pid, &now) != 0)
 			continue;
-		if (!timed_out || verdict_ends_wait(&now) ||
-		    readyd_waiter_explain(w->waiter, now.pid, &why) != 0) {
-			take(w, &now, NULL);
-			continue;
-		}
-		explain(w, &why, now.pid);
-		now.verdict = READYD_PENDING;
-		now.reason = READYD_REASON_DEADLINE;
-		take(w, &now, &why);
+		close_one(w, &now, timed_out);
+		(void)readyd_waiter_cancel(w->waiter, now.pid);
 	}
 }
 

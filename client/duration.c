@@ -13,26 +13,32 @@ static const struct {
 	int64_t ms;
 } units[] = {{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
 
-/* Digits with at most one point, as a number of billionths; the rest of the text in *end. */
+/* Digits with at most one point, as a number of billionths, rounded up; the rest of the text in *end. */
 static int parse_billionths(const char *text, const char **end, int64_t *value)
 {
 	int64_t v = 0, scale = 1000000000;
-	int digits = 0, point = 0;
+	int digits = 0, point = 0, more = 0;
 
 	for (; isdigit((unsigned char)*text) || (*text == '.' && !point); text++) {
+		int digit = *text - '0';
+
 		if (*text == '.') {
 			point = 1;
 			continue;
 		}
 		digits++;
-		if (point)
-			scale /= 10; /* to 0 behind the ninth: those digits do not count */
-		else if (v > MOST_MS * (1000000000 / 10))
+		if (!point && v > MOST_MS * (1000000000 / 10))
 			return -1;
-		v = point ? v + (*text - '0') * scale : v * 10 + (*text - '0') * (int64_t)1000000000;
+		if (!point) {
+			v = v * 10 + digit * (int64_t)1000000000;
+		} else {
+			scale /= 10;
+			v += digit * scale;
+			more |= scale == 0 && digit > 0;
+		}
 	}
 	*end = text;
-	*value = v;
+	*value = v + more;
 	return digits > 0 ? 0 : -1;
 }
 

@@ -38,6 +38,10 @@ int link_flush(struct link *link)
 	if (link->out_len == 0)
 		return 0;
 	n = send(link->fd, link->out, link->out_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) {
+		link->out_len = 0; /* what it had to say before it hung up can still be read */
+		return 0;
+	}
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -1;
 	link->out_len -= (size_t)n;

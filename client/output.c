@@ -108,6 +108,8 @@ static void print_json(const struct readyd_answer *answer, const char *legend,
 	printf(",\"backend\":\"%s\"}\n", answer->backend == READYD_BACKEND_DAEMON ? "daemon" : "file");
 }
 
+static int write_error; /* errno of the first write that failed */
+
 /* Flushed at once: a reader may be waiting for just this line. */
 void output_answer(const struct command_line *line, const struct readyd_answer *answer,
     const struct readyd_explanation *why, int64_t elapsed_ms)
@@ -118,7 +120,8 @@ void output_answer(const struct command_line *line, const struct readyd_answer *
 		print_json(answer, legend_of(line, answer), why, elapsed_ms);
 	else
 		print_text(answer, legend_of(line, answer));
-	fflush(stdout);
+	if (fflush(stdout) != 0 && write_error == 0)
+		write_error = errno;
 }
 
 static void print_pair(const struct command_line *line, const char *pair, bool first)
@@ -153,8 +156,10 @@ void output_pairs(const struct command_line *line, const char *text)
 
 int output_finish(void)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
+	if (fflush(stdout) != 0 && write_error == 0)
+		write_error = errno;
+	if (write_error == 0)
 		return 0;
-	fprintf(stderr, "readyctl: cannot write to standard output: %s\n", strerror(errno));
+	fprintf(stderr, "readyctl: cannot write to standard output: %s\n", strerror(write_error));
 	return -1;
 }

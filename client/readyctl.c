@@ -1,14 +1,17 @@
 #include "config.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "client/command.h"
 #include "client/duration.h"
+#include "client/output.h"
 #include "readyd/marker.h"
 #include "src/number.h"
 #include "src/span.h"
@@ -164,7 +167,6 @@ static int set(struct parsed *parsed, int opt, const char *value)
 		parsed->done = true;
 		return 0;
 	default:
-		fputs("Try 'readyctl --help'.\n", stderr);
 		return -1;
 	}
 }
@@ -209,9 +211,15 @@ static int parse(struct parsed *parsed, int argc, char **argv)
 	int opt;
 
 	parsed->line.timeout_ms = -1;
-	while ((opt = getopt_long(argc, argv, "qs:d:h", longopts, NULL)) != -1)
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":qs:d:h", longopts, NULL)) != -1) {
+		if (opt == ':')
+			return usage("option", argv[optind - 1], "takes a value");
+		if (opt == '?')
+			return usage("option", argv[optind - 1], "unknown, or takes no value");
 		if (set(parsed, opt, optarg) != 0 || parsed->done)
 			return parsed->done ? 0 : -1;
+	}
 	if (find_command(parsed, argv[optind]) != 0)
 		return -1;
 	return take_pids(parsed, argv + optind + 1, (size_t)(argc - optind - 1));
@@ -228,6 +236,19 @@ static void raise_descriptor_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
+/* A standard descriptor that is closed would be taken by the next open, and then be written into. In its
+ * place comes one that cannot be written to, so that a closed standard output shows as a failure. */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct parsed parsed = {0};
@@ -235,10 +256,11 @@ int main(int argc, char **argv)
 
 	/* A reader that has gone away shows as a failed write. */
 	signal(SIGPIPE, SIG_IGN);
+	fill_standard_descriptors();
 	if (parse(&parsed, argc, argv) != 0)
 		goto out;
 	if (parsed.done) {
-		code = EXIT_READY;
+		code = output_finish() == 0 ? EXIT_READY : EXIT_FAILED;
 		goto out;
 	}
 	if (parsed.line.process_count > 100)

@@ -8,105 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "client/link.h"
+#include "client/ask.h"
 #include "client/settings.h"
 #include "src/clock.h"
 #include "src/judge.h"
 #include "src/verdict.h"
-
-/* A daemon that does not answer a question by then is taken for frozen. Somebody who insists on the
- * daemon is more patient. */
-#define LATE_MS	       250
-#define LATE_FORCED_MS 5000
-
-/* What the daemon is asked, and what to do with its replies. */
-struct question {
-	struct wire_request request;
-	bool of_daemon; /* about the daemon itself: then it may serve any directory */
-	/* 1: that was the whole answer; 0: go on; -1: errno. */
-	int (*take)(const struct wire_reply *reply, void *context);
-	void *context;
-};
-
-static int await_readable(struct link *link, int64_t late)
-{
-	struct pollfd poll_fd = {.fd = link->fd, .events = POLLIN};
-	int64_t left = late - clock_ms();
-
-	if (link_wants_write(link))
-		poll_fd.events |= POLLOUT;
-	if (left <= 0 || poll(&poll_fd, 1, (int)left) == 0) {
-		errno = ETIMEDOUT;
-		return -1;
-	}
-	return link_flush(link);
-}
-
-static int take_reply(
-    struct settings *settings, const struct question *question, const struct wire_reply *reply)
-{
-	if (reply->kind == WIRE_REPLY_ERROR) {
-		errno = reply->error == WIRE_TOO_MANY_CLIENTS ? EAGAIN : EPROTO;
-		return -1;
-	}
-	if (reply->kind != WIRE_REPLY_HELLO)
-		return question->take(reply, question->context);
-	if (settings_agree(settings, &reply->hello))
-		return 0;
-	errno = EXDEV;
-	return -1;
-}
-
-/* Each reply renews the time that the daemon has: a long list is no frozen daemon. */
-static int converse(struct link *link, struct settings *settings, const struct question *question)
-{
-	int64_t patience = settings->backend == READYD_BACKEND_DAEMON ? LATE_FORCED_MS : LATE_MS;
-	int64_t late = clock_ms() + patience;
-	struct wire_reply reply;
-	int result, fd;
-
-	for (;;) {
-		result = link_next(link, &reply, &fd);
-		if (result == 1) {
-			result = take_reply(settings, question, &reply);
-			if (result != 0)
-				return result;
-			late = clock_ms() + patience;
-		} else if (result < 0 || await_readable(link, late) != 0) {
-			return -1;
-		}
-	}
-}
-
-static int ask_daemon(struct settings *settings, const struct question *question)
-{
-	const struct wire_request hello = {.verb = WIRE_HELLO};
-	struct link link;
-	int result = -1, saved;
-
-	link_init(&link);
-	if (link_open(&link, settings->socket) == 0 &&
-	    (question->of_daemon || link_send(&link, &hello) == 0) &&
-	    link_send(&link, &question->request) == 0)
-		result = converse(&link, settings, question);
-	saved = errno;
-	link_close(&link);
-	errno = saved;
-	return result < 0 ? -1 : 0;
-}
-
-static int take_answer(const struct wire_reply *reply, void *context)
-{
-	struct readyd_answer *answer = context;
-
-	if (reply->kind != WIRE_REPLY_ANSWER || reply->answer.pid != answer->pid) {
-		errno = EPROTO;
-		return -1;
-	}
-	*answer = reply->answer;
-	answer->backend = READYD_BACKEND_DAEMON;
-	return 1;
-}
 
 /* Looks oneself. True when the daemon can only confirm what is seen; else it may remember more. */
 static bool look(const struct settings *settings, pid_t pid, uint64_t start, struct readyd_answer *answer)
@@ -123,17 +29,15 @@ static bool look(const struct settings *settings, pid_t pid, uint64_t start, str
 
 static int query(struct settings *settings, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
-	struct readyd_answer said = {.pid = pid};
-	const struct question question = {.request = {.verb = WIRE_QUERY, .pid = pid, .start = start},
-	    .take = take_answer,
-	    .context = &said};
-	bool forced = settings->backend == READYD_BACKEND_DAEMON;
+	struct readyd_answer said;
 
-	if (!forced && (look(settings, pid, start, answer) || settings->backend == READYD_BACKEND_FILE))
+	if (settings->backend == READYD_BACKEND_DAEMON)
+		return ask_verdict(settings, pid, start, answer);
+	if (look(settings, pid, start, answer) || settings->backend == READYD_BACKEND_FILE)
 		return 0;
-	if (ask_daemon(settings, &question) != 0)
-		return forced ? -1 : 0;
-	*answer = said;
+	if (ask_verdict(settings, pid, start, &said) == 0 &&
+	    (ask_knows_more(answer, &said) || said.verdict == answer->verdict))
+		*answer = said;
 	return 0;
 }
 
@@ -186,7 +90,7 @@ static int wait_by_waiter(
 		return result < 0 ? -1 : 0;
 	if (readyd_waiter_peek(waiter, pid, answer) != 0)
 		return -1;
-	if (answer->verdict == READYD_READY)
+	if (verdict_ends_wait(answer))
 		return 0;
 	answer->verdict = READYD_PENDING;
 	answer->reason = READYD_REASON_DEADLINE;

@@ -18,6 +18,10 @@ static int choose_backend(struct settings *settings, enum readyd_backend wanted)
 {
 	const char *word = from_env(NULL, "READYD_BACKEND");
 
+	if ((int)wanted < READYD_BACKEND_AUTO || wanted > READYD_BACKEND_FILE) {
+		errno = EINVAL;
+		return -1;
+	}
 	settings->backend = wanted;
 	if (wanted != READYD_BACKEND_AUTO || word == NULL || strcmp(word, "auto") == 0)
 		return 0;

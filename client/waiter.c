@@ -7,8 +7,10 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "client/ask.h"
 #include "client/waiter.h"
 #include "src/clock.h"
+#include "src/verdict.h"
 
 #define EVENTS 64
 
@@ -163,6 +165,19 @@ int readyd_waiter_cancel(struct readyd_waiter *w, pid_t pid)
 	return settle_down(w);
 }
 
+/* The daemon may not have been asked yet, when the deadline was short: what it remembers counts all the
+ * same. One that does not answer is not asked again for the others of a set. */
+static void ask_once(struct readyd_waiter *w, const struct target *t, struct readyd_answer *answer)
+{
+	struct readyd_answer said;
+
+	if (t->cover != COVER_NONE || w->settings.backend == READYD_BACKEND_FILE || w->daemon_silent)
+		return;
+	w->daemon_silent = ask_verdict(&w->settings, t->process.pid, t->process.start, &said) != 0;
+	if (!w->daemon_silent && ask_knows_more(answer, &said))
+		*answer = said;
+}
+
 int readyd_waiter_peek(struct readyd_waiter *w, pid_t pid, struct readyd_answer *answer)
 {
 	struct target *t = target_find(w, pid);
@@ -184,6 +199,8 @@ int readyd_waiter_peek(struct readyd_waiter *w, pid_t pid, struct readyd_answer 
 	}
 	inspect(&w->settings.place, &t->process, &t->memory, answer);
 	answer->backend = READYD_BACKEND_FILE;
+	if (!verdict_ends_wait(answer))
+		ask_once(w, t, answer);
 	return 0;
 }
 

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#define HASH_NONFATAL_OOM 1 /* else uthash ends the process */
 #include <uthash.h>
 
 #include "client/filewatch.h"
@@ -57,6 +58,7 @@ struct readyd_waiter {
 	size_t waiting;	       /* targets that are not done */
 	size_t cover_count[3]; /* of the waiting ones, by enum cover */
 	size_t doubts, unborn; /* of the waiting ones */
+	bool daemon_silent;    /* it did not answer the question of a peek */
 	bool nested;	       /* some have another pid in their marker's name */
 	struct link link;
 	enum link_state link_state;

@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "client/ask.h"
 #include "client/waiter.h"
 #include "src/clock.h"
 #include "src/verdict.h"
@@ -180,6 +181,8 @@ int daemon_resolve(struct readyd_waiter *w)
 	return 0;
 }
 
+/* Who insists on the daemon has its word. Else it counts where it knows more; what it cannot see (it may
+ * have fewer rights) we watch ourselves. */
 static void take_answer(struct readyd_waiter *w, struct readyd_answer *answer)
 {
 	struct target *t = target_find(w, answer->pid);
@@ -191,12 +194,14 @@ static void take_answer(struct readyd_waiter *w, struct readyd_answer *answer)
 		target_look(w, t);
 		return;
 	}
-	if (t->pending && !verdict_ends_wait(answer)) {
-		t->asked = false;
+	answer->backend = READYD_BACKEND_DAEMON;
+	if (forced(w) ? !t->pending || verdict_ends_wait(answer) : ask_knows_more(&t->answer, answer)) {
+		target_settle(w, t, answer);
 		return;
 	}
-	answer->backend = READYD_BACKEND_DAEMON;
-	target_settle(w, t, answer);
+	t->asked = false;
+	if (!t->doubted)
+		file_start(w);
 }
 
 static void take_gate(struct readyd_waiter *w, pid_t pid, int fd)

@@ -33,9 +33,15 @@ struct target *target_add(struct readyd_waiter *w, pid_t pid, uint64_t start)
 		return NULL;
 	process_open_exact(&t->process, pid, start);
 	t->unborn = w->settings.unborn && t->process.never && !t->process.reused;
-	w->unborn += t->unborn;
 	t->gate = -1;
 	HASH_ADD_INT(w->targets, process.pid, t);
+	if (t->hh.tbl == NULL) { /* no memory */
+		process_close(&t->process);
+		free(t);
+		errno = ENOMEM;
+		return NULL;
+	}
+	w->unborn += t->unborn;
 	w->waiting++;
 	w->cover_count[COVER_NONE]++;
 	watch_process(w, t);
@@ -137,6 +143,7 @@ void target_look(struct readyd_waiter *w, struct target *t)
 	answer.backend = READYD_BACKEND_FILE;
 	if (t->pending ? !verdict_ends_wait(&answer) : !verdict_settles(&answer)) {
 		t->pending = true;
+		t->answer = answer;
 		look_elsewhere(w, t);
 		return;
 	}

@@ -141,7 +141,7 @@ void endpoint_fini(struct endpoint *endpoint)
 
 	if (endpoint->bound && endpoint_holds(endpoint))
 		(void)unlink(endpoint->path);
-	if (endpoint->bound && lock_holds(endpoint)) {
+	if (lock_holds(endpoint)) {
 		lock_path(endpoint, path, sizeof(path));
 		(void)unlink(path); /* while it is locked: see lock_holds() */
 	}

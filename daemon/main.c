@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -63,7 +64,7 @@ int main(int argc, char **argv)
 	fill_standard_descriptors();
 	switch (options_parse(argc, argv, &config)) {
 	case OPTIONS_DONE:
-		return EXIT_OK;
+		return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
 	case OPTIONS_BAD:
 		return EXIT_USAGE;
 	case OPTIONS_SERVE:

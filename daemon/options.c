@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +90,14 @@ static int parse_mode(const char *text, mode_t *mode)
 	return 0;
 }
 
+/* getopt's own message has no cure in it, and a line of its own. */
+static enum options_result bad_option(const char *word, bool lacks_value)
+{
+	fprintf(stderr, "readyd: %s '%s'; try 'readyd --help'\n",
+	    lacks_value ? "no value for option" : "unknown option or surplus value:", word);
+	return OPTIONS_BAD;
+}
+
 static enum options_result set_number(int opt, const char *value, struct server_config *config)
 {
 	uint64_t n;
@@ -145,7 +154,6 @@ static enum options_result set(
 		fputs(help, stdout);
 		return OPTIONS_DONE;
 	default:
-		fputs("Try 'readyd --help'.\n", stderr);
 		return OPTIONS_BAD;
 	}
 }
@@ -162,7 +170,10 @@ enum options_result options_parse(int argc, char **argv, struct server_config *c
 	    .inherited = -1,
 	    .max_clients = 16384,
 	    .max_waits = 4096};
-	while ((opt = getopt_long(argc, argv, "d:s:h", longopts, NULL)) != -1) {
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":d:s:h", longopts, NULL)) != -1) {
+		if (opt == '?' || opt == ':')
+			return bad_option(argv[optind - 1], opt == ':');
 		result = set(opt, optarg, config, &dir, &prefix);
 		if (result != OPTIONS_SERVE)
 			return result;

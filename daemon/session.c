@@ -61,9 +61,13 @@ void session_new(struct session_pool *pool, int fd)
 	pool->count++;
 }
 
+static void flush(struct session_pool *pool);
+
 /* Not at once: whoever is telling many sessions something must not find one of them freed. */
 void session_end(struct session *session)
 {
+	if (session == session->pool->current)
+		flush(session->pool);
 	session->doomed = true;
 	event_active(session->read, EV_READ, 0);
 }
@@ -163,7 +167,6 @@ static void handle_lines(struct session *session, const char *data, size_t len)
 	}
 	if (!session->doomed && session->unsent_len == 0 && len - at >= WIRE_REQUEST_MAX) {
 		pool->hooks.line(session, data + at, 0, pool->context);
-		flush(pool);
 		session_end(session);
 	}
 	flush(pool);

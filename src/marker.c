@@ -48,7 +48,7 @@ static enum sight_kind why_not_there(const struct marker_place *place)
 
 	if (errno == ENOENT)
 		return stat(place->dir, &st) == 0 ? SIGHT_ABSENT : SIGHT_NO_DIRECTORY;
-	if (errno == ENOTDIR || errno == ELOOP)
+	if (errno == ENOTDIR || errno == ELOOP || errno == ENAMETOOLONG)
 		return SIGHT_NO_DIRECTORY;
 	return SIGHT_DENIED;
 }

@@ -11,7 +11,7 @@ int number_parse(const char *text, size_t len, uint64_t max, uint64_t *value)
 	for (size_t i = 0; i < len; i++) {
 		unsigned digit = (unsigned)(text[i] - '0');
 
-		if (digit > 9 || v > max / 10 || v * 10 > max - digit)
+		if (digit > 9 || digit > max || v > (max - digit) / 10)
 			return -1;
 		v = v * 10 + digit;
 	}

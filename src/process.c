@@ -64,6 +64,7 @@ static int read_proc(pid_t pid, const char *name, char *buf, size_t size)
 struct stat_line {
 	char state;	/* field 3 */
 	unsigned flags; /* field 9 */
+	long threads;	/* field 20 */
 	uint64_t start; /* field 22 */
 	int exit_code;	/* field 52; 0 for readers who may not trace the process */
 };
@@ -82,6 +83,8 @@ static int read_stat(pid_t pid, struct stat_line *line)
 			line->state = field[0];
 		else if (number == 9)
 			line->flags = (unsigned)strtoul(field, NULL, 10);
+		else if (number == 20)
+			line->threads = atol(field);
 		else if (number == 22)
 			line->start = strtoull(field, NULL, 10);
 		else if (number == 52)
@@ -170,7 +173,7 @@ bool process_gone(const struct process *p)
 		return poll(&poll_fd, 1, 0) > 0;
 	if (read_stat(p->pid, &line) != 0)
 		return nobody_has(p->pid);
-	return line.start != p->start || line.state == 'Z';
+	return (p->start != 0 && line.start != p->start) || (line.state == 'Z' && line.threads <= 1);
 }
 
 char process_state(const struct process *p)

@@ -90,7 +90,8 @@ static void put_answer(struct out *o, const struct readyd_answer *answer)
 	if (answer->wait_status >= 0 && WIFEXITED(answer->wait_status))
 		put(o, " status=%d", WEXITSTATUS(answer->wait_status));
 	if (answer->wait_status >= 0 && WIFSIGNALED(answer->wait_status))
-		put(o, " signal=%d", WTERMSIG(answer->wait_status));
+		put(o, " signal=%d%s", WTERMSIG(answer->wait_status),
+		    WCOREDUMP(answer->wait_status) ? " core=1" : "");
 	if (verdict_is_end(answer->verdict) && answer->wait_status < 0 && answer->start != 0)
 		put(o, " status=unknown");
 	if (answer->flags & READYD_FLAG_LATCHED)

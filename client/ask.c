@@ -1,0 +1,113 @@
+#include "config.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include "client/ask.h"
+#include "client/link.h"
+#include "src/clock.h"
+
+/* A daemon that does not answer a question by then is taken for frozen. Somebody who insists on the
+ * daemon is more patient. */
+#define LATE_MS	       250
+#define LATE_FORCED_MS 5000
+
+static int await_readable(struct link *link, int64_t late)
+{
+	struct pollfd poll_fd = {.fd = link->fd, .events = POLLIN};
+	int64_t left = late - clock_ms();
+
+	if (link_wants_write(link))
+		poll_fd.events |= POLLOUT;
+	if (left <= 0 || poll(&poll_fd, 1, (int)left) == 0) {
+		errno = ETIMEDOUT;
+		return -1;
+	}
+	return link_flush(link);
+}
+
+static int take_reply(
+    struct settings *settings, const struct question *question, const struct wire_reply *reply)
+{
+	if (reply->kind == WIRE_REPLY_ERROR) {
+		errno = reply->error == WIRE_TOO_MANY_CLIENTS ? EAGAIN : EPROTO;
+		return -1;
+	}
+	if (reply->kind != WIRE_REPLY_HELLO)
+		return question->take(reply, question->context);
+	if (settings_agree(settings, &reply->hello))
+		return 0;
+	errno = EXDEV;
+	return -1;
+}
+
+/* Each reply renews the time that the daemon has: a long list is no frozen daemon. */
+static int converse(struct link *link, struct settings *settings, const struct question *question)
+{
+	int64_t patience = settings->backend == READYD_BACKEND_DAEMON ? LATE_FORCED_MS : LATE_MS;
+	int64_t late = clock_ms() + patience;
+	struct wire_reply reply;
+	int result, fd;
+
+	for (;;) {
+		result = link_next(link, &reply, &fd);
+		if (result == 1) {
+			result = take_reply(settings, question, &reply);
+			if (result != 0)
+				return result;
+			late = clock_ms() + patience;
+		} else if (result < 0 || await_readable(link, late) != 0) {
+			return -1;
+		}
+	}
+}
+
+int ask_daemon(struct settings *settings, const struct question *question)
+{
+	const struct wire_request hello = {.verb = WIRE_HELLO};
+	struct link link;
+	int result = -1, saved;
+
+	link_init(&link);
+	if (link_open(&link, settings->socket) == 0 &&
+	    (question->of_daemon || link_send(&link, &hello) == 0) &&
+	    link_send(&link, &question->request) == 0)
+		result = converse(&link, settings, question);
+	saved = errno;
+	link_close(&link);
+	errno = saved;
+	return result < 0 ? -1 : 0;
+}
+
+static int take_answer(const struct wire_reply *reply, void *context)
+{
+	struct readyd_answer *answer = context;
+
+	if (reply->kind != WIRE_REPLY_ANSWER || reply->answer.pid != answer->pid) {
+		errno = EPROTO;
+		return -1;
+	}
+	*answer = reply->answer;
+	answer->backend = READYD_BACKEND_DAEMON;
+	return 1;
+}
+
+int ask_verdict(struct settings *settings, pid_t pid, uint64_t start, struct readyd_answer *answer)
+{
+	struct readyd_answer said = {.pid = pid};
+	const struct question question = {.request = {.verb = WIRE_QUERY, .pid = pid, .start = start},
+	    .take = take_answer,
+	    .context = &said};
+
+	if (ask_daemon(settings, &question) != 0)
+		return -1;
+	*answer = said;
+	return 0;
+}
+
+bool ask_knows_more(const struct readyd_answer *own, const struct readyd_answer *said)
+{
+	if (own->verdict == READYD_READY)
+		return said->verdict == READYD_STALE;
+	return said->verdict != READYD_PENDING && said->verdict != READYD_UNREACHABLE;
+}
