@@ -126,8 +126,14 @@ static int print_entry(const struct readyd_answer *answer, void *context)
 
 int command_list(const struct command_line *line)
 {
-	if (readyd_list(&line->options, print_entry, (void *)(uintptr_t)line) != 0)
-		return command_failed(line, "cannot list");
+	if (readyd_list(&line->options, print_entry, (void *)(uintptr_t)line) != 0) {
+		if (errno != ENOENT || line->options.backend == READYD_BACKEND_DAEMON)
+			return command_failed(line, "cannot list");
+		fprintf(stderr,
+		    "readyctl: cannot list: no daemon answers, and the marker directory is missing "
+		    "(create it, or see --dir)\n");
+		return EXIT_FAILED;
+	}
 	return output_finish() != 0 ? EXIT_FAILED : EXIT_READY;
 }
 

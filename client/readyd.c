@@ -24,7 +24,7 @@ static bool look(const struct settings *settings, pid_t pid, uint64_t start, str
 	inspect(&settings->place, &process, &memory, answer);
 	process_close(&process);
 	answer->backend = READYD_BACKEND_FILE;
-	return !memory.unsure && (answer->verdict == READYD_READY || answer->verdict == READYD_EXITED);
+	return !memory.unsure && verdict_is_complete(answer);
 }
 
 static int query(struct settings *settings, pid_t pid, uint64_t start, struct readyd_answer *answer)
@@ -116,6 +116,7 @@ struct listing {
 	int (*each)(const struct readyd_answer *answer, void *context);
 	void *context;
 	int stopped; /* what each() returned */
+	bool begun;  /* each() has been called */
 };
 
 static int take_entry(const struct wire_reply *reply, void *context)
@@ -130,6 +131,7 @@ static int take_entry(const struct wire_reply *reply, void *context)
 		return -1;
 	}
 	answer.backend = READYD_BACKEND_DAEMON;
+	listing->begun = true;
 	listing->stopped = listing->each(&answer, listing->context);
 	return listing->stopped != 0;
 }
@@ -172,7 +174,7 @@ int readyd_list(const struct readyd_options *options,
 		result = list_files(&settings, &listing);
 	else
 		result = ask_daemon(&settings, &question);
-	if (result != 0 && settings.backend == READYD_BACKEND_AUTO && errno != ECONNRESET)
+	if (result != 0 && settings.backend == READYD_BACKEND_AUTO && !listing.begun)
 		result = list_files(&settings, &listing);
 	return result != 0 ? -1 : listing.stopped;
 }

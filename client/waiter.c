@@ -52,14 +52,16 @@ void readyd_waiter_free(struct readyd_waiter *w)
 
 	if (w == NULL)
 		return;
+	/* First, so that nothing is taken out of it: in a forked child it is the parent's too. */
+	if (w->epoll >= 0)
+		close(w->epoll);
+	w->epoll = -1;
 	HASH_ITER (hh, w->targets, t, next)
 		target_free(w, t);
 	link_close(&w->link);
 	filewatch_close(&w->file);
 	if (w->timer >= 0)
 		close(w->timer);
-	if (w->epoll >= 0)
-		close(w->epoll);
 	free(w);
 }
 

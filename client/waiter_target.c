@@ -107,7 +107,7 @@ static bool daemon_may_know_more(
 {
 	if (w->settings.backend == READYD_BACKEND_FILE)
 		return false;
-	return t->memory.unsure || (answer->verdict != READYD_READY && answer->verdict != READYD_EXITED);
+	return t->memory.unsure || !verdict_is_complete(answer);
 }
 
 /* Nothing tells of a birth: see file_interval(). True when the target is born. */

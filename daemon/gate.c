@@ -23,6 +23,7 @@
 
 struct gate {
 	struct ledger_wait wait; /* first: the wait is the gate. Closing it is how a gate is told. */
+	LIST_ENTRY(gate) link;
 	struct gates *gates;
 	struct ledger_entry *entry;
 	int fd;	   /* the write end */
@@ -33,10 +34,12 @@ struct gate {
 void gates_init(struct gates *gates, struct event_base *base, struct witness *witness, size_t limit)
 {
 	*gates = (struct gates){.base = base, .witness = witness, .limit = limit};
+	LIST_INIT(&gates->all);
 }
 
 static void gate_free(struct gate *gate)
 {
+	LIST_REMOVE(gate, link);
 	gate->entry->gate = NULL;
 	gate->gates->count--;
 	/* The event first: libevent must not be left with a descriptor that is closed. */
@@ -114,6 +117,7 @@ static struct gate *gate_open(struct gates *gates, struct ledger_entry *entry)
 	gate->abandoned = event_new(gates->base, gate->fd, EV_READ, on_abandoned, gate);
 	witness_attach(gates->witness, entry, &gate->wait);
 	entry->gate = gate;
+	LIST_INSERT_HEAD(&gates->all, gate, link);
 	gates->count++;
 	return gate;
 }
@@ -140,12 +144,12 @@ int gate_join(struct gates *gates, struct ledger_entry *entry)
 	return gate->share;
 }
 
-void gate_close(struct ledger_entry *entry)
+void gates_fini(struct gates *gates)
 {
-	struct gate *gate = entry->gate;
+	struct gate *gate;
 
-	if (gate == NULL)
-		return;
-	witness_detach(gate->gates->witness, &gate->wait);
-	gate_free(gate);
+	while ((gate = LIST_FIRST(&gates->all)) != NULL) {
+		witness_detach(gates->witness, &gate->wait);
+		gate_free(gate);
+	}
 }

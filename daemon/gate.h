@@ -10,14 +10,17 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 struct event_base;
+struct gate;
 struct ledger_entry;
 struct witness;
 
 struct gates {
 	struct event_base *base;
 	struct witness *witness;
+	LIST_HEAD(, gate) all;
 	size_t count, limit;
 	uint64_t joins; /* read ends handed out so far */
 };
@@ -28,7 +31,7 @@ void gates_init(struct gates *gates, struct event_base *base, struct witness *wi
  * errno; ENOSPC at the limit, else no descriptor or no /proc to be had. */
 int gate_join(struct gates *gates, struct ledger_entry *entry);
 
-/* Closes the gate of an entry that is about to be freed, if it has one. */
-void gate_close(struct ledger_entry *entry);
+/* Closes every gate. */
+void gates_fini(struct gates *gates);
 
 #endif

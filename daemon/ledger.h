@@ -1,9 +1,10 @@
 /*
  * The ledger: which processes are known, what is known of each, and who waits for it.
  *
- * A pure data structure: no descriptor, no clock, no event loop. An entry is one process (pid and start)
- * that lived when it was entered. It stays while somebody waits for it or while it is latched ready, and
- * leaves when the process ends; a bounded number of ended ones is remembered.
+ * A pure data structure: no clock, no event loop, no look at anything. Descriptors it only carries and
+ * closes. An entry is one process (pid and start) that lived when it was entered. It stays while somebody
+ * waits for it or while it is latched ready, and leaves when the process ends; a bounded number of ended ones
+ * is remembered.
  */
 #ifndef DAEMON_LEDGER_H
 #define DAEMON_LEDGER_H

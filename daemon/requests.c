@@ -5,6 +5,7 @@
 
 #include "daemon/gate.h"
 #include "daemon/memory.h"
+#include "daemon/quota.h"
 #include "daemon/requests.h"
 #include "daemon/session.h"
 #include "daemon/witness.h"
@@ -38,6 +39,7 @@ static void wait_free(struct request_wait *wait)
 {
 	LIST_REMOVE(wait, link);
 	wait->session->wait_count--;
+	wait->session->user->waits--;
 	if (wait->deadline != NULL)
 		event_free(wait->deadline);
 	memory_free(wait);
@@ -119,7 +121,8 @@ static void do_wait(struct requests *requests, struct session *session, const st
 	struct readyd_answer answer;
 	struct request_wait *wait;
 
-	if (session->wait_count >= requests->waits_per_client) {
+	if (session->wait_count >= requests->waits_per_client ||
+	    !quota_may_wait(requests->quota, session->user)) {
 		put_error(session, WIRE_TOO_MANY_WAITS, request->pid);
 		return;
 	}
@@ -134,6 +137,7 @@ static void do_wait(struct requests *requests, struct session *session, const st
 	wait->wait.settled = on_settled;
 	LIST_INSERT_HEAD(&session->waits, wait, link);
 	session->wait_count++;
+	session->user->waits++;
 	witness_attach(requests->witness, entry, &wait->wait);
 	if (request->has_ms)
 		set_deadline(wait, request->ms);
@@ -261,7 +265,9 @@ void requests_on_line(struct session *session, const char *line, size_t len, voi
 
 void requests_on_closing(struct session *session, void *context)
 {
-	(void)context;
+	struct requests *requests = context;
+
 	while (!LIST_EMPTY(&session->waits))
 		wait_cancel(LIST_FIRST(&session->waits));
+	quota_leave(requests->quota, session->user);
 }

@@ -9,6 +9,7 @@
 
 struct event_base;
 struct gates;
+struct quota;
 struct session;
 struct witness;
 
@@ -18,6 +19,7 @@ struct requests {
 	struct gates *gates;
 	const struct marker_place *place;
 	uint64_t epoch;
+	struct quota *quota;
 	size_t waits_per_client; /* limit */
 	/* Writes "key=value ..." into buf. */
 	void (*stats)(void *context, char *buf, size_t size);

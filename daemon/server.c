@@ -8,12 +8,14 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/gate.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/memory.h"
+#include "daemon/quota.h"
 #include "daemon/requests.h"
 #include "daemon/server.h"
 #include "daemon/session.h"
@@ -32,6 +34,7 @@ struct server {
 	struct event_base *base;
 	struct witness witness;
 	struct gates gates;
+	struct quota quota;
 	struct requests requests;
 	struct session_pool sessions;
 	struct watch *watch;
@@ -106,18 +109,31 @@ static void on_named(void *context)
 	watch_file(server->watch, server->config->socket);
 }
 
+/* Whose client it is; NULL when there is no room for another one of that user. */
+static struct quota_user *admit(struct server *server, int fd)
+{
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t len = sizeof(peer);
+
+	if (server->sessions.count >= server->config->max_clients)
+		return NULL;
+	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+	return quota_enter(&server->quota, peer.uid);
+}
+
 static void on_accepted(void *context, int fd)
 {
 	struct server *server = context;
+	struct quota_user *user = admit(server, fd);
 	char line[WIRE_REPLY_MAX];
 
-	if (server->sessions.count < server->config->max_clients) {
-		session_new(&server->sessions, fd);
+	if (user != NULL) {
+		session_new(&server->sessions, fd)->user = user;
 		return;
 	}
 	if (server->refused++ == 0)
-		log_warning(
-		    "more than %zu clients: refusing; see --max-clients", server->config->max_clients);
+		log_warning("too many clients: refusing; see --max-clients (%zu, half of it for one user)",
+		    server->config->max_clients);
 	(void)send(fd, line, wire_write_error(line, sizeof(line), WIRE_TOO_MANY_CLIENTS, 0),
 	    MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(fd);
@@ -195,11 +211,13 @@ static void wire_up(struct server *server)
 	witness_init(&server->witness, server->base, &config->place, &witness_hooks, server);
 	/* The rest is for clients and pidfds. */
 	gates_init(&server->gates, server->base, &server->witness, files.rlim_cur / 4);
+	quota_init(&server->quota, geteuid(), config->max_clients, config->max_waits);
 	server->requests = (struct requests){.base = server->base,
 	    .witness = &server->witness,
 	    .gates = &server->gates,
 	    .place = &config->place,
 	    .epoch = random_epoch(),
+	    .quota = &server->quota,
 	    .waits_per_client = config->max_waits,
 	    .stats = write_stats,
 	    .context = server};
@@ -216,6 +234,8 @@ static void tear_down(struct server *server)
 	if (server->listener != NULL)
 		listener_free(server->listener);
 	session_pool_fini(&server->sessions);
+	quota_fini(&server->quota);
+	gates_fini(&server->gates);
 	witness_fini(&server->witness);
 	watch_free(server->watch);
 	event_free(server->round);

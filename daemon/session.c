@@ -48,7 +48,7 @@ void session_pool_fini(struct session_pool *pool)
 		session_free(TAILQ_FIRST(&pool->all));
 }
 
-void session_new(struct session_pool *pool, int fd)
+struct session *session_new(struct session_pool *pool, int fd)
 {
 	struct session *session = memory_alloc(sizeof(*session));
 
@@ -59,6 +59,7 @@ void session_new(struct session_pool *pool, int fd)
 	event_add(session->read, NULL);
 	TAILQ_INSERT_TAIL(&pool->all, session, link);
 	pool->count++;
+	return session;
 }
 
 static void flush(struct session_pool *pool);
@@ -112,21 +113,27 @@ static void flush(struct session_pool *pool)
 	send_or_hold(pool->current, pool->out, len);
 }
 
+/* Only what comes unasked can pile up: while an answer is stuck, no more requests are taken. */
+static void drop_if_slow(struct session *session)
+{
+	if (session->unsent_len <= session->pool->unsent_limit || session->doomed)
+		return;
+	session->pool->dropped++;
+	session_end(session);
+}
+
 void session_put(struct session *session, const char *data, size_t len)
 {
 	struct session_pool *pool = session->pool;
 
 	if (session != pool->current) {
 		send_or_hold(session, data, len);
+		drop_if_slow(session);
 	} else {
 		if (len > sizeof(pool->out) - pool->out_len)
 			flush(pool);
 		memcpy(pool->out + pool->out_len, data, len);
 		pool->out_len += len;
-	}
-	if (session->unsent_len > pool->unsent_limit && !session->doomed) {
-		pool->dropped++;
-		session_end(session);
 	}
 	/* Perhaps this was the last that the client was staying for. */
 	if (session->eof)

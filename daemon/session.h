@@ -14,6 +14,7 @@ struct event;
 struct event_base;
 struct session;
 struct request_wait;
+struct quota_user;
 
 struct session_hooks {
 	/* One line, newline included, or (len 0) a line that is too long: then the session is ended. */
@@ -39,6 +40,7 @@ struct session_pool {
 struct session {
 	struct session_pool *pool;
 	TAILQ_ENTRY(session) link;
+	struct quota_user *user;	 /* whose client it is; the server's and requests.c's own */
 	LIST_HEAD(, request_wait) waits; /* requests.c's own */
 	size_t wait_count;
 	int fd;
@@ -55,8 +57,8 @@ void session_pool_init(struct session_pool *pool, struct event_base *base, const
     void *context, size_t unsent_limit);
 void session_pool_fini(struct session_pool *pool);
 
-/* Takes over fd, a non-blocking socket. */
-void session_new(struct session_pool *pool, int fd);
+/* Takes over fd, a non-blocking socket. It belongs to the pool and ends by itself. */
+struct session *session_new(struct session_pool *pool, int fd);
 
 /* Sends bytes, at once or when the client reads. */
 void session_put(struct session *session, const char *data, size_t len);

@@ -18,6 +18,10 @@
 #define TICK_BLIND_MS 25
 /* Large enough to drain a burst in few calls; a name has at most 255 bytes, so never too small. */
 #define BUFFER_SIZE 65536
+/* After a drain that found at least so much: somebody floods the directory. Then many events are taken
+ * with one wake-up, and the rest of the machine keeps its CPU. */
+#define FLOOD_BYTES (BUFFER_SIZE / 4)
+#define NAP_MS	    5
 /* IN_MODIFY is left out: a writer could flood it, and existence is all that counts. */
 #define MASK                                                                                                 \
 	(IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
@@ -41,7 +45,7 @@ struct watch {
 	int file;	/* of the file of watch_file(), -1 */
 	int mounts;	/* /proc/self/mountinfo, -1 without /proc */
 	int complained; /* errno of the last complaint, so that a lasting state is logged once */
-	struct event *events, *mounted, *tick;
+	struct event *events, *mounted, *tick, *rested;
 	bool doubtful; /* something happened at an outpost, */
 	bool moved;    /* or to the file, while events were taken */
 	struct watch_counts counts;
@@ -234,6 +238,23 @@ static bool take_event(struct watch *watch, const struct inotify_event *event)
 	return true;
 }
 
+static void take_nap(struct watch *watch)
+{
+	const struct timeval interval = {0, NAP_MS * 1000};
+
+	event_del(watch->events);
+	event_add(watch->rested, &interval);
+}
+
+static void on_rested(evutil_socket_t fd, short what, void *arg)
+{
+	struct watch *watch = arg;
+
+	(void)fd;
+	(void)what;
+	event_add(watch->events, NULL);
+}
+
 static void on_events(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *watch = arg;
@@ -242,6 +263,8 @@ static void on_events(evutil_socket_t fd, short what, void *arg)
 	ssize_t n = read((int)fd, watch->buffer, sizeof(watch->buffer));
 
 	(void)what;
+	if (n >= FLOOD_BYTES)
+		take_nap(watch);
 	for (ssize_t at = 0; at + (ssize_t)sizeof(*event) <= n;
 	     at += (ssize_t)(sizeof(*event) + event->len)) {
 		event = (const struct inotify_event *)(watch->buffer + at);
@@ -312,6 +335,7 @@ struct watch *watch_new(
 	watch->context = context;
 	watch->fd = watch->wd = watch->file = -1;
 	watch->tick = evtimer_new(base, on_tick, watch);
+	watch->rested = evtimer_new(base, on_rested, watch);
 	watch_mounts(watch);
 	make_sure(watch);
 	return watch;
@@ -325,6 +349,7 @@ void watch_free(struct watch *watch)
 	if (watch->mounted != NULL)
 		event_free(watch->mounted);
 	event_free(watch->tick);
+	event_free(watch->rested);
 	if (watch->mounts >= 0)
 		close(watch->mounts);
 	if (watch->fd >= 0)

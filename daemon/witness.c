@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "daemon/gate.h"
+#include "daemon/log.h"
 #include "daemon/pidwatch.h"
 #include "daemon/witness.h"
 #include "src/abode.h"
@@ -9,18 +9,12 @@
 /* Ended processes that are remembered, the oldest forgotten first. */
 #define GRAVES 1024
 
-static void on_leaving(struct ledger_entry *entry)
-{
-	gate_close(entry);
-	pidwatch_stop(entry);
-}
-
 void witness_init(struct witness *w, struct event_base *base, const struct marker_place *place,
     const struct witness_hooks *hooks, void *context)
 {
 	*w = (struct witness){.base = base,
 	    .place = place,
-	    .ledger = ledger_new(GRAVES, on_leaving),
+	    .ledger = ledger_new(GRAVES, pidwatch_stop),
 	    .hooks = *hooks,
 	    .context = context};
 }
@@ -69,6 +63,7 @@ static bool examine(struct witness *w, struct ledger_entry *entry, struct readyd
 	if (verdict_is_end(answer->verdict)) {
 		marker_look(w->place, entry->process.pid, &marker);
 		w->settled++;
+		log_debug("process %ld has %s", (long)answer->pid, readyd_verdict_name(answer->verdict));
 		ledger_bury(w->ledger, entry, answer, &marker);
 		return false;
 	}
@@ -76,6 +71,7 @@ static bool examine(struct witness *w, struct ledger_entry *entry, struct readyd
 	if (!verdict_ends_wait(answer))
 		return true;
 	w->settled++;
+	log_debug("process %ld is %s", (long)answer->pid, readyd_verdict_name(answer->verdict));
 	ledger_settle(w->ledger, entry, answer);
 	return true;
 }

@@ -27,6 +27,13 @@ static inline bool verdict_is_end(enum readyd_verdict verdict)
 	return verdict == READYD_DIED || verdict == READYD_EXITED;
 }
 
+/* True where somebody who remembers more could add nothing. */
+static inline bool verdict_is_complete(const struct readyd_answer *answer)
+{
+	return answer->verdict == READYD_READY ||
+	       (answer->verdict == READYD_EXITED && answer->wait_status >= 0);
+}
+
 /* The words' inverse: 0, or -1 when the len bytes are none of them. */
 int verdict_parse(const char *word, size_t len, enum readyd_verdict *verdict);
 int reason_parse(const char *word, size_t len, enum readyd_reason *reason);

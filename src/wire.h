@@ -38,9 +38,8 @@ enum wire_error {
 	WIRE_BAD_VERSION,      /* HELLO with a version that is not spoken here */
 	WIRE_LINE_TOO_LONG,    /* no newline within WIRE_REQUEST_MAX bytes; the connection ends */
 	WIRE_TOO_MANY_CLIENTS, /* the connection ends */
-	WIRE_TOO_MANY_WAITS,   /* this client's waits, or the daemon's gates, are used up */
-	WIRE_TOO_SLOW,	       /* the client does not read what it asked for; the connection ends */
-	WIRE_NO_RESOURCES      /* the daemon lacks a descriptor or /proc for this request */
+	WIRE_TOO_MANY_WAITS,   /* this client's or its user's waits are used up */
+	WIRE_NO_RESOURCES      /* no more gates, descriptors, or no /proc, for this request */
 };
 
 /* The word for it on the wire. */

@@ -48,7 +48,7 @@ static int parse_answer_pair(struct span key, struct span value, struct readyd_a
 		answer->wait_status = W_EXITCODE((int)n, 0);
 	else if (span_is(key, "signal") && number_parse(value.at, value.len, 126, &n) == 0)
 		answer->wait_status = W_EXITCODE(0, (int)n);
-	else if (span_is(key, "core") && answer->wait_status >= 0)
+	else if (span_is(key, "core") && answer->wait_status >= 0 && WIFSIGNALED(answer->wait_status))
 		answer->wait_status |= WCOREFLAG;
 	return 0;
 }

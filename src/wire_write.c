@@ -20,7 +20,6 @@ static const struct {
     [WIRE_LINE_TOO_LONG] = {"line-too-long", "a request has at most 256 bytes, newline included"},
     [WIRE_TOO_MANY_CLIENTS] = {"too-many-clients", "try again later or watch the marker file"},
     [WIRE_TOO_MANY_WAITS] = {"too-many-waits", "cancel some, try again later or watch the marker file"},
-    [WIRE_TOO_SLOW] = {"too-slow", "read the answers before asking for more"},
     [WIRE_NO_RESOURCES] = {"no-resources", "the daemon lacks descriptors or /proc; use WAIT or the file"},
 };
 

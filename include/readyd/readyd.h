@@ -73,7 +73,8 @@ struct readyd_options {
 	const char *socket;	     /* path; default $READYD_SOCKET, else READYD_DEFAULT_SOCKET */
 	const char *dir;	     /* marker directory; default $READYD_DIR, else what the daemon serves,
 				      * else READYD_MARKER_DIR */
-	const char *prefix;	     /* marker name without the pid; default likewise */
+	const char *prefix;	     /* marker name without the pid; default what the daemon serves
+				      * where dir is not set either, else READYD_MARKER_NAME_PREFIX */
 	enum readyd_backend backend; /* default AUTO */
 	unsigned flags;		     /* READYD_OPTION_* */
 };
@@ -102,8 +103,9 @@ const char *readyd_verdict_name(enum readyd_verdict verdict);
 const char *readyd_reason_name(enum readyd_reason reason);
 
 /* Answers at once what is known of pid. options may be NULL.
- * Errors: EINVAL (pid < 1, bad option), ENAMETOOLONG (path), and with READYD_BACKEND_DAEMON
- * ECONNREFUSED, ENOENT, EAGAIN, ETIMEDOUT or EPROTO where the daemon does not answer properly. */
+ * Errors: EINVAL (pid < 1, bad option), ENAMETOOLONG (path), ENOMEM, EMFILE; and with READYD_BACKEND_DAEMON
+ * ENOENT, ECONNREFUSED or EACCES (no daemon to be had), EAGAIN (it has no room), ETIMEDOUT, ECONNRESET or
+ * EPROTO (it does not answer properly), EXDEV (it serves another directory or pid namespace). */
 int readyd_query(const struct readyd_options *options, pid_t pid, struct readyd_answer *answer);
 
 /* The same of one particular process: where another has its pid by now, the answer is of the one that had
@@ -142,7 +144,7 @@ int readyd_waiter_add(struct readyd_waiter *waiter, pid_t pid);
 /* The same for one particular process, as readyd_query_exact(). */
 int readyd_waiter_add_exact(struct readyd_waiter *waiter, pid_t pid, uint64_t start);
 
-/* Stops waiting for pid. ENOENT: it is not waited for. */
+/* Stops waiting for pid. ENOENT: it is not waited for. Other errors as from readyd_waiter_next(). */
 int readyd_waiter_cancel(struct readyd_waiter *waiter, pid_t pid);
 
 /* The descriptor to poll for POLLIN, valid until readyd_waiter_free(). Do not read it or close it. */
