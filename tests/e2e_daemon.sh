@@ -1,0 +1,745 @@
+#!/usr/bin/env bash
+# readyd as a process: how it starts and ends, what it shares and refuses, what it costs.
+# shellcheck source=tests/lib.sh disable=SC1091,SC2016
+. "$(dirname "$0")/lib.sh"
+
+has_lines() { [ "$(wc -l <"$1")" -eq "$2" ]; }
+has_more_lines() { [ "$(wc -l <"$1")" -gt "$2" ]; }
+is_socket() { [ -S "$1" ]; }
+
+# refuses STATUS TEXT ARGUMENT...: readyd ends so, with one line on standard error that has TEXT in it.
+refuses() {
+	local want=$1 text=$2 got=0
+	shift 2
+	timeout 60 "${UNDER[@]}" "$READYD" "$@" >out 2>err || got=$?
+	expect "exit status of 'readyd $*' ($(cat err))" "$got" "$want"
+	expect "standard output of 'readyd $*'" "$(cat out)" ""
+	expect "lines on standard error of 'readyd $*' ($(cat err))" "$(wc -l <err)" 1
+	grep -q '^readyd: ' err || die "no 'readyd: ' before: $(cat err)"
+	grep -qF -- "$text" err || die "'$text' is not in: $(cat err)"
+}
+
+status_field() { awk -v name="$1:" '$1 == name { print $2 }' "/proc/$2/status"; }
+# The names of the descriptors of a process, each once.
+descriptors() { find "/proc/$1/fd" -printf '%f %l\n' | sort -n; }
+
+test_help_and_version() {
+	timeout 60 "$READYD" --help >out 2>err
+	grep -qF -- "--ready-fd" out
+	timeout 60 "$READYD" -h >/dev/null 2>>err
+	timeout 60 "$READYD" --version >version 2>>err
+	expect "standard error" "$(cat err)" ""
+	has_lines version 3 || die "version: $(cat version)"
+	grep -qxE 'readyd [0-9]+\.[0-9]+\.[0-9]+' version || die "version: $(cat version)"
+	grep -qxE 'libevent 2\.[0-9]+\.[0-9]+.*' version || die "version: $(cat version)"
+	grep -qE '^jemalloc ' version || die "version: $(cat version)"
+}
+
+test_jemalloc_is_in_it() {
+	! is_sanitized || skip "built with sanitizers, without jemalloc"
+	"$READYD" --version | grep -qE '^jemalloc [0-9]+\.[0-9]+\.' || die "version: $("$READYD" --version)"
+}
+
+test_help_to_a_standard_output_that_takes_nothing() {
+	expect_exit 1 timeout 60 "$READYD" --help >/dev/full
+	expect_exit 1 timeout 60 "$READYD" --version >/dev/full
+}
+
+test_usage_errors() {
+	refuses 2 "'extra'" extra
+	refuses 2 "--socket: 'relative'" --socket relative
+	refuses 2 "--dir" --dir relative
+	refuses 2 "--prefix" --prefix a/b
+	refuses 2 "--prefix" --prefix ""
+	refuses 2 "--dir" --dir "/$(printf '%0600d' 0)"
+	for mode in 8 999 01000 -1 rw ""; do
+		refuses 2 "--socket-mode: '$mode'" --socket-mode "$mode"
+	done
+	for number in 0 -1 1x "" 99999999999; do
+		refuses 2 "--max-clients: '$number'" --max-clients "$number"
+		refuses 2 "--max-waits: '$number'" --max-waits "$number"
+	done
+	refuses 2 "--log-level: 'loud'" --log-level loud
+	for number in 77 -1 x ""; do
+		refuses 2 "--ready-fd: '$number'" --ready-fd "$number"
+	done
+}
+
+test_usage_errors_of_options() {
+	refuses 2 "--nonsense" --nonsense
+	refuses 2 "'-x'" -x
+	refuses 2 "--dir" --dir
+	refuses 2 "--help" --help=1
+}
+
+# One newline, and then its end: a reader that waits for the end is not kept waiting.
+test_ready_fd() {
+	mkdir m
+	mkfifo ready
+	"$READYD" -s "$T/s" -d "$T/m" --ready-fd 7 7>ready 2>readyd.log &
+	expect "through the descriptor" "$(timeout 60 od -An -c ready | tr -d ' ')" '\n'
+	alive
+}
+
+test_ready_fd_to_nobody() {
+	mkdir m
+	mkfifo ready
+	exec 8<>ready
+	exec 9>ready
+	exec 8>&-
+	spawn "$READYD" -s "$T/s" -d "$T/m" --ready-fd 9 2>readyd.log
+	exec 9>&-
+	until_true 60 is_socket s
+	alive
+	grep -q "warning: .*--ready-fd 9" readyd.log || die "no warning: $(cat readyd.log)"
+}
+
+test_a_logged_line_for_each_event() {
+	start_readyd
+	grep -qE "^readyd: info: serving $T/s for $T/m/ktstr-worker-ready-\* \(pid $DAEMON, .*\)$" readyd.log ||
+		die "log: $(cat readyd.log)"
+	kill -TERM "$DAEMON"
+	ends 0
+	expect "last line" "$(tail -n 1 readyd.log)" "readyd: info: stopping on SIGTERM"
+}
+
+test_log_level() {
+	start_readyd --log-level error
+	kill -TERM "$DAEMON"
+	ends 0
+	expect "log" "$(cat readyd.log)" ""
+}
+
+# notified SOCKET RECEIVER: what a service manager at that address is told.
+notified() {
+	export NOTIFY_SOCKET=$1
+	start_readyd
+	until_true 60 grep -q READY=1 heard
+	kill -TERM "$DAEMON"
+	ends 0
+	until_true 60 grep -q STOPPING=1 heard
+	expect "notifications" "$(tr -d '\0\n' <heard)" "READY=1STOPPING=1"
+	expect "warnings" "$(grep -c warning readyd.log || true)" 0
+}
+
+test_notify_socket() {
+	need socat
+	spawn socat -u "UNIX-RECV:$T/n" OPEN:heard,creat,append
+	until_true 60 is_socket n
+	notified "$T/n"
+}
+
+has_abstract() { grep -q " @$1\$" /proc/net/unix; }
+
+test_notify_socket_with_an_abstract_name() {
+	local name=${T##*/}
+	need socat
+	spawn socat -u "ABSTRACT-RECV:$name" OPEN:heard,creat,append
+	until_true 60 has_abstract "$name"
+	notified "@$name"
+}
+
+test_notify_socket_of_nobody() {
+	export NOTIFY_SOCKET=$T/nobody
+	start_readyd
+	alive
+	expect "warnings" "$(grep -c "warning: cannot notify $T/nobody" readyd.log)" 1
+}
+
+# activate.py PATH KIND COUNT PID COMMAND...: becomes the command, with a socket as a service manager passes it.
+write_activator() {
+	cat >activate.py <<'EOF'
+import os, socket, sys
+
+path, kind, count, pid = sys.argv[1:5]
+passed = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM if kind == "datagram" else socket.SOCK_STREAM)
+passed.bind(path)
+if kind == "listening":
+    passed.listen(64)
+if passed.fileno() != 3:
+    os.dup2(passed.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ["LISTEN_FDS"] = count
+os.environ["LISTEN_PID"] = pid or str(os.getpid())
+os.execv(sys.argv[5], sys.argv[5:])
+EOF
+}
+
+test_socket_activation() {
+	need python3
+	write_activator
+	UNDER=(python3 activate.py "$T/s" listening 1 "")
+	start_readyd
+	[ ! -e s.lock ] || die "it locked a name that is not its own"
+	spawn_worker
+	spawn_waiters 3 --no-fallback "$PID"
+	wait_for_gates
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+	kill -TERM "$DAEMON"
+	ends 0
+	is_socket s || die "it removed a socket that is not its own"
+}
+
+# What came before the daemon did is served.
+test_socket_activation_with_a_client_already_there() {
+	need python3
+	cat >activate.py <<'EOF'
+import os, socket, sys
+
+passed = socket.socket(socket.AF_UNIX)
+passed.bind(sys.argv[1])
+passed.listen(64)
+client = socket.socket(socket.AF_UNIX)
+client.connect(sys.argv[1])
+client.sendall(b"PING\n")
+if passed.fileno() != 3:
+    os.dup2(passed.fileno(), 3)
+os.set_inheritable(3, True)
+if os.fork() != 0:
+    os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+    os.execv(sys.argv[2], sys.argv[2:])
+os.closerange(9, 10)
+client.settimeout(60)
+with open("heard", "wb") as heard:
+    heard.write(client.recv(100))
+EOF
+	UNDER=(python3 activate.py "$T/s")
+	start_readyd
+	until_true 60 grep -sqx PONG heard
+}
+
+test_socket_activation_meant_for_another() {
+	need python3
+	write_activator
+	UNDER=(python3 activate.py "$T/other" listening 1 1)
+	start_readyd
+	alive
+	is_socket s || die "it did not make its own socket"
+}
+
+test_socket_activation_with_something_else() {
+	need python3
+	write_activator
+	mkdir m
+	for kind in datagram idle; do
+		UNDER=(python3 activate.py "$T/s.$kind" "$kind" 1 "")
+		refuses 1 "is no listening unix stream socket" -s "$T/s" -d "$T/m"
+	done
+	UNDER=(python3 activate.py "$T/s.two" listening 2 "")
+	refuses 1 "2 sockets were passed" -s "$T/s" -d "$T/m"
+}
+
+test_socket_mode() {
+	umask 077
+	start_readyd
+	expect "mode" "$(stat -c %a s)" 666
+	kill -TERM "$DAEMON"
+	ends 0
+	start_readyd --socket-mode 0600
+	expect "mode" "$(stat -c %a s)" 600
+	kill -TERM "$DAEMON"
+	ends 0
+	umask 0
+	start_readyd --socket-mode 640
+	expect "mode" "$(stat -c %a s)" 640
+}
+
+test_second_daemon_is_refused() {
+	start_readyd
+	refuses 1 "another readyd serves $T/s" -s "$T/s" -d "$T/m"
+	alive
+	expect "pid" "$(counter pid)" "$DAEMON"
+	refuses 1 "another readyd serves $T/s" -s "$T/s" -d "$T/m"
+	alive
+}
+
+test_second_daemon_is_refused_by_a_frozen_one() {
+	start_readyd
+	kill -STOP "$DAEMON"
+	refuses 1 "another readyd serves $T/s" -s "$T/s" -d "$T/m"
+	kill -CONT "$DAEMON"
+	alive
+}
+
+test_two_daemons_on_two_sockets() {
+	local first
+	start_readyd
+	first=$DAEMON
+	start_readyd --socket "$T/s2"
+	expect "pid" "$(counter pid)" "$first"
+	READYD_SOCKET=$T/s2
+	expect "pid" "$(counter pid)" "$DAEMON"
+}
+
+test_stale_socket_is_replaced() {
+	local old
+	start_readyd
+	old=$(stat -c %i s)
+	kill_readyd
+	is_socket s || die "a killed daemon left no socket"
+	start_readyd
+	alive
+	[ "$(stat -c %i s)" != "$old" ] || die "still the old socket"
+}
+
+# A client that tries without end while daemons come and go by SIGTERM and SIGKILL is refused, but never hangs.
+test_restarts_under_a_client() {
+	local i
+	start_readyd
+	spawn_worker
+	mark "$PID"
+	spawn bash -c 'while [ ! -e stop ]; do timeout 60 "$0" status "$1" >>said || exit; done' "$READYCTL" "$PID"
+	for i in 1 2 3 4 5; do
+		kill_readyd
+		start_readyd
+		alive
+		kill -TERM "$DAEMON"
+		ends 0
+		start_readyd
+		alive
+	done
+	: >stop
+	all_end 0 "$LAST"
+	expect "other answers" "$(grep -vc '^ready ' said || true)" 0
+}
+
+test_nothing_but_a_socket_is_replaced() {
+	mkdir m
+	echo precious >s
+	refuses 1 "$T/s exists and is no socket" -s "$T/s" -d "$T/m"
+	expect "the file" "$(cat s)" "precious"
+	rm s
+	mkdir s
+	refuses 1 "$T/s exists and is no socket" -s "$T/s" -d "$T/m"
+	rmdir s
+	ln -s elsewhere s
+	refuses 1 "$T/s exists and is no socket" -s "$T/s" -d "$T/m"
+	expect "symbolic link" "$(readlink s)" elsewhere
+	[ ! -e elsewhere ] || die "the symbolic link was followed"
+}
+
+test_socket_that_cannot_be() {
+	mkdir m
+	refuses 1 "$T/absent/s" -s "$T/absent/s" -d "$T/m"
+	refuses 1 "too long" -s "$T/$(printf '%0200d' 0)" -d "$T/m"
+	refuses 1 "too long" -s "$T/$(printf "%0$((107 - ${#T}))d" 0)" -d "$T/m"
+}
+
+# A refusal leaves nothing behind.
+test_refusals_are_clean() {
+	mkdir m
+	echo precious >s
+	refuses 1 "no socket" -s "$T/s" -d "$T/m"
+	expect "files" "$(ls)" "$(printf '%s\n' err m out s)"
+}
+
+test_socket_and_lock_are_removed() {
+	local signal
+	for signal in TERM INT; do
+		start_readyd
+		is_socket s
+		[ -e s.lock ] || die "no lock"
+		kill -"$signal" "$DAEMON"
+		ends 0
+		[ ! -e s ] || die "the socket is left after SIG$signal"
+		[ ! -e s.lock ] || die "the lock is left after SIG$signal"
+	done
+}
+
+# Those who connected and those who hold a gate, both at once; they go on by the file.
+test_waiters_are_woken_at_the_end() {
+	local worker workers=() many
+	start_readyd
+	while [ ${#workers[@]} -lt 20 ]; do
+		spawn_worker
+		workers+=("$PID")
+	done
+	spawn_waiters 1 "${workers[@]}"
+	many=${WAITERS[0]}
+	spawn_waiters 20 "$PID"
+	wait_for_gates
+	until_true 60 counter_is waits 20
+	kill -TERM "$DAEMON"
+	ends 0
+	until_true 60 each_holds "$INOTIFY" "$many" "${WAITERS[@]}"
+	for worker in "${workers[@]}"; do
+		mark "$worker"
+	done
+	all_end 0 "$many" "${WAITERS[@]}"
+}
+
+test_survives_hangup_and_broken_pipe() {
+	start_readyd
+	spawn_worker
+	spawn_waiters 3 "$PID"
+	wait_for_gates
+	kill -HUP "$DAEMON"
+	until_true 60 grep -q "info: SIGHUP" readyd.log
+	kill -PIPE "$DAEMON"
+	alive
+	expect "pid" "$(counter pid)" "$DAEMON"
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+}
+
+test_closed_standard_descriptors() {
+	UNDER=(bash -c 'exec "$@" <&- >&- 2>&-' -)
+	start_readyd
+	alive
+	expect "descriptors 0 to 2" "$(descriptors "$DAEMON" | grep -E '^[012] ')" \
+		"$(printf '%s /dev/null\n' 0 1 2)"
+}
+
+# Nothing that it opens would be passed on, and what it was given to write to is let go.
+test_descriptors_are_its_own() {
+	local fd flags
+	start_readyd
+	alive
+	for fd in "/proc/$DAEMON/fd/"*; do
+		fd=${fd##*/}
+		flags=$(sed -n 's/^flags:[[:space:]]*//p' "/proc/$DAEMON/fdinfo/$fd")
+		[ "$fd" -le 2 ] || [ $((flags & 02000000)) -ne 0 ] || die "not close-on-exec: $(descriptors "$DAEMON")"
+	done
+	[ ! -e "/proc/$DAEMON/fd/9" ] || [ "$(readlink "/proc/$DAEMON/fd/9")" != "$T/.serves" ] || die "fd 9 is kept"
+}
+
+test_started_with_signals_ignored_and_blocked() {
+	timeout 60 env --block-signal=TERM true 2>/dev/null || skip "env cannot block signals"
+	UNDER=(env --ignore-signal=CHLD --ignore-signal=TERM --ignore-signal=INT --ignore-signal=HUP
+		--block-signal=TERM --block-signal=HUP --block-signal=INT)
+	start_readyd
+	[ $((0x$(status_field SigIgn "$DAEMON") & 0x10000)) -eq 0 ] || die "SIGCHLD is still ignored"
+	expect "blocked signals" "$(status_field SigBlk "$DAEMON")" 0000000000000000
+	spawn_worker
+	spawn_waiters 3 "$PID"
+	wait_for_gates
+	end_worker "$PID"
+	all_end 3 "${WAITERS[@]}"
+	kill -HUP "$DAEMON"
+	until_true 60 grep -q "info: SIGHUP" readyd.log
+	kill -TERM "$DAEMON"
+	ends 0
+}
+
+test_100_daemons_at_once() {
+	local i pids=() pid served=0
+	mkdir m
+	mkfifo gun
+	for ((i = 0; i < 100; i++)); do
+		spawn bash -c ': <gun; exec "$0" -s "$1/s" -d "$1/m" 2>"log.$$"' "$READYD" "$T"
+		pids+=("$LAST")
+	done
+	exec 8<>gun
+	until_true 120 one_is_left "${pids[@]}"
+	exec 8>&-
+	alive
+	served=$(counter pid)
+	for pid in "${pids[@]}"; do
+		[ "$pid" != "$served" ] || continue
+		expect_exit 1 wait "$pid"
+		has_lines "log.$pid" 1 || die "not one line: $(cat "log.$pid")"
+		grep -q "error: another readyd serves $T/s" "log.$pid" || die "unclear: $(cat "log.$pid")"
+	done
+	has_ended "$served" && die "it has ended"
+	alive
+}
+
+one_is_left() {
+	local pid left=0
+	for pid; do
+		has_ended "$pid" || left=$((left + 1))
+	done
+	[ "$left" -gt 0 ] || die "all have ended: $(cat log.*)"
+	[ "$left" -eq 1 ]
+}
+
+# The five seconds are the measurement itself. Before them a waiter came and went.
+test_idle_costs_nothing() {
+	local switches ticks more
+	start_readyd
+	spawn_worker
+	spawn_waiters 1 "$PID"
+	wait_for_gates
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+	until_true 60 counter_is gates 0
+	until_true 60 counter_is clients 1
+	spawn_worker
+	expect_exit 124 ctl wait --timeout 0.1 "$PID"
+	until_true 60 counter_is gates 0
+	ctl stats >before
+	until_true 60 is_asleep "$DAEMON"
+	switches=$(status_field voluntary_ctxt_switches "$DAEMON")
+	ticks=$(processor "$DAEMON")
+	sleep 5
+	more=$(($(status_field voluntary_ctxt_switches "$DAEMON") - switches))
+	ticks=$(($(processor "$DAEMON") - ticks))
+	[ "$more" -eq 0 ] || die "$more wake-ups; $(ctl stats | diff before - || true)"
+	expect "processor time" "$ticks" 0
+}
+
+# is_asleep PID: it has not run between two looks, which are further apart than its ticks.
+is_asleep() {
+	local before
+	before=$(status_field voluntary_ctxt_switches "$1")
+	sleep 0.5
+	[ "$(status_field voluntary_ctxt_switches "$1")" = "$before" ]
+}
+
+test_markers_from_before_are_listed() {
+	local first
+	mkdir m
+	spawn_worker
+	first=$PID
+	mark "$PID"
+	spawn_worker
+	mark "$PID"
+	: >m/ktstr-worker-ready-4194304
+	: >m/ktstr-worker-ready-01
+	: >m/unrelated
+	start_readyd
+	expect "list" "$(ctl list | cut -d ' ' -f 1,2 | sort)" "$(printf 'ready %s\n' "$first" "$PID" | sort)"
+	rm "$(marker "$first")"
+	expect_exit 0 ctl status "$first"
+}
+
+test_what_exits_leaves_the_list() {
+	start_readyd
+	spawn_worker
+	mark "$PID"
+	until_true 60 counter_is processes 1
+	expect "list" "$(ctl list | cut -d ' ' -f 1,2)" "ready $PID"
+	end_worker "$PID"
+	until_true 60 counter_is processes 0
+	expect "list" "$(ctl list)" ""
+}
+
+# spawn_crowd COUNT WORKER: as many connections besides an old one, which asks while there are none left to be
+# had; what it is told is in `said`, and what comes of its WAIT in `answer`. A file's name marks each stage.
+spawn_crowd() {
+	cat >crowd.py <<'EOF'
+import os, socket, sys, time
+
+path, count, worker = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+
+
+def connect():
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(60)
+    client.connect(path)
+    return client
+
+
+def stage(name):
+    open(name, "w").close()
+    while not os.path.exists(name + ".done"):
+        time.sleep(0.01)
+
+
+old = connect()
+lines = old.makefile()
+old.sendall(b"PING\n")
+assert lines.readline() == "PONG\n"
+crowd = [connect() for _ in range(count)]
+stage("crowded")
+old.sendall(f"QUERY {worker}\nWAIT {worker}\nPING\n".encode())
+with open("said", "w") as said:
+    for line in iter(lines.readline, "PONG\n"):
+        print(line, end="", file=said, flush=True)
+for client in crowd:
+    client.close()
+stage("left")
+if open("said").read().count("\n") < 2:
+    open("answer", "w").write(lines.readline())
+EOF
+	spawn python3 crowd.py "$T/s" "$1" "$2"
+	CROWD=$LAST
+}
+
+test_descriptors_used_up() {
+	local before after
+	need python3
+	need prlimit
+	UNDER=(prlimit --nofile=40:40)
+	start_readyd
+	spawn_worker
+	spawn_crowd 100 "$PID"
+	until_true 60 exists crowded
+	until_true 60 grep -q "warning: cannot accept clients" readyd.log
+	before=$(processor "$DAEMON")
+	sleep 2
+	after=$(processor "$DAEMON")
+	[ $((after - before)) -le 10 ] || die "$((after - before)) ticks of processor time in 2 seconds"
+	: >crowded.done
+	until_true 60 exists left
+	grep -q "^pending $PID" said || die "the old client was told: $(cat said)"
+	alive
+	expect "warnings" "$(grep -c "warning: cannot accept clients" readyd.log)" 1
+	expect_exit 1 ctl status --no-fallback "$PID"
+	mark "$PID"
+	: >left.done
+	all_end 0 "$CROWD"
+	# Late is fine and refused is fine, untrue is not.
+	if [ -e answer ]; then
+		grep -q "^ready $PID" answer || die "the WAIT was answered: $(cat answer)"
+	else
+		grep -q "^ERR no-resources pid=$PID " said || die "the WAIT was answered: $(cat said)"
+	fi
+}
+
+# The same while the time of a WAIT runs out: it is answered once, by the truth, and the daemon lives on.
+test_deadline_after_descriptors_were_used_up() {
+	need python3
+	need prlimit
+	UNDER=(prlimit --nofile=40:40)
+	start_readyd
+	spawn_worker
+	cat >crowd.py <<'EOF'
+import socket, sys
+
+path, worker = sys.argv[1:3]
+
+
+def connect():
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(60)
+    client.connect(path)
+    return client
+
+
+old = connect()
+lines = old.makefile()
+
+
+def counter(name):
+    old.sendall(b"STATS\n")
+    return int(lines.readline().split(f" {name}=")[1].split()[0])
+
+
+for milliseconds in 0, 20, 60, 120, 180:
+    before = counter("accept_pauses")
+    crowd = [connect() for _ in range(60)]
+    # The first pauses may be for those of the last round, which are taken and found gone.
+    while counter("accept_pauses") < before + 3:
+        pass
+    old.sendall(f"WAIT {worker} {milliseconds}\nPING\n".encode())
+    said = [lines.readline()]
+    for client in crowd:
+        client.close()
+    said.append(lines.readline())
+    said.remove("PONG\n")
+    if not said[0].startswith((f"pending {worker} ", f"ERR no-resources pid={worker} ")):
+        sys.exit(f"after {milliseconds} ms: {said}")
+EOF
+	timeout 120 python3 crowd.py "$T/s" "$PID" || die "log: $(cat readyd.log)"
+	alive
+	expect "waits" "$(counter waits)" 0
+}
+
+test_directory_comes_later() {
+	start_readyd --dir "$T/later"
+	READYD_DIR=$T/later
+	grep -q "warning: cannot watch $T/later: .*create the directory" readyd.log || die "log: $(cat readyd.log)"
+	spawn_worker
+	expect_exit 6 ctl status --no-fallback "$PID"
+	expect_exit 6 ctl wait "$PID"
+	mkdir later
+	spawn_waiters 3 --no-fallback "$PID"
+	wait_for_gates
+	until_true 60 counter_is watching 1
+	: >"later/ktstr-worker-ready-$PID"
+	all_end 0 "${WAITERS[@]}"
+	expect "list" "$(ctl list | cut -d ' ' -f 1,2)" "ready $PID"
+}
+
+test_directory_is_replaced_while_waited() {
+	start_readyd
+	spawn_worker
+	spawn_waiters 3 --no-fallback "$PID"
+	wait_for_gates
+	rmdir m
+	until_true 60 counter_is watching 0
+	mkdir m
+	until_true 60 counter_is watching 1
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+}
+
+test_directory_is_a_file() {
+	mkdir m
+	: >file
+	start_readyd --dir "$T/file"
+	READYD_DIR=$T/file
+	spawn_worker
+	expect_exit 6 ctl status "$PID"
+	alive
+	rm file
+	mkdir file
+	: >"file/ktstr-worker-ready-$PID"
+	expect_exit 0 ctl wait --no-fallback "$PID"
+}
+
+# As nobody: root is denied nothing. The binaries are copied to where nobody may run them.
+as_nobody() {
+	need_root
+	need setpriv
+	NOBODY=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	"${NOBODY[@]}" true || skip "cannot become another user"
+	cp "$READYD" "$READYCTL" .
+	mkdir m run
+	chmod 711 .
+	chown 65534 run
+	READYD=$T/readyd READYCTL=$T/readyctl READYD_SOCKET=$T/run/s
+	"${NOBODY[@]}" "$READYD" --version >/dev/null || skip "nobody cannot run programs in $T"
+	UNDER=("${NOBODY[@]}")
+}
+
+test_directory_that_cannot_be_written() {
+	as_nobody
+	chmod 555 m
+	start_readyd --socket "$READYD_SOCKET"
+	expect "watching" "$(counter watching)" 1
+	spawn_worker
+	spawn_waiters 3 --no-fallback "$PID"
+	wait_for_gates
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+}
+
+# It can be searched but not read: no watch is to be had, so it is polled.
+test_directory_that_cannot_be_read() {
+	as_nobody
+	chmod 711 m
+	start_readyd --socket "$READYD_SOCKET"
+	expect "watching" "$(counter watching)" 0
+	grep -q "warning: cannot watch $T/m: .*make the directory readable" readyd.log || die "log: $(cat readyd.log)"
+	spawn_worker
+	spawn_waiters 3 --no-fallback "$PID"
+	wait_for_gates
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+	chmod 755 m
+	spawn_worker
+	spawn_waiters 3 --no-fallback "$PID"
+	until_true 60 counter_is watching 1
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+}
+
+test_directory_that_cannot_be_searched() {
+	local got=0
+	as_nobody
+	chmod 700 m
+	start_readyd --socket "$READYD_SOCKET"
+	spawn_worker
+	"${NOBODY[@]}" timeout 60 "$READYCTL" status "$PID" >out || got=$?
+	expect "exit status" "$got" 6
+	grep -qxE "unreachable $PID start=[0-9]+ reason=directory-denied" out || die "said: $(cat out)"
+	mark "$PID"
+	expect_exit 0 ctl status "$PID"
+	chmod 755 m
+	expect_exit 0 ctl status --no-fallback "$PID"
+}
+
+run_tests "$@"

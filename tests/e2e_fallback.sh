@@ -1,0 +1,426 @@
+#!/usr/bin/env bash
+# Waiting while the daemon is absent, killed, restarted, frozen, or blind: other latency, same answers.
+# shellcheck source=tests/lib.sh disable=SC1091,SC2016,SC2119
+. "$(dirname "$0")/lib.sh"
+
+# Beyond every pid_max: nobody has it, nobody will.
+NOBODY=4194304
+
+# each_says REGEX: every waiter has printed one line, and it is such a line; and nothing on standard error.
+each_says() {
+	local waiter
+	for waiter in "${WAITERS[@]}"; do
+		grep -qxE -- "$1" "out.$waiter" || die "not '$1' in out.$waiter: $(cat "out.$waiter")"
+		expect "lines in out.$waiter" "$(wc -l <"out.$waiter")" 1
+		expect "standard error of $waiter" "$(cat "err.$waiter")" ""
+	done
+}
+
+# In a user namespace of its own the number of inotify instances can be set to none.
+NO_INOTIFY=(unshare -Urm bash -c 'echo 0 >/proc/sys/user/max_inotify_instances && exec "$@"' -)
+need_no_inotify() {
+	need unshare
+	"${NO_INOTIFY[@]}" true || skip "no user namespace in which inotify could be denied"
+}
+
+test_no_daemon() {
+	mkdir m
+	spawn_worker
+	spawn_waiters 20 --json "$PID"
+	wait_for_watches
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+	each_says "\{\"pid\":$PID,\"verdict\":\"ready\",.*\"backend\":\"file\"\}"
+}
+
+test_no_daemon_ready_by_rename() {
+	mkdir m
+	spawn_worker
+	spawn_waiters 1 "$PID"
+	wait_for_watches
+	echo ready >elsewhere
+	mv elsewhere "$(marker "$PID")"
+	all_end 0 "${WAITERS[@]}"
+}
+
+test_no_daemon_real_worker() {
+	mkdir m
+	mkfifo go
+	spawn bash -c 'read -r <go; KTSTR_WORKER_READY_MARKER_OVERRIDE=$0-$$ exec "$1" 65536' \
+		"$T/m/ktstr-worker-ready" "$WORKER"
+	PID=$LAST
+	spawn_waiters 5 "$PID"
+	wait_for_watches
+	echo >go
+	all_end 0 "${WAITERS[@]}"
+	each_says "ready $PID start=[0-9]+( empty=1)?"
+	end_worker "$PID"
+	expect_exit 4 ctl wait "$PID"
+}
+
+test_no_daemon_other_answers() {
+	local out
+	mkdir m
+	spawn_worker
+	expect_exit 124 ctl wait --timeout 0.1 "$PID"
+	expect_exit 1 ctl status "$PID"
+	expect_exit 3 ctl status "$NOBODY"
+	expect_exit 3 ctl wait "$NOBODY"
+	spawn_waiters 5 "$PID"
+	wait_for_watches
+	end_worker "$PID"
+	all_end 3 "${WAITERS[@]}"
+	each_says "died $PID start=[0-9]+.*"
+	spawn_worker
+	mark "$PID"
+	: >m/ktstr-worker-ready-$NOBODY
+	expect_exit 0 ctl status "$PID"
+	out=$(ctl list)
+	expect "list" "$(cut -d ' ' -f 1,2 <<<"$out")" "ready $PID"
+	rmdir m 2>/dev/null || rm -r m
+	expect_exit 6 ctl status "$PID"
+}
+
+test_no_daemon_directory_comes_back() {
+	mkdir m
+	spawn_worker
+	spawn_waiters 3 "$PID"
+	wait_for_watches
+	rmdir m
+	mkdir m
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+}
+
+# Death is seen without a daemon just as soon; the best of five, so that a busy machine is no fault.
+test_no_daemon_death_is_answered_at_once() {
+	local best=100000 round before after bound=100
+	! is_sanitized || bound=500
+	mkdir m
+	for round in 1 2 3 4 5; do
+		spawn_worker
+		spawn_waiters 1 "$PID"
+		wait_for_watches
+		before=$(now_ms)
+		kill -KILL "$PID"
+		wait "${WAITERS[0]}" || expect "exit status in round $round" $? 3
+		after=$(now_ms)
+		[ $((after - before)) -ge "$best" ] || best=$((after - before))
+	done
+	[ "$best" -lt "$bound" ] || die "a death was never answered within $bound ms, at best after $best"
+}
+
+test_file_backend_leaves_the_daemon_alone() {
+	local requests
+	start_readyd
+	export READYD_BACKEND=file
+	requests=$(counter requests)
+	spawn_worker
+	spawn_waiters 5 --json "$PID"
+	wait_for_watches
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+	each_says ".*\"verdict\":\"ready\",.*\"backend\":\"file\"\}"
+	expect_exit 0 ctl status "$PID"
+	expect_exit 3 ctl status "$NOBODY"
+	expect_exit 0 ctl list
+	expect "requests" "$(counter requests)" $((requests + 1))
+}
+
+test_killed_and_then_ready() {
+	start_readyd
+	spawn_worker
+	spawn_waiters 100 "$PID"
+	wait_for_gates
+	kill_readyd
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+	each_says "ready $PID start=[0-9]+( empty=1)?"
+}
+
+test_killed_and_ready_later() {
+	start_readyd
+	spawn_worker
+	spawn_waiters 20 --json "$PID"
+	wait_for_gates
+	kill_readyd
+	wait_for_watches
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+	each_says ".*\"verdict\":\"ready\",.*\"backend\":\"file\"\}"
+}
+
+test_killed_and_then_the_worker_dies() {
+	start_readyd
+	spawn_worker
+	spawn_waiters 100 "$PID"
+	wait_for_gates
+	kill_readyd
+	end_worker "$PID"
+	all_end 3 "${WAITERS[@]}"
+	each_says "died $PID start=[0-9]+.*"
+}
+
+test_killed_and_time_runs_out() {
+	start_readyd
+	spawn_worker
+	spawn_waiters 3 --timeout 3 "$PID"
+	wait_for_gates
+	kill_readyd
+	all_end 124 "${WAITERS[@]}"
+	grep -qE "timed out after 3000 ms: process $PID is sleeping; .*: absent; .* waited by (inotify|polling)," \
+		"err.${WAITERS[0]}" || die "standard error: $(cat "err.${WAITERS[0]}")"
+}
+
+# Beyond eight processes a waiter holds one connection instead of gates.
+test_killed_while_one_waits_for_many() {
+	local worker workers=()
+	start_readyd
+	while [ ${#workers[@]} -lt 50 ]; do
+		spawn_worker
+		workers+=("$PID")
+	done
+	spawn_waiters 1 "${workers[@]}"
+	until_true 60 counter_is waits 50
+	mark "${workers[0]}"
+	until_true 60 counter_is waits 49
+	kill_readyd
+	for worker in "${workers[@]}"; do
+		mark "$worker"
+	done
+	all_end 0 "${WAITERS[@]}"
+	expect "lines" "$(sort -u "out.${WAITERS[0]}" | grep -c '^ready ')" 50
+}
+
+test_restarted() {
+	start_readyd
+	spawn_worker
+	spawn_waiters 20 "$PID"
+	wait_for_gates
+	none_holds "$INOTIFY" "${WAITERS[@]}" || die "a waiter with a gate watches the directory too"
+	kill_readyd
+	wait_for_watches
+	start_readyd
+	wait_for_gates
+	until_true 60 none_holds "$INOTIFY" "${WAITERS[@]}"
+	expect "gates" "$(counter gates)" 1
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+	each_says "ready $PID start=[0-9]+( empty=1)?"
+}
+
+test_restarted_again_and_again() {
+	local i
+	start_readyd
+	spawn_worker
+	spawn_waiters 20 "$PID"
+	wait_for_gates
+	for i in 1 2 3 4 5; do
+		kill_readyd
+		start_readyd
+		ctl ping >/dev/null || die "the daemon of round $i does not answer"
+	done
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+}
+
+# What nobody saw while no daemon was there is found by the first look of the next.
+test_ready_and_exited_between_two_daemons() {
+	start_readyd
+	kill_readyd
+	spawn_worker
+	mark "$PID"
+	start_readyd
+	expect "list" "$(ctl list | cut -d ' ' -f 1,2)" "ready $PID"
+	end_worker "$PID"
+	expect_exit 4 ctl wait "$PID"
+}
+
+test_a_daemon_comes_later() {
+	mkdir m
+	spawn_worker
+	spawn_waiters 5 "$PID"
+	wait_for_watches
+	start_readyd
+	wait_for_gates
+	until_true 60 none_holds "$INOTIFY" "${WAITERS[@]}"
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+}
+
+test_frozen_in_the_middle() {
+	start_readyd
+	spawn_worker
+	spawn_waiters 20 "$PID"
+	wait_for_gates
+	freeze_readyd
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+	each_says "ready $PID start=[0-9]+( empty=1)?"
+}
+
+test_frozen_before_the_wait() {
+	start_readyd
+	freeze_readyd
+	spawn_worker
+	spawn_waiters 20 "$PID"
+	wait_for_watches
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+	each_says "ready $PID start=[0-9]+( empty=1)?"
+	expect_exit 0 ctl status "$PID"
+	expect_exit 0 ctl wait "$PID"
+	expect_exit 3 ctl status "$NOBODY"
+	expect_exit 3 ctl wait "$NOBODY"
+	expect "list" "$(ctl list | cut -d ' ' -f 1,2)" "ready $PID"
+}
+
+test_frozen_and_the_worker_dies() {
+	start_readyd
+	spawn_worker
+	spawn_waiters 20 "$PID"
+	wait_for_gates
+	freeze_readyd
+	end_worker "$PID"
+	all_end 3 "${WAITERS[@]}"
+	each_says "died $PID start=[0-9]+.*"
+}
+
+test_frozen_and_thawed() {
+	start_readyd
+	spawn_worker
+	freeze_readyd
+	spawn_waiters 5 "$PID"
+	wait_for_watches
+	kill -CONT "$DAEMON"
+	wait_for_gates
+	until_true 60 none_holds "$INOTIFY" "${WAITERS[@]}"
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+	until_true 60 counter_is gates 0
+	until_true 60 counter_is clients 1
+	expect_exit 0 ctl wait --no-fallback "$PID"
+}
+
+# Half of the waiters had a gate from it, half never had an answer; and the marker came meanwhile.
+test_thawed_after_the_marker() {
+	local before
+	start_readyd
+	spawn_worker
+	spawn_waiters 5 "$PID"
+	wait_for_gates
+	before=("${WAITERS[@]}")
+	freeze_readyd
+	spawn_waiters 5 "$PID"
+	wait_for_watches
+	mark "$PID"
+	kill -CONT "$DAEMON"
+	all_end 0 "${before[@]}" "${WAITERS[@]}"
+	until_true 60 counter_is gates 0
+}
+
+# Who insists on the daemon is refused in the end, whatever is asked.
+test_insisting_on_a_frozen_daemon() {
+	local pids
+	start_readyd
+	spawn_worker
+	freeze_readyd
+	export READYD_BACKEND=daemon
+	spawn_waiters 2 "$PID"
+	pids=("${WAITERS[@]}")
+	unset READYD_BACKEND
+	spawn_waiters 2 --no-fallback "$PID"
+	pids+=("${WAITERS[@]}")
+	for command in "status --no-fallback $PID" "list --no-fallback" ping stats; do
+		spawn bash -c 'exec "$0" $1 >"out.$$" 2>"err.$$"' "$READYCTL" "$command"
+		pids+=("$LAST")
+	done
+	all_end 125 "${pids[@]}"
+	for pid in "${pids[@]}"; do
+		expect "standard output" "$(cat "out.$pid")" ""
+		expect "lines on standard error" "$(wc -l <"err.$pid")" 1
+		grep -q "does not answer" "err.$pid" || die "unclear: $(cat "err.$pid")"
+	done
+}
+
+test_insisting_on_a_daemon_that_is_killed() {
+	start_readyd
+	spawn_worker
+	spawn_waiters 5 --no-fallback "$PID"
+	wait_for_gates
+	kill_readyd
+	all_end 125 "${WAITERS[@]}"
+	expect "lines on standard error" "$(cat err.* | wc -l)" 5
+}
+
+# The marker is removed by somebody who saw it, while others are on their way.
+test_marker_removed_after_it_was_seen() {
+	start_readyd
+	spawn_worker
+	spawn_waiters 50 "$PID"
+	wait_for_gates
+	spawn bash -c 'exec "$0" wait "$1" >"out.$$" 2>"err.$$"' "$READYCTL" "$PID"
+	until_true 60 each_holds "$GATE" "$LAST"
+	mark "$PID"
+	wait "$LAST" || die "the first waiter failed"
+	rm "$(marker "$PID")"
+	all_end 0 "${WAITERS[@]}"
+	each_says "ready $PID start=[0-9]+( empty=1| latched=1)?"
+	spawn_waiters 50 --json "$PID"
+	all_end 0 "${WAITERS[@]}"
+	each_says ".*\"verdict\":\"ready\",.*\"latched\":true,.*\"backend\":\"daemon\"\}"
+}
+
+test_no_inotify_for_the_waiter() {
+	need_no_inotify
+	mkdir m
+	spawn_worker
+	spawn "${NO_INOTIFY[@]}" bash -c 'exec "$0" wait "$1" >"out.$$" 2>"err.$$"' "$READYCTL" "$PID"
+	WAITERS=("$LAST")
+	until_true 60 waits_for "$LAST" "$PID"
+	none_holds "$INOTIFY" "$LAST" || die "it has an inotify instance"
+	mark "$PID"
+	all_end 0 "$LAST"
+	each_says "ready $PID start=[0-9]+( empty=1)?"
+}
+
+# waits_for WAITER WORKER: it holds a pidfd of the worker.
+waits_for() { grep -qsx "Pid:[[:space:]]*$2" "/proc/$1/fdinfo/"*; }
+
+test_no_inotify_for_the_daemon() {
+	need_no_inotify
+	UNDER=("${NO_INOTIFY[@]}")
+	start_readyd
+	expect "watching" "$(counter watching)" 0
+	grep -q "^readyd: warning: cannot watch $T/m: .*inotify" readyd.log || die "no warning: $(cat readyd.log)"
+	spawn_worker
+	spawn_waiters 20 --no-fallback "$PID"
+	wait_for_gates
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+	each_says "ready $PID start=[0-9]+( empty=1)?"
+	spawn_worker
+	spawn_waiters 5 --no-fallback "$PID"
+	wait_for_gates
+	end_worker "$PID"
+	all_end 3 "${WAITERS[@]}"
+	expect "warnings" "$(grep -c warning readyd.log)" 1
+}
+
+test_inotify_comes_back_for_the_daemon() {
+	need_no_inotify
+	need nsenter
+	UNDER=("${NO_INOTIFY[@]}")
+	start_readyd
+	spawn_worker
+	spawn_waiters 1 "$PID"
+	wait_for_gates
+	expect "watching" "$(counter watching)" 0
+	nsenter --target "$DAEMON" --user --mount --preserve-credentials \
+		sh -c 'echo 128 >/proc/sys/user/max_inotify_instances' || skip "cannot enter the user namespace"
+	until_true 60 counter_is watching 1
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+}
+
+run_tests "$@"

@@ -1,0 +1,747 @@
+#!/usr/bin/env bash
+# readyctl with a daemon: every verdict, every way of asking, what is printed and how it exits.
+# shellcheck source=tests/lib.sh disable=SC1091,SC2016
+. "$(dirname "$0")/lib.sh"
+
+# Beyond every pid_max: nobody has it, nobody will.
+NOBODY=4194304
+
+# count FILE REGEX: how many lines are such a line from beginning to end.
+count() { grep -cxE -- "$2" "$1" || true; }
+has_lines() { [ "$(wc -l <"$1")" -eq "$2" ]; }
+
+# says FILE REGEX...: it holds such lines, each once, and no other.
+says() {
+	local file=$1 regex
+	shift
+	for regex; do
+		[ "$(count "$file" "$regex")" -eq 1 ] || die "not once in $file: $regex; it says: $(cat "$file")"
+	done
+	has_lines "$file" $# || die "more than $# lines in $file: $(cat "$file")"
+}
+
+# run STATUS ARGUMENT...: readyctl exits so; its words are in out and err.
+run() {
+	local want=$1 got=0
+	shift
+	ctl "$@" >out 2>err || got=$?
+	[ "$got" -eq "$want" ] || die "exit status of 'readyctl $*': got $got, want $want; $(cat out err)"
+}
+
+# quiet_run: as run, and nothing is on standard error.
+quiet_run() {
+	run "$@"
+	expect "standard error of 'readyctl ${*:2}'" "$(cat err)" ""
+}
+
+# refused STATUS TEXT ARGUMENT...: one line on standard error that has TEXT in it, nothing on standard output.
+refused() {
+	local want=$1 text=$2
+	shift 2
+	run "$want" "$@"
+	expect "standard output of 'readyctl $*'" "$(cat out)" ""
+	expect "lines on standard error of 'readyctl $*' ($(cat err))" "$(wc -l <err)" 1
+	grep -qF -- "$text" err || die "'$text' is not in: $(cat err)"
+}
+
+spawn_workers() {
+	WORKERS=()
+	while [ ${#WORKERS[@]} -lt "$1" ]; do
+		spawn_worker
+		WORKERS+=("$PID")
+	done
+}
+
+# The reference worker, after a line came through the fifo `go`.
+spawn_real_worker() {
+	mkfifo go
+	spawn bash -c 'read -r <go; KTSTR_WORKER_READY_MARKER_OVERRIDE=$0-$$ exec "$1" 65536 >worker.out' \
+		"$T/m/ktstr-worker-ready" "$WORKER"
+	PID=$LAST
+}
+
+# A worker that nobody reaps, so that how it ended can be read off the zombie on every kernel.
+spawn_unreaped_worker() {
+	spawn sh -c 'sleep 1000 & echo $! >worker.pid; exec sleep 1000'
+	until_true 60 has_lines worker.pid 1
+	UNREAPED=$(cat worker.pid)
+}
+
+kill_unreaped() {
+	kill "-$1" "$UNREAPED"
+	until_true 60 is_zombie "$UNREAPED"
+}
+
+test_200_waits_on_one_process() {
+	local waiter
+	start_readyd
+	spawn_worker
+	spawn_waiters 200 "$PID"
+	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
+	until_true 60 counter_is clients 1
+	expect "gates" "$(counter gates)" 1
+	expect "processes waited for" "$(counter waited)" 1
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+	for waiter in "${WAITERS[@]}"; do
+		says "out.$waiter" "ready $PID start=[0-9]+( empty=1)?"
+		expect "standard error" "$(cat "err.$waiter")" ""
+	done
+	until_true 60 counter_is gates 0
+}
+
+test_one_wait_on_200_processes() {
+	local worker
+	start_readyd
+	spawn_workers 200
+	spawn_waiters 1 "${WORKERS[@]}"
+	until_true 60 counter_is waits 200
+	for worker in "${WORKERS[@]}"; do
+		mark "$worker"
+	done
+	all_end 0 "${WAITERS[@]}"
+	has_lines "out.${WAITERS[0]}" 200 || die "not 200 lines: $(cat "out.${WAITERS[0]}")"
+	for worker in "${WORKERS[@]}"; do
+		expect "lines of $worker" "$(count "out.${WAITERS[0]}" "ready $worker start=[0-9]+( empty=1)?")" 1
+	done
+	until_true 60 counter_is waits 0
+	expect "processes waited for" "$(counter waited)" 0
+}
+
+has_ready() { [ "$(grep -c '^ready ' "$1")" -ge "$2" ]; }
+
+# Some processes can only be looked at by their number. That is no reason to call them dead.
+test_more_processes_than_descriptors() {
+	local worker
+	need prlimit
+	start_readyd
+	spawn_workers 30
+	spawn bash -c 'exec prlimit --nofile=16:16 "$0" wait "$@" >"out.$$" 2>"err.$$"' "$READYCTL" "${WORKERS[@]}"
+	until_true 60 each_holds '*pidfd*' "$LAST"
+	for worker in "${WORKERS[@]:0:4}"; do
+		mark "$worker"
+	done
+	until_true 60 has_ready "out.$LAST" 4
+	for worker in "${WORKERS[@]:4}"; do
+		mark "$worker"
+	done
+	all_end 0 "$LAST"
+	has_lines "out.$LAST" 30 || die "not 30 lines: $(cat "out.$LAST")"
+	expect "other lines than of readiness" "$(grep -v '^ready ' "out.$LAST" || true)" ""
+}
+
+test_a_line_for_each_as_soon_as_it_is_known() {
+	local out
+	start_readyd
+	spawn_workers 12
+	spawn_waiters 1 "${WORKERS[@]}"
+	out=out.${WAITERS[0]}
+	until_true 60 counter_is waits 12
+	mark "${WORKERS[7]}"
+	until_true 60 has_lines "$out" 1
+	says "$out" "ready ${WORKERS[7]} .*"
+	mark "${WORKERS[3]}"
+	until_true 60 has_lines "$out" 2
+	expect "second line" "$(count <(tail -n 1 "$out") "ready ${WORKERS[3]} .*")" 1
+	until_true 60 counter_is waits 10
+}
+
+test_ready_before_it_is_asked() {
+	start_readyd
+	spawn_worker
+	mark "$PID"
+	quiet_run 0 wait "$PID"
+	says out "ready $PID start=[0-9]+ empty=1"
+	quiet_run 0 wait --timeout 0 "$PID"
+	quiet_run 0 status "$PID"
+	says out "ready $PID start=[0-9]+ empty=1"
+}
+
+test_ready_by_rename() {
+	start_readyd
+	spawn_worker
+	spawn_waiters 3 "$PID"
+	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
+	echo ready >elsewhere
+	mv elsewhere "$(marker "$PID")"
+	all_end 0 "${WAITERS[@]}"
+	says "out.${WAITERS[0]}" "ready $PID start=[0-9]+"
+}
+
+# That the file is old says nothing: the name is new.
+test_ready_by_rename_of_an_old_file() {
+	start_readyd
+	echo ready >elsewhere
+	touch -d "1 day ago" elsewhere
+	spawn_worker
+	mv elsewhere "$(marker "$PID")"
+	quiet_run 0 wait "$PID"
+}
+
+test_ready_by_hard_link() {
+	start_readyd
+	spawn_worker
+	spawn_waiters 3 "$PID"
+	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
+	echo ready >elsewhere
+	ln elsewhere "$(marker "$PID")"
+	all_end 0 "${WAITERS[@]}"
+}
+
+test_ready_by_the_real_worker() {
+	start_readyd
+	spawn_real_worker
+	spawn_waiters 20 "$PID"
+	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
+	echo >go
+	all_end 0 "${WAITERS[@]}"
+	says "out.${WAITERS[0]}" "ready $PID start=[0-9]+( empty=1)?"
+	until_true 60 has_lines worker.out 1
+	expect "marker" "$(cat "$(marker "$PID")")" "ready"
+	quiet_run 0 status "$PID"
+	says out "ready $PID start=[0-9]+"
+	end_worker "$PID"
+	quiet_run 4 wait "$PID"
+}
+
+test_the_real_worker_dies_before_its_marker() {
+	start_readyd
+	spawn_real_worker
+	spawn_waiters 5 "$PID"
+	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
+	kill -TERM "$PID"
+	all_end 3 "${WAITERS[@]}"
+}
+
+test_the_real_worker_fails_in_its_setup() {
+	start_readyd
+	spawn_real_worker
+	spawn_waiters 5 "$PID"
+	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
+	mkdir "$(marker "$PID")"
+	echo >go
+	all_end 3 "${WAITERS[@]}"
+}
+
+test_any() {
+	start_readyd
+	spawn_workers 3
+	spawn_waiters 1 --any "${WORKERS[@]}"
+	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
+	mark "${WORKERS[1]}"
+	all_end 0 "${WAITERS[@]}"
+	says "out.${WAITERS[0]}" "ready ${WORKERS[1]} start=[0-9]+( empty=1)?"
+}
+
+test_any_goes_on_after_a_death() {
+	start_readyd
+	spawn_workers 2
+	spawn_waiters 1 --any "${WORKERS[0]}" "$NOBODY" "${WORKERS[1]}"
+	until_true 60 has_lines "out.${WAITERS[0]}" 1
+	says "out.${WAITERS[0]}" "died $NOBODY reason=no-process.*"
+	until_true 60 counter_is gates 2
+	mark "${WORKERS[1]}"
+	all_end 0 "${WAITERS[@]}"
+	says "out.${WAITERS[0]}" "died $NOBODY .*" "ready ${WORKERS[1]} .*"
+}
+
+test_any_of_none() {
+	start_readyd
+	quiet_run 3 wait --any "$NOBODY" $((NOBODY + 1))
+	says out "died $NOBODY reason=no-process.*" "died $((NOBODY + 1)) reason=no-process"
+}
+
+test_any_times_out() {
+	start_readyd
+	spawn_workers 2
+	run 124 wait --any --timeout 0.1 "${WORKERS[@]}"
+	says out "pending ${WORKERS[0]} start=[0-9]+ reason=deadline" "pending ${WORKERS[1]} start=[0-9]+ reason=deadline"
+}
+
+test_all() {
+	start_readyd
+	spawn_workers 3
+	mark "${WORKERS[0]}"
+	mark "${WORKERS[1]}"
+	spawn_waiters 1 --all "${WORKERS[@]}"
+	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
+	mark "${WORKERS[2]}"
+	all_end 0 "${WAITERS[@]}"
+	says "out.${WAITERS[0]}" "ready ${WORKERS[0]} .*" "ready ${WORKERS[1]} .*" "ready ${WORKERS[2]} .*"
+}
+
+test_all_ends_when_one_cannot_be_ready() {
+	start_readyd
+	spawn_workers 3
+	mark "${WORKERS[1]}"
+	spawn_waiters 1 "${WORKERS[@]}"
+	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
+	kill -KILL "${WORKERS[2]}"
+	all_end 3 "${WAITERS[@]}"
+	says "out.${WAITERS[0]}" "pending ${WORKERS[0]} start=[0-9]+" "ready ${WORKERS[1]} .*" "died ${WORKERS[2]} .*"
+}
+
+test_all_times_out() {
+	start_readyd
+	spawn_workers 3
+	mark "${WORKERS[1]}"
+	run 124 wait --timeout 0.1 "${WORKERS[@]}"
+	says out "pending ${WORKERS[0]} start=[0-9]+ reason=deadline" "ready ${WORKERS[1]} .*" \
+		"pending ${WORKERS[2]} start=[0-9]+ reason=deadline"
+	says err "readyctl: timed out after 100 ms: process ${WORKERS[0]} is sleeping; .*: absent; directory: ok; waited by daemon, .*" \
+		"readyctl: timed out after 100 ms: process ${WORKERS[2]} is sleeping; .*: absent; .*"
+}
+
+test_a_process_named_twice() {
+	start_readyd
+	spawn_workers 2
+	spawn_waiters 1 "${WORKERS[0]}" "${WORKERS[0]}" "${WORKERS[1]}" "${WORKERS[0]}"
+	until_true 60 counter_is gates 2
+	mark "${WORKERS[0]}"
+	mark "${WORKERS[1]}"
+	all_end 0 "${WAITERS[@]}"
+	says "out.${WAITERS[0]}" "ready ${WORKERS[0]} .*" "ready ${WORKERS[1]} .*"
+}
+
+test_a_process_named_twice_times_out() {
+	start_readyd
+	spawn_worker
+	run 124 wait --timeout 0.1 "$PID" "$PID"
+	says out "pending $PID start=[0-9]+ reason=deadline"
+	has_lines err 1 || die "explained more than once: $(cat err)"
+}
+
+test_timeout() {
+	local before
+	start_readyd
+	spawn_worker
+	before=$(now_ms)
+	run 124 wait --timeout 300ms "$PID"
+	[ $(($(now_ms) - before)) -ge 300 ] || die "too early"
+	says out "pending $PID start=[0-9]+ reason=deadline"
+	says err "readyctl: timed out after 300 ms: process $PID is sleeping; its marker $(marker "$PID"): absent; directory: ok; waited by daemon, .*"
+}
+
+test_timeout_names_what_is_in_the_way() {
+	start_readyd
+	spawn_worker
+	mkdir "$(marker "$PID")"
+	run 124 wait --timeout 0.1 "$PID"
+	says out "pending $PID start=[0-9]+ reason=deadline"
+	says err "readyctl: timed out .* process $PID is sleeping; .*: not-a-file; directory: ok; .*"
+	quiet_run 1 status "$PID"
+	says out "pending $PID start=[0-9]+ reason=not-a-file"
+}
+
+test_timeout_names_a_directory_that_went_away() {
+	start_readyd
+	spawn_worker
+	spawn_waiters 1 --timeout 3 "$PID"
+	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
+	rmdir m
+	all_end 124 "${WAITERS[@]}"
+	says "out.${WAITERS[0]}" "pending $PID start=[0-9]+ reason=deadline"
+	says "err.${WAITERS[0]}" "readyctl: timed out .* process $PID is sleeping; .*; directory: missing; .*"
+}
+
+test_durations() {
+	local duration
+	start_readyd
+	spawn_worker
+	mark "$PID"
+	for duration in 5 0.5 500ms 2m 1h 5s 1.5m 0 1000h; do
+		quiet_run 0 wait --timeout "$duration" "$PID"
+		quiet_run 0 wait --timeout="$duration" "$PID"
+	done
+	for duration in -1 1x '' 1e3 inf nan 1.2.3 . ' 5' '5 ' '5 s' 0x10 +5 1001h 5,5 5S 99999999999999999999; do
+		refused 2 "not a duration" wait --timeout "$duration" "$PID"
+	done
+}
+
+test_died_never_existed() {
+	start_readyd
+	quiet_run 3 wait "$NOBODY"
+	says out "died $NOBODY reason=no-process.*"
+	quiet_run 3 status 2147483647
+	says out "died 2147483647 reason=no-process.*"
+	expect "processes" "$(counter processes)" 0
+}
+
+test_died_by_a_signal() {
+	start_readyd
+	spawn_unreaped_worker
+	spawn_waiters 5 "$UNREAPED"
+	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
+	kill_unreaped KILL
+	all_end 3 "${WAITERS[@]}"
+	says "out.${WAITERS[0]}" "died $UNREAPED start=[0-9]+ signal=9"
+	quiet_run 3 status "$UNREAPED"
+	says out "died $UNREAPED start=[0-9]+ signal=9"
+	expect "gates" "$(counter gates)" 0
+}
+
+test_died_by_exit() {
+	start_readyd
+	mkfifo go
+	spawn sh -c 'sh -c "read x <go; exit 7" & echo $! >worker.pid; exec sleep 1000'
+	until_true 60 has_lines worker.pid 1
+	UNREAPED=$(cat worker.pid)
+	spawn_waiters 1 "$UNREAPED"
+	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
+	echo >go
+	all_end 3 "${WAITERS[@]}"
+	says "out.${WAITERS[0]}" "died $UNREAPED start=[0-9]+ status=7"
+}
+
+# The daemon holds on to the process, so it can tell afterwards too.
+test_died_and_was_reaped() {
+	local major minor
+	IFS=. read -r major minor _ </proc/sys/kernel/osrelease
+	[ $((major * 1000 + minor)) -ge 6015 ] || skip "before Linux 6.15 a reaped process's status is lost"
+	start_readyd
+	spawn_worker
+	spawn_waiters 1 "$PID"
+	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
+	kill -TERM "$PID"
+	all_end 3 "${WAITERS[@]}"
+	says "out.${WAITERS[0]}" "died $PID start=[0-9]+ signal=15"
+	quiet_run 3 status "$PID"
+	says out "died $PID start=[0-9]+ signal=15"
+}
+
+# The best of five: only what never gets near the promise is a fault, not a busy machine.
+test_death_is_answered_at_once() {
+	local best=100000 round before after bound=100
+	! is_sanitized || bound=500
+	start_readyd
+	for round in 1 2 3 4 5; do
+		spawn_worker
+		spawn_waiters 1 "$PID"
+		until_true 60 each_holds "$GATE" "${WAITERS[@]}"
+		before=$(now_ms)
+		kill -KILL "$PID"
+		wait "${WAITERS[0]}" || expect "exit status in round $round" $? 3
+		after=$(now_ms)
+		[ $((after - before)) -ge "$best" ] || best=$((after - before))
+	done
+	echo "best: $best ms"
+	[ "$best" -lt "$bound" ] || die "a death was never answered within $bound ms, at best after $best"
+}
+
+test_exited() {
+	start_readyd
+	spawn_unreaped_worker
+	mark "$UNREAPED"
+	quiet_run 0 wait "$UNREAPED"
+	kill_unreaped KILL
+	quiet_run 4 wait "$UNREAPED"
+	says out "exited $UNREAPED start=[0-9]+ signal=9 empty=1"
+	quiet_run 4 status "$UNREAPED"
+	says out "exited $UNREAPED start=[0-9]+ signal=9 empty=1"
+}
+
+test_exited_after_its_marker_was_removed() {
+	start_readyd
+	spawn_worker
+	mark "$PID"
+	quiet_run 0 wait "$PID"
+	until_true 60 counter_is processes 1
+	rm "$(marker "$PID")"
+	end_worker "$PID"
+	quiet_run 4 wait "$PID"
+	says out "exited $PID .*latched=1"
+}
+
+test_latched_after_its_marker_was_removed() {
+	start_readyd
+	spawn_worker
+	mark "$PID"
+	quiet_run 0 wait "$PID"
+	until_true 60 counter_is processes 1
+	rm "$(marker "$PID")"
+	quiet_run 0 wait "$PID"
+	says out "ready $PID start=[0-9]+ latched=1"
+	quiet_run 0 status "$PID"
+	says out "ready $PID start=[0-9]+ latched=1"
+}
+
+# As status says it.
+test_latched_is_known_to_a_wait_of_no_length() {
+	start_readyd
+	spawn_worker
+	mark "$PID"
+	quiet_run 0 wait "$PID"
+	until_true 60 counter_is processes 1
+	rm "$(marker "$PID")"
+	quiet_run 0 wait --timeout 0 "$PID"
+	says out "ready $PID start=[0-9]+ latched=1"
+}
+
+test_stale() {
+	need_root
+	start_readyd
+	spawn_workers 2
+	: >elsewhere
+	chown 12345 elsewhere
+	mv elsewhere "$(marker "${WORKERS[0]}")"
+	quiet_run 5 status "${WORKERS[0]}"
+	says out "stale ${WORKERS[0]} start=[0-9]+ reason=foreign-owner empty=1"
+	quiet_run 5 wait "${WORKERS[0]}"
+	says out "stale ${WORKERS[0]} start=[0-9]+ reason=foreign-owner empty=1"
+	spawn_waiters 1 "${WORKERS[1]}"
+	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
+	: >elsewhere
+	chown 12345 elsewhere
+	mv elsewhere "$(marker "${WORKERS[1]}")"
+	all_end 5 "${WAITERS[@]}"
+}
+
+test_unreachable() {
+	start_readyd
+	spawn_worker
+	rmdir m
+	expect_exit 6 ctl status "$PID" >out 2>err
+	says out "unreachable $PID start=[0-9]+ reason=no-directory"
+	says err "readyctl: process $PID is unreachable: the marker directory is missing .*"
+	expect_exit 6 ctl wait "$PID" >out 2>err
+	says out "unreachable $PID start=[0-9]+ reason=no-directory"
+	says err "readyctl: process $PID is unreachable: the marker directory is missing .*"
+}
+
+test_one_particular_process() {
+	local start
+	start_readyd
+	spawn_worker
+	mark "$PID"
+	quiet_run 0 status "$PID"
+	start=$(sed -n 's/.* start=\([0-9]*\).*/\1/p' out)
+	quiet_run 0 status "$PID:$start"
+	quiet_run 0 wait "$PID:$start"
+	says out "ready $PID start=$start empty=1"
+	quiet_run 3 wait "$PID:$((start - 1))"
+	says out "died $PID start=$((start - 1)) reason=pid-reused.*"
+	quiet_run 3 status "$PID:$((start - 1))"
+	says out "died $PID start=$((start - 1)) reason=pid-reused.*"
+	refused 2 "positive decimal number" wait "$PID:"
+	refused 2 "positive decimal number" wait "$PID:0"
+	refused 2 "positive decimal number" wait "$PID:$start:1"
+}
+
+test_status_of_several() {
+	start_readyd
+	spawn_workers 3
+	mark "${WORKERS[0]}"
+	mark "${WORKERS[2]}"
+	quiet_run 0 status "${WORKERS[0]}" "${WORKERS[2]}"
+	says out "ready ${WORKERS[0]} .*" "ready ${WORKERS[2]} .*"
+	quiet_run 1 status "${WORKERS[0]}" "${WORKERS[1]}" "$NOBODY" "${WORKERS[2]}"
+	says out "ready ${WORKERS[0]} .*" "pending ${WORKERS[1]} start=[0-9]+" "died $NOBODY .*" "ready ${WORKERS[2]} .*"
+	quiet_run 3 status "$NOBODY" "${WORKERS[1]}"
+	expect "order" "$(cut -d ' ' -f 1 out | paste -sd ' ')" "died pending"
+}
+
+json_lines() { python3 -m json.tool --json-lines "$1" /dev/null || die "no JSON lines: $(cat "$1")"; }
+
+test_json() {
+	need python3
+	start_readyd
+	spawn_workers 2
+	mark "${WORKERS[0]}"
+	run 124 wait --json --timeout 0.1 "${WORKERS[@]}"
+	json_lines out
+	says out "\{\"pid\":${WORKERS[0]},\"verdict\":\"ready\",\"exit\":0,.*\"backend\":\"(file|daemon)\"\}" \
+		"\{\"pid\":${WORKERS[1]},\"verdict\":\"pending\",\"exit\":124,.*\"reason\":\"deadline\",.*\}"
+	quiet_run 1 status --json "${WORKERS[1]}" "${WORKERS[0]}" "$NOBODY"
+	json_lines out
+	says out ".*:${WORKERS[0]},.*" "\{\"pid\":${WORKERS[1]},\"verdict\":\"pending\",\"exit\":1,.*\"backend\":\"daemon\"\}" \
+		"\{\"pid\":$NOBODY,\"verdict\":\"died\",\"exit\":3,.*\"reason\":\"no-process\",.*\"backend\":\"daemon\"\}"
+	quiet_run 0 list --json
+	json_lines out
+	expect "lines of the ready one" "$(count out ".*\"pid\":${WORKERS[0]},.*")" 1
+	for command in ping stats; do
+		quiet_run 0 --json "$command"
+		has_lines out 1 || die "'$command' in JSON is not one line: $(cat out)"
+		json_lines out
+	done
+}
+
+test_quiet() {
+	start_readyd
+	spawn_workers 2
+	mark "${WORKERS[0]}"
+	quiet_run 0 wait -q "${WORKERS[0]}"
+	expect "standard output" "$(cat out)" ""
+	quiet_run 3 wait --quiet "$NOBODY"
+	expect "standard output" "$(cat out)" ""
+	quiet_run 1 status -q "${WORKERS[@]}"
+	expect "standard output" "$(cat out)" ""
+	quiet_run 0 ping -q
+	expect "standard output" "$(cat out)" ""
+	run 124 wait -q --timeout 0.1 "${WORKERS[1]}"
+	expect "standard output" "$(cat out)" ""
+	has_lines err 1 || die "a time-out is explained in one line: $(cat err)"
+}
+
+test_list() {
+	start_readyd
+	quiet_run 0 list
+	has_lines out 0 || die "not empty: $(cat out)"
+	spawn_workers 3
+	mark "${WORKERS[0]}"
+	: >m/ktstr-worker-ready-x
+	spawn_waiters 1 "${WORKERS[1]}"
+	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
+	until_true 60 counter_is processes 2
+	quiet_run 0 list
+	says out "ready ${WORKERS[0]} start=[0-9]+ empty=1" "pending ${WORKERS[1]} start=[0-9]+"
+}
+
+# Nothing but the socket is known: the daemon says where the markers are.
+test_the_daemon_tells_where() {
+	unset READYD_DIR
+	start_readyd --prefix other-
+	spawn_worker
+	spawn_waiters 1 "$PID"
+	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
+	mark "$PID"
+	quiet_run 1 status "$PID"
+	: >"m/other-$PID"
+	all_end 0 "${WAITERS[@]}"
+	quiet_run 0 --socket "$T/s" status "$PID"
+}
+
+test_ping_and_stats() {
+	start_readyd
+	quiet_run 0 ping
+	expect "ping" "$(cat out)" "daemon=alive"
+	quiet_run 0 stats
+	for name in pid clients waits gates processes waited watching; do
+		expect "counter $name" "$(count out "$name=[0-9]+")" 1
+	done
+	expect "pid" "$(counter pid)" "$DAEMON"
+	expect "watching" "$(counter watching)" 1
+}
+
+test_help_and_version() {
+	quiet_run 0 --help
+	grep -qF -- "--timeout" out
+	quiet_run 0 -h
+	quiet_run 0 --version
+	grep -qxE 'readyctl [0-9]+\.[0-9]+\.[0-9]+' out || die "version: $(cat out)"
+}
+
+test_usage_errors() {
+	refused 2 "no command"
+	refused 2 "unknown command" nonsense 1
+	refused 2 "no process" wait
+	refused 2 "no process" status
+	for pid in 0 x 1x 1.0 +1 0x1 2147483648 99999999999999999999 ''; do
+		refused 2 "positive decimal number" status "$pid"
+	done
+	refused 2 "positive decimal number" wait -- -1
+	refused 2 "positive decimal number" wait 1 2 x
+	refused 2 "only wait takes it" status --timeout 1 1
+	refused 2 "only wait takes it" list --any
+	refused 2 "takes none" list 1
+	refused 2 "takes none" ping 1
+	refused 2 "takes none" stats 1
+}
+
+test_usage_errors_of_options() {
+	refused 2 "--nonsense" --nonsense
+	refused 2 "'-x'" -x
+	refused 2 "--timeout" wait --timeout
+	refused 2 "socket" wait 1 -s
+	refused 2 "--any" wait --any=1 1
+}
+
+# fails_to_print ARGUMENT...: with a standard output that takes nothing.
+fails_to_print() {
+	local got=0
+	ctl "$@" >/dev/full 2>err || got=$?
+	expect "exit status of 'readyctl $*' on a full device" "$got" 125
+	expect "lines on standard error ($(cat err))" "$(wc -l <err)" 1
+	grep -q "No space left on device" err || die "the reason is not in: $(cat err)"
+	got=0
+	ctl "$@" >&- 2>err || got=$?
+	expect "exit status of 'readyctl $*' without standard output" "$got" 125
+	expect "lines on standard error ($(cat err))" "$(wc -l <err)" 1
+}
+
+test_standard_output_that_takes_nothing() {
+	start_readyd
+	spawn_worker
+	mark "$PID"
+	fails_to_print wait "$PID"
+	fails_to_print wait --json "$PID"
+	fails_to_print status "$PID"
+	fails_to_print ping
+	fails_to_print stats
+	expect "commands without output" "$(ctl -q wait "$PID" >&- && echo fine)" "fine"
+}
+
+test_list_to_a_standard_output_that_takes_nothing() {
+	start_readyd
+	spawn_worker
+	mark "$PID"
+	until_true 60 counter_is processes 1
+	fails_to_print list
+}
+
+test_help_to_a_standard_output_that_takes_nothing() {
+	fails_to_print --help
+	fails_to_print --version
+}
+
+test_closed_standard_descriptors() {
+	start_readyd
+	spawn_worker
+	spawn bash -c 'exec "$0" wait -q "$1" <&- >&- 2>&-' "$READYCTL" "$PID"
+	until_true 60 counter_is gates 1
+	mark "$PID"
+	all_end 0 "$LAST"
+}
+
+test_a_reader_that_goes_away() {
+	start_readyd
+	spawn_workers 2
+	mark "${WORKERS[0]}"
+	mkfifo pipe
+	spawn bash -c 'exec "$0" wait "$@" >pipe 2>err' "$READYCTL" "${WORKERS[@]}"
+	read -r _ <pipe
+	mark "${WORKERS[1]}"
+	all_end 125 "$LAST"
+	has_lines err 1 || die "not one line: $(cat err)"
+}
+
+test_without_fallback_and_daemon() {
+	mkdir m
+	spawn_worker
+	mark "$PID"
+	refused 125 "is readyd running" wait --no-fallback "$PID"
+	refused 125 "is readyd running" status --no-fallback "$PID"
+	refused 125 "is readyd running" list --no-fallback
+	refused 125 "is readyd running" ping
+	refused 125 "is readyd running" stats
+	refused 125 "$T/other" --socket "$T/other" wait --no-fallback "$PID"
+}
+
+test_without_fallback_with_daemon() {
+	start_readyd
+	spawn_worker
+	spawn_waiters 3 --no-fallback "$PID"
+	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+	quiet_run 0 wait --no-fallback --json "$PID"
+	grep -q '"backend":"daemon"' out || die "not the daemon's answer: $(cat out)"
+}
+
+test_bad_settings() {
+	mkdir m
+	READYD_BACKEND=nonsense refused 125 "READYD_BACKEND" wait 1
+	refused 125 "absolute path" --dir relative status 1
+	refused 125 "" --socket "$T/$(printf '%0200d' 0)" ping
+}
+
+run_tests "$@"

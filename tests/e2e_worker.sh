@@ -1,0 +1,265 @@
+#!/usr/bin/env bash
+# The reference worker as a process: what it leaves and prints, how it refuses, what it does in between.
+# shellcheck source=tests/lib.sh disable=SC1091
+. "$(dirname "$0")/lib.sh"
+
+SIZE=$((64 * MIB))
+OVERRIDE=KTSTR_WORKER_READY_MARKER_OVERRIDE
+
+with_marker() { KTSTR_WORKER_READY_MARKER_OVERRIDE=$T/marker "$@"; }
+need_jemalloc() { "$WORKER" --version | grep -q '^jemalloc [0-9]' || skip "built without jemalloc"; }
+
+need_strace() {
+	need strace
+	timeout 10 strace -o /dev/null true || skip "strace may not trace here"
+}
+
+need_namespace() {
+	need unshare
+	unshare -Urm mount -t tmpfs none /proc || skip "no mount namespace for this user"
+}
+
+marker_is_written() { [ "$(cat marker 2>/dev/null)" = ready ]; }
+announced() { grep -q '^jemalloc-alloc-worker ready .*$' out; }
+
+# start COMMAND...: runs it until the worker that it becomes has announced itself; $LAST is that worker.
+start() {
+	with_marker spawn "$@" >out 2>err
+	until_true 10 announced
+}
+
+# refuse CODE TEXT COMMAND...: it ends with CODE, and its one line on standard error has TEXT in it.
+refuse() {
+	local code=$1 text=$2 got=0
+	shift 2
+	with_marker timeout 10 "$@" >out 2>err || got=$?
+	expect "exit status of '$*'" "$got" "$code"
+	expect "standard output of '$*'" "$(cat out)" ""
+	expect "lines on standard error of '$*'" "$(wc -l <err)" 1
+	grep -q '^jemalloc-alloc-worker: ' err || die "standard error lacks its prefix: $(cat err)"
+	grep -qF -- "$text" err || die "'$text' is not in: $(cat err)"
+}
+
+# refuse_early: as refuse, and there is no marker.
+refuse_early() {
+	refuse "$@"
+	[ ! -e marker ] || die "'${*:3}' left a marker"
+}
+
+field() { awk -v name="$1:" '$1 == name { print $2 }' "/proc/$2/$3"; }
+ended() { case $(field State "$1" status) in "" | Z | X) ;; *) return 1 ;; esac; }
+lives() { ! ended "$1" || die "the worker ended by itself"; }
+
+second_thread() { find "/proc/$1/task" -mindepth 1 -maxdepth 1 ! -name "$1" 2>/dev/null | head -n 1; }
+
+# has_thread_besides PID THREAD: it has a second thread now, and not that one.
+has_thread_besides() {
+	local now
+	now=$(second_thread "$1")
+	[ -n "$now" ] && [ "$now" != "$2" ]
+}
+
+churns() {
+	local first
+	until_true 10 has_thread_besides "$1" none
+	first=$(second_thread "$1")
+	until_true 10 has_thread_besides "$1" "$first"
+	lives "$1"
+}
+
+test_breadcrumb_and_marker() {
+	start "$WORKER" 4096
+	expect "breadcrumb" "$(cat out)" "jemalloc-alloc-worker ready pid=$LAST bytes=4096"
+	printf 'ready\n' | cmp - marker
+	expect "standard error" "$(cat err)" ""
+}
+
+test_parks_single_threaded_until_a_signal() {
+	local status=0
+	start "$WORKER" 4096
+	sleep 0.3
+	lives "$LAST"
+	expect "threads" "$(field Threads "$LAST" status)" 1
+	kill -TERM "$LAST"
+	until_true 10 ended "$LAST"
+	wait "$LAST" || status=$?
+	expect "wait status" "$status" $((128 + 15))
+}
+
+test_churn_starts_thread_after_thread() {
+	start "$WORKER" --churn 4096
+	expect "breadcrumb" "$(cat out)" "jemalloc-alloc-worker ready pid=$LAST bytes=4096"
+	printf 'ready\n' | cmp - marker
+	churns "$LAST"
+}
+
+test_churn_outlives_a_shortage_of_threads() {
+	local since
+	need_strace
+	start strace -D -f -o trace -e inject=clone,clone3:error=EAGAIN:when=1..20 "$WORKER" --churn 4096
+	since=$(now_ms)
+	churns "$LAST"
+	[ $(($(now_ms) - since)) -ge 100 ] || die "20 refusals without a pause"
+	expect "refused threads" "$(grep -c 'clone.*EAGAIN.*INJECTED' trace)" 20
+}
+
+test_churn_does_not_grow() {
+	local before after
+	need_jemalloc
+	start "$WORKER" --churn "$MIB"
+	sleep 0.3
+	before=$(field Rss "$LAST" smaps_rollup)
+	sleep 1
+	after=$(field Rss "$LAST" smaps_rollup)
+	[ $((after - before)) -lt 256 ] || die "resident: $before KiB, a second later $after KiB"
+}
+
+test_marker_goes_to_tmp_without_override() {
+	need_namespace
+	mkdir tmp
+	cp "$WORKER" tmp/worker
+	# shellcheck disable=SC2016
+	start unshare -Urm sh -c 'mount --bind "$0" /tmp && exec env "$@"' "$T/tmp" "$OVERRIDE=" /tmp/worker 1
+	printf 'ready\n' | cmp - "tmp/ktstr-worker-ready-$LAST"
+	[ ! -e marker ] || die "the empty override was used"
+}
+
+test_broken_pipe_as_stdout_does_not_end_it() {
+	mkfifo pipe
+	exec 8<>pipe
+	exec 9>pipe 8>&-
+	with_marker spawn "$WORKER" 4096 >&9 2>err
+	until_true 10 marker_is_written
+	sleep 0.3
+	lives "$LAST"
+}
+
+test_closed_standard_descriptors_do_not_reach_the_marker() {
+	with_marker spawn "$WORKER" 4096 <&- >&- 2>&-
+	until_true 10 marker_is_written
+	sleep 0.3
+	lives "$LAST"
+	printf 'ready\n' | cmp - marker
+}
+
+test_exit_2_zero_bytes() {
+	local zero
+	for zero in 0 00; do
+		refuse_early 2 "BYTES is 0" "$WORKER" "$zero"
+	done
+	refuse_early 2 "BYTES is 0" "$WORKER" --churn 0
+}
+
+test_exit_3_background_thread() {
+	need_jemalloc
+	refuse_early 3 "MALLOC_CONF=background_thread:true" env MALLOC_CONF=background_thread:true "$WORKER" 1
+	start env MALLOC_CONF=background_thread:true "$WORKER" --churn 1
+}
+
+test_exit_4_marker_cannot_be_written() {
+	local long
+	long=$(printf '%04096d' 0)
+	mkdir directory
+	ln -s elsewhere link
+	refuse 4 "No such file or directory" env "$OVERRIDE=$T/absent/marker" "$WORKER" 1
+	refuse 4 "Is a directory" env "$OVERRIDE=$T/directory" "$WORKER" 1
+	refuse 4 "Too many levels of symbolic links" env "$OVERRIDE=$T/link" "$WORKER" 1
+	refuse 4 "No space left on device" env "$OVERRIDE=/dev/full" "$WORKER" 1
+	refuse 4 "File name too long" env "$OVERRIDE=$T/$long" "$WORKER" 1
+	[ ! -e elsewhere ] || die "written through a symbolic link"
+}
+
+test_exit_4_fifo_does_not_hang() {
+	mkfifo marker
+	refuse 4 "No such device or address" "$WORKER" 1
+	refuse 4 "No such device or address" "$WORKER" --churn 1
+}
+
+test_exit_5_bad_bytes() {
+	local bad
+	for bad in "" +1 " 1" "1 " 1k 1.5 1e6 0x10 0x one $'1\n2' \
+		9223372036854775808 18446744073709551615 18446744073709551616 99999999999999999999999; do
+		refuse_early 5 "BYTES is" "$WORKER" "$bad"
+		refuse_early 5 "BYTES is" "$WORKER" -- "-$bad"
+	done
+}
+
+test_leading_zeros_are_decimal() {
+	start "$WORKER" 010
+	expect "breadcrumb" "$(cat out)" "jemalloc-alloc-worker ready pid=$LAST bytes=10"
+}
+
+test_exit_5_bad_arguments() {
+	refuse_early 5 "BYTES is missing" "$WORKER"
+	refuse_early 5 "BYTES is missing" "$WORKER" --churn
+	refuse_early 5 "one argument too many" "$WORKER" 1 2
+	refuse_early 5 "option '-1'" "$WORKER" -1
+	refuse_early 5 "option '-x'" "$WORKER" -x 1
+	refuse_early 5 "option '--no-such'" "$WORKER" --no-such 1
+	refuse_early 5 "option '--churn=1'" "$WORKER" --churn=1 1
+}
+
+test_exit_5_more_than_the_allocator_has() {
+	need_jemalloc
+	refuse_early 5 "cannot allocate" "$WORKER" 4611686018427387904
+	refuse_early 5 "cannot allocate" "$WORKER" 9223372036854775807
+}
+
+test_exit_6_proc_is_hidden() {
+	need_jemalloc
+	need_namespace
+	# shellcheck disable=SC2016
+	set -- unshare -Urm sh -c 'mount -t tmpfs none /proc && exec "$0" "$@"' "$WORKER"
+	refuse_early 6 "mount procfs" "$@" 1
+	start "$@" --churn 1
+}
+
+test_exit_6_task_list_fails() {
+	need_strace
+	refuse_early 6 "Input/output error" strace -o trace -e inject=getdents64:error=EIO "$WORKER" 1
+}
+
+test_help_and_version() {
+	timeout 10 "$WORKER" --help >out
+	grep -qF -- "--churn" out
+	timeout 10 "$WORKER" --version >out
+	head -n 1 out | grep -q '^ktstr-jemalloc-alloc-worker [0-9]' || die "version: $(cat out)"
+	expect_exit 1 timeout 10 "$WORKER" --version >/dev/full
+}
+
+test_bytes_are_resident() {
+	local little much
+	start "$WORKER" 1
+	little=$(field Rss "$LAST" smaps_rollup)
+	start "$WORKER" "$SIZE"
+	much=$(field Rss "$LAST" smaps_rollup)
+	[ $((much - little + 256)) -ge $((SIZE / 1024)) ] || die "resident: $little KiB and $much KiB"
+}
+
+# The system calls from the last one that concerns memory up to the breadcrumb.
+quiet_part() {
+	awk -F '(' '/^(mmap|munmap|mremap|mprotect|madvise|brk)\(/ { calls = ""; next }
+		/^write\(1,/ { print calls "breadcrumb"; exit }
+		{ calls = calls $1 " " }' "$1"
+}
+
+test_three_system_calls_from_the_allocation_to_the_breadcrumb() {
+	local mode
+	need_strace
+	for mode in "" --churn; do
+		start strace -D -o trace "$WORKER" ${mode:+"$mode"} "$SIZE"
+		kill -KILL "$LAST"
+		until_true 10 grep -q '^+++ killed by SIGKILL' trace
+		expect "system calls with '$mode'" "$(quiet_part trace)" "openat write close breadcrumb"
+		grep -q "^openat(.*O_WRONLY|O_CREAT|O_TRUNC|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC, 0644" trace
+	done
+}
+
+test_jemalloc_is_linked_statically() {
+	need_jemalloc
+	need readelf
+	expect "libraries" "$(ldd "$WORKER" 2>&1 | grep -E 'jemalloc|stdc\+\+' || true)" ""
+	readelf -sW "$WORKER" | grep -q ' TLS .*tsd_tls' || die "no thread state in the executable"
+}
+
+run_tests "$@"

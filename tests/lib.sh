@@ -1,0 +1,274 @@
+# Sourced by every e2e_*.sh: private directory, process bookkeeping, TAP output.
+#
+# A test file defines functions named test_<words>; run_tests runs each in a subshell of its own with
+# `set -eu`, in a fresh private directory $T, and prints one TAP line for it. A function that calls
+# `skip REASON` is shown as skipped. Whatever `spawn` started is killed and reaped when the case ends.
+# shellcheck shell=bash disable=SC2034
+
+: "${BUILD:=$(cd "$(dirname "${BASH_SOURCE[0]}")/../build" && pwd)}"
+: "${SRC:=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}"
+READYD=$BUILD/daemon/readyd
+READYCTL=$BUILD/client/readyctl
+WORKER=$BUILD/worker/ktstr-jemalloc-alloc-worker
+MIB=1048576
+
+# What a descriptor that the caller left open leads to must not be taken for something of the product's.
+for fd in "/proc/$$/fd/"*; do
+	fd=${fd##*/}
+	[ "$fd" -lt 3 ] || [ "$fd" -eq 255 ] || exec {fd}>&-
+done
+unset fd
+
+die() { echo "$*" >&2; exit 1; }
+skip() { echo "$*" >"$T/.skip"; exit 77; }
+need() { command -v "$1" >/dev/null || skip "$1 is not installed"; }
+need_root() { [ "$(id -u)" -eq 0 ] || skip "needs root"; }
+
+# expect NAME GOT WANT: string equality, with both values in the log when it fails.
+expect() { [ "$2" = "$3" ] || die "$1: got '$2', want '$3'"; }
+
+# expect_exit WANT COMMAND...: runs it and compares the exit status.
+expect_exit() {
+	local want=$1 got=0
+	shift
+	"$@" || got=$?
+	[ "$got" -eq "$want" ] || die "exit status of '$*': got $got, want $want"
+}
+
+# spawn COMMAND...: starts it in the background and sets $LAST to its pid. It is gone after the case.
+spawn() {
+	"$@" &
+	LAST=$!
+}
+
+# until_true SECONDS COMMAND...: polls COMMAND every 10 ms; for states that raise no event.
+until_true() {
+	local end=$((SECONDS + $1 + 1))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || die "still not true: $*"
+		sleep 0.01
+	done
+}
+
+now_ms() { local us=${EPOCHREALTIME/[.,]/}; echo $((us / 1000)); }
+
+# Only what still runs: a number that is free again may be somebody else's by now.
+reap_spawned() {
+	local pid
+	set +e
+	for pid in $(jobs -pr) $(jobs -ps); do
+		kill -CONT "$pid" 2>/dev/null
+		kill -KILL "$pid" 2>/dev/null
+		wait "$pid" 2>/dev/null
+	done
+	return 0
+}
+
+# start_readyd [OPTION...]: a daemon at $T/s for the markers in $T/m, run by the command in UNDER if there is
+# one. Returns once it serves; $DAEMON is its pid, readyd.log what it said. try_readyd: 1 if it ends before.
+UNDER=()
+try_readyd() {
+	local fifo=$T/.serves fd got=0
+	mkdir -p "$T/m"
+	rm -f "$fifo"
+	mkfifo "$fifo"
+	"${UNDER[@]}" "$READYD" --socket "$T/s" --dir "$T/m" --ready-fd 9 "$@" 9>"$fifo" 2>>readyd.log &
+	DAEMON=$!
+	exec {fd}<"$fifo"
+	read -r -t 60 -u "$fd" || got=1
+	exec {fd}<&-
+	return "$got"
+}
+start_readyd() { try_readyd "$@" || die "readyd does not serve: $(cat readyd.log)"; }
+
+# ends STATUS: the daemon does, by itself.
+ends() {
+	local got=0
+	until_true 60 has_ended "$DAEMON"
+	wait "$DAEMON" || got=$?
+	expect "exit status of readyd" "$got" "$1"
+}
+
+kill_readyd() {
+	kill -KILL "$DAEMON"
+	wait "$DAEMON" 2>/dev/null || true
+}
+
+is_stopped() { grep -q '^State:.T' "/proc/$1/status"; }
+
+freeze_readyd() {
+	kill -STOP "$DAEMON"
+	until_true 60 is_stopped "$DAEMON"
+}
+
+# ctl ARGUMENT...: readyctl for that daemon and directory (see run_one), bounded.
+ctl() { timeout 60 "$READYCTL" "$@"; }
+# counter NAME; counter_is NAME VALUE: what the daemon counts.
+counter() { ctl stats | sed -n "s/^$1=//p"; }
+counter_is() { [ "$(counter "$1")" = "$2" ]; }
+alive() { ctl ping >/dev/null || die "the daemon does not answer; $(cat readyd.log)"; }
+# Clock ticks of processor time so far.
+processor() { sed 's/.*) //' "/proc/$1/stat" | awk '{ print $12 + $13 }'; }
+is_sanitized() { "$READYD" --version | grep -q '^jemalloc none'; }
+
+# A stand-in for a worker: $PID lives, and `mark $PID` is its signal.
+spawn_worker() { spawn sleep 1000; PID=$LAST; }
+marker() { echo "$T/m/ktstr-worker-ready-$1"; }
+mark() { : >"$(marker "$1")"; }
+
+# spawn_waiters COUNT ARGUMENT...: as many `readyctl wait`, their pids in WAITERS, their output in out.PID.
+spawn_waiters() {
+	local count=$1
+	shift
+	WAITERS=()
+	while [ ${#WAITERS[@]} -lt "$count" ]; do
+		# shellcheck disable=SC2016
+		spawn bash -c 'exec "$0" wait "$@" >"out.$$" 2>"err.$$"' "$READYCTL" "$@"
+		WAITERS+=("$LAST")
+	done
+}
+
+# holders LINK PID...: how many of the processes hold such a descriptor; each_holds, none_holds.
+GATE='pipe:*' INOTIFY='*inotify'
+holders() {
+	local link=$1
+	shift
+	set -- "${@/#//proc/}"
+	find "${@/%//fd}" -lname "$link" -printf '%h\n' 2>/dev/null | sort -u | wc -l
+}
+each_holds() { [ "$(holders "$@")" -eq $(($# - 1)) ]; }
+none_holds() { [ "$(holders "$@")" -eq 0 ]; }
+
+# Every waiter holds its gate; every waiter watches the directory itself.
+wait_for_gates() { until_true 60 each_holds "$GATE" "${WAITERS[@]}"; }
+wait_for_watches() { until_true 60 each_holds "$INOTIFY" "${WAITERS[@]}"; }
+
+# end_worker PID: it is killed and reaped, without a word from the shell.
+end_worker() {
+	kill -KILL "$1"
+	wait "$1" 2>/dev/null || true
+}
+
+exists() { [ -e "$1" ]; }
+is_zombie() { grep -q '^State:.Z' "/proc/$1/status"; }
+has_ended() { ! kill -0 "$1" 2>/dev/null; }
+
+# all_end STATUS PID...: these children end, and with this status.
+all_end() {
+	local want=$1 pid got
+	shift
+	for pid; do
+		until_true 60 has_ended "$pid"
+		got=0
+		wait "$pid" || got=$?
+		[ "$got" -eq "$want" ] || die "process $pid: exit status $got, want $want; $(cat "err.$pid" "out.$pid")"
+	done
+}
+
+# start_for_python: a daemon, and wire.py for `python`.
+start_for_python() {
+	need python3
+	start_readyd "$@"
+	cat >wire.py <<'EOF'
+import os, select, socket, sys, time
+
+PATH = os.environ["READYD_SOCKET"]
+
+
+class Client:
+    def __init__(self, timeout=60):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(timeout)
+        self.socket.connect(PATH)
+        self.buffer = b""
+
+    def send(self, text):
+        self.socket.sendall(text.encode())
+
+    def line(self):
+        """The next line without its newline; None at the end."""
+        while b"\n" not in self.buffer:
+            try:
+                more = self.socket.recv(65536)
+            except ConnectionResetError:
+                more = b""
+            if not more:
+                return None
+            self.buffer += more
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        return line.decode()
+
+    def ask(self, request):
+        self.send(request + "\n")
+        return self.line()
+
+    def gate(self, pid):
+        self.send(f"GATE {pid}\n")
+        text, descriptors, _, _ = socket.recv_fds(self.socket, 4096, 4)
+        assert text.decode().startswith(f"GATE {pid}") and text.endswith(b"\n"), text
+        assert len(descriptors) == 1, descriptors
+        return descriptors[0]
+
+    def close(self):
+        self.socket.close()
+
+
+def hung_up(fd, seconds):
+    """Whether the gate is closed within the time."""
+    poll = select.poll()
+    poll.register(fd, 0)
+    return bool(poll.poll(seconds * 1000))
+
+
+def stage(name):
+    """Tells the shell, and waits for its word to go on."""
+    open(name, "w").close()
+    while not os.path.exists(name + ".done"):
+        time.sleep(0.01)
+
+
+def same(got, want):
+    assert got == want, f"got {got!r}, want {want!r}"
+EOF
+}
+
+# python ARGUMENT...: the program on standard input; spawn_python leaves it running.
+python() { PYTHONPATH=$T timeout 120 python3 -B -c "$(echo 'from wire import *' && cat)" "$@"; }
+spawn_python() {
+	PYTHONPATH=$T spawn python3 -B -c "$(echo 'from wire import *' && cat)" "$@"
+}
+
+# What a case inherits is the same wherever it runs, and nothing leads it to a daemon or directory of others.
+run_one() {
+	T=$(mktemp -d "${TMPDIR:-/tmp}/readyd-test.XXXXXX")
+	(
+		trap reap_spawned EXIT
+		set -eu
+		unset READYD_BACKEND NOTIFY_SOCKET LISTEN_FDS LISTEN_PID
+		export READYD_SOCKET=$T/s READYD_DIR=$T/m
+		cd "$T"
+		"$1"
+	) </dev/null >"$T/.log" 2>&1
+	local rc=$?
+	CASES=$((CASES + 1))
+	if [ $rc -eq 0 ]; then
+		echo "ok $CASES - $1"
+	elif [ $rc -eq 77 ] && [ -f "$T/.skip" ]; then
+		echo "ok $CASES - $1 # SKIP $(cat "$T/.skip")"
+	else
+		echo "not ok $CASES - $1 (exit $rc)"
+		sed 's/^/# /' "$T/.log"
+	fi
+	rm -rf "$T"
+}
+
+run_tests() {
+	local name
+	CASES=0
+	# shellcheck disable=SC2048
+	for name in ${*:-$(grep -o '^test_[a-z0-9_]*' "$0")}; do
+		run_one "$name"
+	done
+	echo "1..$CASES"
+}

@@ -1,0 +1,383 @@
+#include <errno.h>
+#include <event2/event.h>
+#include <poll.h>
+
+#include "daemon/gate.h"
+#include "daemon/witness.h"
+#include "tests/unit.h"
+
+#define LIMIT 2
+
+/* A witness with its gates, and two processes to wait for. */
+static struct event_base *base;
+static struct marker_place place;
+static struct witness witness;
+static struct gates gates;
+static pid_t children[LIMIT + 1];
+static int fds_before;
+
+static void on_wanted(void *context)
+{
+	(void)context;
+}
+
+static bool on_elsewhere(void *context, const char *dir)
+{
+	(void)context;
+	ck_abort_msg("nobody is at %s", dir);
+	return false;
+}
+
+static void set_up(void)
+{
+	const struct witness_hooks hooks = {on_wanted, on_elsewhere};
+	char dir[UNIT_PATH_SIZE];
+
+	unit_dir(dir);
+	ck_assert_int_eq(marker_place_init(&place, dir, NULL), 0);
+	for (size_t i = 0; i < UNIT_COUNT(children); i++)
+		children[i] = unit_spawn(NULL);
+	fds_before = unit_open_fds();
+	base = event_base_new();
+	witness_init(&witness, base, &place, &hooks, NULL);
+	gates_init(&gates, base, &witness, LIMIT);
+}
+
+static void tear_down(void)
+{
+	if (witness.ledger != NULL)
+		gates_fini(&gates);
+	witness_fini(&witness);
+	event_base_free(base);
+	ck_assert_uint_eq(gates.count, 0);
+	ck_assert_int_eq(unit_open_fds(), fds_before);
+	for (size_t i = 0; i < UNIT_COUNT(children); i++)
+		if (children[i] > 0)
+			unit_kill(children[i]);
+}
+
+static void turn(void)
+{
+	for (int i = 0; i < 8; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+static struct ledger_entry *enroll(int child)
+{
+	struct readyd_answer answer;
+	struct ledger_entry *entry = witness_enroll(&witness, children[child], 0, &answer);
+
+	ck_assert_ptr_nonnull(entry);
+	ck_assert_int_eq(answer.verdict, READYD_PENDING);
+	return entry;
+}
+
+/* As a waiter that was sent the gate: the descriptor is its own, the open file is shared. */
+static int join(int child)
+{
+	struct ledger_entry *entry = enroll(child);
+	int fd = gate_join(&gates, entry);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_ne(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	ck_assert_int_ge(fd, 0);
+	witness_release(&witness, entry);
+	return fd;
+}
+
+static bool is_open(int gate)
+{
+	struct pollfd poll_fd = {.fd = gate, .events = POLLIN};
+	int n = poll(&poll_fd, 1, 0);
+
+	ck_assert_int_eq(n, poll_fd.revents == POLLHUP);
+	return n == 0;
+}
+
+static bool same_file(int a, int b)
+{
+	struct stat first, second;
+
+	ck_assert_int_eq(fstat(a, &first), 0);
+	ck_assert_int_eq(fstat(b, &second), 0);
+	ck_assert(S_ISFIFO(first.st_mode));
+	return first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+static void mark(int child)
+{
+	struct readyd_answer answer;
+	char path[2 * UNIT_PATH_SIZE];
+
+	snprintf(path, sizeof(path), "%s/%s%d", place.dir, place.prefix, (int)children[child]);
+	unit_write(path, "ready\n");
+	witness_query(&witness, children[child], 0, &answer);
+	ck_assert_int_eq(answer.verdict, READYD_READY);
+}
+
+static void check_ledger(size_t entries, size_t waits)
+{
+	struct ledger_counts counts;
+
+	ledger_count(witness.ledger, &counts);
+	ck_assert_uint_eq(counts.entries, entries);
+	ck_assert_uint_eq(counts.waits, waits);
+}
+
+START_TEST(one_gate_for_all)
+{
+	int first = join(0), second = join(0), other = join(1);
+
+	ck_assert(same_file(first, second));
+	ck_assert(!same_file(first, other));
+	ck_assert_uint_eq(gates.count, 2);
+	ck_assert_uint_eq(gates.joins, 3);
+	check_ledger(2, 2);
+	turn();
+	ck_assert(is_open(first) && is_open(second) && is_open(other));
+	close(first);
+	close(second);
+	close(other);
+}
+END_TEST
+
+START_TEST(only_its_owner_may_open_it)
+{
+	int gate = join(0);
+	struct stat st;
+
+	ck_assert_int_eq(fstat(gate, &st), 0);
+	ck_assert_int_eq(st.st_mode & 07777, 0600);
+	ck_assert_uint_eq(st.st_uid, geteuid());
+	close(gate);
+}
+END_TEST
+
+START_TEST(marker_wakes_all)
+{
+	int waiting[20], other = join(1);
+
+	for (size_t i = 0; i < UNIT_COUNT(waiting); i++)
+		waiting[i] = join(0);
+	mark(0);
+	for (size_t i = 0; i < UNIT_COUNT(waiting); i++) {
+		ck_assert(!is_open(waiting[i]));
+		close(waiting[i]);
+	}
+	ck_assert(is_open(other));
+	close(other);
+	ck_assert_uint_eq(gates.count, 1);
+	/* It stays, latched. */
+	ck_assert_ptr_nonnull(ledger_find(witness.ledger, children[0]));
+	ck_assert_ptr_null(ledger_find(witness.ledger, children[0])->gate);
+}
+END_TEST
+
+START_TEST(death_wakes_all)
+{
+	int first = join(0), second = join(0), other = join(1);
+	pid_t child = children[0];
+
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	while (gates.count == 2)
+		event_base_loop(base, EVLOOP_ONCE);
+	ck_assert(!is_open(first) && !is_open(second) && is_open(other));
+	check_ledger(1, 1);
+	ck_assert_int_eq(ledger_grave(witness.ledger, child)->answer.verdict, READYD_DIED);
+	unit_reap(child);
+	children[0] = 0;
+	close(first);
+	close(second);
+	close(other);
+}
+END_TEST
+
+START_TEST(end_of_daemon_wakes_all)
+{
+	int first = join(0), second = join(1);
+
+	gates_fini(&gates);
+	gates_fini(&gates);
+	ck_assert_uint_eq(gates.count, 0);
+	check_ledger(2, 0);
+	ck_assert(!is_open(first) && !is_open(second));
+	close(first);
+	close(second);
+}
+END_TEST
+
+START_TEST(gate_opens_again)
+{
+	int first = join(0), second;
+
+	gates_fini(&gates);
+	gates_fini(&gates);
+	second = join(0);
+	ck_assert_uint_eq(gates.count, 1);
+	ck_assert(!is_open(first) && is_open(second));
+	ck_assert(!same_file(first, second));
+	close(first);
+	close(second);
+}
+END_TEST
+
+/* Waits until the gate's time for sharing has passed, or, if nobody is left, until it is gone. */
+static void await_gate(void)
+{
+	ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0);
+}
+
+START_TEST(abandoned_gate_frees_itself)
+{
+	close(join(0));
+	close(join(0));
+	ck_assert_uint_eq(gates.count, 1);
+	while (gates.count > 0)
+		await_gate();
+	check_ledger(0, 0);
+}
+END_TEST
+
+START_TEST(held_gate_stays)
+{
+	int first = join(0), second;
+
+	await_gate();
+	turn();
+	ck_assert(!unit_loop_is_busy());
+	ck_assert_uint_eq(gates.count, 1);
+	ck_assert(is_open(first));
+	/* And is joined as if it were new. */
+	second = join(0);
+	ck_assert(same_file(first, second));
+	mark(0);
+	ck_assert(!is_open(first) && !is_open(second));
+	close(first);
+	close(second);
+}
+END_TEST
+
+/* Somebody came after the last one had left, before that was noticed. */
+START_TEST(joined_while_abandoned)
+{
+	int first = join(0);
+
+	await_gate();
+	close(first);
+	ck_assert(unit_loop_is_busy());
+	first = join(0);
+	turn();
+	ck_assert_uint_eq(gates.count, 1);
+	ck_assert(is_open(first));
+	mark(0);
+	ck_assert(!is_open(first));
+	close(first);
+}
+END_TEST
+
+static bool told;
+
+static void on_settled(struct ledger_wait *wait, const struct readyd_answer *answer)
+{
+	(void)wait;
+	told = answer->verdict == READYD_READY;
+}
+
+START_TEST(others_wait_without_the_gate)
+{
+	struct ledger_wait wait = {.settled = on_settled};
+	struct ledger_entry *entry = enroll(0);
+
+	witness_attach(&witness, entry, &wait);
+	close(join(0));
+	while (gates.count > 0)
+		await_gate();
+	check_ledger(1, 1);
+	mark(0);
+	ck_assert(told);
+}
+END_TEST
+
+START_TEST(gates_have_a_limit)
+{
+	int held[LIMIT];
+	struct ledger_entry *entry;
+
+	for (int i = 0; i < LIMIT; i++)
+		held[i] = join(i);
+	entry = enroll(LIMIT);
+	errno = 0;
+	ck_assert_int_eq(gate_join(&gates, entry), -1);
+	ck_assert_int_eq(errno, ENOSPC);
+	ck_assert_uint_eq(gates.count, LIMIT);
+	witness_release(&witness, entry);
+	check_ledger(LIMIT, LIMIT);
+	/* Those that are there may still be joined, and one that closes makes room. */
+	close(join(0));
+	mark(0);
+	close(join(LIMIT));
+	for (int i = 0; i < LIMIT; i++)
+		close(held[i]);
+}
+END_TEST
+
+START_TEST(no_descriptor_for_a_gate)
+{
+	struct ledger_entry *entry = enroll(0);
+	struct rlimit limit = unit_take_fds();
+	int gate = gate_join(&gates, entry), error = errno;
+
+	unit_give_fds(&limit);
+	ck_assert_int_eq(gate, -1);
+	ck_assert_int_eq(error, EMFILE);
+	ck_assert_uint_eq(gates.count, 0);
+	witness_release(&witness, entry);
+	check_ledger(0, 0);
+}
+END_TEST
+
+START_TEST(no_descriptor_to_join)
+{
+	struct rlimit limit;
+	int first = join(0), second;
+
+	await_gate();
+	limit = unit_take_fds();
+	second = gate_join(&gates, ledger_find(witness.ledger, children[0]));
+	unit_give_fds(&limit);
+	ck_assert_int_eq(second, -1);
+	ck_assert_uint_eq(gates.count, 1);
+	ck_assert(is_open(first));
+	close(first);
+	turn();
+	ck_assert_uint_eq(gates.count, 0);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("gate");
+	TCase *tcase = unit_case(s, "gate");
+
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_test(tcase, one_gate_for_all);
+	tcase_add_test(tcase, only_its_owner_may_open_it);
+	tcase_add_test(tcase, marker_wakes_all);
+	tcase_add_test(tcase, death_wakes_all);
+	tcase_add_test(tcase, end_of_daemon_wakes_all);
+	tcase_add_test(tcase, gate_opens_again);
+	tcase_add_test(tcase, abandoned_gate_frees_itself);
+	tcase_add_test(tcase, held_gate_stays);
+	tcase_add_test(tcase, joined_while_abandoned);
+	tcase_add_test(tcase, others_wait_without_the_gate);
+	tcase_add_test(tcase, gates_have_a_limit);
+	tcase_add_test(tcase, no_descriptor_for_a_gate);
+	tcase_add_test(tcase, no_descriptor_to_join);
+	return s;
+}
+
+int main(void)
+{
+	return unit_main(suite);
+}

@@ -1,0 +1,615 @@
+#include "src/clock.h"
+#include "src/judge.h"
+#include "tests/unit.h"
+
+/* What judge() is given, one value each of ten kinds: all combinations are tried. */
+enum life { ALIVE = 1, GONE = 2, NEVER = 4, REUSED = 8 };
+enum kind { ABSENT = 1, FILED = 2, OTHER = 4, NO_DIRECTORY = 8, DENIED = 16 };
+enum leftover { NO_LEFTOVER = 1, THE_LEFTOVER = 2, NOT_THE_LEFTOVER = 4 };
+enum age { OLDER = 1, WITHIN_GRAIN = 2, YOUNGER = 4, UNKNOWN_AGE = 8 };
+enum truth { NO = 1, YES = 2 };
+
+struct given {
+	unsigned life, kind, latched, absent_seen, leftover, age, foreign, closed, collision, excused;
+};
+
+/* The first rule that matches decides; what a rule does not name may be anything. */
+static const struct {
+	struct given given;
+	enum readyd_verdict verdict;
+	enum readyd_reason reason;
+} rules[] = {
+    /* Once ready, nothing makes it unready but its end. */
+    {{.latched = YES, .life = ALIVE}, READYD_READY, READYD_REASON_NONE},
+    {{.latched = YES}, READYD_EXITED, READYD_REASON_NONE},
+    /* Of one that is long gone nothing is to be seen. */
+    {{.life = REUSED}, READYD_DIED, READYD_REASON_PID_REUSED},
+    /* Somebody else's marker, perhaps or surely. */
+    {{.kind = FILED, .collision = YES}, READYD_UNREACHABLE, READYD_REASON_NAME_COLLISION},
+    {{.kind = FILED, .foreign = YES, .life = ALIVE}, READYD_STALE, READYD_REASON_FOREIGN_OWNER},
+    {{.kind = FILED, .foreign = YES, .life = GONE}, READYD_DIED, READYD_REASON_FOREIGN_OWNER},
+    {{.kind = FILED, .foreign = YES, .life = NEVER}, READYD_DIED, READYD_REASON_NO_PROCESS},
+    /* What an earlier holder of the pid left. */
+    {{.kind = FILED, .leftover = THE_LEFTOVER, .life = ALIVE}, READYD_STALE, READYD_REASON_OLDER},
+    {{.kind = FILED, .leftover = THE_LEFTOVER, .life = GONE}, READYD_DIED, READYD_REASON_OLDER},
+    {{.kind = FILED, .leftover = THE_LEFTOVER, .life = NEVER}, READYD_DIED, READYD_REASON_NO_PROCESS},
+    /* Its own marker: stamps count for what was there before the first look, while clocks stand still. */
+    {{.kind = FILED, .absent_seen = YES, .life = ALIVE}, READYD_READY, READYD_REASON_NONE},
+    {{.kind = FILED, .absent_seen = YES}, READYD_EXITED, READYD_REASON_NONE},
+    {{.kind = FILED, .age = OLDER, .excused = NO, .life = ALIVE}, READYD_STALE, READYD_REASON_OLDER},
+    {{.kind = FILED, .age = OLDER, .excused = NO, .life = GONE}, READYD_DIED, READYD_REASON_OLDER},
+    {{.kind = FILED, .age = OLDER, .excused = NO, .life = NEVER}, READYD_DIED, READYD_REASON_NO_PROCESS},
+    {{.kind = FILED, .life = ALIVE}, READYD_READY, READYD_REASON_NONE},
+    {{.kind = FILED}, READYD_EXITED, READYD_REASON_NONE},
+    /* None. */
+    {{.life = GONE}, READYD_DIED, READYD_REASON_NONE},
+    {{.life = NEVER}, READYD_DIED, READYD_REASON_NO_PROCESS},
+    {{.closed = YES}, READYD_UNREACHABLE, READYD_REASON_NAMESPACE_DENIED},
+    {{.kind = ABSENT}, READYD_PENDING, READYD_REASON_NONE},
+    {{.kind = OTHER}, READYD_PENDING, READYD_REASON_NOT_A_FILE},
+    {{.kind = NO_DIRECTORY}, READYD_UNREACHABLE, READYD_REASON_NO_DIRECTORY},
+    {{.kind = DENIED}, READYD_UNREACHABLE, READYD_REASON_DIRECTORY_DENIED},
+};
+
+static bool matches(unsigned given, unsigned rule)
+{
+	return rule == 0 || (given & rule) != 0;
+}
+
+static size_t rule_for(const struct given *g)
+{
+	for (size_t i = 0; i < UNIT_COUNT(rules); i++) {
+		const struct given *r = &rules[i].given;
+
+		if (matches(g->life, r->life) && matches(g->kind, r->kind) &&
+		    matches(g->latched, r->latched) && matches(g->absent_seen, r->absent_seen) &&
+		    matches(g->leftover, r->leftover) && matches(g->age, r->age) &&
+		    matches(g->foreign, r->foreign) && matches(g->closed, r->closed) &&
+		    matches(g->collision, r->collision) && matches(g->excused, r->excused))
+			return i;
+	}
+	ck_abort_msg("no rule for life %u kind %u", g->life, g->kind);
+	return 0;
+}
+
+#define PID	    4711
+#define START_TICKS 1000
+#define BOOT_OFFSET 1600000000123456789LL
+/* How much later than its file's stamp a process may have started: a tick of the coarsest clock. */
+#define GRAIN_NS 10000000LL
+
+static struct timespec stamp(enum age age)
+{
+	int64_t start = START_TICKS * clock_tick_ns() + BOOT_OFFSET, ns = start;
+
+	switch (age) {
+	case OLDER:
+	case UNKNOWN_AGE:
+		ns = start - GRAIN_NS - 1;
+		break;
+	case WITHIN_GRAIN:
+		ns = start - GRAIN_NS;
+		break;
+	case YOUNGER:
+		ns = start + 1000000000;
+		break;
+	}
+	return (struct timespec){ns / 1000000000, ns % 1000000000};
+}
+
+static enum sight_kind sight_kind(enum kind kind)
+{
+	switch (kind) {
+	case ABSENT:
+		return SIGHT_ABSENT;
+	case FILED:
+		return SIGHT_FILE;
+	case OTHER:
+		return SIGHT_OTHER;
+	case NO_DIRECTORY:
+		return SIGHT_NO_DIRECTORY;
+	case DENIED:
+		return SIGHT_DENIED;
+	}
+	return SIGHT_ABSENT;
+}
+
+static void arrange(
+    const struct given *g, struct process *process, struct memory *memory, struct evidence *evidence)
+{
+	*process = (struct process){.pid = PID, .fd = -1};
+	process->never = g->life == NEVER || g->life == REUSED;
+	process->reused = g->life == REUSED;
+	process->start = g->age == UNKNOWN_AGE ? 0 : START_TICKS;
+	*evidence = (struct evidence){.gone = g->life != ALIVE,
+	    .foreign = g->foreign == YES,
+	    .closed = g->closed == YES,
+	    .collision = g->collision == YES,
+	    .excused = g->excused == YES,
+	    .boot_offset = BOOT_OFFSET,
+	    .sight = {.kind = sight_kind(g->kind), .dev = 1, .ino = 2, .size = 6}};
+	evidence->sight.ctime = stamp(g->age);
+	*memory = (struct memory){.latched = g->latched == YES, .absent_seen = g->absent_seen == YES};
+	memory->left_behind = g->leftover != NO_LEFTOVER;
+	memory->leftover = evidence->sight;
+	memory->leftover.kind = SIGHT_FILE;
+	memory->leftover.ino += g->leftover == NOT_THE_LEFTOVER;
+}
+
+static void check_combination(const struct given *g, size_t rule)
+{
+	bool marked = g->kind == FILED && g->life != REUSED;
+	struct readyd_answer answer;
+	struct evidence evidence;
+	struct process process;
+	struct memory memory;
+
+	arrange(g, &process, &memory, &evidence);
+	memset(&answer, 0xff, sizeof(answer));
+	judge(&process, &memory, &evidence, &answer);
+	if (answer.verdict != rules[rule].verdict || answer.reason != rules[rule].reason)
+		ck_abort_msg("life %u kind %u latched %u absent_seen %u leftover %u age %u foreign %u"
+			     " closed %u collision %u excused %u: %s %s",
+		    g->life, g->kind, g->latched, g->absent_seen, g->leftover, g->age, g->foreign, g->closed,
+		    g->collision, g->excused, readyd_verdict_name(answer.verdict),
+		    readyd_reason_name(answer.reason));
+	unit_check(answer.pid == PID);
+	unit_check(answer.start == process.start);
+	unit_check(answer.wait_status == -1);
+	unit_check(answer.flags == (g->latched == YES && !marked ? READYD_FLAG_LATCHED : 0));
+}
+
+/* The combination of this number; false when there are no more. */
+static bool combination(unsigned number, struct given *g)
+{
+	static const unsigned sizes[] = {4, 5, 2, 2, 3, 4, 2, 2, 2, 2};
+	unsigned bits[UNIT_COUNT(sizes)];
+
+	for (size_t i = 0; i < UNIT_COUNT(sizes); i++) {
+		bits[i] = 1u << number % sizes[i];
+		number /= sizes[i];
+	}
+	*g = (struct given){
+	    bits[0], bits[1], bits[2], bits[3], bits[4], bits[5], bits[6], bits[7], bits[8], bits[9]};
+	return number == 0;
+}
+
+START_TEST(judges_by_the_rule)
+{
+	struct given given;
+	unsigned tried = 0;
+
+	for (unsigned number = 0; combination(number, &given); number++) {
+		if (rule_for(&given) != (size_t)_i)
+			continue;
+		check_combination(&given, (size_t)_i);
+		tried++;
+	}
+	ck_assert_uint_gt(tried, 0);
+}
+END_TEST
+
+START_TEST(empty_marker_is_named)
+{
+	const struct given given = {.life = ALIVE, .kind = FILED, .leftover = NO_LEFTOVER, .age = YOUNGER};
+	struct readyd_answer answer;
+	struct evidence evidence;
+	struct process process;
+	struct memory memory;
+
+	arrange(&given, &process, &memory, &evidence);
+	evidence.sight.size = 0;
+	judge(&process, &memory, &evidence, &answer);
+	ck_assert_int_eq(answer.verdict, READYD_READY);
+	ck_assert_uint_eq(answer.flags, READYD_FLAG_EMPTY);
+	evidence.sight.kind = SIGHT_ABSENT;
+	judge(&process, &memory, &evidence, &answer);
+	ck_assert_uint_eq(answer.flags, 0);
+}
+END_TEST
+
+/* One thing that differs, and whether it makes another file. */
+static const struct {
+	struct sight sight;
+	bool same;
+} sights[] = {
+    {{SIGHT_FILE, 0, 1, 2, 6, {3, 4}}, true},
+    /* A write after the creation changes size and, with the next tick, ctime. */
+    {{SIGHT_FILE, 0, 1, 2, 0, {3, 4}}, true},
+    {{SIGHT_OTHER, 0, 1, 2, 6, {3, 4}}, false},
+    {{SIGHT_FILE, 0, 9, 2, 6, {3, 4}}, false},
+    {{SIGHT_FILE, 0, 1, 9, 6, {3, 4}}, false},
+    {{SIGHT_FILE, 0, 1, 2, 6, {9, 4}}, false},
+    {{SIGHT_FILE, 0, 1, 2, 6, {3, 9}}, false},
+};
+
+START_TEST(same_file_is_known)
+{
+	ck_assert(sight_same(&sights[0].sight, &sights[_i].sight) == sights[_i].same);
+	ck_assert(sight_same(&sights[_i].sight, &sights[0].sight) == sights[_i].same);
+}
+END_TEST
+
+/* One process, its marker, and who looks at them. */
+struct scene {
+	struct marker_place place;
+	struct process process;
+	struct memory memory;
+	struct readyd_answer answer;
+	char marker[2 * UNIT_PATH_SIZE];
+};
+
+static struct scene scene;
+
+static void set_scene(pid_t pid)
+{
+	char dir[UNIT_PATH_SIZE];
+
+	unit_dir(dir);
+	memset(&scene, 0, sizeof(scene));
+	ck_assert_int_eq(marker_place_init(&scene.place, dir, "ready-"), 0);
+	snprintf(scene.marker, sizeof(scene.marker), "%s/ready-%d", dir, (int)pid);
+	process_open(&scene.process, pid);
+}
+
+static void expect(enum readyd_verdict verdict, enum readyd_reason reason, unsigned flags)
+{
+	memset(&scene.answer, 0xff, sizeof(scene.answer));
+	inspect(&scene.place, &scene.process, &scene.memory, &scene.answer);
+	ck_assert_int_eq(scene.answer.verdict, verdict);
+	ck_assert_int_eq(scene.answer.reason, reason);
+	ck_assert_uint_eq(scene.answer.flags, flags);
+	ck_assert_int_eq(scene.answer.pid, scene.process.pid);
+	ck_assert_uint_eq(scene.answer.start, scene.process.start);
+}
+
+static void end_scene(void)
+{
+	process_close(&scene.process);
+}
+
+START_TEST(ready_once_marked)
+{
+	set_scene(getpid());
+	expect(READYD_PENDING, READYD_REASON_NONE, 0);
+	ck_assert(scene.memory.absent_seen);
+	ck_assert(!scene.memory.latched);
+	unit_write(scene.marker, "");
+	expect(READYD_READY, READYD_REASON_NONE, READYD_FLAG_EMPTY);
+	unit_write(scene.marker, "ready\n");
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	ck_assert(scene.memory.latched);
+	end_scene();
+}
+END_TEST
+
+START_TEST(ready_when_marked_before_the_look)
+{
+	set_scene(getpid());
+	unit_write(scene.marker, "ready\n");
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	ck_assert(!scene.memory.absent_seen);
+	end_scene();
+}
+END_TEST
+
+START_TEST(ready_is_latched)
+{
+	set_scene(getpid());
+	unit_write(scene.marker, "ready\n");
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	ck_assert_int_eq(unlink(scene.marker), 0);
+	expect(READYD_READY, READYD_REASON_NONE, READYD_FLAG_LATCHED);
+	ck_assert_int_eq(mkdir(scene.marker, 0700), 0);
+	expect(READYD_READY, READYD_REASON_NONE, READYD_FLAG_LATCHED);
+	ck_assert_int_eq(rmdir(scene.marker), 0);
+	ck_assert_int_eq(rmdir(scene.place.dir), 0);
+	expect(READYD_READY, READYD_REASON_NONE, READYD_FLAG_LATCHED);
+	end_scene();
+}
+END_TEST
+
+START_TEST(pending_while_something_else_has_the_name)
+{
+	set_scene(getpid());
+	ck_assert_int_eq(symlink("/etc/passwd", scene.marker), 0);
+	expect(READYD_PENDING, READYD_REASON_NOT_A_FILE, 0);
+	ck_assert_int_eq(unlink(scene.marker), 0);
+	ck_assert_int_eq(mkfifo(scene.marker, 0600), 0);
+	expect(READYD_PENDING, READYD_REASON_NOT_A_FILE, 0);
+	ck_assert_int_eq(unlink(scene.marker), 0);
+	ck_assert_int_eq(mkdir(scene.marker, 0700), 0);
+	expect(READYD_PENDING, READYD_REASON_NOT_A_FILE, 0);
+	/* It was not seen that no marker was there. */
+	ck_assert(!scene.memory.absent_seen);
+	end_scene();
+}
+END_TEST
+
+START_TEST(unreachable_without_directory)
+{
+	set_scene(getpid());
+	ck_assert_int_eq(rmdir(scene.place.dir), 0);
+	expect(READYD_UNREACHABLE, READYD_REASON_NO_DIRECTORY, 0);
+	unit_write(scene.place.dir, "");
+	expect(READYD_UNREACHABLE, READYD_REASON_NO_DIRECTORY, 0);
+	ck_assert_int_eq(unlink(scene.place.dir), 0);
+	ck_assert_int_eq(mkdir(scene.place.dir, 0700), 0);
+	expect(READYD_PENDING, READYD_REASON_NONE, 0);
+	end_scene();
+}
+END_TEST
+
+START_TEST(died_without_marker)
+{
+	pid_t child = unit_spawn_ending(7, 0);
+
+	unit_await_zombie(child);
+	set_scene(child);
+	expect(READYD_DIED, READYD_REASON_NONE, 0);
+	ck_assert_int_eq(scene.answer.wait_status, W_EXITCODE(7, 0));
+	ck_assert(!scene.memory.absent_seen);
+	unit_reap(child);
+	expect(READYD_DIED, READYD_REASON_NONE, 0);
+	end_scene();
+}
+END_TEST
+
+START_TEST(exited_with_marker)
+{
+	pid_t child = unit_spawn(NULL);
+
+	set_scene(child);
+	unit_write(scene.marker, "ready\n");
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	unit_await_zombie(child);
+	expect(READYD_EXITED, READYD_REASON_NONE, 0);
+	ck_assert_int_eq(scene.answer.wait_status, SIGKILL);
+	unit_reap(child);
+	expect(READYD_EXITED, READYD_REASON_NONE, 0);
+	end_scene();
+}
+END_TEST
+
+START_TEST(exited_when_latched)
+{
+	pid_t child = unit_spawn(NULL);
+
+	set_scene(child);
+	unit_write(scene.marker, "ready\n");
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	ck_assert_int_eq(unlink(scene.marker), 0);
+	unit_kill(child);
+	expect(READYD_EXITED, READYD_REASON_NONE, READYD_FLAG_LATCHED);
+	end_scene();
+}
+END_TEST
+
+START_TEST(never_was)
+{
+	set_scene(UNIT_PID_NEVER);
+	expect(READYD_DIED, READYD_REASON_NO_PROCESS, 0);
+	ck_assert_int_eq(scene.answer.wait_status, -1);
+	/* Whoever wrote it had the pid. */
+	unit_write(scene.marker, "ready\n");
+	expect(READYD_EXITED, READYD_REASON_NONE, 0);
+	end_scene();
+}
+END_TEST
+
+START_TEST(left_behind_until_replaced)
+{
+	char other[sizeof(scene.marker) + 8];
+
+	set_scene(getpid());
+	unit_write(scene.marker, "ready\n");
+	marker_look(&scene.place, scene.process.pid, &scene.memory.leftover);
+	scene.memory.left_behind = true;
+	expect(READYD_STALE, READYD_REASON_OLDER, 0);
+	snprintf(other, sizeof(other), "%s.other", scene.marker);
+	unit_write(other, "ready\n");
+	ck_assert_int_eq(rename(other, scene.marker), 0);
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	end_scene();
+}
+END_TEST
+
+/* Whoever is interrupted between its two clocks finds too small an offset. */
+static int64_t boot_offset(void)
+{
+	int64_t best = clock_boot_offset(), next;
+
+	for (int i = 0; i < 10; i++) {
+		next = clock_boot_offset();
+		best = next > best ? next : best;
+	}
+	return best;
+}
+
+/* In ticks since boot, when a process must have started at the latest for the marker to be its own. */
+static uint64_t latest_start(void)
+{
+	struct sight sight;
+
+	marker_look(&scene.place, scene.process.pid, &sight);
+	return (uint64_t)((clock_to_ns(&sight.ctime) - boot_offset() + GRAIN_NS) / clock_tick_ns());
+}
+
+/* Nobody can mark a pid that is not there yet, so it is as if the process had started later. */
+START_TEST(older_than_process)
+{
+	set_scene(getpid());
+	unit_write(scene.marker, "ready\n");
+	scene.process.start = latest_start() + 100;
+	expect(READYD_STALE, READYD_REASON_OLDER, 0);
+	scene.process.start = latest_start() - 1;
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	end_scene();
+}
+END_TEST
+
+/* A marker from about the time when the process started may be of somebody before it. */
+START_TEST(unsure_when_too_close)
+{
+	set_scene(getpid());
+	unit_write(scene.marker, "ready\n");
+	scene.process.start = latest_start() - 1;
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	ck_assert(scene.memory.unsure);
+	/* What was seen so stays so. */
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	ck_assert(!scene.memory.unsure);
+	scene.memory.latched = false;
+	scene.process.start -= 100;
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	ck_assert(!scene.memory.unsure);
+	end_scene();
+}
+END_TEST
+
+START_TEST(sure_when_it_was_seen_to_come)
+{
+	set_scene(getpid());
+	expect(READYD_PENDING, READYD_REASON_NONE, 0);
+	unit_write(scene.marker, "ready\n");
+	scene.process.start = latest_start();
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	ck_assert(!scene.memory.unsure);
+	end_scene();
+}
+END_TEST
+
+/* Whoever saw that no marker was there does not ask the clocks. */
+START_TEST(newer_whatever_the_clocks_say)
+{
+	set_scene(getpid());
+	expect(READYD_PENDING, READYD_REASON_NONE, 0);
+	unit_write(scene.marker, "ready\n");
+	scene.process.start = latest_start() + 1000000;
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	end_scene();
+}
+END_TEST
+
+START_TEST(foreign_owner)
+{
+	set_scene(getpid());
+	unit_write(scene.marker, "ready\n");
+	ck_assert_int_eq(chown(scene.marker, 4321, (gid_t)-1), 0);
+	expect(READYD_STALE, READYD_REASON_FOREIGN_OWNER, 0);
+	ck_assert_int_eq(chown(scene.marker, 0, (gid_t)-1), 0);
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	end_scene();
+}
+END_TEST
+
+/* Leaves the pid namespace, for its children, and counts there up to a name which no other test's process
+ * has. Then it tells the last one's pid. */
+static int told[2];
+static pid_t wanted_name;
+
+static void count_up(void)
+{
+	int flags = CLONE_NEWPID | (geteuid() == 0 ? 0 : CLONE_NEWUSER);
+	pid_t child;
+
+	if (unshare(flags) != 0 || process_name_of(unit_spawn(NULL)) != 1)
+		_exit(1);
+	for (pid_t name = 2; name < wanted_name; name++)
+		waitpid(unit_spawn_ending(0, 0), NULL, 0);
+	child = unit_spawn(NULL);
+	if (write(told[1], &child, sizeof(child)) != sizeof(child))
+		_exit(1);
+}
+
+/* *counter is its parent: it ends with it. */
+static pid_t spawn_with_name(pid_t name, pid_t *counter)
+{
+	pid_t child;
+
+	wanted_name = name;
+	ck_assert_int_eq(pipe(told), 0);
+	*counter = unit_spawn(count_up);
+	close(told[1]);
+	ck_assert_int_eq(read(told[0], &child, sizeof(child)), sizeof(child));
+	close(told[0]);
+	ck_assert_int_eq(process_name_of(child), name);
+	return child;
+}
+
+static void write_marker(pid_t pid)
+{
+	snprintf(strrchr(scene.marker, '-'), 16, "-%d", (int)pid);
+	unit_write(scene.marker, "ready\n");
+}
+
+START_TEST(nested_marker_has_its_own_name)
+{
+	pid_t counter, name = 100 + getpid() % 256, child = spawn_with_name(name, &counter);
+
+	set_scene(child);
+	write_marker(child);
+	expect(READYD_PENDING, READYD_REASON_NONE, 0);
+	write_marker(name);
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	end_scene();
+	unit_kill(counter);
+}
+END_TEST
+
+START_TEST(one_name_for_two)
+{
+	pid_t child = unit_spawn_nested(), rival = unit_spawn_nested();
+
+	set_scene(child);
+	expect(READYD_PENDING, READYD_REASON_NONE, 0);
+	write_marker(1);
+	expect(READYD_UNREACHABLE, READYD_REASON_NAME_COLLISION, 0);
+	ck_assert(!scene.memory.latched);
+	end_scene();
+	unit_kill(child);
+	unit_kill(rival);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("judge");
+	TCase *tcase = unit_case(s, "judge");
+
+	tcase_add_loop_test(tcase, judges_by_the_rule, 0, UNIT_COUNT(rules));
+	tcase_add_test(tcase, empty_marker_is_named);
+	tcase_add_loop_test(tcase, same_file_is_known, 0, UNIT_COUNT(sights));
+	tcase = unit_case(s, "inspect");
+	tcase_add_test(tcase, ready_once_marked);
+	tcase_add_test(tcase, ready_when_marked_before_the_look);
+	tcase_add_test(tcase, ready_is_latched);
+	tcase_add_test(tcase, pending_while_something_else_has_the_name);
+	tcase_add_test(tcase, unreachable_without_directory);
+	tcase_add_test(tcase, died_without_marker);
+	tcase_add_test(tcase, exited_with_marker);
+	tcase_add_test(tcase, exited_when_latched);
+	tcase_add_test(tcase, never_was);
+	tcase_add_test(tcase, left_behind_until_replaced);
+	tcase_add_test(tcase, older_than_process);
+	tcase_add_test(tcase, unsure_when_too_close);
+	tcase_add_test(tcase, sure_when_it_was_seen_to_come);
+	tcase_add_test(tcase, newer_whatever_the_clocks_say);
+	if (geteuid() == 0)
+		tcase_add_test(tcase, foreign_owner);
+	else
+		unit_skipped("foreign_owner", "needs root");
+	if (unit_can_nest()) {
+		tcase_add_test(tcase, nested_marker_has_its_own_name);
+		tcase_add_test(tcase, one_name_for_two);
+	} else {
+		unit_skipped(
+		    "nested_marker_has_its_own_name, one_name_for_two", "no pid namespace to be had");
+	}
+	return s;
+}
+
+int main(void)
+{
+	return unit_main(suite);
+}

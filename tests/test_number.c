@@ -1,0 +1,90 @@
+#include "src/number.h"
+#include "tests/unit.h"
+
+static const struct {
+	const char *text;
+	uint64_t max;
+	int result;
+	uint64_t value;
+} rows[] = {
+    {"0", 0, 0, 0},
+    {"7", 9, 0, 7},
+    {"00", 9, 0, 0},
+    {"007", 9, 0, 7},
+    {"255", 255, 0, 255},
+    {"256", 255, -1, 0},
+    {"1000", 255, -1, 0},
+    {"2147483647", 2147483647, 0, 2147483647},
+    {"2147483648", 2147483647, -1, 0},
+    {"18446744073709551615", UINT64_MAX, 0, UINT64_MAX},
+    {"18446744073709551616", UINT64_MAX, -1, 0},
+    {"18446744073709551625", UINT64_MAX, -1, 0},
+    {"99999999999999999999", UINT64_MAX, -1, 0},
+    {"184467440737095516150", UINT64_MAX, -1, 0},
+    {"000000000000000000000000001", UINT64_MAX, 0, 1},
+    {"", UINT64_MAX, -1, 0},
+    {" 1", UINT64_MAX, -1, 0},
+    {"1 ", UINT64_MAX, -1, 0},
+    {"+1", UINT64_MAX, -1, 0},
+    {"-1", UINT64_MAX, -1, 0},
+    {"-0", UINT64_MAX, -1, 0},
+    {"0x1", UINT64_MAX, -1, 0},
+    {"1e3", UINT64_MAX, -1, 0},
+    {"1.0", UINT64_MAX, -1, 0},
+    {"1\n", UINT64_MAX, -1, 0},
+    {"/", UINT64_MAX, -1, 0},
+    {":", UINT64_MAX, -1, 0},
+    {"\xb2", UINT64_MAX, -1, 0},
+    {"\xff", UINT64_MAX, -1, 0},
+};
+
+START_TEST(parses)
+{
+	uint64_t value = 0;
+
+	ck_assert_int_eq(
+	    number_parse(rows[_i].text, strlen(rows[_i].text), rows[_i].max, &value), rows[_i].result);
+	if (rows[_i].result == 0)
+		ck_assert_uint_eq(value, rows[_i].value);
+}
+END_TEST
+
+START_TEST(stops_at_the_length)
+{
+	uint64_t value;
+
+	ck_assert_int_eq(number_parse("12x", 2, 99, &value), 0);
+	ck_assert_uint_eq(value, 12);
+	ck_assert_int_eq(number_parse("1\0002", 3, UINT64_MAX, &value), -1);
+}
+END_TEST
+
+START_TEST(keeps_to_the_maximum)
+{
+	const uint64_t max = (uint64_t)_i;
+	uint64_t value;
+	char text[8];
+
+	for (uint64_t n = 0; n < 300; n++) {
+		snprintf(text, sizeof(text), "%u", (unsigned)n);
+		ck_assert_msg((number_parse(text, strlen(text), max, &value) == 0) == (n <= max),
+		    "%s of at most %u", text, (unsigned)max);
+	}
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("number");
+	TCase *tcase = unit_case(s, "number");
+
+	tcase_add_loop_test(tcase, parses, 0, UNIT_COUNT(rows));
+	tcase_add_test(tcase, stops_at_the_length);
+	tcase_add_loop_test(tcase, keeps_to_the_maximum, 0, 130);
+	return s;
+}
+
+int main(void)
+{
+	return unit_main(suite);
+}

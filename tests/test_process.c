@@ -1,0 +1,617 @@
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+
+#include "src/process.h"
+#include "tests/unit.h"
+
+/* The field of /proc/<pid>/stat, counted as in proc_pid_stat(5); our own names hold no blanks. */
+static void stat_field(pid_t pid, int number, char *text, size_t size)
+{
+	char path[64], line[1024] = "", *field = line, *rest = line;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_ptr_nonnull(fgets(line, sizeof(line), file));
+	fclose(file);
+	for (int i = 0; i < number; i++)
+		field = strsep(&rest, " \n");
+	snprintf(text, size, "%s", field);
+}
+
+static uint64_t start_of(pid_t pid)
+{
+	char text[32];
+
+	stat_field(pid, 22, text, sizeof(text));
+	return strtoull(text, NULL, 10);
+}
+
+/* Since Linux 6.15 the status of a reaped process can be asked of its pidfd. */
+static bool kernel_tells_of_reaped(void)
+{
+	unsigned major = 0, minor = 0;
+	struct utsname name;
+
+	ck_assert_int_eq(uname(&name), 0);
+	ck_assert_int_eq(sscanf(name.release, "%u.%u", &major, &minor), 2);
+	return major > 6 || (major == 6 && minor >= 15);
+}
+
+START_TEST(self_lives)
+{
+	struct process p;
+
+	process_open(&p, getpid());
+	ck_assert_int_eq(p.pid, getpid());
+	ck_assert_int_ge(p.fd, 0);
+	ck_assert(!p.never);
+	ck_assert(!process_gone(&p));
+	ck_assert_uint_eq(p.start, start_of(getpid()));
+	ck_assert_int_eq(process_wait_status(&p), -1);
+	ck_assert_int_ne(fcntl(p.fd, F_GETFD) & FD_CLOEXEC, 0);
+	process_close(&p);
+}
+END_TEST
+
+START_TEST(close_keeps_the_identity)
+{
+	int fds = unit_open_fds();
+	struct process p, opened;
+
+	process_open(&p, getpid());
+	opened = p;
+	process_close(&p);
+	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert_int_eq(p.fd, -1);
+	ck_assert_int_eq(p.pid, opened.pid);
+	ck_assert_uint_eq(p.start, opened.start);
+	ck_assert(!process_gone(&p));
+	process_close(&p);
+}
+END_TEST
+
+static const pid_t nobodies[] = {INT_MAX, UNIT_PID_NEVER, 4194305};
+
+START_TEST(nobody_has_the_pid)
+{
+	struct process p;
+
+	process_open(&p, nobodies[_i]);
+	ck_assert(p.never);
+	ck_assert_int_eq(p.fd, -1);
+	ck_assert(process_gone(&p));
+	ck_assert_uint_eq(p.start, 0);
+	ck_assert_int_eq(process_wait_status(&p), -1);
+	process_close(&p);
+}
+END_TEST
+
+/* Where a child says that it has got so far. */
+static int progress[2];
+
+static void report(bool done)
+{
+	if (!done || write(progress[1], "x", 1) != 1)
+		_exit(1);
+}
+
+static pid_t spawn_and_await(void (*run)(void))
+{
+	pid_t child;
+	char byte;
+
+	ck_assert_int_eq(pipe(progress), 0);
+	child = unit_spawn(run);
+	close(progress[1]);
+	ck_assert_int_eq(read(progress[0], &byte, 1), 1);
+	close(progress[0]);
+	return child;
+}
+
+static void take_confusing_name(void)
+{
+	report(prctl(PR_SET_NAME, ") Z 1 (x) 22") == 0);
+}
+
+START_TEST(name_does_not_confuse)
+{
+	pid_t child = spawn_and_await(take_confusing_name);
+	struct process p;
+
+	process_open(&p, child);
+	process_close(&p);
+	ck_assert(!process_gone(&p));
+	ck_assert_uint_ge(p.start, start_of(getpid()));
+	unit_kill(child);
+	ck_assert(process_gone(&p));
+}
+END_TEST
+
+START_TEST(start_tells_processes_apart)
+{
+	struct process first, second, other;
+	pid_t child = unit_spawn(NULL);
+
+	process_open(&first, child);
+	process_open(&second, child);
+	ck_assert_uint_eq(first.start, second.start);
+	ck_assert_uint_eq(first.start, start_of(child));
+	ck_assert_uint_ge(first.start, start_of(getpid()));
+	/* As if the pid had been another's before. */
+	process_close(&second);
+	other = second;
+	other.start--;
+	ck_assert(!process_gone(&second));
+	ck_assert(process_gone(&other));
+	unit_kill(child);
+	ck_assert(process_gone(&first));
+	ck_assert(process_gone(&second));
+	process_close(&first);
+}
+END_TEST
+
+START_TEST(one_particular_process)
+{
+	int fds = unit_open_fds();
+	struct process p;
+	uint64_t start = start_of(getpid());
+
+	process_open_exact(&p, getpid(), 0);
+	ck_assert(!p.never && !p.reused && !process_gone(&p));
+	ck_assert_uint_eq(p.start, start);
+	process_close(&p);
+	process_open_exact(&p, getpid(), start);
+	ck_assert(!p.never && !p.reused && !process_gone(&p));
+	ck_assert_uint_eq(p.start, start);
+	process_close(&p);
+	process_open_exact(&p, getpid(), start - 1);
+	ck_assert(p.never && p.reused && process_gone(&p));
+	ck_assert_uint_eq(p.start, start - 1);
+	ck_assert_int_eq(p.fd, -1);
+	process_open_exact(&p, UNIT_PID_NEVER, start);
+	ck_assert(p.never && !p.reused && process_gone(&p));
+	ck_assert_uint_eq(p.start, start);
+	ck_assert_int_eq(unit_open_fds(), fds);
+}
+END_TEST
+
+START_TEST(at_home_it_has_one_name)
+{
+	struct process p;
+
+	process_open(&p, getpid());
+	ck_assert_int_eq(p.name, getpid());
+	ck_assert(!process_is_nested(&p));
+	ck_assert(!p.kernel);
+	ck_assert_int_eq(process_name_of(getpid()), getpid());
+	ck_assert_int_eq(process_name_of(UNIT_PID_NEVER), UNIT_PID_NEVER);
+	process_close(&p);
+}
+END_TEST
+
+/* The first process of a pid namespace below ours. */
+START_TEST(nested_has_another_name)
+{
+	pid_t child = unit_spawn_nested();
+	struct process p;
+
+	process_open(&p, child);
+	ck_assert_int_eq(p.pid, child);
+	ck_assert_int_eq(p.name, 1);
+	ck_assert(process_is_nested(&p));
+	ck_assert(!process_gone(&p));
+	unit_kill(child);
+	ck_assert(process_gone(&p));
+	process_close(&p);
+}
+END_TEST
+
+START_TEST(state_is_told)
+{
+	pid_t child = unit_spawn(NULL);
+	siginfo_t info;
+	struct process p;
+
+	process_open(&p, getpid());
+	ck_assert_int_eq(process_state(&p), 'R');
+	process_close(&p);
+	process_open(&p, child);
+	ck_assert_int_eq(kill(child, SIGSTOP), 0);
+	ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WSTOPPED), 0);
+	ck_assert_int_eq(process_state(&p), 'T');
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	unit_await_zombie(child);
+	ck_assert_int_eq(process_state(&p), 'X');
+	unit_reap(child);
+	ck_assert_int_eq(process_state(&p), 'X');
+	process_close(&p);
+}
+END_TEST
+
+static const struct {
+	int status, signal, wait_status;
+} ends[] = {
+    {0, 0, W_EXITCODE(0, 0)},
+    {1, 0, W_EXITCODE(1, 0)},
+    {255, 0, W_EXITCODE(255, 0)},
+    {0, SIGKILL, W_EXITCODE(0, SIGKILL)},
+    {0, SIGTERM, W_EXITCODE(0, SIGTERM)},
+    {0, SIGSEGV, W_EXITCODE(0, SIGSEGV)},
+};
+
+START_TEST(zombie_is_gone)
+{
+	pid_t child = unit_spawn_ending(ends[_i].status, ends[_i].signal);
+	bool unclear = ends[_i].wait_status == 0 && geteuid() != 0;
+	struct process early, late;
+
+	process_open(&early, child);
+	unit_await_zombie(child);
+	process_open(&late, child);
+	ck_assert(!late.never);
+	ck_assert(process_gone(&early));
+	ck_assert(process_gone(&late));
+	ck_assert_uint_eq(late.start, start_of(child));
+	/* 0 is also what a stranger is shown. */
+	ck_assert_int_eq(process_wait_status(&late), unclear ? -1 : ends[_i].wait_status);
+	process_close(&late);
+	ck_assert(process_gone(&late));
+	ck_assert_int_eq(process_wait_status(&late), unclear ? -1 : ends[_i].wait_status);
+	unit_reap(child);
+	process_close(&early);
+}
+END_TEST
+
+START_TEST(reaped_is_gone)
+{
+	pid_t child = unit_spawn_ending(ends[_i].status, ends[_i].signal);
+	uint64_t start;
+	struct process p;
+
+	process_open(&p, child);
+	start = p.start;
+	unit_reap(child);
+	ck_assert(process_gone(&p));
+	ck_assert(!p.never);
+	ck_assert_uint_eq(p.start, start);
+	ck_assert_int_eq(process_wait_status(&p), kernel_tells_of_reaped() ? ends[_i].wait_status : -1);
+	process_close(&p);
+	ck_assert(process_gone(&p));
+	ck_assert_int_eq(process_wait_status(&p), -1);
+}
+END_TEST
+
+START_TEST(stopped_is_not_gone)
+{
+	pid_t child = unit_spawn(NULL);
+	siginfo_t info;
+	struct process p;
+
+	process_open(&p, child);
+	ck_assert_int_eq(kill(child, SIGSTOP), 0);
+	ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WSTOPPED), 0);
+	ck_assert(!process_gone(&p));
+	process_close(&p);
+	ck_assert(!process_gone(&p));
+	unit_kill(child);
+}
+END_TEST
+
+struct thread {
+	pid_t tid;
+	pthread_barrier_t started, end;
+};
+
+static void *run_thread(void *arg)
+{
+	struct thread *thread = arg;
+
+	thread->tid = (pid_t)syscall(SYS_gettid);
+	pthread_barrier_wait(&thread->started);
+	pthread_barrier_wait(&thread->end);
+	return NULL;
+}
+
+START_TEST(thread_is_no_process)
+{
+	struct thread thread = {0};
+	struct process p;
+	pthread_t id;
+
+	pthread_barrier_init(&thread.started, NULL, 2);
+	pthread_barrier_init(&thread.end, NULL, 2);
+	ck_assert_int_eq(pthread_create(&id, NULL, run_thread, &thread), 0);
+	pthread_barrier_wait(&thread.started);
+	process_open(&p, thread.tid);
+	ck_assert_int_ne(thread.tid, getpid());
+	ck_assert(p.never);
+	ck_assert(process_gone(&p));
+	process_close(&p);
+	pthread_barrier_wait(&thread.end);
+	pthread_join(id, NULL);
+}
+END_TEST
+
+static void *run_on(void *arg)
+{
+	while (pause() < 0)
+		continue;
+	return arg;
+}
+
+static void lose_first_thread(void)
+{
+	pthread_t id;
+
+	if (pthread_create(&id, NULL, run_on, NULL) != 0)
+		_exit(1);
+	pthread_exit(NULL);
+}
+
+/* No event tells that a first thread has ended. */
+static pid_t spawn_without_first_thread(void)
+{
+	pid_t child = unit_spawn(lose_first_thread);
+	char state[32];
+
+	do {
+		sched_yield();
+		stat_field(child, 3, state, sizeof(state));
+	} while (strcmp(state, "Z") != 0);
+	return child;
+}
+
+START_TEST(lives_without_its_first_thread)
+{
+	pid_t child = spawn_without_first_thread();
+	struct process p;
+
+	process_open(&p, child);
+	ck_assert(!p.never);
+	ck_assert(!process_gone(&p));
+	ck_assert_uint_eq(p.start, start_of(child));
+	ck_assert(process_has_uid(&p, geteuid()));
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	unit_await_zombie(child);
+	ck_assert(process_gone(&p));
+	ck_assert_int_eq(process_wait_status(&p), SIGKILL);
+	unit_reap(child);
+	process_close(&p);
+}
+END_TEST
+
+START_TEST(lives_without_its_first_thread_nor_pidfd)
+{
+	pid_t child = spawn_without_first_thread();
+	struct process p;
+
+	process_open(&p, child);
+	process_close(&p);
+	ck_assert(!process_gone(&p));
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	unit_await_zombie(child);
+	ck_assert(process_gone(&p));
+	unit_reap(child);
+	ck_assert(process_gone(&p));
+}
+END_TEST
+
+START_TEST(own_uids_are_known)
+{
+	struct process p;
+
+	process_open(&p, getpid());
+	for (int held = 1; held >= 0; held--) {
+		ck_assert(process_has_uid(&p, getuid()));
+		ck_assert(process_has_uid(&p, geteuid()));
+		ck_assert(!process_has_uid(&p, geteuid() + 1));
+		ck_assert(!process_has_uid(&p, (uid_t)-2));
+		process_close(&p);
+	}
+}
+END_TEST
+
+static void take_three_uids(void)
+{
+	report(setresuid(1001, 1002, 1003) == 0);
+}
+
+/* The saved uid creates no files. */
+START_TEST(real_and_effective_uid_count)
+{
+	pid_t child = spawn_and_await(take_three_uids);
+	struct process p;
+
+	process_open(&p, child);
+	for (int held = 1; held >= 0; held--) {
+		ck_assert(process_has_uid(&p, 1001));
+		ck_assert(process_has_uid(&p, 1002));
+		ck_assert(!process_has_uid(&p, 1003));
+		ck_assert(!process_has_uid(&p, 1000));
+		ck_assert(!process_has_uid(&p, 1004));
+		ck_assert(!process_has_uid(&p, 0));
+		process_close(&p);
+	}
+	unit_kill(child);
+}
+END_TEST
+
+START_TEST(unknown_uids_refuse_nobody)
+{
+	pid_t child = unit_spawn(NULL);
+	struct process p;
+
+	process_open(&p, child);
+	unit_kill(child);
+	ck_assert(process_has_uid(&p, geteuid() + 1));
+	process_close(&p);
+	ck_assert(process_has_uid(&p, geteuid() + 1));
+}
+END_TEST
+
+/* Without descriptors: neither pidfd nor /proc. */
+
+START_TEST(starved_knows_the_living)
+{
+	pid_t child = unit_spawn(NULL);
+	struct rlimit limit = unit_take_fds();
+	bool gone, other_uid;
+	struct process p;
+
+	process_open(&p, child);
+	gone = process_gone(&p);
+	other_uid = process_has_uid(&p, geteuid() + 1);
+	unit_give_fds(&limit);
+	ck_assert_int_eq(p.fd, -1);
+	ck_assert(!p.never);
+	ck_assert(!gone);
+	ck_assert(other_uid);
+	unit_kill(child);
+	ck_assert(process_gone(&p));
+}
+END_TEST
+
+/* What starved when it was opened is looked at again when there are descriptors. */
+START_TEST(starved_stays_alive_afterwards)
+{
+	pid_t child = unit_spawn(NULL);
+	struct rlimit limit = unit_take_fds();
+	struct process p;
+
+	process_open(&p, child);
+	unit_give_fds(&limit);
+	ck_assert(!process_gone(&p));
+	unit_kill(child);
+	ck_assert(process_gone(&p));
+	process_close(&p);
+}
+END_TEST
+
+/* What the caller knows of the process is as good as it gets. */
+START_TEST(starved_takes_the_word_for_it)
+{
+	uint64_t start = start_of(getpid());
+	struct rlimit limit = unit_take_fds();
+	struct process right, wrong;
+	bool gone;
+
+	process_open_exact(&right, getpid(), start);
+	process_open_exact(&wrong, getpid(), start - 1);
+	gone = process_gone(&right) || process_gone(&wrong);
+	unit_give_fds(&limit);
+	ck_assert(!gone);
+	ck_assert_uint_eq(right.start, start);
+	ck_assert_int_eq(right.name, getpid());
+	ck_assert(!process_gone(&right));
+	ck_assert(process_gone(&wrong));
+}
+END_TEST
+
+START_TEST(starved_zombie_shows_afterwards)
+{
+	pid_t child = unit_spawn(NULL);
+	struct rlimit limit = unit_take_fds();
+	struct process p;
+
+	process_open(&p, child);
+	unit_give_fds(&limit);
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	unit_await_zombie(child);
+	ck_assert(process_gone(&p));
+	unit_reap(child);
+	process_close(&p);
+}
+END_TEST
+
+START_TEST(starved_knows_the_gone)
+{
+	pid_t child = unit_spawn(NULL);
+	struct rlimit limit = unit_take_fds();
+	struct process before, after, nobody;
+	bool gone;
+
+	process_open(&before, child);
+	unit_kill(child);
+	process_open(&after, child);
+	process_open(&nobody, UNIT_PID_NEVER);
+	gone = process_gone(&before) && process_gone(&after) && process_gone(&nobody);
+	unit_give_fds(&limit);
+	ck_assert(gone);
+	ck_assert(!before.never);
+	ck_assert(after.never);
+	ck_assert(nobody.never);
+}
+END_TEST
+
+START_TEST(starved_pidfd_still_tells)
+{
+	pid_t child = unit_spawn(NULL);
+	struct process p;
+	struct rlimit limit;
+	bool alive, gone;
+
+	process_open(&p, child);
+	limit = unit_take_fds();
+	alive = !process_gone(&p);
+	kill(child, SIGKILL);
+	unit_await_zombie(child);
+	gone = process_gone(&p);
+	unit_give_fds(&limit);
+	ck_assert(alive);
+	ck_assert(gone);
+	unit_reap(child);
+	process_close(&p);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("process");
+	TCase *tcase = unit_case(s, "identity");
+
+	tcase_add_test(tcase, self_lives);
+	tcase_add_test(tcase, close_keeps_the_identity);
+	tcase_add_loop_test(tcase, nobody_has_the_pid, 0, UNIT_COUNT(nobodies));
+	tcase_add_test(tcase, name_does_not_confuse);
+	tcase_add_test(tcase, start_tells_processes_apart);
+	tcase_add_test(tcase, one_particular_process);
+	tcase_add_test(tcase, at_home_it_has_one_name);
+	if (unit_can_nest())
+		tcase_add_test(tcase, nested_has_another_name);
+	else
+		unit_skipped("nested_has_another_name", "no pid namespace to be had");
+	tcase = unit_case(s, "end");
+	tcase_add_test(tcase, state_is_told);
+	tcase_add_loop_test(tcase, zombie_is_gone, 0, UNIT_COUNT(ends));
+	tcase_add_loop_test(tcase, reaped_is_gone, 0, UNIT_COUNT(ends));
+	tcase_add_test(tcase, stopped_is_not_gone);
+	tcase = unit_case(s, "threads");
+	tcase_add_test(tcase, thread_is_no_process);
+	tcase_add_test(tcase, lives_without_its_first_thread);
+	tcase_add_test(tcase, lives_without_its_first_thread_nor_pidfd);
+	tcase = unit_case(s, "uids");
+	tcase_add_test(tcase, own_uids_are_known);
+	tcase_add_test(tcase, unknown_uids_refuse_nobody);
+	if (geteuid() == 0)
+		tcase_add_test(tcase, real_and_effective_uid_count);
+	else
+		unit_skipped("real_and_effective_uid_count", "needs root");
+	tcase = unit_case(s, "starved");
+	tcase_add_test(tcase, starved_knows_the_living);
+	tcase_add_test(tcase, starved_stays_alive_afterwards);
+	tcase_add_test(tcase, starved_takes_the_word_for_it);
+	tcase_add_test(tcase, starved_zombie_shows_afterwards);
+	tcase_add_test(tcase, starved_knows_the_gone);
+	tcase_add_test(tcase, starved_pidfd_still_tells);
+	return s;
+}
+
+int main(void)
+{
+	return unit_main(suite);
+}

@@ -1,0 +1,333 @@
+#include <errno.h>
+
+#include "client/settings.h"
+#include "tests/unit.h"
+
+static struct settings settings;
+
+/* Only what a test sets is set. */
+static void set_up(void)
+{
+	unsetenv("READYD_SOCKET");
+	unsetenv("READYD_DIR");
+	unsetenv("READYD_BACKEND");
+	memset(&settings, 0xff, sizeof(settings));
+}
+
+static void set_env(const char *name, const char *value)
+{
+	if (value != NULL)
+		ck_assert_int_eq(setenv(name, value, 1), 0);
+}
+
+static const char *long_path(size_t len)
+{
+	static char path[2048];
+
+	memset(path, 'x', len);
+	path[0] = '/';
+	path[len] = '\0';
+	return path;
+}
+
+static const char default_socket[] = READYD_DEFAULT_SOCKET;
+
+/* Options over environment over defaults. */
+static const struct {
+	const char *option, *env, *result;
+} sockets[] = {
+    {NULL, NULL, default_socket},
+    {NULL, "", default_socket},
+    {NULL, "/env", "/env"},
+    {"/option", NULL, "/option"},
+    {"/option", "/env", "/option"},
+    {"@abstract", "/env", "@abstract"},
+    {"relative", NULL, "relative"},
+};
+
+START_TEST(socket_is_chosen)
+{
+	const struct readyd_options options = {.socket = sockets[_i].option};
+
+	set_env("READYD_SOCKET", sockets[_i].env);
+	ck_assert_int_eq(settings_init(&settings, &options), 0);
+	ck_assert_str_eq(settings.socket, sockets[_i].result);
+	ck_assert(!settings.place_given);
+}
+END_TEST
+
+static const struct {
+	const char *dir, *prefix, *env, *result, *result_prefix;
+	bool given;
+} places[] = {
+    {NULL, NULL, NULL, "/tmp", "ktstr-worker-ready-", false},
+    {NULL, NULL, "", "/tmp", "ktstr-worker-ready-", false},
+    {NULL, NULL, "/env", "/env", "ktstr-worker-ready-", true},
+    {"/option", NULL, NULL, "/option", "ktstr-worker-ready-", true},
+    {"/option", NULL, "/env", "/option", "ktstr-worker-ready-", true},
+    {NULL, "x-", NULL, "/tmp", "x-", true},
+    {NULL, "x-", "/env", "/env", "x-", true},
+    {"/option", "x-", "/env", "/option", "x-", true},
+    {"/tmp", NULL, NULL, "/tmp", "ktstr-worker-ready-", true},
+};
+
+START_TEST(place_is_chosen)
+{
+	const struct readyd_options options = {.dir = places[_i].dir, .prefix = places[_i].prefix};
+
+	set_env("READYD_DIR", places[_i].env);
+	ck_assert_int_eq(settings_init(&settings, &options), 0);
+	ck_assert_str_eq(settings.place.dir, places[_i].result);
+	ck_assert_str_eq(settings.place.prefix, places[_i].result_prefix);
+	ck_assert(settings.place_given == places[_i].given);
+	ck_assert_str_eq(settings.socket, default_socket);
+}
+END_TEST
+
+static const struct {
+	enum readyd_backend option;
+	const char *env;
+	enum readyd_backend result;
+} backends[] = {
+    {READYD_BACKEND_AUTO, NULL, READYD_BACKEND_AUTO},
+    {READYD_BACKEND_AUTO, "", READYD_BACKEND_AUTO},
+    {READYD_BACKEND_AUTO, "auto", READYD_BACKEND_AUTO},
+    {READYD_BACKEND_AUTO, "daemon", READYD_BACKEND_DAEMON},
+    {READYD_BACKEND_AUTO, "file", READYD_BACKEND_FILE},
+    {READYD_BACKEND_DAEMON, NULL, READYD_BACKEND_DAEMON},
+    {READYD_BACKEND_DAEMON, "file", READYD_BACKEND_DAEMON},
+    {READYD_BACKEND_FILE, "daemon", READYD_BACKEND_FILE},
+    {READYD_BACKEND_FILE, "auto", READYD_BACKEND_FILE},
+};
+
+START_TEST(backend_is_chosen)
+{
+	const struct readyd_options options = {.backend = backends[_i].option};
+
+	set_env("READYD_BACKEND", backends[_i].env);
+	ck_assert_int_eq(settings_init(&settings, &options), 0);
+	ck_assert_int_eq(settings.backend, backends[_i].result);
+}
+END_TEST
+
+START_TEST(unborn_is_an_option)
+{
+	struct readyd_options options = {.flags = READYD_OPTION_UNBORN};
+
+	ck_assert_int_eq(settings_init(&settings, &options), 0);
+	ck_assert(settings.unborn);
+	options.flags = 0;
+	ck_assert_int_eq(settings_init(&settings, &options), 0);
+	ck_assert(!settings.unborn);
+}
+END_TEST
+
+START_TEST(no_options_are_defaults)
+{
+	ck_assert_int_eq(settings_init(&settings, NULL), 0);
+	ck_assert_str_eq(settings.socket, default_socket);
+	ck_assert_str_eq(settings.place.dir, "/tmp");
+	ck_assert_int_eq(settings.backend, READYD_BACKEND_AUTO);
+	ck_assert(!settings.place_given);
+}
+END_TEST
+
+START_TEST(environment_counts_without_options)
+{
+	set_env("READYD_SOCKET", "/env/socket");
+	set_env("READYD_DIR", "/env/dir");
+	set_env("READYD_BACKEND", "file");
+	ck_assert_int_eq(settings_init(&settings, NULL), 0);
+	ck_assert_str_eq(settings.socket, "/env/socket");
+	ck_assert_str_eq(settings.place.dir, "/env/dir");
+	ck_assert_int_eq(settings.backend, READYD_BACKEND_FILE);
+	ck_assert(settings.place_given);
+}
+END_TEST
+
+static const struct {
+	struct readyd_options options;
+	const char *env, *value;
+} bad[] = {
+    {{.dir = "relative"}, NULL, NULL},
+    {{.prefix = ""}, NULL, NULL},
+    {{.prefix = "a/b"}, NULL, NULL},
+    {READYD_OPTIONS_INIT, "READYD_DIR", "relative"},
+    {READYD_OPTIONS_INIT, "READYD_BACKEND", "bogus"},
+    {READYD_OPTIONS_INIT, "READYD_BACKEND", "FILE"},
+    {READYD_OPTIONS_INIT, "READYD_BACKEND", "file "},
+    {READYD_OPTIONS_INIT, "READYD_BACKEND", "daemonic"},
+};
+
+START_TEST(bad_value_is_refused)
+{
+	if (bad[_i].env != NULL)
+		set_env(bad[_i].env, bad[_i].value);
+	errno = 0;
+	ck_assert_int_eq(settings_init(&settings, &bad[_i].options), -1);
+	ck_assert_int_eq(errno, EINVAL);
+}
+END_TEST
+
+/* No word of the enum. */
+START_TEST(bad_backend_is_refused)
+{
+	const struct readyd_options options = {.backend = (enum readyd_backend)(READYD_BACKEND_FILE + 1)};
+
+	errno = 0;
+	ck_assert_int_eq(settings_init(&settings, &options), -1);
+	ck_assert_int_eq(errno, EINVAL);
+}
+END_TEST
+
+/* Nothing is wrong with an environment that is not asked. */
+START_TEST(option_hides_bad_environment)
+{
+	const struct readyd_options options = {.socket = "/s", .dir = "/d", .backend = READYD_BACKEND_FILE};
+
+	set_env("READYD_SOCKET", long_path(500));
+	set_env("READYD_DIR", "relative");
+	set_env("READYD_BACKEND", "bogus");
+	ck_assert_int_eq(settings_init(&settings, &options), 0);
+	ck_assert_str_eq(settings.socket, "/s");
+	ck_assert_str_eq(settings.place.dir, "/d");
+}
+END_TEST
+
+static const struct {
+	const char *env;
+	size_t most;
+} lengths[] = {
+    {"READYD_SOCKET", sizeof(((struct sockaddr_un *)0)->sun_path) - 1},
+    {"READYD_DIR", MARKER_DIR_SIZE - 1},
+};
+
+START_TEST(too_long_is_refused)
+{
+	set_env(lengths[_i].env, long_path(lengths[_i].most));
+	ck_assert_int_eq(settings_init(&settings, NULL), 0);
+	set_env(lengths[_i].env, long_path(lengths[_i].most + 1));
+	errno = 0;
+	ck_assert_int_eq(settings_init(&settings, NULL), -1);
+	ck_assert_int_eq(errno, ENAMETOOLONG);
+}
+END_TEST
+
+/* A daemon that says hello for dir. */
+static struct wire_hello greeting(const char *dir)
+{
+	struct wire_hello hello = {.epoch = 1};
+	struct stat st;
+
+	ck_assert_int_eq(marker_place_init(&hello.place, dir, NULL), 0);
+	ck_assert_int_eq(stat("/proc/self/ns/pid", &st), 0);
+	hello.pidns = st.st_ino;
+	if (stat(dir, &st) == 0) {
+		hello.dev = st.st_dev;
+		hello.ino = st.st_ino;
+	}
+	return hello;
+}
+
+START_TEST(place_is_taken_over)
+{
+	char dir[UNIT_PATH_SIZE];
+	struct wire_hello hello;
+
+	unit_dir(dir);
+	hello = greeting(dir);
+	strcpy(hello.place.prefix, "other-");
+	ck_assert_int_eq(settings_init(&settings, NULL), 0);
+	ck_assert(settings_agree(&settings, &hello));
+	ck_assert_str_eq(settings.place.dir, dir);
+	ck_assert_str_eq(settings.place.prefix, "other-");
+}
+END_TEST
+
+/* By another path it is the same directory. */
+START_TEST(same_directory_is_agreed)
+{
+	char dir[UNIT_PATH_SIZE], link[UNIT_PATH_SIZE + 8];
+	struct readyd_options options = {.dir = link};
+	struct wire_hello hello;
+
+	unit_dir(dir);
+	snprintf(link, sizeof(link), "%s.link", dir);
+	ck_assert_int_eq(symlink(dir, link), 0);
+	hello = greeting(dir);
+	ck_assert_int_eq(settings_init(&settings, &options), 0);
+	ck_assert(settings_agree(&settings, &hello));
+	ck_assert_str_eq(settings.place.dir, link);
+	strcpy(hello.place.prefix, "other-");
+	ck_assert(!settings_agree(&settings, &hello));
+	strcpy(hello.place.prefix, settings.place.prefix);
+	options.dir = "/";
+	ck_assert_int_eq(settings_init(&settings, &options), 0);
+	ck_assert(!settings_agree(&settings, &hello));
+}
+END_TEST
+
+START_TEST(missing_directory_is_agreed)
+{
+	char dir[UNIT_PATH_SIZE];
+	struct wire_hello hello;
+
+	unit_dir(dir);
+	ck_assert_int_eq(rmdir(dir), 0);
+	hello = greeting(dir);
+	ck_assert_int_eq(settings_init(&settings, NULL), 0);
+	ck_assert(settings_agree(&settings, &hello));
+	ck_assert_int_eq(mkdir(dir, 0700), 0);
+	ck_assert(!settings_agree(&settings, &hello));
+}
+END_TEST
+
+/* The daemon sees another directory by the same path, or counts other pids. */
+START_TEST(other_namespaces_are_refused)
+{
+	struct wire_hello hello = greeting("/");
+
+	ck_assert_int_eq(settings_init(&settings, NULL), 0);
+	hello.ino++;
+	ck_assert(!settings_agree(&settings, &hello));
+	hello = greeting("/");
+	hello.dev++;
+	ck_assert(!settings_agree(&settings, &hello));
+	hello = greeting("/");
+	hello.pidns++;
+	ck_assert(!settings_agree(&settings, &hello));
+	ck_assert_str_eq(settings.place.dir, "/tmp");
+	hello.pidns = 0;
+	ck_assert(settings_agree(&settings, &hello));
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("settings");
+	TCase *tcase = unit_case(s, "choice");
+
+	tcase_add_checked_fixture(tcase, set_up, NULL);
+	tcase_add_loop_test(tcase, socket_is_chosen, 0, UNIT_COUNT(sockets));
+	tcase_add_loop_test(tcase, place_is_chosen, 0, UNIT_COUNT(places));
+	tcase_add_loop_test(tcase, backend_is_chosen, 0, UNIT_COUNT(backends));
+	tcase_add_test(tcase, unborn_is_an_option);
+	tcase_add_test(tcase, no_options_are_defaults);
+	tcase_add_test(tcase, environment_counts_without_options);
+	tcase_add_loop_test(tcase, bad_value_is_refused, 0, UNIT_COUNT(bad));
+	tcase_add_test(tcase, bad_backend_is_refused);
+	tcase_add_test(tcase, option_hides_bad_environment);
+	tcase_add_loop_test(tcase, too_long_is_refused, 0, UNIT_COUNT(lengths));
+	tcase = unit_case(s, "agreement");
+	tcase_add_checked_fixture(tcase, set_up, NULL);
+	tcase_add_test(tcase, place_is_taken_over);
+	tcase_add_test(tcase, same_directory_is_agreed);
+	tcase_add_test(tcase, missing_directory_is_agreed);
+	tcase_add_test(tcase, other_namespaces_are_refused);
+	return s;
+}
+
+int main(void)
+{
+	return unit_main(suite);
+}

@@ -1,0 +1,123 @@
+#include "src/verdict.h"
+#include "tests/unit.h"
+
+static const char *const verdicts[] = {
+    [READYD_READY] = "ready",
+    [READYD_PENDING] = "pending",
+    [READYD_DIED] = "died",
+    [READYD_EXITED] = "exited",
+    [READYD_STALE] = "stale",
+    [READYD_UNREACHABLE] = "unreachable",
+};
+
+static const char *const reasons[] = {
+    [READYD_REASON_NONE] = NULL,
+    [READYD_REASON_DEADLINE] = "deadline",
+    [READYD_REASON_NOT_A_FILE] = "not-a-file",
+    [READYD_REASON_NO_PROCESS] = "no-process",
+    [READYD_REASON_OLDER] = "older-than-process",
+    [READYD_REASON_FOREIGN_OWNER] = "foreign-owner",
+    [READYD_REASON_NO_DIRECTORY] = "no-directory",
+    [READYD_REASON_DIRECTORY_DENIED] = "directory-denied",
+    [READYD_REASON_NAMESPACE_DENIED] = "namespace-denied",
+    [READYD_REASON_NAME_COLLISION] = "name-collision",
+    [READYD_REASON_PID_REUSED] = "pid-reused",
+    [READYD_REASON_UNBORN] = "unborn",
+};
+
+static const char *const no_words[] = {"", " ", "READY", "Ready", "ready ", " ready", "readyx", "none",
+    "NONE", "(null)", "older", "foreign", "not_a_file", "unreachable-", "deadlin", "deadlines"};
+
+START_TEST(verdicts_have_words)
+{
+	enum readyd_verdict verdict;
+	const char *word = verdicts[_i];
+
+	ck_assert_str_eq(readyd_verdict_name((enum readyd_verdict)_i), word);
+	ck_assert_int_eq(verdict_parse(word, strlen(word), &verdict), 0);
+	ck_assert_int_eq(verdict, _i);
+	ck_assert_int_eq(verdict_parse(word, strlen(word) - 1, &verdict), -1);
+	ck_assert_int_eq(verdict_parse(word, strlen(word) + 1, &verdict), -1);
+}
+END_TEST
+
+START_TEST(reasons_have_words)
+{
+	enum readyd_reason reason;
+	const char *word = reasons[_i];
+
+	ck_assert_str_eq(readyd_reason_name((enum readyd_reason)_i), word);
+	ck_assert_int_eq(reason_parse(word, strlen(word), &reason), 0);
+	ck_assert_int_eq(reason, _i);
+	ck_assert_int_eq(reason_parse(word, strlen(word) - 1, &reason), -1);
+	ck_assert_int_eq(reason_parse(word, strlen(word) + 1, &reason), -1);
+}
+END_TEST
+
+START_TEST(other_words_are_refused)
+{
+	enum readyd_verdict verdict;
+	enum readyd_reason reason;
+	const char *word = no_words[_i];
+
+	ck_assert_int_eq(verdict_parse(word, strlen(word), &verdict), -1);
+	ck_assert_int_eq(reason_parse(word, strlen(word), &reason), -1);
+}
+END_TEST
+
+START_TEST(other_values_have_no_word)
+{
+	static const int values[] = {-1, UNIT_COUNT(reasons), 1000};
+
+	ck_assert_ptr_null(readyd_reason_name(READYD_REASON_NONE));
+	ck_assert_ptr_null(readyd_verdict_name((enum readyd_verdict)UNIT_COUNT(verdicts)));
+	for (size_t i = 0; i < UNIT_COUNT(values); i++) {
+		ck_assert_ptr_null(readyd_verdict_name((enum readyd_verdict)values[i]));
+		ck_assert_ptr_null(readyd_reason_name((enum readyd_reason)values[i]));
+	}
+}
+END_TEST
+
+START_TEST(only_pending_does_not_settle)
+{
+	const struct readyd_answer answer = {.verdict = (enum readyd_verdict)_i};
+
+	ck_assert(verdict_settles(&answer) == (_i != READYD_PENDING));
+	ck_assert(verdict_ends_wait(&answer) == (_i != READYD_PENDING));
+}
+END_TEST
+
+/* A directory may come back; what a namespace hides stays hidden. */
+START_TEST(missing_directory_is_waited_out)
+{
+	struct readyd_answer answer = {.verdict = READYD_UNREACHABLE, .reason = READYD_REASON_NO_DIRECTORY};
+
+	ck_assert(verdict_settles(&answer));
+	ck_assert(!verdict_ends_wait(&answer));
+	answer.reason = READYD_REASON_DIRECTORY_DENIED;
+	ck_assert(!verdict_ends_wait(&answer));
+	answer.reason = READYD_REASON_NAMESPACE_DENIED;
+	ck_assert(verdict_ends_wait(&answer));
+	answer.reason = READYD_REASON_NAME_COLLISION;
+	ck_assert(verdict_ends_wait(&answer));
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("verdict");
+	TCase *tcase = unit_case(s, "verdict");
+
+	tcase_add_test(tcase, missing_directory_is_waited_out);
+	tcase_add_loop_test(tcase, verdicts_have_words, 0, UNIT_COUNT(verdicts));
+	tcase_add_loop_test(tcase, reasons_have_words, 1, UNIT_COUNT(reasons));
+	tcase_add_loop_test(tcase, other_words_are_refused, 0, UNIT_COUNT(no_words));
+	tcase_add_test(tcase, other_values_have_no_word);
+	tcase_add_loop_test(tcase, only_pending_does_not_settle, 0, UNIT_COUNT(verdicts));
+	return s;
+}
+
+int main(void)
+{
+	return unit_main(suite);
+}

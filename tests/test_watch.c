@@ -1,0 +1,613 @@
+#include <errno.h>
+#include <event2/event.h>
+
+#include "daemon/watch.h"
+#include "tests/unit.h"
+
+#define PID 1234
+
+/* A watch and what it reports. A loop ends when what the test awaits has been reported. */
+static struct event_base *base;
+static struct watch *watch;
+static struct marker_place place;
+static char marker[2 * UNIT_PATH_SIZE], other[2 * UNIT_PATH_SIZE];
+static unsigned markers, doubts, grounds, asked;
+static pid_t last_pid;
+static bool wanted;
+static const unsigned *awaited;
+
+static void count(unsigned *counter)
+{
+	(*counter)++;
+	if (counter == awaited)
+		event_base_loopbreak(base);
+}
+
+static void on_marker(void *context, pid_t pid)
+{
+	ck_assert_ptr_eq(context, &place);
+	last_pid = pid;
+	count(&markers);
+}
+
+static void on_doubt(void *context)
+{
+	ck_assert_ptr_eq(context, &place);
+	count(&doubts);
+}
+
+static void on_ground(void *context)
+{
+	ck_assert_ptr_eq(context, &place);
+	count(&grounds);
+}
+
+static bool is_wanted(void *context)
+{
+	ck_assert_ptr_eq(context, &place);
+	count(&asked);
+	return wanted;
+}
+
+static void start(void)
+{
+	static const struct watch_hooks hooks = {on_marker, on_doubt, on_ground, is_wanted};
+
+	watch = watch_new(base, &place, &hooks, &place);
+	ck_assert_ptr_nonnull(watch);
+}
+
+static void set_up(void)
+{
+	char dir[UNIT_PATH_SIZE];
+
+	unit_dir(dir);
+	ck_assert_int_eq(marker_place_init(&place, dir, "ready-"), 0);
+	snprintf(marker, sizeof(marker), "%s/ready-%d", dir, PID);
+	snprintf(other, sizeof(other), "%s.other", dir);
+	markers = doubts = grounds = asked = 0;
+	last_pid = 0;
+	wanted = false;
+	awaited = NULL;
+	watch = NULL;
+	base = event_base_new();
+}
+
+static void tear_down(void)
+{
+	if (watch != NULL)
+		watch_free(watch);
+	event_base_free(base);
+}
+
+/* Runs until the counter moves. */
+static void await(const unsigned *counter)
+{
+	awaited = counter;
+	ck_assert_int_eq(event_base_dispatch(base), 0);
+	awaited = NULL;
+}
+
+static void await_marker(void)
+{
+	last_pid = 0;
+	await(&markers);
+	ck_assert_int_eq(last_pid, PID);
+}
+
+static void turn(void)
+{
+	for (int i = 0; i < 8; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+static bool is_blind(void)
+{
+	return watch_counts(watch)->blind;
+}
+
+static void replace_directory(void)
+{
+	ck_assert_int_eq(rmdir(place.dir), 0);
+	ck_assert_int_eq(mkdir(place.dir, 0700), 0);
+}
+
+START_TEST(marker_was_there_before)
+{
+	unit_write(marker, "ready\n");
+	start();
+	ck_assert_uint_eq(markers, 1);
+	ck_assert_int_eq(last_pid, PID);
+	ck_assert_uint_eq(watch_counts(watch)->scans, 1);
+	ck_assert(!is_blind());
+}
+END_TEST
+
+static void make_file(void)
+{
+	unit_write(marker, "ready\n");
+}
+
+static void make_empty(void)
+{
+	unit_write(marker, "");
+}
+
+static void make_by_rename(void)
+{
+	unit_write(other, "ready\n");
+	ck_assert_int_eq(rename(other, marker), 0);
+}
+
+static void make_by_rename_within(void)
+{
+	char inside[UNIT_PATH_SIZE + 8];
+
+	snprintf(inside, sizeof(inside), "%s/tmp", place.dir);
+	unit_write(inside, "ready\n");
+	ck_assert_int_eq(rename(inside, marker), 0);
+}
+
+static void make_by_link(void)
+{
+	unit_write(other, "ready\n");
+	ck_assert_int_eq(link(other, marker), 0);
+}
+
+static void make_by_symlink(void)
+{
+	ck_assert_int_eq(symlink("/", marker), 0);
+}
+
+/* A file without a name that gets one: created, but not by open(2). */
+static void make_by_linkat(void)
+{
+	char path[64];
+	int fd = open(place.dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ck_assert_int_eq(linkat(AT_FDCWD, path, AT_FDCWD, marker, AT_SYMLINK_FOLLOW), 0);
+	close(fd);
+}
+
+static void (*const ways[])(void) = {make_file, make_empty, make_by_rename, make_by_rename_within,
+    make_by_link, make_by_symlink, make_by_linkat};
+
+START_TEST(marker_comes)
+{
+	start();
+	ck_assert_uint_eq(markers, 0);
+	ways[_i]();
+	await_marker();
+	ck_assert_uint_gt(watch_counts(watch)->events, 0);
+	ck_assert_uint_eq(watch_counts(watch)->ticks, 0);
+	ck_assert_uint_eq(watch_counts(watch)->scans, 1);
+	ck_assert_uint_eq(watch_counts(watch)->overflows, 0);
+}
+END_TEST
+
+START_TEST(marker_goes)
+{
+	unit_write(marker, "ready\n");
+	start();
+	ck_assert_int_eq(unlink(marker), 0);
+	await_marker();
+	unit_write(marker, "ready\n");
+	await_marker();
+	ck_assert_int_eq(rename(marker, other), 0);
+	await_marker();
+}
+END_TEST
+
+static const char *const others[] = {"unready-1", "ready-", "ready-0", "ready-01", "ready-x", "READY-1"};
+
+START_TEST(other_names_are_nothing)
+{
+	char path[UNIT_PATH_SIZE + 32];
+
+	snprintf(path, sizeof(path), "%s/%s", place.dir, others[_i]);
+	unit_write(path, "");
+	start();
+	ck_assert_int_eq(unlink(path), 0);
+	unit_write(path, "");
+	unit_write(marker, "");
+	await_marker();
+	ck_assert_uint_eq(markers, 1);
+	ck_assert_uint_eq(watch_counts(watch)->events, 3);
+}
+END_TEST
+
+/* What a writer could flood us with is not even asked for. */
+START_TEST(content_is_nothing)
+{
+	int fd;
+
+	unit_write(marker, "");
+	start();
+	fd = open(marker, O_WRONLY | O_APPEND | O_CLOEXEC);
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(write(fd, "x", 1), 1);
+	close(fd);
+	ck_assert_int_eq(chmod(marker, 0600), 0);
+	turn();
+	ck_assert_uint_eq(watch_counts(watch)->events, 0);
+	ck_assert_uint_eq(markers, 1);
+}
+END_TEST
+
+START_TEST(many_come_at_once)
+{
+	char path[UNIT_PATH_SIZE + 32];
+
+	start();
+	for (int pid = 1; pid <= 5000; pid++) {
+		snprintf(path, sizeof(path), "%s/ready-%d", place.dir, pid);
+		unit_check(mkdir(path, 0700) == 0);
+	}
+	for (last_pid = 0; last_pid < 5000;)
+		event_base_loop(base, EVLOOP_ONCE);
+	ck_assert_uint_eq(markers, 5000);
+	ck_assert_uint_eq(watch_counts(watch)->events, 5000);
+}
+END_TEST
+
+START_TEST(nothing_to_do_is_quiet)
+{
+	start();
+	ck_assert_int_eq(event_base_loop(base, EVLOOP_NONBLOCK), 0);
+	ck_assert(!unit_loop_is_busy());
+	unit_write(marker, "");
+	ck_assert(unit_loop_is_busy());
+	turn();
+	ck_assert(!unit_loop_is_busy());
+}
+END_TEST
+
+START_TEST(ticks_while_wanted)
+{
+	start();
+	wanted = true;
+	watch_start_ticking(watch);
+	for (unsigned i = 1; i <= 3; i++) {
+		await(&doubts);
+		ck_assert_uint_ge(watch_counts(watch)->ticks, i);
+	}
+	/* Events tell of markers: the tick does not scan. */
+	ck_assert_uint_eq(watch_counts(watch)->scans, 1);
+}
+END_TEST
+
+START_TEST(stops_when_not_wanted)
+{
+	int events;
+
+	start();
+	doubts = 0;
+	events = event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED);
+	watch_start_ticking(watch);
+	ck_assert_int_eq(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), events + 1);
+	await(&asked);
+	ck_assert_int_eq(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), events);
+	ck_assert_uint_eq(doubts, 0);
+	ck_assert_uint_eq(watch_counts(watch)->ticks, 0);
+}
+END_TEST
+
+START_TEST(directory_is_replaced)
+{
+	start();
+	doubts = 0;
+	replace_directory();
+	turn();
+	ck_assert_uint_gt(doubts, 0);
+	ck_assert(!is_blind());
+	unit_write(marker, "");
+	await_marker();
+	ck_assert_uint_eq(watch_counts(watch)->ticks, 0);
+}
+END_TEST
+
+/* Held by somebody, a directory that is removed raises no event: only the tick can notice. */
+START_TEST(held_directory_is_replaced)
+{
+	int holder = open(place.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	start();
+	/* The mount table shows as changed once. */
+	turn();
+	wanted = true;
+	watch_start_ticking(watch);
+	replace_directory();
+	unit_write(marker, "");
+	await_marker();
+	ck_assert_uint_gt(watch_counts(watch)->ticks, 0);
+	ck_assert_int_eq(unlink(marker), 0);
+	await_marker();
+	close(holder);
+}
+END_TEST
+
+START_TEST(directory_goes_and_comes)
+{
+	start();
+	wanted = true;
+	watch_start_ticking(watch);
+	ck_assert_int_eq(rmdir(place.dir), 0);
+	while (!is_blind())
+		event_base_loop(base, EVLOOP_ONCE);
+	ck_assert_int_eq(mkdir(place.dir, 0700), 0);
+	unit_write(marker, "");
+	await_marker();
+	ck_assert(!is_blind());
+}
+END_TEST
+
+START_TEST(directory_is_moved_away)
+{
+	start();
+	ck_assert_int_eq(rename(place.dir, other), 0);
+	ck_assert_int_eq(mkdir(place.dir, 0700), 0);
+	unit_write(marker, "");
+	await_marker();
+	ck_assert(!is_blind());
+	/* What happens in the old one is nobody's business any more. */
+	strcat(other, "/ready-1");
+	unit_write(other, "");
+	turn();
+	ck_assert_int_eq(last_pid, PID);
+}
+END_TEST
+
+/* What keeps a directory from being watched, and its cure. */
+static void no_directory(void)
+{
+	ck_assert_int_eq(rmdir(place.dir), 0);
+}
+
+static void file_instead(void)
+{
+	no_directory();
+	unit_write(place.dir, "");
+}
+
+static void make_directory(void)
+{
+	(void)unlink(place.dir);
+	ck_assert_int_eq(mkdir(place.dir, 0700), 0);
+}
+
+static const struct {
+	void (*hinder)(void);
+	void (*cure)(void);
+} hindrances[] = {{no_directory, make_directory}, {file_instead, make_directory}};
+
+START_TEST(blind_at_start)
+{
+	hindrances[_i].hinder();
+	start();
+	ck_assert(is_blind());
+	ck_assert_uint_eq(watch_counts(watch)->scans, 0);
+	wanted = true;
+	watch_start_ticking(watch);
+	await(&doubts);
+	ck_assert(is_blind());
+	hindrances[_i].cure();
+	unit_write(marker, "");
+	await_marker();
+	ck_assert(!is_blind());
+	ck_assert_int_eq(unlink(marker), 0);
+	await_marker();
+}
+END_TEST
+
+START_TEST(no_descriptors_at_start)
+{
+	struct rlimit limit;
+
+	unit_write(marker, "");
+	/* libevent's own come with the first event. */
+	turn();
+	limit = unit_take_fds();
+	start();
+	unit_give_fds(&limit);
+	ck_assert(is_blind());
+	ck_assert_uint_eq(markers, 0);
+	wanted = true;
+	watch_start_ticking(watch);
+	await_marker();
+	ck_assert(!is_blind());
+}
+END_TEST
+
+START_TEST(refreshed)
+{
+	unit_write(marker, "");
+	start();
+	ck_assert_uint_eq(doubts, 1);
+	watch_refresh(watch);
+	ck_assert_uint_eq(doubts, 2);
+	ck_assert_uint_eq(markers, 2);
+	ck_assert_uint_eq(watch_counts(watch)->scans, 2);
+}
+END_TEST
+
+/* Somebody is waited for who leaves its marker elsewhere. */
+static void make_outpost(void)
+{
+	ck_assert_int_eq(mkdir(other, 0700), 0);
+	start();
+	turn();
+	doubts = 0;
+	ck_assert(watch_also(watch, other));
+	ck_assert(!watch_also(watch, other));
+}
+
+static void write_elsewhere(void)
+{
+	char path[sizeof(other) + 16];
+
+	snprintf(path, sizeof(path), "%s/ready-1", other);
+	(void)unlink(path);
+	unit_write(path, "");
+}
+
+START_TEST(elsewhere_is_in_doubt)
+{
+	make_outpost();
+	write_elsewhere();
+	await(&doubts);
+	ck_assert_uint_eq(markers, 0);
+	ck_assert_uint_eq(watch_counts(watch)->scans, 1);
+	unit_write(marker, "");
+	await_marker();
+}
+END_TEST
+
+START_TEST(elsewhere_may_be_here_or_nowhere)
+{
+	start();
+	ck_assert(!watch_also(watch, place.dir));
+	ck_assert(!watch_also(watch, "/nonexistent"));
+	ck_assert(!watch_also(watch, "/dev/null"));
+	unit_write(marker, "");
+	await_marker();
+}
+END_TEST
+
+/* As long as it is asked for it is watched, and then not much longer. */
+START_TEST(elsewhere_is_given_up)
+{
+	make_outpost();
+	wanted = true;
+	watch_start_ticking(watch);
+	for (int tick = 0; tick < 4; tick++) {
+		await(&asked);
+		ck_assert(!watch_also(watch, other));
+	}
+	for (int tick = 0; tick < 3; tick++)
+		await(&doubts);
+	ck_assert(watch_also(watch, other));
+	wanted = false;
+	await(&asked);
+	write_elsewhere();
+	doubts = 0;
+	turn();
+	ck_assert_uint_eq(doubts, 0);
+}
+END_TEST
+
+START_TEST(elsewhere_goes_away)
+{
+	make_outpost();
+	ck_assert_int_eq(rmdir(other), 0);
+	await(&doubts);
+	ck_assert_int_eq(mkdir(other, 0700), 0);
+	ck_assert(watch_also(watch, other));
+	write_elsewhere();
+	doubts = 0;
+	await(&doubts);
+}
+END_TEST
+
+static void remove_file(const char *path)
+{
+	ck_assert_int_eq(unlink(path), 0);
+}
+
+static void rename_file(const char *path)
+{
+	ck_assert_int_eq(rename(path, marker), 0);
+}
+
+static void replace_file(const char *path)
+{
+	unit_write(marker, "");
+	ck_assert_int_eq(rename(marker, path), 0);
+}
+
+static void (*const losses[])(const char *path) = {remove_file, rename_file, replace_file};
+
+START_TEST(file_is_lost)
+{
+	char first[sizeof(other) + 8];
+
+	snprintf(first, sizeof(first), "%s.first", other);
+	unit_write(first, "");
+	unit_write(other, "");
+	start();
+	turn();
+	watch_file(watch, first);
+	watch_file(watch, other);
+	grounds = 0;
+	/* Only the last one counts. */
+	ck_assert_int_eq(unlink(first), 0);
+	turn();
+	ck_assert_uint_eq(grounds, 0);
+	losses[_i](other);
+	await(&grounds);
+}
+END_TEST
+
+START_TEST(file_that_is_not_there)
+{
+	start();
+	turn();
+	grounds = 0;
+	watch_file(watch, other);
+	unit_write(other, "");
+	watch_file(watch, other);
+	ck_assert_int_eq(unlink(other), 0);
+	await(&grounds);
+	ck_assert_uint_eq(markers, 0);
+}
+END_TEST
+
+START_TEST(free_leaves_nothing_open)
+{
+	int fds = unit_open_fds();
+
+	start();
+	ck_assert_int_gt(unit_open_fds(), fds);
+	watch_free(watch);
+	watch = NULL;
+	ck_assert_int_eq(unit_open_fds(), fds);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("watch");
+	TCase *tcase = unit_case(s, "watch");
+
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_test(tcase, marker_was_there_before);
+	tcase_add_loop_test(tcase, marker_comes, 0, UNIT_COUNT(ways));
+	tcase_add_test(tcase, marker_goes);
+	tcase_add_loop_test(tcase, other_names_are_nothing, 0, UNIT_COUNT(others));
+	tcase_add_test(tcase, content_is_nothing);
+	tcase_add_test(tcase, many_come_at_once);
+	tcase_add_test(tcase, nothing_to_do_is_quiet);
+	tcase_add_test(tcase, ticks_while_wanted);
+	tcase_add_test(tcase, stops_when_not_wanted);
+	tcase_add_test(tcase, directory_is_replaced);
+	tcase_add_test(tcase, held_directory_is_replaced);
+	tcase_add_test(tcase, directory_goes_and_comes);
+	tcase_add_test(tcase, directory_is_moved_away);
+	tcase_add_loop_test(tcase, blind_at_start, 0, UNIT_COUNT(hindrances));
+	tcase_add_test(tcase, no_descriptors_at_start);
+	tcase_add_test(tcase, refreshed);
+	tcase_add_test(tcase, elsewhere_is_in_doubt);
+	tcase_add_test(tcase, elsewhere_may_be_here_or_nowhere);
+	tcase_add_test(tcase, elsewhere_is_given_up);
+	tcase_add_test(tcase, elsewhere_goes_away);
+	tcase_add_loop_test(tcase, file_is_lost, 0, UNIT_COUNT(losses));
+	tcase_add_test(tcase, file_that_is_not_there);
+	tcase_add_test(tcase, free_leaves_nothing_open);
+	return s;
+}
+
+int main(void)
+{
+	return unit_main(suite);
+}

@@ -1,0 +1,247 @@
+/* What the unit tests share: the runner, private directories that are gone at the end, children. */
+#ifndef TESTS_UNIT_H
+#define TESTS_UNIT_H
+
+#include <check.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define UNIT_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define UNIT_PATH_SIZE	  512
+#define UNIT_TIMEOUT	  120
+/* Above the largest pid_max there can be. */
+#define UNIT_PID_NEVER 0x7ffffffe
+
+/* For loops: check(3) writes a record of every assertion of its own that holds. */
+#define unit_check(expression)                                                                               \
+	do {                                                                                                 \
+		if (!(expression))                                                                           \
+			ck_abort_msg("%s", #expression);                                                     \
+	} while (0)
+
+static char unit_root[UNIT_PATH_SIZE / 2];
+
+static inline int unit_remove(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+/* TAP has a line for what was left out; check(3) cannot write it. */
+static inline void unit_skipped(const char *what, const char *why)
+{
+	printf("# skipped: %s: %s\n", what, why);
+	fflush(stdout);
+}
+
+static inline TCase *unit_case(Suite *suite, const char *name)
+{
+	TCase *tcase = tcase_create(name);
+
+	tcase_set_timeout(tcase, UNIT_TIMEOUT);
+	suite_add_tcase(suite, tcase);
+	return tcase;
+}
+
+/* The directories are made and removed here, outside of the tests' own processes, so that a test which
+ * crashes leaves none behind. */
+static inline int unit_main(Suite *(*suite)(void))
+{
+	const char *tmp = getenv("TMPDIR");
+	SRunner *runner;
+	int failed;
+
+	snprintf(unit_root, sizeof(unit_root), "%s/readyd-unit.XXXXXX", tmp != NULL ? tmp : "/tmp");
+	if (mkdtemp(unit_root) == NULL) {
+		perror(unit_root);
+		return EXIT_FAILURE;
+	}
+	runner = srunner_create(suite());
+	srunner_set_tap(runner, "-");
+	srunner_run_all(runner, CK_SILENT);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	nftw(unit_root, unit_remove, 16, FTW_DEPTH | FTW_PHYS);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* A fresh directory for one test. */
+static inline void unit_dir(char path[UNIT_PATH_SIZE])
+{
+	snprintf(path, UNIT_PATH_SIZE, "%s/XXXXXX", unit_root);
+	ck_assert_ptr_nonnull(mkdtemp(path));
+}
+
+static inline void unit_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	ck_assert_int_eq(close(fd), 0);
+}
+
+/* A child that runs run(), then waits to be killed. It does not outlive its parent. */
+static inline pid_t unit_spawn(void (*run)(void))
+{
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid > 0)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (run != NULL)
+		run();
+	for (;;)
+		pause();
+}
+
+/* A child that ends with this status, or by this signal, at once. */
+static inline pid_t unit_spawn_ending(int status, int sig)
+{
+	const struct rlimit no_core = {0, 0};
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid > 0)
+		return pid;
+	setrlimit(RLIMIT_CORE, &no_core);
+	/* check(3) and the sanitizers have handlers. */
+	signal(sig, SIG_DFL);
+	if (sig != 0)
+		kill(getpid(), sig);
+	_exit(status);
+}
+
+/* A child that is the first process of a pid namespace of its own; -1 where none is to be had. */
+static inline pid_t unit_try_spawn_nested(void)
+{
+	long flags = CLONE_NEWPID | (geteuid() == 0 ? 0 : CLONE_NEWUSER) | SIGCHLD;
+	pid_t pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
+
+	if (pid != 0)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		pause();
+}
+
+static inline bool unit_can_nest(void)
+{
+	pid_t pid = unit_try_spawn_nested();
+
+	if (pid < 0)
+		return false;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return true;
+}
+
+static inline pid_t unit_spawn_nested(void)
+{
+	pid_t pid = unit_try_spawn_nested();
+
+	ck_assert_int_gt(pid, 0);
+	return pid;
+}
+
+static inline void unit_await_zombie(pid_t pid)
+{
+	siginfo_t info;
+
+	ck_assert_int_eq(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+}
+
+static inline void unit_reap(pid_t pid)
+{
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+
+static inline void unit_kill(pid_t pid)
+{
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	unit_reap(pid);
+}
+
+static inline int unit_open_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int count = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir) != NULL)
+		count++;
+	closedir(dir);
+	return count;
+}
+
+/* Whether libevent would have something to do at once. Asked again and again with nothing new happening, a
+ * yes means that it spins. There must be one loop only. */
+static inline bool unit_loop_is_busy(void)
+{
+	struct pollfd poll_fd = {.fd = -1, .events = POLLIN};
+	char path[64], target[64];
+	ssize_t len;
+
+	for (int fd = 0; fd < 1024 && poll_fd.fd < 0; fd++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		len = readlink(path, target, sizeof(target));
+		if (len == (ssize_t)strlen("anon_inode:[eventpoll]") &&
+		    memcmp(target, "anon_inode:[eventpoll]", (size_t)len) == 0)
+			poll_fd.fd = fd;
+	}
+	ck_assert_int_ge(poll_fd.fd, 0);
+	return poll(&poll_fd, 1, 0) > 0;
+}
+
+/* Takes every descriptor away that is not open yet, until unit_give_fds(). Not to 0: poll(2) refuses more
+ * descriptors than the limit. */
+static inline struct rlimit unit_take_fds(void)
+{
+	struct rlimit before, none;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 1;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	return before;
+}
+
+static inline void unit_give_fds(const struct rlimit *before)
+{
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, before), 0);
+}
+
+/* splitmix64: the same numbers for the same seed everywhere. */
+static inline uint64_t unit_random(uint64_t *state)
+{
+	uint64_t x = *state += 0x9E3779B97F4A7C15ULL;
+
+	x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
+	x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
+	return x ^ (x >> 31);
+}
+
+static inline unsigned unit_below(uint64_t *state, unsigned limit)
+{
+	return (unsigned)(unit_random(state) % limit);
+}
+
+#endif
