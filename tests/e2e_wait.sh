@@ -651,7 +651,7 @@ test_usage_errors_of_options() {
 	refused 2 "--nonsense" --nonsense
 	refused 2 "'-x'" -x
 	refused 2 "--timeout" wait --timeout
-	refused 2 "socket" wait 1 -s
+	refused 2 "'-s'" wait 1 -s
 	refused 2 "--any" wait --any=1 1
 }
 
