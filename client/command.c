@@ -7,25 +7,7 @@
 
 #include "client/command.h"
 #include "client/output.h"
-
-int verdict_exit_code(enum readyd_verdict verdict)
-{
-	switch (verdict) {
-	case READYD_READY:
-		return EXIT_READY;
-	case READYD_PENDING:
-		return EXIT_PENDING;
-	case READYD_DIED:
-		return 3;
-	case READYD_EXITED:
-		return 4;
-	case READYD_STALE:
-		return 5;
-	case READYD_UNREACHABLE:
-		return 6;
-	}
-	return EXIT_FAILED;
-}
+#include "src/verdict.h"
 
 static const char *cure(int error)
 {

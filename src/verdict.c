@@ -84,3 +84,22 @@ int reason_parse(const char *word, size_t len, enum readyd_reason *reason)
 	}
 	return -1;
 }
+
+int verdict_exit_code(enum readyd_verdict verdict)
+{
+	switch (verdict) {
+	case READYD_READY:
+		return 0;
+	case READYD_PENDING:
+		return 1;
+	case READYD_DIED:
+		return 3;
+	case READYD_EXITED:
+		return 4;
+	case READYD_STALE:
+		return 5;
+	case READYD_UNREACHABLE:
+		return 6;
+	}
+	return 125;
+}

@@ -7,6 +7,9 @@
 
 #include "readyd/readyd.h"
 
+/* The exit code of readyctl(1) for one verdict; a wait that timed out has 124 instead of that of pending. */
+int verdict_exit_code(enum readyd_verdict verdict);
+
 /* True where the answer is final for one who asks now. */
 static inline bool verdict_settles(const struct readyd_answer *answer)
 {

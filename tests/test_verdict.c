@@ -87,6 +87,19 @@ START_TEST(only_pending_does_not_settle)
 }
 END_TEST
 
+START_TEST(each_verdict_has_its_exit_code)
+{
+	static const int codes[] = {[READYD_READY] = 0,
+	    [READYD_PENDING] = 1,
+	    [READYD_DIED] = 3,
+	    [READYD_EXITED] = 4,
+	    [READYD_STALE] = 5,
+	    [READYD_UNREACHABLE] = 6};
+
+	ck_assert_int_eq(verdict_exit_code((enum readyd_verdict)_i), codes[_i]);
+}
+END_TEST
+
 /* A directory may come back; what a namespace hides stays hidden. */
 START_TEST(missing_directory_is_waited_out)
 {
@@ -109,6 +122,7 @@ static Suite *suite(void)
 	TCase *tcase = unit_case(s, "verdict");
 
 	tcase_add_test(tcase, missing_directory_is_waited_out);
+	tcase_add_loop_test(tcase, each_verdict_has_its_exit_code, 0, UNIT_COUNT(verdicts));
 	tcase_add_loop_test(tcase, verdicts_have_words, 0, UNIT_COUNT(verdicts));
 	tcase_add_loop_test(tcase, reasons_have_words, 1, UNIT_COUNT(reasons));
 	tcase_add_loop_test(tcase, other_words_are_refused, 0, UNIT_COUNT(no_words));

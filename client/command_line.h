@@ -1,0 +1,29 @@
+/* What the command line says. */
+#ifndef CLIENT_COMMAND_LINE_H
+#define CLIENT_COMMAND_LINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "readyd/readyd.h"
+
+/* Exit codes that stand for no verdict; see verdict_exit_code() for the others. */
+enum { EXIT_READY = 0, EXIT_PENDING = 1, EXIT_USAGE = 2, EXIT_TIMED_OUT = 124, EXIT_FAILED = 125 };
+
+struct named_process {
+	pid_t pid;
+	uint64_t start; /* 0: whichever process has the pid */
+};
+
+struct command_line {
+	struct readyd_options options;
+	bool json, quiet, any;
+	int64_t timeout_ms; /* -1: none */
+	struct named_process *processes;
+	size_t process_count;
+	const char *legend[256]; /* what the caller calls an exit status, NULL where it has no word for it */
+};
+
+#endif
