@@ -68,6 +68,8 @@ static const char *via_word(const struct readyd_waiter *w, const struct target *
 {
 	if (t->cover != COVER_NONE)
 		return "daemon";
+	if (t->asked)
+		return "asking";
 	return w->file.wd >= 0 ? "inotify" : "polling";
 }
 
