@@ -10,6 +10,7 @@
 
 #include "daemon/gate.h"
 #include "daemon/ledger.h"
+#include "daemon/loop.h"
 #include "daemon/memory.h"
 #include "daemon/witness.h"
 
@@ -60,14 +61,14 @@ static void keep_sharing(struct gate *gate)
 {
 	struct timeval interval = {SHARE_MS / 1000, SHARE_MS % 1000 * 1000};
 
-	event_add(gate->abandoned, &interval);
+	loop_add(gate->abandoned, &interval);
 }
 
 static void stop_sharing(struct gate *gate)
 {
 	close(gate->share);
 	gate->share = -1;
-	event_add(gate->abandoned, NULL);
+	loop_add(gate->abandoned, NULL);
 }
 
 /* Nobody has come for a while, or nobody holds a read end any more. The latter is a hint: one may have
@@ -83,7 +84,7 @@ static void on_abandoned(evutil_socket_t fd, short what, void *arg)
 	if (gate->share >= 0)
 		stop_sharing(gate);
 	if (poll(&poll_fd, 1, 0) == 0) {
-		event_add(gate->abandoned, NULL);
+		loop_add(gate->abandoned, NULL);
 		return;
 	}
 	witness_detach(witness, &gate->wait);

@@ -11,6 +11,7 @@
 #include "daemon/endpoint.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
+#include "daemon/loop.h"
 #include "daemon/memory.h"
 
 #define PAUSE_MS 100
@@ -29,7 +30,7 @@ struct listener {
 	struct listener_counts counts;
 };
 
-/* Descriptors are used up: a listener left alone would be readable without end. */
+/* Most likely descriptors are used up. A listener left alone would be readable without end. */
 static void pause_accepting(struct listener *listener, int error)
 {
 	struct timeval interval = {0, PAUSE_MS * 1000};
@@ -38,7 +39,7 @@ static void pause_accepting(struct listener *listener, int error)
 		log_warning(
 		    "cannot accept clients: %s; raise the descriptor limit (ulimit -n)", strerror(error));
 	event_del(listener->acceptable);
-	event_add(listener->resume, &interval);
+	loop_add(listener->resume, &interval);
 }
 
 static void on_resume(evutil_socket_t fd, short what, void *arg)
@@ -47,7 +48,7 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	event_add(listener->acceptable, NULL);
+	loop_add(listener->acceptable, NULL);
 }
 
 static void on_acceptable(evutil_socket_t fd, short what, void *arg)
@@ -60,10 +61,10 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 
 		if (client >= 0) {
 			listener->hooks.accepted(listener->context, client);
-		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			pause_accepting(listener, errno);
+		} else if (errno == EAGAIN) {
 			return;
 		} else if (errno != EINTR && errno != ECONNABORTED) {
+			pause_accepting(listener, errno);
 			return;
 		}
 	}
@@ -73,7 +74,7 @@ static void start_accepting(struct listener *listener)
 {
 	listener->acceptable =
 	    event_new(listener->base, listener->endpoint.fd, EV_READ | EV_PERSIST, on_acceptable, listener);
-	event_add(listener->acceptable, NULL);
+	loop_add(listener->acceptable, NULL);
 	if (!listener->inherited)
 		listener->hooks.named(listener->context);
 }
@@ -100,7 +101,7 @@ static void complain(struct listener *listener)
 		log_warning("lost the socket's name: %s; trying again", listener->endpoint.why);
 		strcpy(listener->complained, listener->endpoint.why);
 	}
-	event_add(listener->again, &interval);
+	loop_add(listener->again, &interval);
 }
 
 void listener_check(struct listener *listener)

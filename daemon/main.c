@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/loop.h"
 #include "daemon/memory.h"
 #include "daemon/options.h"
 #include "daemon/server.h"
@@ -72,6 +73,7 @@ int main(int argc, char **argv)
 	}
 	reset_signals();
 	raise_descriptor_limit();
+	loop_take_log();
 	event_set_mem_functions(memory_alloc, memory_resize, memory_free);
 	config.inherited = supervisor_inherited();
 	if (config.inherited == -2)

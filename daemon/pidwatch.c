@@ -3,6 +3,7 @@
 #include <event2/event.h>
 
 #include "daemon/ledger.h"
+#include "daemon/loop.h"
 #include "daemon/memory.h"
 #include "daemon/pidwatch.h"
 
@@ -34,7 +35,7 @@ void pidwatch_start(struct event_base *base, struct ledger_entry *entry,
 	watch->ended = ended;
 	watch->context = context;
 	watch->event = event_new(base, entry->process.fd, EV_READ | EV_PERSIST, on_readable, watch);
-	event_add(watch->event, NULL);
+	loop_add(watch->event, NULL);
 	entry->watch = watch;
 }
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "daemon/gate.h"
+#include "daemon/loop.h"
 #include "daemon/memory.h"
 #include "daemon/quota.h"
 #include "daemon/requests.h"
@@ -89,7 +90,7 @@ static void set_deadline(struct request_wait *wait, uint64_t ms)
 	struct timeval interval = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
 
 	wait->deadline = evtimer_new(wait->requests->base, on_deadline, wait);
-	event_add(wait->deadline, &interval);
+	loop_add(wait->deadline, &interval);
 }
 
 static void do_hello(struct requests *requests, struct session *session)

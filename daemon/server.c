@@ -14,6 +14,7 @@
 #include "daemon/gate.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
+#include "daemon/loop.h"
 #include "daemon/memory.h"
 #include "daemon/quota.h"
 #include "daemon/requests.h"
@@ -183,7 +184,7 @@ static struct event *on_signal(struct server *server, int signal, event_callback
 {
 	struct event *event = evsignal_new(server->base, signal, callback, server);
 
-	event_add(event, NULL);
+	loop_add(event, NULL);
 	return event;
 }
 
@@ -228,9 +229,22 @@ static void wire_up(struct server *server)
 	server->watch = watch_new(server->base, &config->place, &watch_hooks, server);
 }
 
+/* Whoever is impatient finds a daemon that is stopping already, and does not kill it over that. */
+static void block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 /* The listener first, so that nobody new comes; then every waiter is woken by its gate or connection. */
 static void tear_down(struct server *server)
 {
+	block_signals();
 	if (server->listener != NULL)
 		listener_free(server->listener);
 	session_pool_fini(&server->sessions);
@@ -268,6 +282,8 @@ int server_run(const struct server_config *config)
 		    event_base_get_method(server->base));
 		supervisor_ready(config->ready_fd);
 		result = event_base_dispatch(server->base);
+		if (result < 0)
+			log_error("the event loop has failed: %s", strerror(errno));
 		supervisor_stopping();
 	}
 	tear_down(server);

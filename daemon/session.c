@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/loop.h"
 #include "daemon/memory.h"
 #include "daemon/session.h"
 #include "src/sock.h"
@@ -56,7 +57,9 @@ struct session *session_new(struct session_pool *pool, int fd)
 	session->fd = fd;
 	LIST_INIT(&session->waits);
 	session->read = event_new(pool->base, fd, EV_READ | EV_PERSIST, on_read, session);
-	event_add(session->read, NULL);
+	/* One client too many for the kernel (fs.epoll.max_user_watches) is no reason to stop for all. */
+	if (event_add(session->read, NULL) != 0)
+		session_end(session);
 	TAILQ_INSERT_TAIL(&pool->all, session, link);
 	pool->count++;
 	return session;
@@ -82,7 +85,7 @@ static void hold_back(struct session *session, const char *data, size_t len)
 	if (session->write == NULL)
 		session->write =
 		    event_new(session->pool->base, session->fd, EV_WRITE | EV_PERSIST, on_write, session);
-	event_add(session->write, NULL);
+	loop_add(session->write, NULL);
 	event_del(session->read);
 }
 
@@ -193,7 +196,7 @@ static void take_eof(struct session *session)
 	event_free(session->read);
 	session->read =
 	    event_new(session->pool->base, session->fd, EV_READ | EV_ET | EV_PERSIST, on_read, session);
-	event_add(session->read, NULL);
+	loop_add(session->read, NULL);
 }
 
 static bool hung_up(const struct session *session)
@@ -254,7 +257,7 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
 	memory_free(session->unsent);
 	session->unsent = NULL;
 	event_del(session->write);
-	event_add(session->read, NULL);
+	loop_add(session->read, NULL);
 	/* Lines that came before the output got stuck. */
 	handle_lines(session, session->tail, session->tail_len);
 	if (finished(session))

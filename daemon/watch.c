@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/loop.h"
 #include "daemon/memory.h"
 #include "daemon/watch.h"
 
@@ -107,7 +108,7 @@ static int open_instance(struct watch *watch)
 	if (watch->fd < 0)
 		return -1;
 	watch->events = event_new(watch->base, watch->fd, EV_READ | EV_PERSIST, on_events, watch);
-	event_add(watch->events, NULL);
+	loop_add(watch->events, NULL);
 	return 0;
 }
 
@@ -238,12 +239,23 @@ static bool take_event(struct watch *watch, const struct inotify_event *event)
 	return true;
 }
 
+/* It cannot be read any more: polled from now on, until the tick has another one. */
+static void lose_instance(struct watch *watch, int error)
+{
+	age_outposts(watch, true);
+	event_free(watch->events);
+	watch->events = NULL;
+	close(watch->fd);
+	watch->fd = watch->wd = watch->file = -1;
+	complain(watch, error);
+}
+
 static void take_nap(struct watch *watch)
 {
 	const struct timeval interval = {0, NAP_MS * 1000};
 
 	event_del(watch->events);
-	event_add(watch->rested, &interval);
+	loop_add(watch->rested, &interval);
 }
 
 static void on_rested(evutil_socket_t fd, short what, void *arg)
@@ -252,7 +264,8 @@ static void on_rested(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	event_add(watch->events, NULL);
+	if (watch->events != NULL)
+		loop_add(watch->events, NULL);
 }
 
 static void on_events(evutil_socket_t fd, short what, void *arg)
@@ -263,6 +276,8 @@ static void on_events(evutil_socket_t fd, short what, void *arg)
 	ssize_t n = read((int)fd, watch->buffer, sizeof(watch->buffer));
 
 	(void)what;
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		lose_instance(watch, errno);
 	if (n >= FLOOD_BYTES)
 		take_nap(watch);
 	for (ssize_t at = 0; at + (ssize_t)sizeof(*event) <= n;
@@ -310,7 +325,7 @@ void watch_start_ticking(struct watch *watch)
 {
 	struct timeval interval = {0, (watch->wd < 0 ? TICK_BLIND_MS : TICK_MS) * 1000};
 
-	event_add(watch->tick, &interval);
+	loop_add(watch->tick, &interval);
 }
 
 /* Level-triggered this would spin: the file always has something to read. */
@@ -321,7 +336,7 @@ static void watch_mounts(struct watch *watch)
 		return;
 	watch->mounted =
 	    event_new(watch->base, watch->mounts, EV_READ | EV_ET | EV_PERSIST, on_mounted, watch);
-	event_add(watch->mounted, NULL);
+	loop_add(watch->mounted, NULL);
 }
 
 struct watch *watch_new(

@@ -691,7 +691,7 @@ as_nobody() {
 	chmod 711 .
 	chown 65534 run
 	READYD=$T/readyd READYCTL=$T/readyctl READYD_SOCKET=$T/run/s
-	"${NOBODY[@]}" "$READYD" --version >/dev/null || skip "nobody cannot run programs in $T"
+	"${NOBODY[@]}" sh -c '"$0" --version' "$READYD" >/dev/null || skip "nobody cannot run programs in $T"
 	UNDER=("${NOBODY[@]}")
 }
 
