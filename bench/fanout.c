@@ -278,6 +278,7 @@ static void run_round(const struct setup *setup, enum way way, int64_t *cost, in
 	nanosleep(&settle, NULL);
 	if (write(round->start[1], "g", 1) != 1)
 		fail("write");
+	await(setup, &setup->shared->go, 1);
 	await(setup, &setup->shared->awake, setup->waiters);
 	kill(round->worker, SIGKILL);
 	for (int i = 0; i < round->count; i++)

@@ -10,7 +10,6 @@
 #include "daemon/requests.h"
 #include "daemon/session.h"
 #include "daemon/witness.h"
-#include "src/verdict.h"
 
 /* One WAIT of one session. */
 struct request_wait {
@@ -76,8 +75,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	witness_query(witness, wait->wait.entry->process.pid, 0, &answer);
-	if (verdict_ends_wait(&answer))
+	if (!witness_still_waits(witness, wait->wait.entry, &answer))
 		return;
 	answer.verdict = READYD_PENDING;
 	answer.reason = READYD_REASON_DEADLINE;

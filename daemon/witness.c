@@ -207,6 +207,16 @@ void witness_release(struct witness *w, struct ledger_entry *entry)
 	ledger_release(w->ledger, entry);
 }
 
+bool witness_still_waits(struct witness *w, struct ledger_entry *entry, struct readyd_answer *answer)
+{
+	if (!examine(w, entry, answer))
+		return false;
+	if (!verdict_ends_wait(answer))
+		return true;
+	ledger_release(w->ledger, entry);
+	return false;
+}
+
 void witness_recheck(struct witness *w, struct ledger_entry *entry)
 {
 	struct readyd_answer answer;

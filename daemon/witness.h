@@ -50,6 +50,10 @@ void witness_release(struct witness *w, struct ledger_entry *entry);
 /* Something may have happened to the entry's process or marker. The entry may be gone afterwards. */
 void witness_recheck(struct witness *w, struct ledger_entry *entry);
 
+/* Looks at the entry's own process, whoever has its pid by now. False when that settled it: then all who
+ * waited have been told, and the entry may be gone. */
+bool witness_still_waits(struct witness *w, struct ledger_entry *entry, struct readyd_answer *answer);
+
 /* Something may have happened to any of them: looks at the entries that are waited for, at most `most` of
  * them. Returns whether some are left for the next call; `fresh` begins anew. */
 bool witness_round(struct witness *w, bool fresh, unsigned most);

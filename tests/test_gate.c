@@ -35,6 +35,8 @@ static void set_up(void)
 
 	unit_dir(dir);
 	ck_assert_int_eq(marker_place_init(&place, dir, NULL), 0);
+	/* From here on the place is created, closed and removed: it had better be ours. */
+	ck_assert_str_eq(place.dir, dir);
 	for (size_t i = 0; i < UNIT_COUNT(children); i++)
 		children[i] = unit_spawn(NULL);
 	fds_before = unit_open_fds();

@@ -248,6 +248,8 @@ static void set_scene(pid_t pid)
 	unit_dir(dir);
 	memset(&scene, 0, sizeof(scene));
 	ck_assert_int_eq(marker_place_init(&scene.place, dir, "ready-"), 0);
+	/* From here on the place is created, closed and removed: it had better be ours. */
+	ck_assert_str_eq(scene.place.dir, dir);
 	snprintf(scene.marker, sizeof(scene.marker), "%s/ready-%d", dir, (int)pid);
 	process_open(&scene.process, pid);
 }
@@ -503,9 +505,131 @@ START_TEST(foreign_owner)
 }
 END_TEST
 
+static int told[2];
+
+static void take_a_uid(void)
+{
+	if (setresuid(1001, 1001, 1001) != 0 || write(told[1], "x", 1) != 1)
+		_exit(1);
+}
+
+START_TEST(owner_is_the_process_or_root)
+{
+	pid_t child;
+	char byte;
+
+	ck_assert_int_eq(pipe(told), 0);
+	child = unit_spawn(take_a_uid);
+	ck_assert_int_eq(read(told[0], &byte, 1), 1);
+	set_scene(child);
+	unit_write(scene.marker, "ready\n");
+	for (uid_t uid = 1000; uid <= 1002; uid++) {
+		scene.memory = (struct memory){0};
+		ck_assert_int_eq(chown(scene.marker, uid, (gid_t)-1), 0);
+		if (uid == 1001)
+			expect(READYD_READY, READYD_REASON_NONE, 0);
+		else
+			expect(READYD_STALE, READYD_REASON_FOREIGN_OWNER, 0);
+	}
+	ck_assert_int_eq(chown(scene.marker, 0, (gid_t)-1), 0);
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	end_scene();
+	unit_kill(child);
+}
+END_TEST
+
+/* Another root, in which the place's directory is another one. */
+static char root[UNIT_PATH_SIZE];
+
+static void change_root(void)
+{
+	if ((geteuid() != 0 && unshare(CLONE_NEWUSER) != 0) || chroot(root) != 0 ||
+	    write(told[1], "x", 1) != 1)
+		_exit(1);
+}
+
+/* Makes every directory of the path. */
+static void make_path(char *path)
+{
+	for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		(void)mkdir(path, 0700);
+		*slash = '/';
+	}
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+}
+
+/* A process that lives there; its marker is to be in there. */
+static pid_t set_scene_elsewhere(char there[3 * UNIT_PATH_SIZE])
+{
+	char dir[2 * UNIT_PATH_SIZE];
+	pid_t child;
+	char byte;
+
+	unit_dir(root);
+	ck_assert_int_eq(pipe(told), 0);
+	child = unit_spawn(change_root);
+	close(told[1]);
+	ck_assert_int_eq(read(told[0], &byte, 1), 1);
+	close(told[0]);
+	set_scene(child);
+	snprintf(dir, sizeof(dir), "%s%s", root, scene.place.dir);
+	make_path(dir);
+	snprintf(there, 3 * UNIT_PATH_SIZE, "%s%s", root, scene.marker);
+	return child;
+}
+
+START_TEST(marker_is_where_the_process_lives)
+{
+	char there[3 * UNIT_PATH_SIZE];
+	pid_t child = set_scene_elsewhere(there);
+
+	expect(READYD_PENDING, READYD_REASON_NONE, 0);
+	ck_assert(scene.memory.elsewhere);
+	unit_write(scene.marker, "ready\n");
+	expect(READYD_PENDING, READYD_REASON_NONE, 0);
+	unit_write(there, "ready\n");
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	unit_kill(child);
+	expect(READYD_EXITED, READYD_REASON_NONE, READYD_FLAG_LATCHED);
+	end_scene();
+}
+END_TEST
+
+/* What lies here under its name is not its own, also when its root cannot be seen any more. */
+START_TEST(marker_here_is_not_of_one_elsewhere)
+{
+	char there[3 * UNIT_PATH_SIZE];
+	pid_t child = set_scene_elsewhere(there);
+
+	expect(READYD_PENDING, READYD_REASON_NONE, 0);
+	unit_write(scene.marker, "ready\n");
+	unit_kill(child);
+	expect(READYD_DIED, READYD_REASON_NONE, 0);
+	end_scene();
+}
+END_TEST
+
+/* In another pid namespace, and its root may not be entered by us. */
+START_TEST(namespace_is_closed)
+{
+	pid_t child = unit_spawn_nested();
+
+	set_scene(child);
+	ck_assert_int_eq(chmod(unit_root, 0711), 0);
+	ck_assert_int_eq(chmod(scene.place.dir, 0711), 0);
+	ck_assert_int_eq(seteuid(65534), 0);
+	expect(READYD_UNREACHABLE, READYD_REASON_NAMESPACE_DENIED, 0);
+	ck_assert(!scene.memory.absent_seen);
+	ck_assert_int_eq(seteuid(0), 0);
+	expect(READYD_PENDING, READYD_REASON_NONE, 0);
+	end_scene();
+	unit_kill(child);
+}
+END_TEST
+
 /* Leaves the pid namespace, for its children, and counts there up to a name which no other test's process
  * has. Then it tells the last one's pid. */
-static int told[2];
 static pid_t wanted_name;
 
 static void count_up(void)
@@ -572,6 +696,42 @@ START_TEST(one_name_for_two)
 }
 END_TEST
 
+static bool can_change_root(void)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		_exit((geteuid() == 0 || unshare(CLONE_NEWUSER) == 0) && chroot("/") == 0 ? 0 : 1);
+	return waitpid(child, &status, 0) == child && status == 0;
+}
+
+/* Whether others get as far as to our private directories. */
+static bool others_may_come(void)
+{
+	struct stat st;
+	bool may;
+
+	if (geteuid() != 0 || seteuid(65534) != 0)
+		return false;
+	may = stat(unit_root, &st) == 0;
+	return seteuid(0) == 0 && may;
+}
+
+static void add_privileged(TCase *tcase)
+{
+	const bool is_root = geteuid() == 0, can_nest = unit_can_nest();
+
+	unit_add_if(tcase, foreign_owner, is_root, "needs root");
+	unit_add_if(tcase, owner_is_the_process_or_root, is_root, "needs root");
+	unit_add_if(
+	    tcase, namespace_is_closed, can_nest && others_may_come(), "needs root and a public TMPDIR");
+	unit_add_if(tcase, nested_marker_has_its_own_name, can_nest, "no pid namespace to be had");
+	unit_add_if(tcase, one_name_for_two, can_nest, "no pid namespace to be had");
+	unit_add_if(tcase, marker_is_where_the_process_lives, can_change_root(), "chroot(2) is denied");
+	unit_add_if(tcase, marker_here_is_not_of_one_elsewhere, can_change_root(), "chroot(2) is denied");
+}
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("judge");
@@ -595,17 +755,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, unsure_when_too_close);
 	tcase_add_test(tcase, sure_when_it_was_seen_to_come);
 	tcase_add_test(tcase, newer_whatever_the_clocks_say);
-	if (geteuid() == 0)
-		tcase_add_test(tcase, foreign_owner);
-	else
-		unit_skipped("foreign_owner", "needs root");
-	if (unit_can_nest()) {
-		tcase_add_test(tcase, nested_marker_has_its_own_name);
-		tcase_add_test(tcase, one_name_for_two);
-	} else {
-		unit_skipped(
-		    "nested_marker_has_its_own_name, one_name_for_two", "no pid namespace to be had");
-	}
+	add_privileged(tcase);
 	return s;
 }
 

@@ -275,7 +275,7 @@ END_TEST
 
 START_TEST(longer_reply_is_garbage)
 {
-	static char line[WIRE_REPLY_MAX + 1];
+	static char line[WIRE_REPLY_MAX];
 
 	memset(line, 'x', sizeof(line));
 	memcpy(line, "STATS ", 6);
@@ -395,6 +395,33 @@ START_TEST(gate_may_come_in_pieces)
 }
 END_TEST
 
+/* Somebody who closed standard input gets descriptor 0 next. */
+START_TEST(link_may_be_descriptor_zero)
+{
+	int listener;
+
+	ck_assert_int_eq(unlink(path), 0);
+	listener = listen_at(path);
+	link_close(&client);
+	close(STDIN_FILENO);
+	ck_assert_int_eq(link_open(&client, path), 0);
+	ck_assert_int_eq(client.fd, STDIN_FILENO);
+	link_close(&client);
+	ck_assert_int_eq(fcntl(STDIN_FILENO, F_GETFD), -1);
+	close(listener);
+}
+END_TEST
+
+START_TEST(gate_may_be_descriptor_zero)
+{
+	open_pipes();
+	close(STDIN_FILENO);
+	say_gate(0, 64);
+	expect_gate(1, inodes[0]);
+	close_pipes();
+}
+END_TEST
+
 /* The daemon sends no descriptor without a line: somebody who does is none, and must not fill us up. */
 START_TEST(too_many_descriptors_are_death)
 {
@@ -465,7 +492,7 @@ static pid_t spawn_reader(int last)
 START_TEST(full_socket_is_flushed)
 {
 	struct pollfd poll_fd = {.fd = client.fd, .events = POLLOUT};
-	int status, pid = 1;
+	int status, last, pid = 1;
 	pid_t reader;
 
 	for (; !link_wants_write(&client); pid++) {
@@ -475,8 +502,10 @@ START_TEST(full_socket_is_flushed)
 	ck_assert_int_eq(link_flush(&client), 0);
 	ck_assert(link_wants_write(&client));
 	expect_nothing();
-	send_waits(pid, 2 * pid);
-	reader = spawn_reader(2 * pid - 1);
+	/* More than the socket takes at once when it is read. */
+	last = pid + 30000;
+	send_waits(pid, last + 1);
+	reader = spawn_reader(last);
 	hang_up();
 	while (link_wants_write(&client)) {
 		ck_assert_int_eq(poll(&poll_fd, 1, -1), 1);
@@ -516,6 +545,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, last_words_are_heard);
 	tcase_add_test(tcase, gates_come_in_order);
 	tcase_add_test(tcase, gate_may_come_in_pieces);
+	tcase_add_test(tcase, link_may_be_descriptor_zero);
+	tcase_add_test(tcase, gate_may_be_descriptor_zero);
 	tcase_add_test(tcase, too_many_descriptors_are_death);
 	tcase_add_test(tcase, requests_go_out);
 	tcase_add_test(tcase, full_socket_is_flushed);

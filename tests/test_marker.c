@@ -166,6 +166,8 @@ static void make_place(struct marker_place *place, char path[UNIT_PATH_SIZE])
 
 	unit_dir(dir);
 	ck_assert_int_eq(marker_place_init(place, dir, "ready-%n%s-"), 0);
+	/* From here on the place is created, closed and removed: it had better be ours. */
+	ck_assert_str_eq(place->dir, dir);
 	ck_assert_int_lt(snprintf(path, UNIT_PATH_SIZE, "%.400s/ready-%%n%%s-%d", dir, PID), UNIT_PATH_SIZE);
 }
 
@@ -270,6 +272,8 @@ START_TEST(look_identifies_the_file)
 
 	make_place(&place, path);
 	make_file(path);
+	if (geteuid() == 0)
+		ck_assert_int_eq(chown(path, 4321, (gid_t)-1), 0);
 	marker_look(&place, PID, &sight);
 	ck_assert_int_eq(lstat(path, &st), 0);
 	ck_assert_uint_eq(sight.uid, st.st_uid);
@@ -277,6 +281,41 @@ START_TEST(look_identifies_the_file)
 	ck_assert_uint_eq(sight.ino, st.st_ino);
 	ck_assert_int_eq(sight.ctime.tv_sec, st.st_ctim.tv_sec);
 	ck_assert_int_eq(sight.ctime.tv_nsec, st.st_ctim.tv_nsec);
+}
+END_TEST
+
+/* Directories in directories, up to the longest path that a place may have. */
+static void make_deep(char dir[MARKER_DIR_SIZE])
+{
+	char start[UNIT_PATH_SIZE];
+	size_t len, part;
+
+	unit_dir(start);
+	len = (size_t)snprintf(dir, MARKER_DIR_SIZE, "%.300s", start);
+	while (len < MARKER_DIR_SIZE - 1) {
+		part = MARKER_DIR_SIZE - 1 - len;
+		part = part > 100 ? 50 : part;
+		memset(dir + len, 'd', part);
+		dir[len] = '/';
+		len += part;
+		dir[len] = '\0';
+		make_dir(dir);
+	}
+}
+
+START_TEST(longest_place_is_looked_at)
+{
+	char dir[MARKER_DIR_SIZE], path[MARKER_DIR_SIZE + MARKER_PREFIX_SIZE + 16];
+	struct marker_place place;
+	struct sight sight;
+
+	make_deep(dir);
+	ck_assert_uint_eq(strlen(dir), MARKER_DIR_SIZE - 1);
+	ck_assert_int_eq(marker_place_init(&place, dir, long_text('p', 'p', MARKER_PREFIX_SIZE - 1)), 0);
+	snprintf(path, sizeof(path), "%s/%s%d", place.dir, place.prefix, INT_MAX);
+	make_file(path);
+	marker_look(&place, INT_MAX, &sight);
+	ck_assert_int_eq(sight.kind, SIGHT_FILE);
 }
 END_TEST
 
@@ -382,6 +421,7 @@ static Suite *suite(void)
 	tcase = unit_case(s, "look");
 	tcase_add_loop_test(tcase, look_tells_what_has_the_name, 0, UNIT_COUNT(sights));
 	tcase_add_test(tcase, look_identifies_the_file);
+	tcase_add_test(tcase, longest_place_is_looked_at);
 	tcase_add_loop_test(tcase, look_tells_what_the_directory_is, 0, UNIT_COUNT(dirs));
 	tcase_add_test(tcase, directory_may_be_a_symlink);
 	tcase_add_test(tcase, directory_name_that_cannot_be);

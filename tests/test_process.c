@@ -581,10 +581,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, start_tells_processes_apart);
 	tcase_add_test(tcase, one_particular_process);
 	tcase_add_test(tcase, at_home_it_has_one_name);
-	if (unit_can_nest())
-		tcase_add_test(tcase, nested_has_another_name);
-	else
-		unit_skipped("nested_has_another_name", "no pid namespace to be had");
+	unit_add_if(tcase, nested_has_another_name, unit_can_nest(), "no pid namespace to be had");
 	tcase = unit_case(s, "end");
 	tcase_add_test(tcase, state_is_told);
 	tcase_add_loop_test(tcase, zombie_is_gone, 0, UNIT_COUNT(ends));
@@ -597,10 +594,7 @@ static Suite *suite(void)
 	tcase = unit_case(s, "uids");
 	tcase_add_test(tcase, own_uids_are_known);
 	tcase_add_test(tcase, unknown_uids_refuse_nobody);
-	if (geteuid() == 0)
-		tcase_add_test(tcase, real_and_effective_uid_count);
-	else
-		unit_skipped("real_and_effective_uid_count", "needs root");
+	unit_add_if(tcase, real_and_effective_uid_count, geteuid() == 0, "needs root");
 	tcase = unit_case(s, "starved");
 	tcase_add_test(tcase, starved_knows_the_living);
 	tcase_add_test(tcase, starved_stays_alive_afterwards);

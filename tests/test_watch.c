@@ -63,6 +63,8 @@ static void set_up(void)
 
 	unit_dir(dir);
 	ck_assert_int_eq(marker_place_init(&place, dir, "ready-"), 0);
+	/* From here on the place is created, closed and removed: it had better be ours. */
+	ck_assert_str_eq(place.dir, dir);
 	snprintf(marker, sizeof(marker), "%s/ready-%d", dir, PID);
 	snprintf(other, sizeof(other), "%s.other", dir);
 	markers = doubts = grounds = asked = 0;

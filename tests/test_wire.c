@@ -492,6 +492,7 @@ static const struct {
     {"ready 5 colour=blue", {5, READYD_READY, READYD_REASON_NONE, 0, 0, -1, 0}},
     {"ready 5 colour=blue start=7 =", {5, READYD_READY, READYD_REASON_NONE, 0, 0, -1, 7}},
     {"stale 5 reason=full-moon start=7", {5, READYD_STALE, READYD_REASON_NONE, 0, 0, -1, 7}},
+    {"stale 5 reason=deadline reason=full-moon", {5, READYD_STALE, READYD_REASON_NONE, 0, 0, -1, 0}},
     {"stale 5 reason= start=7", {5, READYD_STALE, READYD_REASON_NONE, 0, 0, -1, 7}},
     {"died 5 status=256", {5, READYD_DIED, READYD_REASON_NONE, 0, 0, -1, 0}},
     {"died 5 status=unknown", {5, READYD_DIED, READYD_REASON_NONE, 0, 0, -1, 0}},

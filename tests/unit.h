@@ -44,13 +44,6 @@ static inline int unit_remove(const char *path, const struct stat *st, int type,
 	return remove(path);
 }
 
-/* TAP has a line for what was left out; check(3) cannot write it. */
-static inline void unit_skipped(const char *what, const char *why)
-{
-	printf("# skipped: %s: %s\n", what, why);
-	fflush(stdout);
-}
-
 static inline TCase *unit_case(Suite *suite, const char *name)
 {
 	TCase *tcase = tcase_create(name);
@@ -59,6 +52,15 @@ static inline TCase *unit_case(Suite *suite, const char *name)
 	suite_add_tcase(suite, tcase);
 	return tcase;
 }
+
+/* check(3) cannot skip: what cannot be tested here shows as a comment. */
+#define unit_add_if(tcase, test, condition, why)                                                             \
+	do {                                                                                                 \
+		if (condition)                                                                               \
+			tcase_add_test(tcase, test);                                                         \
+		else                                                                                         \
+			printf("# skipped: %s: %s\n", #test, why), fflush(stdout);                           \
+	} while (0)
 
 /* The directories are made and removed here, outside of the tests' own processes, so that a test which
  * crashes leaves none behind. */
@@ -98,15 +100,23 @@ static inline void unit_write(const char *path, const char *text)
 	ck_assert_int_eq(close(fd), 0);
 }
 
+/* For a child. Its parent may be dead already; from another pid namespace it shows as 0. */
+static inline void unit_die_with(pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent && getppid() != 0)
+		_exit(1);
+}
+
 /* A child that runs run(), then waits to be killed. It does not outlive its parent. */
 static inline pid_t unit_spawn(void (*run)(void))
 {
-	pid_t pid = fork();
+	pid_t parent = getpid(), pid = fork();
 
 	ck_assert_int_ge(pid, 0);
 	if (pid > 0)
 		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	unit_die_with(parent);
 	if (run != NULL)
 		run();
 	for (;;)
@@ -138,7 +148,7 @@ static inline pid_t unit_try_spawn_nested(void)
 
 	if (pid != 0)
 		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	unit_die_with(0);
 	for (;;)
 		pause();
 }

@@ -1,0 +1,528 @@
+#include <errno.h>
+#include <event2/event.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "daemon/gate.h"
+#include "daemon/pidwatch.h"
+#include "daemon/quota.h"
+#include "daemon/requests.h"
+#include "daemon/session.h"
+#include "daemon/witness.h"
+#include "src/sock.h"
+#include "tests/unit.h"
+
+#define WAITS_PER_CLIENT 3
+#define GATES		 1
+
+/* A daemon without its server: one client of it, and a process to ask about. */
+static struct event_base *base;
+static struct marker_place place;
+static struct witness witness;
+static struct gates gates;
+static struct quota quota;
+static struct requests requests;
+static struct session_pool pool;
+static int client;
+static pid_t child;
+static char marker[2 * UNIT_PATH_SIZE];
+
+static void on_wanted(void *context)
+{
+	(void)context;
+}
+
+static bool on_elsewhere(void *context, const char *dir)
+{
+	(void)context;
+	(void)dir;
+	return false;
+}
+
+static void write_stats(void *context, char *buf, size_t size)
+{
+	(void)context;
+	snprintf(buf, size, "a=1 b=2");
+}
+
+static int connect_client(void)
+{
+	int ends[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+	session_new(&pool, ends[0])->user = quota_enter(&quota, geteuid());
+	return ends[1];
+}
+
+static void set_up(void)
+{
+	static const struct witness_hooks witness_hooks = {on_wanted, on_elsewhere};
+	static const struct session_hooks session_hooks = {requests_on_line, requests_on_closing};
+	char dir[UNIT_PATH_SIZE];
+
+	unit_dir(dir);
+	ck_assert_int_eq(marker_place_init(&place, dir, "ready-"), 0);
+	/* From here on the place is created, closed and removed: it had better be ours. */
+	ck_assert_str_eq(place.dir, dir);
+	child = unit_spawn(NULL);
+	snprintf(marker, sizeof(marker), "%s/ready-%d", dir, (int)child);
+	base = event_base_new();
+	witness_init(&witness, base, &place, &witness_hooks, NULL);
+	gates_init(&gates, base, &witness, GATES);
+	quota_init(&quota, geteuid(), 100, WAITS_PER_CLIENT);
+	requests = (struct requests){.base = base,
+	    .witness = &witness,
+	    .gates = &gates,
+	    .place = &place,
+	    .epoch = 42,
+	    .quota = &quota,
+	    .waits_per_client = WAITS_PER_CLIENT,
+	    .stats = write_stats};
+	session_pool_init(&pool, base, &session_hooks, &requests, 65536);
+	client = connect_client();
+}
+
+static void tear_down(void)
+{
+	session_pool_fini(&pool);
+	gates_fini(&gates);
+	witness_fini(&witness);
+	quota_fini(&quota);
+	event_base_free(base);
+	close(client);
+	if (child > 0)
+		unit_kill(child);
+}
+
+static void turn(void)
+{
+	for (int i = 0; i < 8; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+/* %d in it is the child. */
+static void say(const char *format)
+{
+	char line[WIRE_REQUEST_MAX];
+	int len;
+
+	len = snprintf(line, sizeof(line), format, (int)child, (int)child);
+	ck_assert_int_eq(send(client, line, (size_t)len, MSG_NOSIGNAL), len);
+}
+
+static void ask(const char *format)
+{
+	say(format);
+	turn();
+}
+
+/* A WAIT whose deadline has come when this returns, and not been noticed yet. */
+static void ask_in_a_hurry(void)
+{
+	say("WAIT %d 0\n");
+	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	ck_assert(ledger_is_waited(witness.ledger));
+}
+
+static void await_deadline(void)
+{
+	while (ledger_is_waited(witness.ledger))
+		event_base_loop(base, EVLOOP_ONCE);
+	turn();
+}
+
+/* The next reply, which must be whole and alone in its message or the first of several. */
+static struct wire_reply reply(int *fd)
+{
+	static char buf[65536], line[WIRE_REPLY_MAX];
+	struct wire_reply parsed;
+	ssize_t n = recv(client, buf, sizeof(buf), MSG_PEEK);
+	size_t len;
+
+	ck_assert_int_gt(n, 0);
+	len = wire_line(buf, (size_t)n);
+	ck_assert_uint_gt(len, 0);
+	ck_assert_int_eq(sock_recv_fd(client, line, len, fd), (ssize_t)len);
+	ck_assert_int_eq(wire_parse_reply(line, len, &parsed), 0);
+	return parsed;
+}
+
+static struct wire_reply expect_kind(enum wire_reply_kind kind)
+{
+	int fd;
+	struct wire_reply parsed = reply(&fd);
+
+	ck_assert_int_eq(parsed.kind, kind);
+	ck_assert_int_eq(fd, -1);
+	return parsed;
+}
+
+static void expect_answer(enum readyd_verdict verdict, enum readyd_reason reason)
+{
+	struct readyd_answer answer = expect_kind(WIRE_REPLY_ANSWER).answer;
+
+	ck_assert_int_eq(answer.pid, child);
+	ck_assert_int_eq(answer.verdict, verdict);
+	ck_assert_int_eq(answer.reason, reason);
+}
+
+static void expect_error(enum wire_error error, pid_t pid)
+{
+	struct wire_reply parsed = expect_kind(WIRE_REPLY_ERROR);
+
+	ck_assert_int_eq(parsed.error, error);
+	ck_assert_int_eq(parsed.answer.pid, pid);
+}
+
+static void expect_silence(void)
+{
+	char byte;
+
+	turn();
+	ck_assert_int_eq(recv(client, &byte, 1, 0), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+}
+
+static void mark(void)
+{
+	struct readyd_answer answer;
+
+	unit_write(marker, "ready\n");
+	witness_query(&witness, child, 0, &answer);
+	turn();
+}
+
+static void check_ledger(size_t entries, size_t waits)
+{
+	struct ledger_counts counts;
+
+	ledger_count(witness.ledger, &counts);
+	ck_assert_uint_eq(counts.entries, entries);
+	ck_assert_uint_eq(counts.waits, waits);
+}
+
+START_TEST(hello_tells_of_the_daemon)
+{
+	struct wire_reply parsed;
+	struct stat st;
+
+	ask("HELLO 1\n");
+	parsed = expect_kind(WIRE_REPLY_HELLO);
+	ck_assert_int_eq(stat(place.dir, &st), 0);
+	ck_assert_uint_eq(parsed.hello.epoch, 42);
+	ck_assert_uint_eq(parsed.hello.dev, st.st_dev);
+	ck_assert_uint_eq(parsed.hello.ino, st.st_ino);
+	ck_assert_str_eq(parsed.hello.place.dir, place.dir);
+	ck_assert_str_eq(parsed.hello.place.prefix, place.prefix);
+	ck_assert_int_eq(stat("/proc/self/ns/pid", &st), 0);
+	ck_assert_uint_eq(parsed.hello.pidns, st.st_ino);
+}
+END_TEST
+
+START_TEST(ping_and_stats)
+{
+	struct wire_reply parsed;
+
+	ask("PING\nSTATS\n");
+	expect_kind(WIRE_REPLY_PONG);
+	parsed = expect_kind(WIRE_REPLY_STATS);
+	ck_assert_uint_eq(parsed.text_len, 7);
+	ck_assert_mem_eq(parsed.text, "a=1 b=2", 7);
+	ck_assert_uint_eq(requests.handled, 2);
+}
+END_TEST
+
+START_TEST(query_leaves_nothing)
+{
+	ask("QUERY %d\n");
+	expect_answer(READYD_PENDING, READYD_REASON_NONE);
+	check_ledger(0, 0);
+	unit_write(marker, "ready\n");
+	ask("QUERY %d\n");
+	expect_answer(READYD_READY, READYD_REASON_NONE);
+	/* It is latched from now on. */
+	ck_assert_int_eq(unlink(marker), 0);
+	ask("QUERY %d\n");
+	expect_answer(READYD_READY, READYD_REASON_NONE);
+	check_ledger(1, 0);
+}
+END_TEST
+
+START_TEST(query_of_another_process)
+{
+	ask("QUERY %d:1\n");
+	expect_answer(READYD_DIED, READYD_REASON_PID_REUSED);
+	ask("WAIT %d:1\n");
+	expect_answer(READYD_DIED, READYD_REASON_PID_REUSED);
+	ask("GATE %d:1\n");
+	expect_answer(READYD_DIED, READYD_REASON_PID_REUSED);
+	check_ledger(0, 0);
+}
+END_TEST
+
+START_TEST(wait_is_told)
+{
+	ask("WAIT %d\nWAIT %d\n");
+	expect_silence();
+	check_ledger(1, 2);
+	mark();
+	expect_answer(READYD_READY, READYD_REASON_NONE);
+	expect_answer(READYD_READY, READYD_REASON_NONE);
+	expect_silence();
+	ask("WAIT %d\n");
+	expect_answer(READYD_READY, READYD_REASON_NONE);
+	check_ledger(1, 0);
+}
+END_TEST
+
+START_TEST(wait_ends_with_the_process)
+{
+	ask("WAIT %d\n");
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	while (ledger_is_waited(witness.ledger))
+		event_base_loop(base, EVLOOP_ONCE);
+	turn();
+	expect_answer(READYD_DIED, READYD_REASON_NONE);
+	check_ledger(0, 0);
+}
+END_TEST
+
+START_TEST(wait_has_a_deadline)
+{
+	ask_in_a_hurry();
+	await_deadline();
+	expect_answer(READYD_PENDING, READYD_REASON_DEADLINE);
+	expect_silence();
+	check_ledger(0, 0);
+}
+END_TEST
+
+/* Nothing told of the marker, but whoever says "pending" looks first. */
+START_TEST(deadline_looks_first)
+{
+	ask_in_a_hurry();
+	unit_write(marker, "ready\n");
+	await_deadline();
+	expect_answer(READYD_READY, READYD_REASON_NONE);
+	expect_silence();
+}
+END_TEST
+
+START_TEST(missing_directory_is_waited_out)
+{
+	ask_in_a_hurry();
+	ck_assert_int_eq(rmdir(place.dir), 0);
+	await_deadline();
+	expect_answer(READYD_PENDING, READYD_REASON_DEADLINE);
+	ask("WAIT %d 1\n");
+	expect_answer(READYD_UNREACHABLE, READYD_REASON_NO_DIRECTORY);
+	check_ledger(0, 0);
+}
+END_TEST
+
+/*
+ * The process has ended unnoticed (as one without a pidfd does) and another has its pid when the deadline
+ * comes. The look at the deadline finds that out, tells the wait, and then meets the other process.
+ */
+START_TEST(pid_is_reused_at_the_deadline)
+{
+	struct ledger_entry *entry;
+
+	ask_in_a_hurry();
+	entry = ledger_find(witness.ledger, child);
+	pidwatch_stop(entry);
+	process_close(&entry->process);
+	entry->process.start--;
+	await_deadline();
+	expect_answer(READYD_DIED, READYD_REASON_NONE);
+	expect_silence();
+	ck_assert_uint_eq(TAILQ_FIRST(&pool.all)->wait_count, 0);
+}
+END_TEST
+
+START_TEST(cancel_ends_waits)
+{
+	ask("WAIT %d\nWAIT %d 100000\nPING\n");
+	expect_kind(WIRE_REPLY_PONG);
+	ask("CANCEL %d\n");
+	ck_assert_uint_eq(expect_kind(WIRE_REPLY_CANCELLED).count, 2);
+	check_ledger(0, 0);
+	ask("CANCEL %d\n");
+	ck_assert_uint_eq(expect_kind(WIRE_REPLY_CANCELLED).count, 0);
+	mark();
+	expect_silence();
+}
+END_TEST
+
+START_TEST(cancel_is_ones_own)
+{
+	int first = client;
+
+	ask("WAIT %d\n");
+	client = connect_client();
+	ask("CANCEL %d\n");
+	ck_assert_uint_eq(expect_kind(WIRE_REPLY_CANCELLED).count, 0);
+	close(client);
+	client = first;
+	mark();
+	expect_answer(READYD_READY, READYD_REASON_NONE);
+}
+END_TEST
+
+START_TEST(closing_ends_waits)
+{
+	ask("WAIT %d\nWAIT %d 100000\n");
+	check_ledger(1, 2);
+	ck_assert_uint_eq(TAILQ_FIRST(&pool.all)->user->waits, 2);
+	close(client);
+	turn();
+	ck_assert_uint_eq(pool.count, 0);
+	check_ledger(0, 0);
+	client = connect_client();
+	ck_assert_uint_eq(TAILQ_FIRST(&pool.all)->user->waits, 0);
+}
+END_TEST
+
+START_TEST(waits_have_a_limit)
+{
+	for (int i = 0; i < WAITS_PER_CLIENT; i++)
+		ask("WAIT %d\n");
+	expect_silence();
+	ask("WAIT %d\n");
+	expect_error(WIRE_TOO_MANY_WAITS, child);
+	ask("CANCEL %d\nWAIT %d\n");
+	expect_kind(WIRE_REPLY_CANCELLED);
+	expect_silence();
+	check_ledger(1, 1);
+}
+END_TEST
+
+static void expect_gate(int *gate)
+{
+	struct wire_reply parsed = reply(gate);
+
+	ck_assert_int_eq(parsed.kind, WIRE_REPLY_GATE);
+	ck_assert_int_eq(parsed.answer.pid, child);
+	ck_assert_uint_ne(parsed.answer.start, 0);
+	ck_assert_int_ge(*gate, 0);
+}
+
+START_TEST(gate_is_given)
+{
+	struct pollfd poll_fd = {.events = POLLIN};
+
+	ask("GATE %d\n");
+	expect_gate(&poll_fd.fd);
+	ck_assert_int_eq(poll(&poll_fd, 1, 0), 0);
+	/* The connection is not needed any more. */
+	close(client);
+	turn();
+	client = connect_client();
+	ck_assert_int_eq(poll(&poll_fd, 1, 0), 0);
+	mark();
+	ck_assert_int_eq(poll(&poll_fd, 1, 0), 1);
+	ck_assert_int_eq(poll_fd.revents, POLLHUP);
+	close(poll_fd.fd);
+	ask("GATE %d\n");
+	expect_answer(READYD_READY, READYD_REASON_NONE);
+}
+END_TEST
+
+START_TEST(gates_have_a_limit)
+{
+	pid_t first = child;
+	int gate;
+
+	ask("GATE %d\n");
+	expect_gate(&gate);
+	child = unit_spawn(NULL);
+	ask("GATE %d\n");
+	expect_error(WIRE_NO_RESOURCES, child);
+	check_ledger(1, 1);
+	close(gate);
+	unit_kill(child);
+	child = first;
+}
+END_TEST
+
+START_TEST(list_tells_of_all)
+{
+	ask("LIST\n");
+	ck_assert_uint_eq(expect_kind(WIRE_REPLY_END).count, 0);
+	ask("WAIT %d\nLIST\n");
+	ck_assert_int_eq(expect_kind(WIRE_REPLY_LIST).answer.verdict, READYD_PENDING);
+	ck_assert_uint_eq(expect_kind(WIRE_REPLY_END).count, 1);
+	/* The list itself looks: its reply is of now. */
+	unit_write(marker, "ready\n");
+	ask("LIST\n");
+	expect_answer(READYD_READY, READYD_REASON_NONE);
+	ck_assert_int_eq(expect_kind(WIRE_REPLY_LIST).answer.verdict, READYD_READY);
+	ck_assert_uint_eq(expect_kind(WIRE_REPLY_END).count, 1);
+}
+END_TEST
+
+static const struct {
+	const char *line;
+	enum wire_error error;
+} errors[] = {
+    {"NONSENSE\n", WIRE_BAD_VERB},
+    {"\n", WIRE_BAD_VERB},
+    {"HELLO 2\n", WIRE_BAD_VERSION},
+    {"QUERY\n", WIRE_BAD_ARGUMENT},
+    {"WAIT 0\n", WIRE_BAD_ARGUMENT},
+};
+
+START_TEST(errors_cost_nothing)
+{
+	ask(errors[_i].line);
+	expect_error(errors[_i].error, 0);
+	ask("PING\n");
+	expect_kind(WIRE_REPLY_PONG);
+}
+END_TEST
+
+START_TEST(too_long_a_line_ends_it)
+{
+	char line[300];
+
+	memset(line, 'x', sizeof(line));
+	ck_assert_int_eq(send(client, line, sizeof(line), 0), sizeof(line));
+	turn();
+	expect_error(WIRE_LINE_TOO_LONG, 0);
+	ck_assert_uint_eq(pool.count, 0);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("requests");
+	TCase *tcase = unit_case(s, "requests");
+
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_test(tcase, hello_tells_of_the_daemon);
+	tcase_add_test(tcase, ping_and_stats);
+	tcase_add_test(tcase, query_leaves_nothing);
+	tcase_add_test(tcase, query_of_another_process);
+	tcase_add_test(tcase, wait_is_told);
+	tcase_add_test(tcase, wait_ends_with_the_process);
+	tcase_add_test(tcase, wait_has_a_deadline);
+	tcase_add_test(tcase, deadline_looks_first);
+	tcase_add_test(tcase, missing_directory_is_waited_out);
+	tcase_add_test(tcase, pid_is_reused_at_the_deadline);
+	tcase_add_test(tcase, cancel_ends_waits);
+	tcase_add_test(tcase, cancel_is_ones_own);
+	tcase_add_test(tcase, closing_ends_waits);
+	tcase_add_test(tcase, waits_have_a_limit);
+	tcase_add_test(tcase, gate_is_given);
+	tcase_add_test(tcase, gates_have_a_limit);
+	tcase_add_test(tcase, list_tells_of_all);
+	tcase_add_loop_test(tcase, errors_cost_nothing, 0, UNIT_COUNT(errors));
+	tcase_add_test(tcase, too_long_a_line_ends_it);
+	return s;
+}
+
+int main(void)
+{
+	return unit_main(suite);
+}
