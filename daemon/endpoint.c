@@ -132,7 +132,9 @@ bool endpoint_holds(const struct endpoint *endpoint)
 {
 	struct stat st;
 
-	return lstat(endpoint->path, &st) == 0 && st.st_dev == endpoint->dev && st.st_ino == endpoint->ino;
+	/* No link left: the kernel tells of the removal just before it takes the name away. */
+	return lstat(endpoint->path, &st) == 0 && st.st_nlink > 0 && st.st_dev == endpoint->dev &&
+	       st.st_ino == endpoint->ino;
 }
 
 void endpoint_fini(struct endpoint *endpoint)

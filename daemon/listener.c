@@ -75,8 +75,13 @@ static void start_accepting(struct listener *listener)
 	listener->acceptable =
 	    event_new(listener->base, listener->endpoint.fd, EV_READ | EV_PERSIST, on_acceptable, listener);
 	loop_add(listener->acceptable, NULL);
-	if (!listener->inherited)
-		listener->hooks.named(listener->context);
+	if (listener->inherited)
+		return;
+	/* Watch, then look: the name may have been taken away before it was watched. */
+	listener->hooks.named(listener->context);
+	if (listener->endpoint.bound && !event_pending(listener->again, EV_TIMEOUT, NULL) &&
+	    !endpoint_holds(&listener->endpoint))
+		event_active(listener->again, EV_TIMEOUT, 0);
 }
 
 static void stop_accepting(struct listener *listener)

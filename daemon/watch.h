@@ -1,7 +1,7 @@
 /*
  * The watch: where hints about markers come from. One inotify watch on the marker directory, the mount
  * table, and a tick while somebody waits. Events only make it fast; the tick is the guarantee, for what
- * raises no event: a mount over the directory, a lower layer of an overlay, a link from elsewhere.
+ * raises no event: a mount over the directory, a link from elsewhere, most of what happens below an overlay.
  */
 #ifndef DAEMON_WATCH_H
 #define DAEMON_WATCH_H

@@ -1,6 +1,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/fsuid.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
@@ -190,6 +191,29 @@ START_TEST(at_home_it_has_one_name)
 	ck_assert(!p.kernel);
 	ck_assert_int_eq(process_name_of(getpid()), getpid());
 	ck_assert_int_eq(process_name_of(UNIT_PID_NEVER), UNIT_PID_NEVER);
+	process_close(&p);
+}
+END_TEST
+
+static bool has_kernel_thread(void)
+{
+	char name[16] = "";
+	FILE *file = fopen("/proc/2/comm", "re");
+
+	if (file == NULL)
+		return false;
+	if (fgets(name, sizeof(name), file) == NULL)
+		name[0] = '\0';
+	fclose(file);
+	return strcmp(name, "kthreadd\n") == 0;
+}
+
+START_TEST(kernel_thread_is_known)
+{
+	struct process p;
+
+	process_open(&p, 2);
+	ck_assert(p.kernel);
 	process_close(&p);
 }
 END_TEST
@@ -421,6 +445,29 @@ static void take_three_uids(void)
 	report(setresuid(1001, 1002, 1003) == 0);
 }
 
+static void take_a_filesystem_uid(void)
+{
+	bool done = setresuid(1001, 1002, 1003) == 0;
+
+	setfsuid(1003);
+	report(done);
+}
+
+START_TEST(filesystem_uid_counts)
+{
+	pid_t child = spawn_and_await(take_a_filesystem_uid);
+	struct process p;
+
+	process_open(&p, child);
+	for (int held = 1; held >= 0; held--) {
+		for (uid_t uid = 1000; uid <= 1004; uid++)
+			ck_assert(process_has_uid(&p, uid) == (uid > 1000 && uid < 1004));
+		process_close(&p);
+	}
+	unit_kill(child);
+}
+END_TEST
+
 /* The saved uid creates no files. */
 START_TEST(real_and_effective_uid_count)
 {
@@ -472,6 +519,39 @@ START_TEST(starved_knows_the_living)
 	ck_assert(!gone);
 	ck_assert(other_uid);
 	unit_kill(child);
+	ck_assert(process_gone(&p));
+}
+END_TEST
+
+START_TEST(starved_state_is_told_afterwards)
+{
+	struct rlimit limit = unit_take_fds();
+	struct process p;
+	char state;
+
+	process_open(&p, getpid());
+	state = process_state(&p);
+	unit_give_fds(&limit);
+	ck_assert_int_eq(state, '?');
+	ck_assert_int_eq(process_state(&p), 'R');
+}
+END_TEST
+
+/* Somebody who closed standard input gets descriptor 0 next. */
+START_TEST(descriptor_zero_is_one)
+{
+	struct process p;
+
+	close(STDIN_FILENO);
+	process_open(&p, getpid());
+	ck_assert_int_eq(p.fd, STDIN_FILENO);
+	ck_assert(!p.never);
+	ck_assert(!process_gone(&p));
+	process_close(&p);
+	ck_assert_int_eq(fcntl(STDIN_FILENO, F_GETFD), -1);
+	/* /proc is read by it too. */
+	ck_assert(!process_gone(&p));
+	p.start--;
 	ck_assert(process_gone(&p));
 }
 END_TEST
@@ -581,6 +661,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, start_tells_processes_apart);
 	tcase_add_test(tcase, one_particular_process);
 	tcase_add_test(tcase, at_home_it_has_one_name);
+	unit_add_if(tcase, kernel_thread_is_known, has_kernel_thread(), "no kernel threads in sight");
 	unit_add_if(tcase, nested_has_another_name, unit_can_nest(), "no pid namespace to be had");
 	tcase = unit_case(s, "end");
 	tcase_add_test(tcase, state_is_told);
@@ -595,8 +676,11 @@ static Suite *suite(void)
 	tcase_add_test(tcase, own_uids_are_known);
 	tcase_add_test(tcase, unknown_uids_refuse_nobody);
 	unit_add_if(tcase, real_and_effective_uid_count, geteuid() == 0, "needs root");
+	unit_add_if(tcase, filesystem_uid_counts, geteuid() == 0, "needs root");
 	tcase = unit_case(s, "starved");
 	tcase_add_test(tcase, starved_knows_the_living);
+	tcase_add_test(tcase, starved_state_is_told_afterwards);
+	tcase_add_test(tcase, descriptor_zero_is_one);
 	tcase_add_test(tcase, starved_stays_alive_afterwards);
 	tcase_add_test(tcase, starved_takes_the_word_for_it);
 	tcase_add_test(tcase, starved_zombie_shows_afterwards);

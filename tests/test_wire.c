@@ -304,6 +304,7 @@ static const struct {
     {{5, READYD_DIED, READYD_REASON_NONE, 0, 0, W_EXITCODE(0, 6) | WCOREFLAG, 9},
 	"died 5 start=9 signal=6 core=1\n"},
     {{5, READYD_DIED, READYD_REASON_NONE, 0, 0, -1, 9}, "died 5 start=9 status=unknown\n"},
+    {{5, READYD_EXITED, READYD_REASON_NONE, 0, 0, 0, 9}, "exited 5 start=9 status=0\n"},
     {{5, READYD_DIED, READYD_REASON_NO_PROCESS, 0, 0, -1, 0}, "died 5 reason=no-process\n"},
 };
 
@@ -465,9 +466,9 @@ START_TEST(errors_come_back)
 {
 	static const pid_t pids[] = {0, 1, INT_MAX};
 	const enum wire_error error = (enum wire_error)_i;
-	char line[WIRE_REPLY_MAX], *kept;
+	char line[WIRE_REPLY_MAX], text[WIRE_REPLY_MAX], *kept;
 	struct wire_reply reply;
-	size_t len;
+	size_t len, text_len = 0;
 
 	ck_assert_str_eq(wire_error_code(error), codes[_i]);
 	for (size_t i = 0; i < UNIT_COUNT(pids); i++) {
@@ -477,7 +478,12 @@ START_TEST(errors_come_back)
 		ck_assert_int_eq(reply.kind, WIRE_REPLY_ERROR);
 		ck_assert_int_eq(reply.error, error);
 		ck_assert_int_eq(reply.answer.pid, pids[i]);
-		ck_assert_uint_gt(reply.text_len, 1);
+		/* The same words, with a pid before them or without. */
+		ck_assert_uint_gt(reply.text_len, 10);
+		if (i == 0)
+			memcpy(text, reply.text, text_len = reply.text_len);
+		ck_assert_uint_eq(reply.text_len, text_len);
+		ck_assert(memcmp(reply.text, text, reply.text_len) == 0);
 		ck_assert_mem_eq(reply.text + reply.text_len, "\n", 1);
 		free(kept);
 	}
@@ -527,6 +533,11 @@ START_TEST(later_words_are_tolerated)
 	reply = parsed(error, sizeof(error) - 1);
 	ck_assert_int_eq(reply.kind, WIRE_REPLY_ERROR);
 	ck_assert_int_ne(reply.error, WIRE_OK);
+	/* No pid, but words. */
+	reply = parsed("ERR odd pid= is what", 20);
+	ck_assert_int_eq(reply.answer.pid, 0);
+	reply = parsed("STATS", 5);
+	ck_assert_uint_eq(reply.text_len, 0);
 }
 END_TEST
 
