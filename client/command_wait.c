@@ -130,7 +130,8 @@ static int exit_code(const struct waiting *w, bool timed_out)
 {
 	if (w->line->any && w->ready > 0)
 		return EXIT_READY;
-	if (w->failed == EXIT_PENDING && timed_out)
+	/* One of several that died does not end a wait for any of them: its time did. */
+	if (timed_out && (w->line->any || w->failed == EXIT_PENDING))
 		return EXIT_TIMED_OUT;
 	return w->failed;
 }

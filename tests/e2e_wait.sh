@@ -258,6 +258,14 @@ test_any_times_out() {
 	says out "pending ${WORKERS[0]} start=[0-9]+ reason=deadline" "pending ${WORKERS[1]} start=[0-9]+ reason=deadline"
 }
 
+# One of them has died, which ends nothing; the time does.
+test_any_times_out_with_one_dead() {
+	start_readyd
+	spawn_worker
+	expect_exit 124 ctl wait --any --timeout 0.2 4194304 "$PID" >out 2>err
+	says out "died 4194304 reason=no-process" "pending $PID start=[0-9]+ reason=deadline"
+}
+
 test_all() {
 	start_readyd
 	spawn_workers 3
