@@ -17,6 +17,8 @@
 /* With a watch the tick only covers what raises no event; without one it is all there is. */
 #define TICK_MS	      250
 #define TICK_BLIND_MS 25
+/* Without a watch and with nobody waiting: only to have the watch back. */
+#define TICK_IDLE_BLIND_MS 1000
 /* Large enough to drain a burst in few calls; a name has at most 255 bytes, so never too small. */
 #define BUFFER_SIZE 65536
 /* After a drain that found at least so much: somebody floods the directory. Then many events are taken
@@ -87,6 +89,13 @@ static const char *cure(int error)
 	}
 }
 
+static void tick_in(struct watch *watch, long ms)
+{
+	struct timeval interval = {ms / 1000, ms % 1000 * 1000};
+
+	loop_add(watch->tick, &interval);
+}
+
 static void complain(struct watch *watch, int error)
 {
 	if (error != 0 && error != watch->complained)
@@ -96,6 +105,8 @@ static void complain(struct watch *watch, int error)
 		log_info("watching %s again", watch->place->dir);
 	watch->complained = error;
 	watch->counts.blind = error != 0;
+	if (error != 0 && !event_pending(watch->tick, EV_TIMEOUT, NULL))
+		tick_in(watch, TICK_IDLE_BLIND_MS);
 }
 
 static void on_events(evutil_socket_t fd, short what, void *arg);
@@ -307,25 +318,26 @@ static void on_mounted(evutil_socket_t fd, short what, void *arg)
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *watch = arg;
+	bool wanted = watch->hooks.wanted(watch->context);
 
 	(void)fd;
 	(void)what;
-	age_outposts(watch, !watch->hooks.wanted(watch->context));
-	if (!watch->hooks.wanted(watch->context))
+
+	age_outposts(watch, !wanted);
+	if (!wanted && watch->wd >= 0)
 		return;
 	watch->counts.ticks++;
 	watch->hooks.ground(watch->context);
 	if (rearm(watch))
 		scan(watch);
 	watch->hooks.doubt(watch->context);
-	watch_start_ticking(watch);
+	if (wanted)
+		watch_start_ticking(watch);
 }
 
 void watch_start_ticking(struct watch *watch)
 {
-	struct timeval interval = {0, (watch->wd < 0 ? TICK_BLIND_MS : TICK_MS) * 1000};
-
-	loop_add(watch->tick, &interval);
+	tick_in(watch, watch->wd < 0 ? TICK_BLIND_MS : TICK_MS);
 }
 
 /* Level-triggered this would spin: the file always has something to read. */

@@ -402,6 +402,35 @@ START_TEST(held_back_until_read)
 }
 END_TEST
 
+START_TEST(flowing_again_is_quiet)
+{
+	int count = put_until_stuck();
+	size_t len = 0;
+
+	while (len < 100 * (size_t)count) {
+		ck_assert(read_some(&len));
+		turn();
+	}
+	check_numbered(len, count);
+	ck_assert_uint_eq(the_session()->unsent_len, 0);
+	ck_assert(!unit_loop_is_busy());
+	respond = echo;
+	say("one\n");
+	expect_read("one\n");
+}
+END_TEST
+
+START_TEST(closed_with_answers_held_back)
+{
+	put_until_stuck();
+	turn();
+	ck_assert_uint_eq(closings, 0);
+	hang_up();
+	check_ended();
+	ck_assert_uint_eq(pool.dropped, 0);
+}
+END_TEST
+
 /* The last answers of a half-closed session are more than the socket takes. */
 START_TEST(held_back_when_half_closed)
 {
@@ -683,6 +712,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, closed_with_waits_ends);
 	tcase_add_test(tcase, closed_with_answers_unread);
 	tcase_add_test(tcase, held_back_until_read);
+	tcase_add_test(tcase, flowing_again_is_quiet);
+	tcase_add_test(tcase, closed_with_answers_held_back);
 	tcase_add_test(tcase, held_back_when_half_closed);
 	tcase_add_test(tcase, stuck_output_stops_input);
 	tcase_add_test(tcase, long_answer_holds_up_the_next);

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <event2/event.h>
+#include <limits.h>
 
 #include "daemon/watch.h"
 #include "tests/unit.h"
@@ -49,14 +50,6 @@ static bool is_wanted(void *context)
 	return wanted;
 }
 
-static void start(void)
-{
-	static const struct watch_hooks hooks = {on_marker, on_doubt, on_ground, is_wanted};
-
-	watch = watch_new(base, &place, &hooks, &place);
-	ck_assert_ptr_nonnull(watch);
-}
-
 static void set_up(void)
 {
 	char dir[UNIT_PATH_SIZE];
@@ -101,6 +94,16 @@ static void turn(void)
 {
 	for (int i = 0; i < 8; i++)
 		event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+static void start(void)
+{
+	static const struct watch_hooks hooks = {on_marker, on_doubt, on_ground, is_wanted};
+
+	watch = watch_new(base, &place, &hooks, &place);
+	ck_assert_ptr_nonnull(watch);
+	/* The mount table shows as changed once: afterwards only what a test does is news. */
+	turn();
 }
 
 static bool is_blind(void)
@@ -257,7 +260,6 @@ END_TEST
 START_TEST(nothing_to_do_is_quiet)
 {
 	start();
-	ck_assert_int_eq(event_base_loop(base, EVLOOP_NONBLOCK), 0);
 	ck_assert(!unit_loop_is_busy());
 	unit_write(marker, "");
 	ck_assert(unit_loop_is_busy());
@@ -316,8 +318,6 @@ START_TEST(held_directory_is_replaced)
 	int holder = open(place.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	start();
-	/* The mount table shows as changed once. */
-	turn();
 	wanted = true;
 	watch_start_ticking(watch);
 	replace_directory();
@@ -403,6 +403,78 @@ START_TEST(blind_at_start)
 }
 END_TEST
 
+static unsigned queue_limit(void)
+{
+	FILE *file = fopen("/proc/sys/fs/inotify/max_queued_events", "re");
+	unsigned limit = 0;
+
+	if (file == NULL)
+		return UINT_MAX;
+	if (fscanf(file, "%u", &limit) != 1)
+		limit = UINT_MAX;
+	fclose(file);
+	return limit;
+}
+
+static unsigned lines_of(const char *path, const char *word)
+{
+	FILE *file = fopen(path, "re");
+	unsigned found = 0;
+	char line[1024];
+
+	ck_assert_ptr_nonnull(file);
+	while (fgets(line, sizeof(line), file) != NULL)
+		found += strstr(line, word) != NULL;
+	fclose(file);
+	return found;
+}
+
+/* However long it lasts, it is one line in the log when it begins and one when it ends. */
+START_TEST(complains_once)
+{
+	int log = open(other, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), kept = dup(STDERR_FILENO);
+
+	ck_assert_int_eq(dup2(log, STDERR_FILENO), STDERR_FILENO);
+	no_directory();
+	start();
+	wanted = true;
+	watch_start_ticking(watch);
+	for (int tick = 0; tick < 5; tick++)
+		await(&doubts);
+	make_directory();
+	for (int tick = 0; tick < 3; tick++)
+		await(&doubts);
+	no_directory();
+	while (!is_blind())
+		await(&doubts);
+	ck_assert_int_eq(dup2(kept, STDERR_FILENO), STDERR_FILENO);
+	ck_assert_uint_eq(lines_of(other, "cannot watch"), 2);
+	ck_assert_uint_eq(lines_of(other, "watching"), 1);
+	close(log);
+	close(kept);
+}
+END_TEST
+
+/* One file that comes and goes fills the queue as well as many. */
+START_TEST(overflow_is_survived)
+{
+	char path[UNIT_PATH_SIZE + 16];
+
+	start();
+	doubts = 0;
+	snprintf(path, sizeof(path), "%s/x", place.dir);
+	for (unsigned i = 0, limit = queue_limit(); i <= limit; i++) {
+		unit_check(mkdir(path, 0700) == 0);
+		unit_check(rmdir(path) == 0);
+	}
+	unit_write(marker, "");
+	await_marker();
+	ck_assert_uint_eq(watch_counts(watch)->overflows, 1);
+	turn();
+	ck_assert_uint_gt(doubts, 0);
+}
+END_TEST
+
 START_TEST(no_descriptors_at_start)
 {
 	struct rlimit limit;
@@ -439,10 +511,8 @@ static void make_outpost(void)
 {
 	ck_assert_int_eq(mkdir(other, 0700), 0);
 	start();
-	turn();
 	doubts = 0;
 	ck_assert(watch_also(watch, other));
-	ck_assert(!watch_also(watch, other));
 }
 
 static void write_elsewhere(void)
@@ -457,6 +527,7 @@ static void write_elsewhere(void)
 START_TEST(elsewhere_is_in_doubt)
 {
 	make_outpost();
+	ck_assert(!watch_also(watch, other));
 	write_elsewhere();
 	await(&doubts);
 	ck_assert_uint_eq(markers, 0);
@@ -538,7 +609,6 @@ START_TEST(file_is_lost)
 	unit_write(first, "");
 	unit_write(other, "");
 	start();
-	turn();
 	watch_file(watch, first);
 	watch_file(watch, other);
 	grounds = 0;
@@ -554,7 +624,6 @@ END_TEST
 START_TEST(file_that_is_not_there)
 {
 	start();
-	turn();
 	grounds = 0;
 	watch_file(watch, other);
 	unit_write(other, "");
@@ -597,6 +666,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, directory_goes_and_comes);
 	tcase_add_test(tcase, directory_is_moved_away);
 	tcase_add_loop_test(tcase, blind_at_start, 0, UNIT_COUNT(hindrances));
+	tcase_add_test(tcase, complains_once);
+	unit_add_if(tcase, overflow_is_survived, queue_limit() <= 65536, "too long a queue to fill");
 	tcase_add_test(tcase, no_descriptors_at_start);
 	tcase_add_test(tcase, refreshed);
 	tcase_add_test(tcase, elsewhere_is_in_doubt);
