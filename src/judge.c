@@ -7,8 +7,9 @@
 #include "src/judge.h"
 #include "src/rival.h"
 
-/* File stamps are taken from the tick of a coarse clock, at worst 10 ms (HZ = 100) behind. */
-#define STAMP_GRAIN_NS 10000000LL
+/* File stamps are taken from a coarse clock that moves with the tick, every 10 ms at worst (HZ = 100); and in
+ * a virtual machine that is put aside the tick itself comes late. */
+#define STAMP_GRAIN_NS 40000000LL
 
 bool sight_same(const struct sight *a, const struct sight *b)
 {

@@ -76,7 +76,7 @@ static size_t rule_for(const struct given *g)
 #define START_TICKS 1000
 #define BOOT_OFFSET 1600000000123456789LL
 /* How much later than its file's stamp a process may have started: a tick of the coarsest clock. */
-#define GRAIN_NS 10000000LL
+#define GRAIN_NS 40000000LL
 
 static struct timespec stamp(enum age age)
 {
