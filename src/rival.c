@@ -23,7 +23,7 @@ static bool could_have_left(const struct marker_place *place, pid_t pid, const s
 	bool could;
 
 	process_open(&rival, pid);
-	could = !rival.never && !rival.kernel && abode_find(place, &rival, &there) == ABODE_HERE &&
+	could = !rival.kernel && !process_gone(&rival) && abode_find(place, &rival, &there) == ABODE_HERE &&
 		(marker->uid == 0 || process_has_uid(&rival, marker->uid)) &&
 		(int64_t)rival.start * clock_tick_ns() <=
 		    clock_to_ns(&marker->ctime) - clock_boot_offset() + clock_tick_ns();

@@ -1,3 +1,5 @@
+#include <errno.h>
+
 #include "src/clock.h"
 #include "src/judge.h"
 #include "tests/unit.h"
@@ -628,10 +630,17 @@ START_TEST(namespace_is_closed)
 }
 END_TEST
 
-/* Leaves the pid namespace, for its children, and counts there up to a name which no other test's process
- * has. Then it tells the last one's pid. */
-static pid_t wanted_name;
+/* Where to begin looking for a name: other tests may be doing the same. */
+static pid_t first_name;
 
+/* No process here has it as its pid: and since numbers are given upwards, none will soon. */
+static bool is_free_name(pid_t name)
+{
+	return name >= first_name && kill(name, 0) != 0 && errno == ESRCH;
+}
+
+/* Leaves the pid namespace, for its children, and counts there up to a name that is free here. Then it tells
+ * that child's pid. */
 static void count_up(void)
 {
 	int flags = CLONE_NEWPID | (geteuid() == 0 ? 0 : CLONE_NEWUSER);
@@ -639,25 +648,28 @@ static void count_up(void)
 
 	if (unshare(flags) != 0 || process_name_of(unit_spawn(NULL)) != 1)
 		_exit(1);
-	for (pid_t name = 2; name < wanted_name; name++)
-		waitpid(unit_spawn_ending(0, 0), NULL, 0);
-	child = unit_spawn(NULL);
+	for (pid_t name = 2;; name++) {
+		child = unit_spawn(NULL);
+		if (is_free_name(name))
+			break;
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+	}
 	if (write(told[1], &child, sizeof(child)) != sizeof(child))
 		_exit(1);
 }
 
 /* *counter is its parent: it ends with it. */
-static pid_t spawn_with_name(pid_t name, pid_t *counter)
+static pid_t spawn_counted(pid_t *counter)
 {
 	pid_t child;
 
-	wanted_name = name;
+	first_name = 20 + getpid() % 200;
 	ck_assert_int_eq(pipe(told), 0);
 	*counter = unit_spawn(count_up);
 	close(told[1]);
 	ck_assert_int_eq(read(told[0], &child, sizeof(child)), sizeof(child));
 	close(told[0]);
-	ck_assert_int_eq(process_name_of(child), name);
 	return child;
 }
 
@@ -669,15 +681,37 @@ static void write_marker(pid_t pid)
 
 START_TEST(nested_marker_has_its_own_name)
 {
-	pid_t counter, name = 100 + getpid() % 256, child = spawn_with_name(name, &counter);
+	pid_t counter, child = spawn_counted(&counter), name = process_name_of(child);
 
 	set_scene(child);
+	ck_assert_int_ne(name, child);
 	write_marker(child);
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
 	write_marker(name);
 	expect(READYD_READY, READYD_REASON_NONE, 0);
 	end_scene();
 	unit_kill(counter);
+}
+END_TEST
+
+/* The rival has ended, and nobody has reaped it. */
+START_TEST(zombie_is_no_rival)
+{
+	pid_t counters[2], child = spawn_counted(&counters[0]), rival = spawn_counted(&counters[1]);
+	struct process p;
+
+	ck_assert_int_eq(process_name_of(child), process_name_of(rival));
+	set_scene(child);
+	process_open(&p, rival);
+	ck_assert_int_eq(kill(rival, SIGKILL), 0);
+	while (!process_gone(&p))
+		sched_yield();
+	process_close(&p);
+	write_marker(process_name_of(child));
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	end_scene();
+	unit_kill(counters[0]);
+	unit_kill(counters[1]);
 }
 END_TEST
 
@@ -727,6 +761,7 @@ static void add_privileged(TCase *tcase)
 	unit_add_if(
 	    tcase, namespace_is_closed, can_nest && others_may_come(), "needs root and a public TMPDIR");
 	unit_add_if(tcase, nested_marker_has_its_own_name, can_nest, "no pid namespace to be had");
+	unit_add_if(tcase, zombie_is_no_rival, can_nest, "no pid namespace to be had");
 	unit_add_if(tcase, one_name_for_two, can_nest, "no pid namespace to be had");
 	unit_add_if(tcase, marker_is_where_the_process_lives, can_change_root(), "chroot(2) is denied");
 	unit_add_if(tcase, marker_here_is_not_of_one_elsewhere, can_change_root(), "chroot(2) is denied");
