@@ -169,6 +169,8 @@ static void handle_lines(struct session *session, const char *data, size_t len)
 	struct session_pool *pool = session->pool;
 	size_t at = 0, line;
 
+	if (len == 0)
+		return;
 	pool->current = session;
 	while (!session->doomed && session->unsent_len == 0 && (line = wire_line(data + at, len - at)) > 0 &&
 	       line <= WIRE_REQUEST_MAX) {
