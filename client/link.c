@@ -21,10 +21,16 @@ int link_open(struct link *link, const char *socket)
 	return link->fd < 0 ? -1 : 0;
 }
 
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 void link_close(struct link *link)
 {
 	while (link->fd_count > 0)
-		close(link->fds[--link->fd_count]);
+		close_fd(link->fds[--link->fd_count]);
 	if (link->fd >= 0)
 		close(link->fd);
 	free(link->out);
@@ -81,12 +87,12 @@ static int receive(struct link *link)
 	n = sock_recv_fd(link->fd, link->in + link->in_len, sizeof(link->in) - link->in_len, &fd);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -1;
-	if (fd >= 0 && link->fd_count == LINK_FDS) {
-		close(fd);
+	if (fd != -1 && link->fd_count == LINK_FDS) {
+		close_fd(fd);
 		errno = EPROTO;
 		return -1;
 	}
-	if (fd >= 0)
+	if (fd != -1)
 		link->fds[link->fd_count++] = fd;
 	if (n == 0) {
 		errno = ECONNRESET;
@@ -109,6 +115,14 @@ static int take_fd(struct link *link)
 	return fd;
 }
 
+/* We have no descriptor left for a gate. To the caller it is as if the daemon had none. */
+static void refuse(struct wire_reply *reply, int *fd)
+{
+	reply->kind = WIRE_REPLY_ERROR;
+	reply->error = WIRE_NO_RESOURCES;
+	*fd = -1;
+}
+
 int link_next(struct link *link, struct wire_reply *reply, int *fd)
 {
 	size_t len;
@@ -124,7 +138,12 @@ int link_next(struct link *link, struct wire_reply *reply, int *fd)
 		return -1;
 	}
 	link->in_used += len;
-	if (reply->kind == WIRE_REPLY_GATE && (*fd = take_fd(link)) < 0) {
+	if (reply->kind != WIRE_REPLY_GATE)
+		return 1;
+	*fd = take_fd(link);
+	if (*fd == SOCK_FD_LOST)
+		refuse(reply, fd);
+	else if (*fd < 0) {
 		errno = EPROTO;
 		return -1;
 	}

@@ -32,7 +32,8 @@ int link_flush(struct link *link);
 bool link_wants_write(const struct link *link);
 
 /* 1: *reply is the next reply; its text points into the link and is valid until the next call; of a GATE,
- * *fd is the descriptor, now the caller's (else -1). 0: none yet. -1: the link is dead: ECONNRESET at its
+ * *fd is the descriptor, now the caller's (else -1); where this process has none left for it, the reply is
+ * the error that the daemon would give if it had none. 0: none yet. -1: the link is dead: ECONNRESET at its
  * end, EPROTO when the other side does not speak the protocol. */
 int link_next(struct link *link, struct wire_reply *reply, int *fd);
 

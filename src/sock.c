@@ -91,5 +91,7 @@ ssize_t sock_recv_fd(int sock, void *data, size_t len, int *fd)
 	if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
 	    header->cmsg_len == CMSG_LEN(sizeof(*fd)))
 		memcpy(fd, CMSG_DATA(header), sizeof(*fd));
+	else if (msg.msg_flags & MSG_CTRUNC)
+		*fd = SOCK_FD_LOST;
 	return n;
 }

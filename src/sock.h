@@ -19,7 +19,10 @@ int sock_connect(const char *path);
 /* Sends len bytes with descriptor fd attached; like send(2) with MSG_DONTWAIT | MSG_NOSIGNAL. */
 ssize_t sock_send_fd(int sock, const void *data, size_t len, int fd);
 
-/* Receives bytes and at most one descriptor (*fd, else -1; close-on-exec); like recv(2) with
+/* For sock_recv_fd(): one was sent, but this process has no descriptor left to take it. */
+#define SOCK_FD_LOST (-2)
+
+/* Receives bytes and at most one descriptor (*fd, else -1 or SOCK_FD_LOST; close-on-exec); like recv(2) with
  * MSG_DONTWAIT. */
 ssize_t sock_recv_fd(int sock, void *data, size_t len, int *fd);
 

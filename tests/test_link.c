@@ -422,6 +422,28 @@ START_TEST(gate_may_be_descriptor_zero)
 }
 END_TEST
 
+/* Then the next one, for which there is room again, is not taken for it. */
+START_TEST(gate_without_room_is_refused)
+{
+	struct wire_reply reply;
+	struct rlimit before;
+	int fd;
+
+	open_pipes();
+	say_gate(0, 64);
+	before = unit_take_fds();
+	ck_assert_int_eq(link_next(&client, &reply, &fd), 1);
+	unit_give_fds(&before);
+	ck_assert_int_eq(reply.kind, WIRE_REPLY_ERROR);
+	ck_assert_int_eq(reply.error, WIRE_NO_RESOURCES);
+	ck_assert_int_eq(reply.answer.pid, 1);
+	ck_assert_int_eq(fd, -1);
+	say_gate(1, 64);
+	expect_gate(2, inodes[1]);
+	close_pipes();
+}
+END_TEST
+
 /* The daemon sends no descriptor without a line: somebody who does is none, and must not fill us up. */
 START_TEST(too_many_descriptors_are_death)
 {
@@ -547,6 +569,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, gate_may_come_in_pieces);
 	tcase_add_test(tcase, link_may_be_descriptor_zero);
 	tcase_add_test(tcase, gate_may_be_descriptor_zero);
+	tcase_add_test(tcase, gate_without_room_is_refused);
 	tcase_add_test(tcase, too_many_descriptors_are_death);
 	tcase_add_test(tcase, requests_go_out);
 	tcase_add_test(tcase, full_socket_is_flushed);
