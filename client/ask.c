@@ -107,6 +107,8 @@ int ask_verdict(struct settings *settings, pid_t pid, uint64_t start, struct rea
 
 bool ask_knows_more(const struct readyd_answer *own, const struct readyd_answer *said)
 {
+	if (said->reason == READYD_REASON_NAME_COLLISION)
+		return true;
 	if (own->verdict == READYD_READY)
 		return said->verdict == READYD_STALE;
 	return said->verdict != READYD_PENDING && said->verdict != READYD_UNREACHABLE;

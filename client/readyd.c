@@ -14,14 +14,15 @@
 #include "src/judge.h"
 #include "src/verdict.h"
 
-/* Looks oneself. True when the daemon can only confirm what is seen; else it may remember more. */
-static bool look(const struct settings *settings, pid_t pid, uint64_t start, struct readyd_answer *answer)
+/* Looks oneself. True when the daemon can only confirm what is seen; else it may know more. */
+static bool look(const struct settings *settings, pid_t pid, uint64_t start, struct rivals *rivals,
+    struct readyd_answer *answer)
 {
 	struct memory memory = {0};
 	struct process process;
 
 	process_open_exact(&process, pid, start);
-	inspect(&settings->place, &process, &memory, answer);
+	inspect(&settings->place, &process, &memory, rivals, answer);
 	process_close(&process);
 	answer->backend = READYD_BACKEND_FILE;
 	return !memory.unsure && verdict_is_complete(answer);
@@ -29,15 +30,21 @@ static bool look(const struct settings *settings, pid_t pid, uint64_t start, str
 
 static int query(struct settings *settings, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
+	struct rivals rivals = {0};
 	struct readyd_answer said;
 
 	if (settings->backend == READYD_BACKEND_DAEMON)
 		return ask_verdict(settings, pid, start, answer);
-	if (look(settings, pid, start, answer) || settings->backend == READYD_BACKEND_FILE)
-		return 0;
-	if (ask_verdict(settings, pid, start, &said) == 0 &&
-	    (ask_knows_more(answer, &said) || said.verdict == answer->verdict))
-		*answer = said;
+	if (settings->backend == READYD_BACKEND_AUTO) {
+		if (look(settings, pid, start, NULL, answer))
+			return 0;
+		if (ask_verdict(settings, pid, start, &said) == 0) {
+			if (ask_knows_more(answer, &said) || said.verdict == answer->verdict)
+				*answer = said;
+			return 0;
+		}
+	}
+	(void)look(settings, pid, start, &rivals, answer);
 	return 0;
 }
 
@@ -140,6 +147,7 @@ static int take_entry(const struct wire_reply *reply, void *context)
 static int list_files(const struct settings *settings, struct listing *listing)
 {
 	DIR *dir = opendir(settings->place.dir);
+	struct rivals rivals = {0};
 	struct readyd_answer answer;
 	struct dirent *entry;
 	pid_t pid;
@@ -150,7 +158,7 @@ static int list_files(const struct settings *settings, struct listing *listing)
 		pid = marker_pid(&settings->place, entry->d_name);
 		if (pid == 0)
 			continue;
-		(void)look(settings, pid, 0, &answer);
+		(void)look(settings, pid, 0, &rivals, &answer);
 		if (answer.verdict == READYD_READY)
 			listing->stopped = listing->each(&answer, listing->context);
 	}

@@ -199,7 +199,7 @@ int readyd_waiter_peek(struct readyd_waiter *w, pid_t pid, struct readyd_answer 
 		    .wait_status = -1};
 		return 0;
 	}
-	inspect(&w->settings.place, &t->process, &t->memory, answer);
+	inspect(&w->settings.place, &t->process, &t->memory, &w->rivals, answer);
 	answer->backend = READYD_BACKEND_FILE;
 	if (!verdict_ends_wait(answer))
 		ask_once(w, t, answer);

@@ -60,6 +60,7 @@ struct readyd_waiter {
 	size_t doubts, unborn; /* of the waiting ones */
 	bool daemon_silent;    /* it did not answer the question of a peek */
 	bool nested;	       /* some have another pid in their marker's name */
+	struct rivals rivals;  /* for when there is no daemon to know them */
 	struct link link;
 	enum link_state link_state;
 	bool link_polls_write;

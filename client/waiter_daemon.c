@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "client/ask.h"
@@ -195,6 +196,7 @@ static void take_answer(struct readyd_waiter *w, struct readyd_answer *answer)
 		return;
 	}
 	answer->backend = READYD_BACKEND_DAEMON;
+	t->memory.vouched |= answer->verdict == READYD_READY;
 	if (forced(w) ? !t->pending || verdict_ends_wait(answer) : ask_knows_more(&t->answer, answer)) {
 		target_settle(w, t, answer);
 		return;
@@ -328,9 +330,13 @@ int daemon_on_late(struct readyd_waiter *w)
 	return 0;
 }
 
-/* The gate is closed: look, and ask again where the look does not settle it. */
+/* The gate is closed: look, and ask again where the look does not settle it. What was written into it is what
+ * the daemon would say if each waiter asked again whether the marker is the process's own. */
 int daemon_on_gate(struct readyd_waiter *w, struct target *t)
 {
+	int written = 0;
+
+	t->memory.vouched |= ioctl(t->gate, FIONREAD, &written) == 0 && written > 0;
 	target_set_cover(w, t, COVER_NONE);
 	target_look(w, t);
 	if (!t->done)

@@ -100,8 +100,8 @@ void target_on_death(struct readyd_waiter *w, struct target *t)
 	target_look(w, t);
 }
 
-/* What the daemon may know better: that the process had been ready before its marker went away, or that
- * the marker was there before the process. */
+/* What the daemon may know better: that the process had been ready before its marker went away, that the
+ * marker was there before the process, or whether it may be of another one. */
 static bool daemon_may_know_more(
     const struct readyd_waiter *w, const struct target *t, const struct readyd_answer *answer)
 {
@@ -135,11 +135,13 @@ static void look_elsewhere(struct readyd_waiter *w, struct target *t)
 
 void target_look(struct readyd_waiter *w, struct target *t)
 {
+	/* The daemon keeps account of them; for a waiter to find out itself takes a walk of /proc. */
+	struct rivals *rivals = w->settings.backend == READYD_BACKEND_FILE ? &w->rivals : NULL;
 	struct readyd_answer answer;
 
 	if (t->unborn && !is_born(w, t))
 		return;
-	inspect(&w->settings.place, &t->process, &t->memory, &answer);
+	inspect(&w->settings.place, &t->process, &t->memory, rivals, &answer);
 	answer.backend = READYD_BACKEND_FILE;
 	if (t->pending ? !verdict_ends_wait(&answer) : !verdict_settles(&answer)) {
 		t->pending = true;
@@ -167,7 +169,7 @@ void targets_trust_own_look(struct readyd_waiter *w)
 	HASH_ITER (hh, w->targets, t, next) {
 		if (!t->doubted)
 			continue;
-		inspect(&w->settings.place, &t->process, &t->memory, &answer);
+		inspect(&w->settings.place, &t->process, &t->memory, &w->rivals, &answer);
 		answer.backend = READYD_BACKEND_FILE;
 		w->doubts--;
 		t->doubted = false;

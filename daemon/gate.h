@@ -1,7 +1,8 @@
 /*
- * A gate: one pipe for each process that is waited for. Waiters hold its read end and poll it; the write
- * end is never written to. When the process's verdict is known the write end is closed, which wakes every
- * waiter in one system call, however many they are. A waiter that holds a gate costs the daemon nothing.
+ * A gate: one pipe for each process that is waited for. Waiters hold its read end and poll it for hang-up.
+ * When the process's verdict is known the write end is closed, which wakes every waiter in one system call,
+ * however many they are. A waiter that holds a gate costs the daemon nothing. If the verdict is ready, one
+ * byte is left in the pipe: that says that the marker is the process's own, not that it is there.
  *
  * Closing a gate at any time is safe: to its waiters it only ever says "look".
  */

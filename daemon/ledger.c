@@ -82,9 +82,14 @@ struct ledger_entry *ledger_enter(
 	return entry;
 }
 
+bool ledger_must_keep(const struct memory *memory)
+{
+	return memory->latched || memory->contested.kind == SIGHT_FILE;
+}
+
 void ledger_release(struct ledger *ledger, struct ledger_entry *entry)
 {
-	if (LIST_EMPTY(&entry->waits) && !entry->memory.latched)
+	if (LIST_EMPTY(&entry->waits) && !ledger_must_keep(&entry->memory))
 		remove_entry(ledger, entry);
 }
 

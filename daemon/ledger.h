@@ -3,8 +3,8 @@
  *
  * A pure data structure: no clock, no event loop, no look at anything. Descriptors it only carries and
  * closes. An entry is one process (pid and start) that lived when it was entered. It stays while somebody
- * waits for it or while it is latched ready, and leaves when the process ends; a bounded number of ended ones
- * is remembered.
+ * waits for it or while its memory must be kept, and leaves when the process ends; a bounded number of ended
+ * ones is remembered.
  */
 #ifndef DAEMON_LEDGER_H
 #define DAEMON_LEDGER_H
@@ -60,7 +60,9 @@ struct ledger_entry *ledger_find(const struct ledger *ledger, pid_t pid);
 struct ledger_entry *ledger_enter(
     struct ledger *ledger, const struct process *process, const struct memory *memory);
 
-/* Removes the entry when nobody waits for it and it is not latched. */
+/* Whether it holds what cannot be seen again: that the process was ready, or that a marker is contested. */
+bool ledger_must_keep(const struct memory *memory);
+/* Removes the entry when nobody waits for it and it need not be kept. */
 void ledger_release(struct ledger *ledger, struct ledger_entry *entry);
 
 void ledger_attach(struct ledger *ledger, struct ledger_entry *entry, struct ledger_wait *wait);

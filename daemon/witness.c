@@ -49,7 +49,7 @@ static void look_elsewhere(
 		return;
 	if (abode_find(w->place, process, &there) == ABODE_ELSEWHERE &&
 	    w->hooks.elsewhere(w->context, there.dir))
-		inspect(w->place, process, memory, answer);
+		inspect(w->place, process, memory, &w->rivals, answer);
 }
 
 /* Looks at an entry and keeps the ledger by it. False when the entry has left the ledger. */
@@ -58,7 +58,7 @@ static bool examine(struct witness *w, struct ledger_entry *entry, struct readyd
 	struct sight marker;
 
 	w->looks++;
-	inspect(w->place, &entry->process, &entry->memory, answer);
+	inspect(w->place, &entry->process, &entry->memory, &w->rivals, answer);
 	look_elsewhere(w, &entry->process, &entry->memory, answer);
 	if (verdict_is_end(answer->verdict)) {
 		marker_look(w->place, entry->process.pid, &marker);
@@ -104,8 +104,14 @@ static void recall(struct witness *w, const struct process *process, struct memo
 	memory->leftover = grave->marker;
 }
 
-/* Looks at a process that has no entry. Enters it, and returns the entry, when it is ready (to latch it)
- * or when it is pending and `waited` for. */
+/* What is worth to be remembered until the process ends: without a pidfd that would never show. */
+static bool is_memorable(const struct process *process, const struct memory *memory)
+{
+	return process->fd >= 0 && ledger_must_keep(memory);
+}
+
+/* Looks at a process that has no entry. Enters it, and returns the entry, when something about it is to be
+ * remembered or when it is pending and `waited` for. */
 static struct ledger_entry *meet(struct witness *w, pid_t pid, bool waited, struct readyd_answer *answer)
 {
 	struct process process;
@@ -114,13 +120,12 @@ static struct ledger_entry *meet(struct witness *w, pid_t pid, bool waited, stru
 	w->looks++;
 	process_open(&process, pid);
 	recall(w, &process, &memory);
-	inspect(w->place, &process, &memory, answer);
+	inspect(w->place, &process, &memory, &w->rivals, answer);
 	if (waited)
 		look_elsewhere(w, &process, &memory, answer);
 	if (verdict_is_end(answer->verdict))
 		(void)ask_grave(w, &process, answer);
-	/* Without a pidfd a latched entry would never leave. */
-	if ((answer->verdict == READYD_READY && process.fd >= 0) ||
+	if ((!verdict_is_end(answer->verdict) && is_memorable(&process, &memory)) ||
 	    (answer->verdict == READYD_PENDING && waited))
 		return enter(w, &process, &memory);
 	process_close(&process);
@@ -229,8 +234,10 @@ bool witness_round(struct witness *w, bool fresh, unsigned most)
 {
 	struct ledger_entry *entry;
 
-	if (fresh)
+	if (fresh) {
 		ledger_begin_round(w->ledger);
+		rivals_catch_up(&w->rivals);
+	}
 	for (unsigned n = 0; n < most; n++) {
 		entry = ledger_next_waited(w->ledger);
 		if (entry == NULL)

@@ -26,7 +26,8 @@ struct witness {
 	const struct marker_place *place;
 	struct ledger *ledger;
 	uint64_t looks, settled; /* counters for STATS */
-	bool nested;		 /* one that is or was waited for has another pid in its marker's name */
+	struct rivals rivals;
+	bool nested; /* one that is or was waited for has another pid in its marker's name */
 	struct witness_hooks hooks;
 	void *context;
 };

@@ -18,4 +18,7 @@ enum abode {
 /* *there is where to look; for ABODE_ELSEWHERE it leads there only while the process lives. */
 enum abode abode_find(const struct marker_place *place, const struct process *p, struct marker_place *there);
 
+/* Whether q, which lives, leaves its marker in the directory of p. False where that is not to be told. */
+bool abode_is_shared(const struct marker_place *place, const struct process *p, const struct process *q);
+
 #endif

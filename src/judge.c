@@ -5,7 +5,6 @@
 #include "src/abode.h"
 #include "src/clock.h"
 #include "src/judge.h"
-#include "src/rival.h"
 
 /* File stamps are taken from a coarse clock that moves with the tick, every 10 ms at worst (HZ = 100); and in
  * a virtual machine that is put aside the tick itself comes late. */
@@ -82,6 +81,8 @@ static void judge_unmarked(const struct evidence *e, struct readyd_answer *answe
 static enum readyd_reason disowned(
     const struct process *p, const struct memory *memory, const struct evidence *e)
 {
+	if (e->collision)
+		return READYD_REASON_NAME_COLLISION;
 	if (e->foreign)
 		return READYD_REASON_FOREIGN_OWNER;
 	if (older_than_process(p, memory, e))
@@ -104,10 +105,6 @@ void judge(const struct process *p, const struct memory *memory, const struct ev
 		answer->flags |= READYD_FLAG_EMPTY;
 	if (memory->latched && !marked)
 		answer->flags |= READYD_FLAG_LATCHED;
-	if (marked && e->collision && !memory->latched) {
-		set(answer, READYD_UNREACHABLE, READYD_REASON_NAME_COLLISION);
-		return;
-	}
 	if (marked && !memory->latched)
 		against = disowned(p, memory, e);
 	if (memory->latched || (marked && against == READYD_REASON_NONE))
@@ -117,14 +114,30 @@ void judge(const struct process *p, const struct memory *memory, const struct ev
 	else if (e->gone)
 		set(answer, READYD_DIED, against);
 	else if (marked)
-		set(answer, READYD_STALE, against);
+		set(answer, e->collision ? READYD_UNREACHABLE : READYD_STALE, against);
 	else
 		judge_unmarked(e, answer);
 }
 
+/* Whether the marker that is seen may as well be another process's. Once it was, that stays so, also when the
+ * other one has ended, as long as nobody has touched it. */
+static bool is_contested(const struct marker_place *place, const struct process *p, struct memory *memory,
+    struct rivals *rivals, struct evidence *e)
+{
+	if (memory->latched || memory->vouched || !rival_is_possible(p))
+		return false;
+	if (memory->contested.kind == SIGHT_FILE && sight_same(&memory->contested, &e->sight))
+		return true;
+	e->open = rivals == NULL;
+	if (e->open || !rival_exists(rivals, place, p, &e->sight))
+		return false;
+	memory->contested = e->sight;
+	return true;
+}
+
 /* Where the process leaves its marker may change while it sets itself up, so that is found anew. */
-static void look(
-    const struct marker_place *place, const struct process *p, struct memory *memory, struct evidence *e)
+static void look(const struct marker_place *place, const struct process *p, struct memory *memory,
+    struct rivals *rivals, struct evidence *e)
 {
 	struct marker_place there;
 	enum abode abode = abode_find(place, p, &there);
@@ -140,12 +153,19 @@ static void look(
 	marker_look(abode == ABODE_ELSEWHERE ? &there : place, p->name, &e->sight);
 	if (e->sight.kind != SIGHT_FILE)
 		return;
-	e->collision = abode == ABODE_HERE && process_is_nested(p) && !memory->latched &&
-		       rival_exists(place, p, &e->sight);
+	e->collision = is_contested(place, p, memory, rivals, e);
 	e->boot_offset = clock_boot_offset();
 	e->foreign = e->sight.uid != 0 && !p->never && !process_has_uid(p, e->sight.uid);
 	e->excused = age_at_start(p, e) > STAMP_GRAIN_NS &&
 		     clock_excuses(clock_to_ns(&e->sight.ctime), age_at_start(p, e));
+}
+
+/* A later marker is another one, even where it has the same number and stamp as one before. */
+static void saw_none(struct memory *memory)
+{
+	memory->absent_seen = true;
+	memory->left_behind = false;
+	memory->contested.kind = SIGHT_ABSENT;
 }
 
 /*
@@ -154,20 +174,21 @@ static void look(
  * the process is found gone, nothing can be missed.
  */
 void inspect(const struct marker_place *place, const struct process *p, struct memory *memory,
-    struct readyd_answer *answer)
+    struct rivals *rivals, struct readyd_answer *answer)
 {
 	struct evidence e = {.sight = {.kind = SIGHT_ABSENT}};
 
-	look(place, p, memory, &e);
+	look(place, p, memory, rivals, &e);
 	e.gone = process_gone(p);
 	if (e.gone && e.sight.kind != SIGHT_FILE)
-		look(place, p, memory, &e);
+		look(place, p, memory, rivals, &e);
 	judge(p, memory, &e, answer);
-	memory->unsure = answer->verdict == READYD_READY && !memory->latched && unsure(p, memory, &e);
-	if (answer->verdict == READYD_READY)
+	memory->unsure =
+	    e.open || (answer->verdict == READYD_READY && !memory->latched && unsure(p, memory, &e));
+	if (answer->verdict == READYD_READY && !e.open)
 		memory->latched = true;
 	if (!e.gone && !e.closed && e.sight.kind == SIGHT_ABSENT)
-		memory->absent_seen = true;
+		saw_none(memory);
 	if (e.gone && !p->never)
 		answer->wait_status = process_wait_status(p);
 }

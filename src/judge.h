@@ -10,6 +10,7 @@
 #include "readyd/readyd.h"
 #include "src/marker.h"
 #include "src/process.h"
+#include "src/rival.h"
 
 /* What the asker remembers of this very process (pid and start). */
 struct memory {
@@ -18,9 +19,11 @@ struct memory {
 			   * whatever the clocks say, so setting the clock harms nobody who waited */
 	bool left_behind; /* the marker `leftover` was there when an earlier holder of the pid ended */
 	struct sight leftover;
-	bool elsewhere; /* its directory is not the one here: its root leads there while it lives */
+	bool elsewhere;		/* its directory is not the one here: its root leads there while it lives */
+	struct sight contested; /* perhaps another process's marker, not its own; SIGHT_ABSENT: none */
+	bool vouched; /* somebody who keeps account of all processes has said that the marker is its own */
 	bool unsure; /* seen ready by a marker whose stamp is too close to the start of the process, or in the
-		      * future: somebody who remembers more should be asked */
+		      * future, or which may be another's: somebody who knows more should be asked */
 };
 
 /* What was seen, at one instant as far as the asker can tell. */
@@ -30,16 +33,18 @@ struct evidence {
 	bool foreign;	     /* the marker's owner is neither root nor one of the process's uids */
 	int64_t boot_offset; /* clock_boot_offset() at the time of the look */
 	bool closed;	     /* where its marker would be may not be looked at */
-	bool collision;	     /* the marker may as well be of the process that has this pid here */
+	bool collision;	     /* the marker may as well be another process's, see rival.h */
+	bool open;	     /* whether it may be was left open */
 	bool excused;	     /* the clock has been set since boot so that the stamp may only look older */
 };
 
 void judge(const struct process *p, const struct memory *memory, const struct evidence *e,
     struct readyd_answer *answer);
 
-/* Looks and judges. Updates memory->latched and ->absent_seen by what it saw. */
+/* Looks and judges. Updates the memory by what it saw. rivals NULL: whether the marker may be another
+ * process's is left open, for one who knows cheaply; where it may be, memory->unsure says so. */
 void inspect(const struct marker_place *place, const struct process *p, struct memory *memory,
-    struct readyd_answer *answer);
+    struct rivals *rivals, struct readyd_answer *answer);
 
 /* Whether both sights are of the same, untouched file. */
 bool sight_same(const struct sight *a, const struct sight *b);

@@ -39,15 +39,12 @@ static int get_info(int fd, unsigned want, struct pidfd_info_v0 *info)
 	return (info->mask & want) == want ? 0 : -1;
 }
 
-/* Reads /proc/<pid>/<name> into buf, terminated; -1 when there is none. */
-static int read_proc(pid_t pid, const char *name, char *buf, size_t size)
+/* Reads the file into buf, terminated; -1 when there is none. */
+static int read_file(const char *path, char *buf, size_t size)
 {
-	char path[64];
 	ssize_t n;
-	int fd;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	snprintf(path, sizeof(path), "/proc/%ld/%s", (long)pid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
 	n = read(fd, buf, size - 1);
@@ -56,6 +53,14 @@ static int read_proc(pid_t pid, const char *name, char *buf, size_t size)
 		return -1;
 	buf[n] = '\0';
 	return 0;
+}
+
+static int read_proc(pid_t pid, const char *name, char *buf, size_t size)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%ld/%s", (long)pid, name);
+	return read_file(path, buf, size);
 }
 
 /* PF_KTHREAD, linux/sched.h */
@@ -112,6 +117,16 @@ pid_t process_name_of(pid_t pid)
 	*end = '\0';
 	last = strrchr(line, '\t');
 	return last != NULL && atoi(last) > 0 ? (pid_t)atoi(last) : pid;
+}
+
+/* The last field of proc_loadavg(5). */
+pid_t process_newest(void)
+{
+	char buf[128], *last;
+
+	if (read_file("/proc/loadavg", buf, sizeof(buf)) != 0 || (last = strrchr(buf, ' ')) == NULL)
+		return 0;
+	return (pid_t)atoi(last);
 }
 
 static void take_stat(struct process *p, const struct stat_line *line)

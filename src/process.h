@@ -40,6 +40,9 @@ static inline bool process_is_nested(const struct process *p)
 /* The pid that process pid has in its own pid namespace; pid itself where that cannot be read. */
 pid_t process_name_of(pid_t pid);
 
+/* The pid that was given last in our pid namespace, to a process or a thread; 0 where that cannot be read. */
+pid_t process_newest(void);
+
 /* Whether it has exited, unreaped zombies included. A thread group whose first thread has exited while
  * others live shows state Z in /proc and is not gone. */
 bool process_gone(const struct process *p);

@@ -3,27 +3,66 @@
 #include <dirent.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "src/abode.h"
 #include "src/clock.h"
 #include "src/number.h"
 #include "src/rival.h"
 
-/* Kernel threads leave no markers, and neither does the first process of the system. */
-static bool is_suspect(pid_t pid, const struct process *p)
+/* Births that are looked at one by one; after more of them a walk takes less time. */
+#define BIRTHS_MOST 4096
+/* Numbers are given upwards, but a process is to be seen only some time after its number was given: so the
+ * last ones are looked at once more. */
+#define BEING_BORN 16
+/* The first pid namespace's inode: PROC_PID_INIT_INO, include/linux/proc_ns.h */
+#define FIRST_NAMESPACE 0xEFFFFFFCu
+
+/*
+ * The kernel allocates the pids of a namespace from a cache that it names after the depth
+ * (create_pid_cachep() in kernel/pid_namespace.c): it is made with the first namespace of that depth and kept
+ * for ever. "pid" alone shows that this kernel does show its caches. In a namespace the depth below ours has
+ * another name: then, as where nothing is shown, there may be some.
+ */
+static bool have_namespaces_below(void)
 {
-	return pid != 1 && pid != p->pid && process_name_of(pid) == p->name;
+	struct stat st;
+
+	if (access("/sys/kernel/slab/pid_2", F_OK) == 0 || access("/sys/kernel/slab/pid", F_OK) != 0)
+		return true;
+	return stat("/proc/self/ns/pid", &st) != 0 || st.st_ino != FIRST_NAMESPACE;
+}
+
+bool rival_is_possible(const struct process *p)
+{
+	return process_is_nested(p) || have_namespaces_below();
+}
+
+static void note(struct rivals *rivals, pid_t pid, pid_t name)
+{
+	unsigned bit = (unsigned)name % RIVAL_NAMES;
+
+	if (name != pid)
+		rivals->names[bit / 8] |= (unsigned char)(1u << bit % 8);
+}
+
+static bool is_noted(const struct rivals *rivals, pid_t name)
+{
+	unsigned bit = (unsigned)name % RIVAL_NAMES;
+
+	return rivals->names[bit / 8] & 1u << bit % 8;
 }
 
 /* It must see the same directory, have been there when the marker came, and be able to own it. */
-static bool could_have_left(const struct marker_place *place, pid_t pid, const struct sight *marker)
+static bool could_have_left(
+    const struct marker_place *place, const struct process *p, pid_t pid, const struct sight *marker)
 {
-	struct marker_place there;
 	struct process rival;
 	bool could;
 
 	process_open(&rival, pid);
-	could = !rival.kernel && !process_gone(&rival) && abode_find(place, &rival, &there) == ABODE_HERE &&
+	could = !rival.kernel && !process_gone(&rival) && abode_is_shared(place, p, &rival) &&
 		(marker->uid == 0 || process_has_uid(&rival, marker->uid)) &&
 		(int64_t)rival.start * clock_tick_ns() <=
 		    clock_to_ns(&marker->ctime) - clock_boot_offset() + clock_tick_ns();
@@ -31,18 +70,67 @@ static bool could_have_left(const struct marker_place *place, pid_t pid, const s
 	return could;
 }
 
-bool rival_exists(const struct marker_place *place, const struct process *p, const struct sight *marker)
+/* What to look for in a walk: who else could have left p's marker. */
+struct search {
+	const struct marker_place *place;
+	const struct process *p;
+	const struct sight *marker;
+};
+
+/* The first process of the system leaves no marker. */
+static bool is_rival(const struct search *search, pid_t pid, pid_t name)
+{
+	return pid != 1 && pid != search->p->pid && name == search->p->name &&
+	       could_have_left(search->place, search->p, pid, search->marker);
+}
+
+/* Takes in all processes. Whether one of them is what is looked for, where something is. */
+static bool walk(struct rivals *rivals, const struct search *search)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
 	bool found = false;
 	uint64_t pid;
+	pid_t name;
 
 	if (proc == NULL)
 		return false;
-	while (!found && (entry = readdir(proc)) != NULL)
-		found = number_parse(entry->d_name, strlen(entry->d_name), INT_MAX, &pid) == 0 &&
-			is_suspect((pid_t)pid, p) && could_have_left(place, (pid_t)pid, marker);
+	memset(rivals->names, 0, sizeof(rivals->names));
+	while ((entry = readdir(proc)) != NULL) {
+		if (number_parse(entry->d_name, strlen(entry->d_name), INT_MAX, &pid) != 0)
+			continue;
+		name = process_name_of((pid_t)pid);
+		note(rivals, (pid_t)pid, name);
+		found = found || (search != NULL && is_rival(search, (pid_t)pid, name));
+	}
 	closedir(proc);
 	return found;
+}
+
+void rivals_catch_up(struct rivals *rivals)
+{
+	pid_t newest, from = rivals->newest - BEING_BORN;
+
+	if (!have_namespaces_below())
+		return;
+	newest = process_newest();
+	if (rivals->newest == 0 || newest < rivals->newest || newest - rivals->newest > BIRTHS_MOST)
+		(void)walk(rivals, NULL);
+	else
+		for (pid_t pid = from < 1 ? 1 : from; pid <= newest; pid++)
+			note(rivals, pid, process_name_of(pid));
+	rivals->newest = newest;
+}
+
+bool rival_exists(struct rivals *rivals, const struct marker_place *place, const struct process *p,
+    const struct sight *marker)
+{
+	const struct search search = {place, p, marker};
+
+	if (!process_is_nested(p)) {
+		rivals_catch_up(rivals);
+		if (!is_noted(rivals, p->name))
+			return false;
+	}
+	return walk(rivals, &search);
 }

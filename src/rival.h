@@ -1,17 +1,38 @@
 /*
  * Two processes in different pid namespaces may share a directory and have the same pid, each in its own
- * namespace: then one marker name stands for both.
+ * namespace: then one marker name stands for both, and who has left the marker is not to be told.
+ *
+ * From here only the namespaces below ours are seen, since only their processes are in our /proc. To find a
+ * rival takes a walk of /proc, a few microseconds for each process of the system. So one who judges often
+ * keeps an account of the names in use below, which costs a look at each process that is born.
  */
 #ifndef SRC_RIVAL_H
 #define SRC_RIVAL_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "src/marker.h"
 #include "src/process.h"
 
-/* Whether another living process could have left the marker that is seen where p leaves its own. Walks
- * /proc, a few microseconds for each process of the system: only worth it for a nested p. */
-bool rival_exists(const struct marker_place *place, const struct process *p, const struct sight *marker);
+#define RIVAL_NAMES 32768
+
+/* Zeroed: nothing is known yet. */
+struct rivals {
+	pid_t newest; /* of the processes that have been taken in */
+	/* The names that are or were in use below ours, modulo RIVAL_NAMES. One that is not in here is not in
+	 * use; one that is may be free again. */
+	unsigned char names[RIVAL_NAMES / 8];
+};
+
+/* Whether p may have rivals at all: not while no pid namespace has ever been made below ours. */
+bool rival_is_possible(const struct process *p);
+
+/* Takes in the processes that were born since. Not needed, only that the next look takes less time. */
+void rivals_catch_up(struct rivals *rivals);
+
+/* Whether another living process could have left the marker that is seen where p leaves its own. */
+bool rival_exists(struct rivals *rivals, const struct marker_place *place, const struct process *p,
+    const struct sight *marker);
 
 #endif

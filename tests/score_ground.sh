@@ -1132,6 +1132,62 @@ test_row_26_name_collision() {
 	grep -q "process $first is unreachable: " err || die "no words: $(cat err)"
 }
 
+# One of the two is here. That the other one wrote the marker is not held against it for longer than that marker
+# lies there; only the daemon can remember it when the other one has ended.
+test_row_26_name_collision_with_one_here() {
+	local here backend
+	need_root
+	need_pid_choice
+	start_readyd
+	spawn_worker
+	here=$PID
+	twin "$here"
+	for backend in daemon file auto; do
+		waiter $backend "$here"
+		[ $backend != auto ] || until_true 60 each_holds "$GATE" "$WAITER"
+		both answers 1 "$PENDING" "$here"
+		SINCE=$(now_ms)
+		mark "$here"
+		told 6 "unreachable $here start=[0-9]+ reason=name-collision.*"
+		grep -q "process $here is unreachable: " "err.$WAITER" || die "no words: $(cat "err.$WAITER")"
+		both answers 6 "unreachable $here start=[0-9]+ reason=name-collision.*" "$here"
+		both answers 6 "unreachable $PID start=[0-9]+ reason=name-collision.*" "$PID"
+		rm "$(marker "$here")"
+	done
+	mark "$here"
+	answers daemon 6 "unreachable $here start=[0-9]+ reason=name-collision.*" "$here"
+	kill -KILL "$PID"
+	until_true 60 is_answered daemon "died .*" "$PID"
+	answers daemon 6 "unreachable $here start=[0-9]+ reason=name-collision.*" "$here"
+	answers auto 6 "unreachable $here start=[0-9]+ reason=name-collision.*" "$here"
+	answers file 0 "$READY" "$here"
+	expect_exit 6 ctl -q wait "$here"
+	rm "$(marker "$here")"
+	waiter auto "$here"
+	until_true 60 each_holds "$GATE" "$WAITER"
+	SINCE=$(now_ms)
+	mark "$here"
+	told 0 "$READY"
+	end_worker "$here"
+	until_true 60 counter_is processes 0
+}
+
+# The daemon has said so through the gate: nobody asks it again, and nobody searches for a namesake.
+test_row_26_gate_says_whose_marker() {
+	local asked
+	need_root
+	start_readyd
+	spawn unshare --pid --fork --kill-child sleep 1000
+	spawn_worker
+	spawn_waiters 20 "$PID"
+	wait_for_gates
+	until_true 60 counter_is clients 1
+	asked=$(counter requests)
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+	expect "requests" "$(counter requests)" $((asked + 1))
+}
+
 # twin PID: a process in another pid namespace with that pid there.
 twin() {
 	rm -f go nested.up

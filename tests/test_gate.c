@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 
 #include "daemon/gate.h"
 #include "daemon/witness.h"
@@ -90,11 +91,20 @@ static int join(int child)
 
 static bool is_open(int gate)
 {
-	struct pollfd poll_fd = {.fd = gate, .events = POLLIN};
+	struct pollfd poll_fd = {.fd = gate, .events = 0};
 	int n = poll(&poll_fd, 1, 0);
 
 	ck_assert_int_eq(n, poll_fd.revents == POLLHUP);
 	return n == 0;
+}
+
+/* How many bytes are left in it. */
+static int left_in(int gate)
+{
+	int count;
+
+	ck_assert_int_eq(ioctl(gate, FIONREAD, &count), 0);
+	return count;
 }
 
 static bool same_file(int a, int b)
@@ -165,9 +175,11 @@ START_TEST(marker_wakes_all)
 	mark(0);
 	for (size_t i = 0; i < UNIT_COUNT(waiting); i++) {
 		ck_assert(!is_open(waiting[i]));
+		ck_assert_int_eq(left_in(waiting[i]), 1);
 		close(waiting[i]);
 	}
 	ck_assert(is_open(other));
+	ck_assert_int_eq(left_in(other), 0);
 	close(other);
 	ck_assert_uint_eq(gates.count, 1);
 	/* It stays, latched. */
@@ -185,6 +197,7 @@ START_TEST(death_wakes_all)
 	while (gates.count == 2)
 		event_base_loop(base, EVLOOP_ONCE);
 	ck_assert(!is_open(first) && !is_open(second) && is_open(other));
+	ck_assert_int_eq(left_in(first), 0);
 	check_ledger(1, 1);
 	ck_assert_int_eq(ledger_grave(witness.ledger, child)->answer.verdict, READYD_DIED);
 	unit_reap(child);
@@ -204,6 +217,7 @@ START_TEST(end_of_daemon_wakes_all)
 	ck_assert_uint_eq(gates.count, 0);
 	check_ledger(2, 0);
 	ck_assert(!is_open(first) && !is_open(second));
+	ck_assert_int_eq(left_in(first), 0);
 	close(first);
 	close(second);
 }

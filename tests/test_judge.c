@@ -27,7 +27,9 @@ static const struct {
     /* Of one that is long gone nothing is to be seen. */
     {{.life = REUSED}, READYD_DIED, READYD_REASON_PID_REUSED},
     /* Somebody else's marker, perhaps or surely. */
-    {{.kind = FILED, .collision = YES}, READYD_UNREACHABLE, READYD_REASON_NAME_COLLISION},
+    {{.kind = FILED, .collision = YES, .life = ALIVE}, READYD_UNREACHABLE, READYD_REASON_NAME_COLLISION},
+    {{.kind = FILED, .collision = YES, .life = GONE}, READYD_DIED, READYD_REASON_NAME_COLLISION},
+    {{.kind = FILED, .collision = YES, .life = NEVER}, READYD_DIED, READYD_REASON_NO_PROCESS},
     {{.kind = FILED, .foreign = YES, .life = ALIVE}, READYD_STALE, READYD_REASON_FOREIGN_OWNER},
     {{.kind = FILED, .foreign = YES, .life = GONE}, READYD_DIED, READYD_REASON_FOREIGN_OWNER},
     {{.kind = FILED, .foreign = YES, .life = NEVER}, READYD_DIED, READYD_REASON_NO_PROCESS},
@@ -237,6 +239,7 @@ struct scene {
 	struct marker_place place;
 	struct process process;
 	struct memory memory;
+	struct rivals rivals;
 	struct readyd_answer answer;
 	char marker[2 * UNIT_PATH_SIZE];
 };
@@ -259,7 +262,7 @@ static void set_scene(pid_t pid)
 static void expect(enum readyd_verdict verdict, enum readyd_reason reason, unsigned flags)
 {
 	memset(&scene.answer, 0xff, sizeof(scene.answer));
-	inspect(&scene.place, &scene.process, &scene.memory, &scene.answer);
+	inspect(&scene.place, &scene.process, &scene.memory, &scene.rivals, &scene.answer);
 	ck_assert_int_eq(scene.answer.verdict, verdict);
 	ck_assert_int_eq(scene.answer.reason, reason);
 	ck_assert_uint_eq(scene.answer.flags, flags);
@@ -664,7 +667,7 @@ static pid_t spawn_counted(pid_t *counter)
 {
 	pid_t child;
 
-	first_name = 20 + getpid() % 200;
+	first_name = 20 + getpid() % 500;
 	ck_assert_int_eq(pipe(told), 0);
 	*counter = unit_spawn(count_up);
 	close(told[1]);
@@ -694,19 +697,25 @@ START_TEST(nested_marker_has_its_own_name)
 }
 END_TEST
 
+static void end_and_await(pid_t pid)
+{
+	struct process p;
+
+	process_open(&p, pid);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	while (!process_gone(&p))
+		sched_yield();
+	process_close(&p);
+}
+
 /* The rival has ended, and nobody has reaped it. */
 START_TEST(zombie_is_no_rival)
 {
 	pid_t counters[2], child = spawn_counted(&counters[0]), rival = spawn_counted(&counters[1]);
-	struct process p;
 
 	ck_assert_int_eq(process_name_of(child), process_name_of(rival));
 	set_scene(child);
-	process_open(&p, rival);
-	ck_assert_int_eq(kill(rival, SIGKILL), 0);
-	while (!process_gone(&p))
-		sched_yield();
-	process_close(&p);
+	end_and_await(rival);
 	write_marker(process_name_of(child));
 	expect(READYD_READY, READYD_REASON_NONE, 0);
 	end_scene();
@@ -715,18 +724,51 @@ START_TEST(zombie_is_no_rival)
 }
 END_TEST
 
+/* Once contested, the marker stays so, until somebody writes it anew. */
 START_TEST(one_name_for_two)
 {
-	pid_t child = unit_spawn_nested(), rival = unit_spawn_nested();
+	pid_t counters[2], child = spawn_counted(&counters[0]), rival = spawn_counted(&counters[1]);
+	pid_t name = process_name_of(child);
 
+	ck_assert_int_eq(process_name_of(rival), name);
 	set_scene(child);
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
-	write_marker(1);
+	write_marker(name);
 	expect(READYD_UNREACHABLE, READYD_REASON_NAME_COLLISION, 0);
 	ck_assert(!scene.memory.latched);
+	end_and_await(rival);
+	expect(READYD_UNREACHABLE, READYD_REASON_NAME_COLLISION, 0);
+	ck_assert_int_eq(unlink(scene.marker), 0);
+	expect(READYD_PENDING, READYD_REASON_NONE, 0);
+	write_marker(name);
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	end_scene();
+	unit_kill(counters[0]);
+	unit_kill(counters[1]);
+}
+END_TEST
+
+/* Who does not want to find out whether there is another one is told that there may be. */
+START_TEST(left_open)
+{
+	pid_t child = unit_spawn_nested();
+	struct readyd_answer answer;
+
+	set_scene(child);
+	inspect(&scene.place, &scene.process, &scene.memory, NULL, &answer);
+	ck_assert(!scene.memory.unsure);
+	write_marker(1);
+	inspect(&scene.place, &scene.process, &scene.memory, NULL, &answer);
+	ck_assert_int_eq(answer.verdict, READYD_READY);
+	ck_assert(scene.memory.unsure);
+	ck_assert(!scene.memory.latched);
+	scene.memory.vouched = true;
+	inspect(&scene.place, &scene.process, &scene.memory, NULL, &answer);
+	ck_assert_int_eq(answer.verdict, READYD_READY);
+	ck_assert(!scene.memory.unsure);
+	ck_assert(scene.memory.latched);
 	end_scene();
 	unit_kill(child);
-	unit_kill(rival);
 }
 END_TEST
 
@@ -763,6 +805,7 @@ static void add_privileged(TCase *tcase)
 	unit_add_if(tcase, nested_marker_has_its_own_name, can_nest, "no pid namespace to be had");
 	unit_add_if(tcase, zombie_is_no_rival, can_nest, "no pid namespace to be had");
 	unit_add_if(tcase, one_name_for_two, can_nest, "no pid namespace to be had");
+	unit_add_if(tcase, left_open, can_nest, "no pid namespace to be had");
 	unit_add_if(tcase, marker_is_where_the_process_lives, can_change_root(), "chroot(2) is denied");
 	unit_add_if(tcase, marker_here_is_not_of_one_elsewhere, can_change_root(), "chroot(2) is denied");
 }

@@ -53,8 +53,8 @@ enum readyd_reason {
 	READYD_REASON_DIRECTORY_DENIED, /* unreachable: the marker directory may not be searched */
 	READYD_REASON_NAMESPACE_DENIED, /* unreachable: it is in another pid namespace, and /proc/<pid>/root
 					 * may not be entered from here (ptrace access is missing) */
-	READYD_REASON_NAME_COLLISION /* unreachable: it shares the directory with a process that here has the
-				      * pid which it has in its own pid namespace: one name for two */
+	READYD_REASON_NAME_COLLISION /* unreachable or died: the marker may as well be of another process, in
+				      * another pid namespace, that has the same pid there */
 };
 
 enum readyd_backend {
