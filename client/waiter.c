@@ -94,7 +94,8 @@ void waiter_look_all(struct readyd_waiter *w)
 /* The timer stands for every time there is, and for answers that lie ready to be taken. */
 static void set_timer(struct readyd_waiter *w)
 {
-	int64_t at = waiter_earlier(waiter_earlier(w->reply_by, w->retry_at), w->look_at);
+	int64_t at =
+	    waiter_earlier(waiter_earlier(w->reply_by, w->doubt_by), waiter_earlier(w->retry_at, w->look_at));
 	struct itimerspec spec = {{0, 0}, {0, 0}};
 
 	if (!STAILQ_EMPTY(&w->done))
@@ -112,6 +113,8 @@ static int settle_down(struct readyd_waiter *w)
 {
 	if (w->doubts > 0 && daemon_resolve(w) != 0)
 		return -1;
+	if (w->doubts == 0)
+		w->doubt_by = 0;
 	daemon_rest(w);
 	if (w->waiting == 0)
 		w->look_at = 0;
@@ -216,6 +219,8 @@ static int on_timer(struct readyd_waiter *w)
 	w->armed_for = 0;
 	if (w->reply_by != 0 && w->reply_by <= now && daemon_on_late(w) != 0)
 		return -1;
+	if (w->doubt_by != 0 && w->doubt_by <= now)
+		targets_trust_own_look(w);
 	if (w->retry_at != 0 && w->retry_at <= now && daemon_ask(w) != 0)
 		return -1;
 	if (w->look_at != 0 && w->look_at <= now) {

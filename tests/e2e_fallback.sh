@@ -353,6 +353,47 @@ test_insisting_on_a_daemon_that_is_killed() {
 	expect "lines on standard error" "$(cat err.* | wc -l)" 5
 }
 
+# spawn_broken: a daemon that greets each client and then goes; it counts its clients in `clients`.
+spawn_broken() {
+	mkdir -p m
+	need python3
+	spawn python3 -c '
+import os, socket, sys
+place = os.stat("m")
+server = socket.socket(socket.AF_UNIX)
+server.bind("s")
+server.listen(100)
+open("serves", "w").close()
+while True:
+    client, _ = server.accept()
+    with open("clients", "a") as count:
+        count.write("x")
+    client.recv(1000)
+    client.sendall(b"READYD 1 epoch=3 pidns=%d dir=%d:%d prefix=ktstr-worker-ready- path=%s\n" % (
+        os.stat("/proc/self/ns/pid").st_ino, place.st_dev, place.st_ino, sys.argv[1].encode()))
+    client.close()' "$T/m"
+	until_true 60 exists serves
+}
+
+# Whoever waits goes on by itself, and does not knock again and again.
+test_a_daemon_that_greets_and_goes() {
+	spawn_broken
+	spawn_worker
+	spawn_waiters 5 --timeout 30 "$PID"
+	wait_for_watches
+	end_worker "$PID"
+	all_end 3 "${WAITERS[@]}"
+	each_says "died $PID start=[0-9]+.*"
+	spawn_worker
+	expect_exit 124 ctl wait --timeout 0.5 "$PID" 2>err
+	mark "$PID"
+	expect_exit 0 ctl wait --timeout 30 "$PID"
+	end_worker "$PID"
+	rm "$(marker "$PID")"
+	expect_exit 3 ctl wait --timeout 30 "$PID"
+	[ "$(wc -c <clients)" -lt 100 ] || die "connections: $(wc -c <clients)"
+}
+
 # The marker is removed by somebody who saw it, while others are on their way.
 test_marker_removed_after_it_was_seen() {
 	start_readyd
