@@ -16,8 +16,8 @@
 #define LATE_MS	       1000
 #define LATE_FORCED_MS 5000
 /* How long an own look that settles a target waits for the word of a daemon that may remember more, however
- * many connections that takes. */
-#define DOUBT_MS 100
+ * many connections that takes: with a frozen one that is what the news of a death is late by. */
+#define DOUBT_MS 50
 /* How soon to try a daemon again that is not there, that was there just now, that is crowded. */
 #define RETRY_MS     1000
 #define RECONNECT_MS 20

@@ -286,6 +286,51 @@ test_frozen_and_the_worker_dies() {
 	each_says "died $PID start=[0-9]+.*"
 }
 
+# fill_backlog: the frozen daemon can take no client more.
+fill_backlog() {
+	need python3
+	rm -f full
+	spawn python3 -c '
+import signal, socket
+clients = []
+try:
+    while True:
+        clients.append(socket.socket(socket.AF_UNIX))
+        clients[-1].setblocking(False)
+        clients[-1].connect("s")
+except BlockingIOError:
+    open("full", "w").close()
+signal.pause()'
+	until_true 60 exists full
+}
+
+# frozen_death_is_answered [CROWD]: the daemon is frozen while it holds the waiter's gate. The best of some
+# rounds, so that a busy machine is no fault.
+frozen_death_is_answered() {
+	local best=100000 round before after bound=100
+	! is_sanitized || bound=500
+	start_readyd
+	for round in 1 2 3 4 5 6 7 8 9 10; do
+		spawn_worker
+		spawn_waiters 1 "$PID"
+		wait_for_gates
+		freeze_readyd
+		"$@"
+		before=$(now_ms)
+		kill -KILL "$PID"
+		wait "${WAITERS[0]}" || expect "exit status in round $round" $? 3
+		after=$(now_ms)
+		[ $((after - before)) -ge "$best" ] || best=$((after - before))
+		[ "$best" -ge "$bound" ] || return 0
+		[ $# -eq 0 ] || kill -KILL "$LAST"
+		kill -CONT "$DAEMON"
+	done
+	die "a death was never answered within $bound ms, at best after $best"
+}
+
+test_frozen_and_death_is_answered_soon() { frozen_death_is_answered; }
+test_frozen_with_a_full_backlog_and_death_is_answered_soon() { frozen_death_is_answered fill_backlog; }
+
 test_frozen_and_thawed() {
 	start_readyd
 	spawn_worker
