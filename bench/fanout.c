@@ -177,7 +177,7 @@ static void be_waiter(const struct setup *setup, const struct round *round, int 
 
 static void be_worker(const struct setup *setup, const struct round *round)
 {
-	char path[600], byte;
+	char path[MARKER_REACH_SIZE + MARKER_PREFIX_SIZE + 16], byte;
 
 	snprintf(path, sizeof(path), "%s/%s%ld", setup->place.dir, setup->place.prefix, (long)getpid());
 	if (read(round->start[0], &byte, 1) != 1)
@@ -264,7 +264,7 @@ static void run_round(const struct setup *setup, enum way way, int64_t *cost, in
 {
 	struct round *round = calloc(1, sizeof(*round));
 	struct timespec settle = {0, 20000000};
-	char path[600];
+	char path[MARKER_REACH_SIZE + MARKER_PREFIX_SIZE + 16];
 
 	memset(setup->shared, 0, sizeof(*setup->shared));
 	round->way = way;

@@ -166,7 +166,7 @@ struct readyd_explanation {
 	const char *directory; /* ok, missing, denied, not-a-directory, read-only, full, out-of-inodes */
 	const char *via; /* who would have told: daemon, asking (it has not answered yet), inotify, polling */
 	int64_t last_event_ms; /* since the daemon, the kernel or the process was last heard of; -1: never */
-	char path[640];	       /* where the marker is looked for, for this process */
+	char path[1152];       /* where the marker is looked for, for this process */
 };
 /* ENOENT: it is not waited for. */
 int readyd_waiter_explain(struct readyd_waiter *waiter, pid_t pid, struct readyd_explanation *explanation);
