@@ -1,15 +1,18 @@
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "src/abode.h"
+#include "src/number.h"
 #include "src/root.h"
 
-#define ROOT_SIZE 32
+#define ROOT_SIZE 64
 
 enum root {
 	ROOT_OURS,   /* the same as ours */
@@ -30,15 +33,45 @@ static bool is_ours(const struct statx *its)
 	       ours.stx_dev_minor == its->stx_dev_minor && ours.stx_ino == its->stx_ino;
 }
 
-/* Into root: what leads there. */
-static enum root find_root(const struct process *p, char root[ROOT_SIZE])
+static enum root try_root(const char *root)
 {
 	struct statx its;
 
-	snprintf(root, ROOT_SIZE, "/proc/%ld/root", (long)p->pid);
 	if (statx(AT_FDCWD, root, 0, STATX_INO | STATX_MNT_ID, &its) == 0)
 		return is_ours(&its) ? ROOT_OURS : ROOT_OTHER;
 	return errno == EACCES || errno == EPERM ? ROOT_CLOSED : ROOT_NONE;
+}
+
+/* A first thread that has ended has no root any more, while the others have it still. */
+static enum root find_root_of_others(const struct process *p, char root[ROOT_SIZE])
+{
+	enum root found = ROOT_NONE;
+	struct dirent *entry;
+	uint64_t tid;
+	DIR *tasks;
+
+	snprintf(root, ROOT_SIZE, "/proc/%ld/task", (long)p->pid);
+	tasks = opendir(root);
+	if (tasks == NULL)
+		return ROOT_NONE;
+	while (found == ROOT_NONE && (entry = readdir(tasks)) != NULL) {
+		if (number_parse(entry->d_name, strlen(entry->d_name), INT_MAX, &tid) != 0)
+			continue;
+		snprintf(root, ROOT_SIZE, "/proc/%ld/task/%ld/root", (long)p->pid, (long)tid);
+		found = try_root(root);
+	}
+	closedir(tasks);
+	return found;
+}
+
+/* Into root: what leads there. */
+static enum root find_root(const struct process *p, char root[ROOT_SIZE])
+{
+	enum root found;
+
+	snprintf(root, ROOT_SIZE, "/proc/%ld/root", (long)p->pid);
+	found = try_root(root);
+	return found == ROOT_NONE ? find_root_of_others(p, root) : found;
 }
 
 static bool is_same(const struct stat *a, const struct stat *b)
