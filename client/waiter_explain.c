@@ -27,6 +27,7 @@ static const char *process_word(const struct target *t)
 	case 't':
 		return "stopped";
 	case 'Z':
+		return "headless";
 	case 'X':
 		return "gone";
 	default:

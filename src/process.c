@@ -199,7 +199,8 @@ char process_state(const struct process *p)
 		return 'X';
 	if (read_stat(p->pid, &line) != 0 || (p->start != 0 && line.start != p->start))
 		return '?';
-	return line.state;
+	/* Not that of a process whose last thread has ended meanwhile. */
+	return line.state == 'Z' && process_gone(p) ? 'X' : line.state;
 }
 
 static int zombie_status(const struct process *p)

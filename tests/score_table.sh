@@ -568,6 +568,21 @@ test_timeout_says_what_the_process_does() {
 	done
 }
 
+# A process that lives on without its first thread is not gone.
+test_timeout_says_that_the_first_thread_has_ended() {
+	local backend
+	need python3
+	start_readyd
+	spawn python3 -c 'import ctypes, signal, threading
+threading.Thread(target=signal.pause).start()
+ctypes.CDLL(None).pthread_exit(None)'
+	PID=$LAST
+	until_true 60 is_state Z "$PID"
+	for backend in daemon file; do
+		explains $backend '"process":"headless"'
+	done
+}
+
 test_timeout_says_what_is_in_the_way() {
 	local backend
 	start_readyd

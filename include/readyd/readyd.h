@@ -161,7 +161,8 @@ int readyd_waiter_peek(struct readyd_waiter *waiter, pid_t pid, struct readyd_an
 
 /* Why a process that is waited for has no answer yet, as seen now. Words are static strings. */
 struct readyd_explanation {
-	const char *process;   /* running, sleeping, stopped, uninterruptible, gone, unborn, unknown */
+	const char *process;   /* running, sleeping, stopped, uninterruptible, headless (its first thread has
+				* ended, others live), gone, unborn, unknown */
 	const char *marker;    /* absent, or the word of the reason why it does not count */
 	const char *directory; /* ok, missing, denied, not-a-directory, read-only, full, out-of-inodes */
 	const char *via; /* who would have told: daemon, asking (it has not answered yet), inotify, polling */
