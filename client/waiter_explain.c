@@ -1,10 +1,12 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "client/waiter.h"
 #include "src/abode.h"
@@ -45,15 +47,31 @@ static const char *marker_word(const struct readyd_answer *now)
 								: "there";
 }
 
+static const char *why_no_directory(int error)
+{
+	switch (error) {
+	case EACCES:
+	case EPERM:
+		return "denied";
+	case ELOOP:
+	case ENOTDIR:
+		return "not-a-directory";
+	default:
+		return "missing";
+	}
+}
+
 static const char *directory_word(const char *dir)
 {
 	struct statvfs fs;
 	struct stat st;
 
 	if (stat(dir, &st) != 0)
-		return errno == EACCES || errno == EPERM ? "denied" : "missing";
+		return why_no_directory(errno);
 	if (!S_ISDIR(st.st_mode))
 		return "not-a-directory";
+	if (faccessat(AT_FDCWD, dir, X_OK, AT_EACCESS) != 0)
+		return "denied";
 	if (statvfs(dir, &fs) != 0)
 		return "ok";
 	if (fs.f_flag & ST_RDONLY)

@@ -486,6 +486,20 @@ need_nobody() {
 	chmod 755 "$T"
 }
 
+# What may not be searched is named, also where it was closed during the wait.
+test_row_20_directory_closed_while_waited() {
+	need_nobody
+	mkdir m
+	spawn_worker
+	READYD_BACKEND="file" spawn "${AS_NOBODY[@]}" "$READYCTL" wait --json --timeout 3 "$PID" >out 2>err
+	until_true 60 each_holds "$INOTIFY" "$LAST"
+	chmod 0 m
+	until_true 60 has_ended "$LAST"
+	expect_exit 124 wait "$LAST"
+	grep -q '"marker":"directory-denied","directory":"denied"' out || die "not said: $(cat out)"
+	grep -q "; directory: denied;" err || die "not in words: $(cat err)"
+}
+
 # A daemon of another user than root, since root may read everything.
 start_readyd_as_nobody() {
 	mkdir -p run

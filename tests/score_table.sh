@@ -621,6 +621,18 @@ test_timeout_says_what_became_of_the_directory() {
 	done
 }
 
+# A link that leads to itself is there, and is no directory.
+test_timeout_says_that_the_directory_leads_nowhere() {
+	mkdir m
+	spawn_worker
+	READYD_BACKEND="file" spawn_waiters 1 --json --timeout 3 "$PID"
+	until_true 60 each_holds "$INOTIFY" "${WAITERS[@]}"
+	rmdir m
+	ln -s m m
+	all_end 124 "${WAITERS[@]}"
+	grep -q '"directory":"not-a-directory"' "out.${WAITERS[0]}" || die "$(cat "out.${WAITERS[0]}")"
+}
+
 test_timeout_path_is_json() {
 	need python3
 	export READYD_DIR=$T/'m"x\y'
