@@ -516,6 +516,19 @@ test_unreachable() {
 	says err "readyctl: process $PID is unreachable: the marker directory is missing .*"
 }
 
+# The start that was asked for is named in each answer, also where nobody has the pid.
+test_one_particular_process_that_is_gone() {
+	local backend
+	start_readyd
+	for backend in auto daemon file; do
+		export READYD_BACKEND=$backend
+		quiet_run 3 status 4194304:5
+		says out "died 4194304 start=5 reason=no-process status=unknown"
+		quiet_run 3 wait 4194304:5
+		says out "died 4194304 start=5 reason=no-process status=unknown"
+	done
+}
+
 test_one_particular_process() {
 	local start
 	start_readyd
