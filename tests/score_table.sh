@@ -633,6 +633,24 @@ test_timeout_says_that_the_directory_leads_nowhere() {
 	grep -q '"directory":"not-a-directory"' "out.${WAITERS[0]}" || die "$(cat "out.${WAITERS[0]}")"
 }
 
+# Bytes that are no UTF-8 (overlong, a surrogate, cut off, too large) become U+FFFD, each; the rest is kept.
+test_timeout_is_json_whatever_the_bytes() {
+	local good=$'\u00fc\u20ac\ud7ff\U0001f600\U0010ffff' x=$'\ufffd'
+	need python3
+	export READYD_DIR=$T/$'m\nn\xff\xe2\x82'
+	mkdir "$READYD_DIR"
+	spawn_worker
+	READYD_BACKEND="file" expect_exit 124 ctl wait --json --timeout 0.1 "$PID" >out 2>err
+	expect "path" "$(PYTHONUTF8=1 json path)" "$T/m"$'\n'"n$x$x$x/ktstr-worker-ready-$PID"
+	expect "lines on standard error" "$(wc -l <err)" 1
+	grep -qF 'its marker '"$T"'/m\x0an' err || die "not in words: $(cat err)"
+	spawn_unreaped "exit 8"
+	until_true 60 is_state Z "$PID"
+	READYD_BACKEND="file" expect_exit 3 ctl status --json \
+		--legend 8="$good"$'\xc0\x80|\xed\xa0\x80|\xf4\x90\x80\x80|\xe0\x9f\xbf|\xf0\x9f\x98' "$PID" >out
+	expect "legend" "$(PYTHONUTF8=1 json legend)" "$good$x$x|$x$x$x|$x$x$x$x|$x$x$x|$x$x$x"
+}
+
 test_timeout_path_is_json() {
 	need python3
 	export READYD_DIR=$T/'m"x\y'
