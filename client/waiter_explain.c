@@ -87,7 +87,7 @@ static const char *via_word(const struct readyd_waiter *w, const struct target *
 {
 	if (t->cover != COVER_NONE)
 		return "daemon";
-	if (t->asked)
+	if (t->asked && !w->fallback)
 		return "asking";
 	return w->file.wd >= 0 ? "inotify" : "polling";
 }

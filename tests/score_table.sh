@@ -603,6 +603,15 @@ test_timeout_says_who_would_have_told() {
 	explains file '"via":"inotify"' '"last_event_ms":null' '"backend":"file"'
 }
 
+# A frozen daemon has a second to answer; from then on the directory is watched.
+test_timeout_says_that_the_daemon_is_late() {
+	start_readyd
+	spawn_worker
+	freeze_readyd
+	READYD_BACKEND=auto expect_exit 124 ctl wait --json --timeout 3 "$PID" >out 2>err
+	grep -qF '"via":"inotify"' out || die "not said: $(cat out)"
+}
+
 # It is waited for on, and named when the time is up.
 test_timeout_says_what_became_of_the_directory() {
 	local backend
