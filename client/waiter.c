@@ -179,8 +179,10 @@ static void ask_once(struct readyd_waiter *w, const struct target *t, struct rea
 	if (t->cover != COVER_NONE || w->settings.backend == READYD_BACKEND_FILE || w->daemon_silent)
 		return;
 	w->daemon_silent = ask_verdict(&w->settings, t->process.pid, t->process.start, &said) != 0;
-	if (!w->daemon_silent && ask_knows_more(answer, &said))
-		*answer = said;
+	if (w->daemon_silent || !ask_knows_more(answer, &said))
+		return;
+	ask_complete(&said, answer);
+	*answer = said;
 }
 
 int readyd_waiter_peek(struct readyd_waiter *w, pid_t pid, struct readyd_answer *answer)

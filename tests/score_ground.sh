@@ -1269,6 +1269,22 @@ test_row_26_daemon_and_client_without_rights() {
 	both answers 0 "$READY" "$PID"
 }
 
+# The daemon may not be told how it ended; the client, of root, has seen it.
+test_row_26_exit_status_for_a_daemon_without_rights() {
+	need_nobody
+	mkdir m
+	chmod 1777 m
+	start_readyd_as_nobody
+	spawn bash -c 'bash -c "exit 0" & echo $! >zombie; exec sleep 1000'
+	until_true 60 test -s zombie
+	PID=$(cat zombie)
+	until_true 60 is_zombie "$PID"
+	answers daemon 3 "died $PID start=[0-9]+ status=unknown" "$PID"
+	answers auto 3 "died $PID start=[0-9]+ status=0" "$PID"
+	READYD_BACKEND=auto expect_exit 3 ctl wait "$PID" >out
+	grep -qxE "died $PID start=[0-9]+ status=0" out || die "not said: $(cat out)"
+}
+
 write_mover() {
 	cat >mover.py <<'END'
 import ctypes, os, signal, sys
