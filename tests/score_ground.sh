@@ -1125,6 +1125,31 @@ test_row_26_namespace_denied() {
 	told 0 "$READY"
 }
 
+# In the same pid namespace only its mounts are its own, perhaps over the directory: nobody can say, which is said.
+test_row_26_namespace_hidden() {
+	local backend
+	need_nobody
+	mkdir m
+	chmod 1777 m
+	start_readyd_as_nobody
+	nested "--mount --propagation private" mount
+	for backend in file daemon auto; do
+		hidden_or_not $backend hidden
+	done
+	spawn_worker
+	hidden_or_not file ok
+	READYD_BACKEND="file" expect_exit 124 ctl wait --json --timeout 0.3 "$PID" >out 2>err
+	grep -qF '"directory":"ok"' out || die "of root: $(cat out)"
+}
+
+hidden_or_not() {
+	local got=0
+	READYD_BACKEND=$1 as_nobody timeout 60 "$READYCTL" wait --json --timeout 0.3 "$PID" >out 2>err || got=$?
+	expect "$1: exit status ($(cat out err))" "$got" 124
+	grep -qF "\"directory\":\"$2\"" out || die "$1: $(cat out)"
+	grep -qF "; directory: $2;" err || die "$1, not in words: $(cat err)"
+}
+
 # Two in different namespaces with one pid, and one directory: one name for both.
 test_row_26_name_collision() {
 	local first second backend
