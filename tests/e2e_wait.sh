@@ -656,7 +656,7 @@ test_usage_errors() {
 	refused 2 "unknown command" nonsense 1
 	refused 2 "no process" wait
 	refused 2 "no process" status
-	for pid in 0 x 1x 1.0 +1 0x1 2147483648 99999999999999999999 ''; do
+	for pid in 0 x 1x 1.0 +1 0x1 01 007:1 1:01 2147483648 99999999999999999999 ''; do
 		refused 2 "positive decimal number" status "$pid"
 	done
 	refused 2 "positive decimal number" wait -- -1
