@@ -111,5 +111,7 @@ bool ask_knows_more(const struct readyd_answer *own, const struct readyd_answer 
 		return true;
 	if (own->verdict == READYD_READY)
 		return said->verdict == READYD_STALE;
+	if (own->verdict == READYD_UNREACHABLE && said->verdict == READYD_PENDING)
+		return true;
 	return said->verdict != READYD_PENDING && said->verdict != READYD_UNREACHABLE;
 }

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -29,6 +30,7 @@ struct readyd_waiter *readyd_waiter_new(const struct readyd_options *options)
 	if (w == NULL)
 		return NULL;
 	w->epoll = w->timer = -1;
+	w->descriptors = sysconf(_SC_OPEN_MAX) < INT_MAX ? (int)sysconf(_SC_OPEN_MAX) : INT_MAX;
 	link_init(&w->link);
 	filewatch_init(&w->file);
 	STAILQ_INIT(&w->done);
@@ -201,8 +203,14 @@ int readyd_waiter_peek(struct readyd_waiter *w, pid_t pid, struct readyd_answer 
 	}
 	inspect(&w->settings.place, &t->process, &t->memory, &w->rivals, answer);
 	answer->backend = READYD_BACKEND_FILE;
-	if (!verdict_ends_wait(answer))
-		ask_once(w, t, answer);
+	if (target_is_final(t, answer))
+		return 0;
+	/* What we may not see the daemon sees, and it has not told. */
+	if (verdict_ends_wait(answer)) {
+		answer->verdict = READYD_PENDING;
+		answer->reason = READYD_REASON_NONE;
+	}
+	ask_once(w, t, answer);
 	return 0;
 }
 

@@ -52,6 +52,7 @@ enum link_state { LINK_CLOSED, LINK_GREETING, LINK_OPEN };
 struct readyd_waiter {
 	struct settings settings;
 	int epoll, timer;
+	int descriptors;	/* limit */
 	int64_t armed_for;	/* what the timer is set to */
 	struct target *targets; /* by pid; done ones too, until they are taken */
 	STAILQ_HEAD(, target) done;
@@ -92,6 +93,9 @@ struct target *target_find(struct readyd_waiter *w, pid_t pid);
 void target_free(struct readyd_waiter *w, struct target *t);
 /* Looks, and settles or doubts the target by what is seen. */
 void target_look(struct readyd_waiter *w, struct target *t);
+/* Whether an own look with this answer ends the wait. Where the daemon has promised to tell, it can see what
+ * we may not. */
+bool target_is_final(const struct target *t, const struct readyd_answer *answer);
 /* The answer is final. */
 void target_settle(struct readyd_waiter *w, struct target *t, const struct readyd_answer *answer);
 void target_set_cover(struct readyd_waiter *w, struct target *t, enum cover cover);

@@ -264,24 +264,13 @@ static int take_error(struct readyd_waiter *w, const struct wire_reply *reply)
 	return 0;
 }
 
-/* What was seen was perhaps seen in another directory than the daemon's. */
-static void forget_looks(struct readyd_waiter *w)
-{
-	struct target *t, *next;
-
-	HASH_ITER (hh, w->targets, t, next)
-		t->memory.absent_seen = false;
-}
-
 static int take_reply(struct readyd_waiter *w, struct wire_reply *reply, int fd)
 {
 	switch (reply->kind) {
 	case WIRE_REPLY_HELLO:
 		w->link_state = LINK_OPEN;
-		if (settings_agree(&w->settings, &reply->hello)) {
-			forget_looks(w);
+		if (settings_agree(&w->settings, &reply->hello))
 			return 0;
-		}
 		close_link(w);
 		return do_without(w, EXDEV);
 	case WIRE_REPLY_ANSWER:
