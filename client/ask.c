@@ -70,7 +70,7 @@ int ask_daemon(struct settings *settings, const struct question *question)
 
 	link_init(&link);
 	if (link_open(&link, settings->socket) == 0 &&
-	    (question->of_daemon || link_send(&link, &hello) == 0) &&
+	    (question->of_daemon || link_put(&link, &hello) == 0) &&
 	    link_send(&link, &question->request) == 0)
 		result = converse(&link, settings, question);
 	saved = errno;

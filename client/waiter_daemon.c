@@ -1,7 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
-#include <sys/epoll.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -38,14 +38,10 @@ static void retry_in(struct readyd_waiter *w, int64_t ms)
 /* Keeps what the link is polled for up to date. */
 static void poll_link(struct readyd_waiter *w)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = SOURCE_LINK}};
 	bool want = link_wants_write(&w->link);
 
-	if (w->link_state == LINK_CLOSED || want == w->link_polls_write)
-		return;
-	event.events |= want ? EPOLLOUT : 0;
-	(void)epoll_ctl(w->epoll, EPOLL_CTL_MOD, w->link.fd, &event);
-	w->link_polls_write = want;
+	if (w->link_state != LINK_CLOSED && want != w->link_polls_write)
+		poll_change_link(w, want);
 }
 
 static void close_link(struct readyd_waiter *w)
@@ -98,7 +94,7 @@ static int send_ask(struct readyd_waiter *w, struct target *t)
 
 	request.verb = w->waiting <= GATES_MOST && !t->no_gate ? WIRE_GATE : WIRE_WAIT;
 	t->asked = true;
-	return link_send(&w->link, &request);
+	return link_put(&w->link, &request);
 }
 
 /* Asks for every target that is not covered, and with a PING for the moment when all is answered. */
@@ -141,7 +137,7 @@ static int greet(struct readyd_waiter *w)
 		return connect_failed(w);
 	w->crowded = 0;
 	w->link_state = LINK_GREETING;
-	if (waiter_poll(w, w->link.fd, EPOLLIN, SOURCE_LINK, 0) != 0 || link_send(&w->link, &hello) != 0)
+	if (poll_add(w, w->link.fd, POLLIN, SOURCE_LINK, 0) != 0 || link_put(&w->link, &hello) != 0)
 		return lose_link(w);
 	return ask_all(w);
 }
@@ -210,7 +206,7 @@ static void take_gate(struct readyd_waiter *w, pid_t pid, int fd)
 {
 	struct target *t = target_find(w, pid);
 
-	if (t == NULL || t->done || t->cover != COVER_NONE || waiter_poll(w, fd, 0, SOURCE_GATE, pid) != 0) {
+	if (t == NULL || t->done || t->cover != COVER_NONE || poll_add(w, fd, 0, SOURCE_GATE, pid) != 0) {
 		close(fd);
 		return;
 	}

@@ -1,8 +1,8 @@
 #include "config.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "client/waiter.h"
@@ -32,7 +32,7 @@ static void watch_process(struct readyd_waiter *w, struct target *t)
 {
 	w->nested |= process_is_nested(&t->process);
 	if (t->process.fd >= 0)
-		t->watched = waiter_poll(w, t->process.fd, EPOLLIN, SOURCE_PIDFD, t->process.pid) == 0;
+		t->watched = poll_add(w, t->process.fd, POLLIN, SOURCE_PIDFD, t->process.pid) == 0;
 }
 
 struct target *target_add(struct readyd_waiter *w, pid_t pid, uint64_t start)
@@ -74,7 +74,7 @@ void target_set_cover(struct readyd_waiter *w, struct target *t, enum cover cove
 	t->asked = false;
 	if (cover != COVER_GATE && t->gate >= 0) {
 		/* Closing alone would leave it there: other waiters share the open file. */
-		(void)epoll_ctl(w->epoll, EPOLL_CTL_DEL, t->gate, NULL);
+		poll_remove(w, t->gate);
 		close(t->gate);
 		t->gate = -1;
 	}
@@ -89,7 +89,7 @@ static void stop_waiting(struct readyd_waiter *w, struct target *t)
 	w->waiting--;
 	w->doubts -= t->doubted;
 	w->unborn -= t->unborn;
-	t->doubted = t->unborn = false;
+	t->doubted = t->unborn = t->watched = false;
 	t->done = true;
 }
 
@@ -113,7 +113,7 @@ void target_settle(struct readyd_waiter *w, struct target *t, const struct ready
 void target_on_death(struct readyd_waiter *w, struct target *t)
 {
 	if (t->watched)
-		(void)epoll_ctl(w->epoll, EPOLL_CTL_DEL, t->process.fd, NULL);
+		poll_remove(w, t->process.fd);
 	t->watched = false;
 	target_look(w, t);
 }

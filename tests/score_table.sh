@@ -494,11 +494,21 @@ not_yet_born() {
 	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --timeout 60 20000
 }
 
+# have_looked PID...: a look takes a few microseconds and comes every 50 ms, so that a process which runs readyctl
+# and has slept some times has looked.
+have_looked() {
+	local pid
+	for pid; do
+		[ "$(cat "/proc/$pid/comm")" = readyctl ] || return 1
+		[ "$(awk '$1 == "voluntary_ctxt_switches:" { print $2 }' "/proc/$pid/status")" -ge 3 ] || return 1
+	done
+}
+
 # born BACKEND ready|dies: it was waited for before it was born.
 born() {
 	start_unless_file "$1"
 	READYD_BACKEND=$1 spawn_waiters 2 --unborn=wait --timeout 60 20000
-	until_true 60 each_holds '*eventpoll*' "${WAITERS[@]}"
+	until_true 60 have_looked "${WAITERS[@]}"
 	bear
 	until_true 60 each_holds '*pidfd*' "${WAITERS[@]}"
 	if [ "$2" = ready ]; then
@@ -524,8 +534,7 @@ born_with_a_stale_marker() {
 born_and_gone() {
 	start_unless_file "$1"
 	READYD_BACKEND=$1 spawn_waiters 2 --unborn=wait --timeout 60 20000
-	until_true 60 each_holds '*eventpoll*' "${WAITERS[@]}"
-	until_true 60 has_looked "$(marker 20000)" "${WAITERS[@]}"
+	until_true 60 have_looked "${WAITERS[@]}"
 	kill -STOP "${WAITERS[@]}"
 	for pid in "${WAITERS[@]}"; do until_true 60 is_stopped "$pid"; done
 	bear
@@ -533,16 +542,6 @@ born_and_gone() {
 	end_worker 20000
 	kill -CONT "${WAITERS[@]}"
 	all_end 4 "${WAITERS[@]}"
-}
-
-# has_looked MARKER PID...: a look takes a few microseconds and comes every 50 ms, so that each has looked once a
-# process has slept twice.
-has_looked() {
-	local pid
-	shift
-	for pid; do
-		[ "$(awk '$1 == "voluntary_ctxt_switches:" { print $2 }' "/proc/$pid/status")" -ge 3 ] || return 1
-	done
 }
 
 # Who has a start was born, and does not come again.
