@@ -294,6 +294,22 @@ row_11() {
 test_row_11_covered_socket() { in_both_mount_namespaces row_11 unwaited; }
 test_row_11_covered_socket_while_waited_for() { apart $MOUNTS row_11 waited; }
 
+# An init that mounts too late: without /proc nothing tells of mounts, and with it they do again.
+row_11_without_proc() {
+	export READYD_SOCKET=$T/run/s
+	mkdir run
+	tmpfs /proc
+	start_readyd --socket "$READYD_SOCKET"
+	tmpfs run
+	is_reachable "a directory covered while there is no /proc"
+	mount -t proc proc /proc
+	until_true 60 mounts_are_watched
+	tmpfs run
+	is_reachable "a directory covered with /proc"
+}
+mounts_are_watched() { find "/proc/$DAEMON/fd" -lname '*/mountinfo' | grep -q .; }
+test_row_11_covered_socket_without_proc() { apart "$PIDS" row_11_without_proc; }
+
 # As soon as it is there: before the daemon watches the new one, too.
 test_row_11_removed_again_at_once() {
 	local round end=$((SECONDS + 20))
