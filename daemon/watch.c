@@ -46,7 +46,7 @@ struct watch {
 	int fd;		/* inotify instance, -1 while there is none */
 	int wd;		/* of the directory that the path names now, -1 while there is none */
 	int file;	/* of the file of watch_file(), -1 */
-	int mounts;	/* /proc/self/mountinfo, -1 without /proc */
+	int mounts;	/* /proc/self/mountinfo, -1 without /proc or epoll */
 	int complained; /* errno of the last complaint, so that a lasting state is logged once */
 	struct event *events, *mounted, *tick, *rested;
 	bool doubtful; /* something happened at an outpost, */
@@ -315,9 +315,12 @@ static void on_mounted(evutil_socket_t fd, short what, void *arg)
 	watch->hooks.ground(watch->context);
 }
 
-/* Level-triggered this would spin: the file always has something to read. */
+/* Level-triggered this would spin, since the file always has something to read; only epoll can do else. */
 static void watch_mounts(struct watch *watch)
 {
+	watch->mounts = -1;
+	if ((event_base_get_features(watch->base) & EV_FEATURE_ET) == 0)
+		return;
 	watch->mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	if (watch->mounts < 0)
 		return;

@@ -481,6 +481,22 @@ test_idle_costs_nothing() {
 	expect "processor time" "$ticks" 0
 }
 
+# Then libevent polls, and mounts are looked for every second. The two seconds are the measurement itself.
+test_idle_without_epoll_does_not_spin() {
+	local before
+	export EVENT_NOEPOLL=1
+	start_readyd
+	grep -q 'with poll' readyd.log || die "another method: $(cat readyd.log)"
+	spawn_worker
+	spawn_waiters 3 "$PID"
+	wait_for_gates
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+	before=$(processor "$DAEMON")
+	sleep 2
+	[ $(($(processor "$DAEMON") - before)) -lt 20 ] || die "clock ticks: $(($(processor "$DAEMON") - before)) more"
+}
+
 # is_asleep PID: it has not run between two looks, which are further apart than its ticks.
 is_asleep() {
 	local before
