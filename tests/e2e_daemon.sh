@@ -262,6 +262,14 @@ test_second_daemon_is_refused_by_a_frozen_one() {
 	alive
 }
 
+test_lock_that_cannot_be_had() {
+	need strace
+	timeout 10 strace -o /dev/null true || skip "strace may not trace here"
+	mkdir m
+	UNDER=(strace -o trace -e trace=flock -e inject=flock:error=ENOLCK)
+	refuses 1 "cannot lock $T/s.lock: No locks available" -s "$T/s" -d "$T/m"
+}
+
 test_two_daemons_on_two_sockets() {
 	local first
 	start_readyd
