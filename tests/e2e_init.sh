@@ -132,4 +132,46 @@ test_systemd_socket_activation() {
 	[ -S s ] || die "it has removed the manager's socket"
 }
 
+# literals PAGE: the lines of its displays.
+literals() { sed -n '/^\.Bd -literal/,/^\.Ed/{/^\./!p}' "$SRC/man/$1"; }
+
+test_the_manual_shows_the_init_that_is_tested() {
+	literals readyd-init.7 >shown
+	[ "$(wc -l <shown)" -gt 10 ] || die "no lines in the manual"
+	expect "lines that are not in contrib/init/init" "$(grep -vxFf "$INIT/init" shown || true)" ""
+}
+
+need_strace() {
+	need strace
+	timeout 10 strace -o /dev/null true || skip "strace may not trace here"
+}
+
+# without CALL ERROR COMMAND...: on a kernel that was built without it.
+without() {
+	local call=$1 error=$2
+	shift 2
+	timeout 60 strace -f -o trace -e trace="$call" -e inject="$call:error=$error" "$@" 2>err
+}
+
+test_kernel_without_unix_sockets() {
+	need_strace
+	mkdir m
+	spawn_worker
+	expect_exit 1 without socket EAFNOSUPPORT "$READYD" -s "$T/s" -d "$T/m"
+	grep -q "cannot listen at $T/s" err || die "unclear: $(cat err)"
+	expect_exit 124 without socket EAFNOSUPPORT "$READYCTL" wait --timeout 0.3 "$PID"
+	grep -q 'waited by inotify' err || die "unclear: $(cat err)"
+	grep -q INJECTED trace || die "no socket was asked for"
+}
+
+test_kernel_without_timerfd() {
+	need_strace
+	mkdir m
+	spawn_worker
+	mark "$PID"
+	expect_exit 125 without timerfd_create ENOSYS "$READYCTL" wait --timeout 10 "$PID"
+	grep -q 'cannot wait' err || die "unclear: $(cat err)"
+	expect_exit 0 without timerfd_create ENOSYS "$READYCTL" status "$PID"
+}
+
 run_tests "$@"
