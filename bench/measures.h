@@ -1,0 +1,10 @@
+/* The measurements. Each prints CSV on standard output, its header first, and what it leaves out on standard
+ * error. */
+#ifndef BENCH_MEASURES_H
+#define BENCH_MEASURES_H
+
+#include "bench/harness.h"
+
+void measure_fanout(const struct bench *bench);
+
+#endif

@@ -1,0 +1,76 @@
+/* readyd, as users have it: the blocking call of libreadyd. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/peer.h"
+#include "readyd/readyd.h"
+
+static long joins_before;
+
+static struct readyd_options options_of(const struct field *field)
+{
+	return (struct readyd_options){
+	    .socket = server_socket(field->bench, SERVER_READYD), .dir = field->bench->markers};
+}
+
+/* How many gates the daemon has handed out so far. */
+static long joins(const struct field *field)
+{
+	const struct readyd_options options = options_of(field);
+	const char *at;
+	char text[2048];
+
+	if (readyd_stats(&options, text, sizeof(text)) != 0)
+		fail_errno("gate: readyd_stats");
+	at = strstr(text, " joins=");
+	if (at == NULL)
+		fail("gate: no joins in '%s'", text);
+	return atol(at + strlen(" joins="));
+}
+
+static void open_gates(struct field *field)
+{
+	joins_before = joins(field);
+}
+
+static int armed(struct field *field)
+{
+	return (int)(joins(field) - joins_before);
+}
+
+/* Whoever has fallen back to the file holds an inotify descriptor; whoever waits by the daemon, one gate. */
+static void check(struct field *field)
+{
+	int inherited = descriptors_of(getpid(), "pipe:");
+
+	for (int i = 0; i < field->waiters; i++)
+		if (descriptors_of(field->pids[i], "pipe:") != inherited + 1 ||
+		    descriptors_of(field->pids[i], "anon_inode:inotify") != 0)
+			fail("gate: waiter %d of %d does not wait at a gate", i, field->waiters);
+}
+
+static int wait_at_gate(struct field *field, int i)
+{
+	const struct readyd_options options = options_of(field);
+	struct readyd_answer answer;
+
+	(void)i;
+	if (readyd_wait(&options, field->worker, NULL, &answer) != 0)
+		return -1;
+	if (answer.verdict != READYD_READY)
+		fail("gate: the verdict is %s", readyd_verdict_name(answer.verdict));
+	return 0;
+}
+
+const struct peer peer_gate = {
+    .name = "gate",
+    .wait = wait_at_gate,
+    .server = SERVER_READYD,
+    .open = open_gates,
+    .armed = armed,
+    .check = check,
+};
