@@ -288,11 +288,11 @@ void field_close(struct field *field)
 	end_children(&field->worker, 1);
 	if (unlink(field->marker) != 0 && errno != ENOENT)
 		fail_errno("%s", field->marker);
+	if (field->peer->close != NULL)
+		field->peer->close(field);
 	field->worker = field->helper = 0;
 	field->waiters = 0;
 	reap_orphans(field);
-	if (field->peer->close != NULL)
-		field->peer->close(field);
 	munmap(field->shared, field->shared_size);
 	free(field->pids);
 	family_fini(&field->family);

@@ -19,6 +19,7 @@ struct peer;
 /* What the command line says. */
 struct bench {
 	const char *bin;	       /* where daemon/readyd and client/readyctl were built */
+	const char *static_bin;	       /* the same without shared libraries; NULL: not built */
 	const char *dir;	       /* the caller's; markers, sockets and logs lie in it */
 	char markers[BENCH_PATH_SIZE]; /* the marker directory */
 	int counts[BENCH_COUNTS_MOST]; /* of waiting processes */

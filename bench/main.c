@@ -18,10 +18,13 @@ static const struct {
 	void (*run)(const struct bench *bench);
 } measures[] = {
     {"fanout", "one marker, so many waiters: the worker's cost, wake-ups, processor time", measure_fanout},
+    {"query", "questions a second, beside memcached and Redis", measure_query},
+    {"ready", "a whole process that waits for what is there already", measure_ready},
 };
 
 static const struct option longopts[] = {
     {"bin", required_argument, NULL, 'b'},
+    {"static", required_argument, NULL, 't'},
     {"dir", required_argument, NULL, 'd'},
     {"waiters", required_argument, NULL, 'n'},
     {"peers", required_argument, NULL, 'p'},
@@ -38,6 +41,7 @@ __attribute__((noreturn)) static void usage(FILE *out, int status)
 	      "Measures readyd beside its peers; prints CSV.\n"
 	      "\n"
 	      "      --bin DIR      where readyd and readyctl were built\n"
+	      "      --static DIR   where they were built without shared libraries\n"
 	      "      --dir DIR      an empty directory for markers, sockets and logs\n"
 	      "      --waiters N,.. how many processes wait (0,1,10,100,1000,2000)\n"
 	      "      --peers P,..   which peers (all)\n"
@@ -92,6 +96,9 @@ static void set(struct bench *bench, int option)
 	switch (option) {
 	case 'b':
 		bench->bin = optarg;
+		return;
+	case 't':
+		bench->static_bin = optarg;
 		return;
 	case 'd':
 		bench->dir = optarg;

@@ -6,5 +6,7 @@
 #include "bench/harness.h"
 
 void measure_fanout(const struct bench *bench);
+void measure_query(const struct bench *bench);
+void measure_ready(const struct bench *bench);
 
 #endif

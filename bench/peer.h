@@ -17,13 +17,13 @@ struct peer {
 	int (*wait)(struct field *field, int i);
 
 	/* The rest may be missing. */
-	int most;			      /* more waiters than this are left out, */
-	const char *why_most;		      /* because ... */
-	int processes;			      /* for each waiter, besides its own */
-	bool watches;			      /* each waiter takes an inotify instance */
-	bool restless;			      /* its waiters never all sleep */
-	bool broken;			      /* for the tests of the bench; never measured unasked */
-	enum server_kind server;	      /* which must run */
+	int most;		 /* more waiters than this are left out, */
+	const char *why_most;	 /* because ... */
+	int processes;		 /* for each waiter, besides its own */
+	bool watches;		 /* each waiter takes an inotify instance */
+	bool restless;		 /* its waiters never all sleep */
+	bool unasked;		 /* not measured unless it is named: for the tests of the bench, mostly */
+	enum server_kind server; /* which must run */
 	void (*open)(struct field *field);    /* in the bench, before the worker and the waiters are forked */
 	void (*close)(struct field *field);   /* after all of them have ended */
 	void (*prepare)(struct field *field); /* in the worker, before it sets out */
@@ -36,7 +36,7 @@ struct peer {
 
 extern const struct peer peer_gate, peer_inotify, peer_poll, peer_inotifywait, peer_send, peer_s6, peer_redis,
     peer_memcached, peer_futex;
-extern const struct peer peer_never_wakes, peer_dies, peer_loses_one;
+extern const struct peer peer_monitor, peer_never_wakes, peer_dies, peer_loses_one;
 
 /* NULL: no such peer. */
 const struct peer *peer_find(const char *name);

@@ -14,7 +14,7 @@ static int never_wake(struct field *field, int i)
 	return 0;
 }
 
-const struct peer peer_never_wakes = {.name = "never-wakes", .broken = true, .wait = never_wake};
+const struct peer peer_never_wakes = {.name = "never-wakes", .unasked = true, .wait = never_wake};
 
 /* One of them, when it is woken; the others see the marker. */
 static int die(struct field *field, int i)
@@ -32,4 +32,4 @@ static void call(struct field *field)
 	futex_wake_all(&field->shared->called);
 }
 
-const struct peer peer_dies = {.name = "dies", .broken = true, .wait = die, .announce = call};
+const struct peer peer_dies = {.name = "dies", .unasked = true, .wait = die, .announce = call};

@@ -24,8 +24,7 @@ static void send_open(struct field *field)
 
 static void send_close(struct field *field)
 {
-	(void)field;
-	for (int i = 0; pairs[i][0] != 0; i++) {
+	for (int i = 0; i < field->waiters; i++) {
 		close(pairs[i][0]);
 		close(pairs[i][1]);
 	}
@@ -56,7 +55,7 @@ static void be_broker(struct field *field)
 	while (!field_marker_is_there(field))
 		if (read(fd, buffer, sizeof(buffer)) <= 0)
 			fail_errno("send: inotify");
-	for (int i = field->peer->broken; i < field->waiters; i++)
+	for (int i = field->peer->unasked; i < field->waiters; i++)
 		if (send(pairs[i][1], "r", 1, MSG_NOSIGNAL) != 1)
 			fail_errno("send");
 }
@@ -66,7 +65,7 @@ const struct peer peer_send = {
 
 /* One message is lost. */
 const struct peer peer_loses_one = {.name = "loses-one",
-    .broken = true,
+    .unasked = true,
     .wait = send_wait,
     .open = send_open,
     .close = send_close,

@@ -9,8 +9,13 @@ static const struct peer *const peers[] = {
     &peer_gate,
     &peer_inotify,
     &peer_poll,
+    &peer_inotifywait,
     &peer_send,
+    &peer_s6,
+    &peer_redis,
+    &peer_memcached,
     &peer_futex,
+    &peer_monitor,
     &peer_never_wakes,
     &peer_dies,
     &peer_loses_one,
@@ -30,7 +35,7 @@ const struct peer *peer_find(const char *name)
 
 const struct peer *peer_default(int i)
 {
-	return i < PEERS && !peers[i]->broken ? peers[i] : NULL;
+	return i < PEERS && !peers[i]->unasked ? peers[i] : NULL;
 }
 
 const char *peer_why_not(const struct peer *peer, int waiters)

@@ -1,0 +1,83 @@
+/* s6: the waiters subscribe to a fifo directory, the worker notifies it after its marker. */
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/peer.h"
+#include "bench/tool.h"
+
+static char fifodir[BENCH_PATH_SIZE + 16];
+
+static void make_fifodir(struct field *field)
+{
+	char *argv[] = {"s6-mkfifodir", fifodir, NULL};
+
+	snprintf(fifodir, sizeof(fifodir), "%s/fifodir", field->bench->dir);
+	tool_finish(tool_start(argv, NULL), "s6-mkfifodir");
+}
+
+/* Each subscription is a fifo. With `remove` they go. */
+static int walk(bool remove)
+{
+	char path[sizeof(fifodir) + 256];
+	DIR *dir = opendir(fifodir);
+	struct dirent *entry;
+	int count = 0;
+
+	if (dir == NULL)
+		fail_errno("%s", fifodir);
+	while ((entry = readdir(dir)) != NULL) {
+		if (strncmp(entry->d_name, "ftrig1:", 7) != 0)
+			continue;
+		count++;
+		snprintf(path, sizeof(path), "%s/%s", fifodir, entry->d_name);
+		if (remove && unlink(path) != 0)
+			fail_errno("%s", path);
+	}
+	closedir(dir);
+	return count;
+}
+
+static int count_subscriptions(struct field *field)
+{
+	(void)field;
+	return walk(false);
+}
+
+static void remove_fifodir(struct field *field)
+{
+	(void)field;
+	walk(true);
+	if (rmdir(fifodir) != 0)
+		fail_errno("%s", fifodir);
+}
+
+static int wait_for_event(struct field *field, int i)
+{
+	char *argv[] = {"s6-ftrig-wait", fifodir, "r", NULL};
+
+	(void)i;
+	while (!field_marker_is_there(field))
+		tool_finish(tool_start(argv, NULL), "s6-ftrig-wait");
+	return 0;
+}
+
+static void notify(struct field *field)
+{
+	char *argv[] = {"s6-ftrig-notify", fifodir, "r", NULL};
+
+	(void)field;
+	tool_finish(tool_start(argv, NULL), "s6-ftrig-notify");
+}
+
+const struct peer peer_s6 = {.name = "s6",
+    .wait = wait_for_event,
+    .processes = 2,
+    .open = make_fifodir,
+    .armed = count_subscriptions,
+    .announce = notify,
+    .close = remove_fifodir};
