@@ -213,6 +213,19 @@ static void start_processes(struct field *field)
 	}
 }
 
+/* Those of other peers. */
+static void leave_out_servers(struct field *field)
+{
+	struct family *family = &field->family;
+	size_t count = 0;
+
+	for (size_t i = 0; i < family->count; i++)
+		if (server_name(family->pids[i]) == NULL ||
+		    family->pids[i] == server_pid(field->peer->server))
+			family->pids[count++] = family->pids[i];
+	family->count = count;
+}
+
 void field_open(struct field *field, const struct bench *bench, const struct peer *peer, int waiters)
 {
 	*field = (struct field){.bench = bench, .peer = peer, .waiters = waiters};
@@ -224,6 +237,7 @@ void field_open(struct field *field, const struct bench *bench, const struct pee
 	await(field, peer->armed != NULL ? peer->armed : count_armed, waiters + (peer->help != NULL),
 	    "have begun to wait");
 	family_look(&field->family);
+	leave_out_servers(field);
 	field_calm(field);
 	if (peer->check != NULL)
 		peer->check(field);
@@ -300,7 +314,8 @@ void field_close(struct field *field)
 
 int64_t field_cpu(const struct field *field)
 {
-	int64_t sum = family_cpu(&field->family) + cpu_of(getpid()) + cpu_of_reaped();
+	/* The bench has reaped what was orphaned. */
+	int64_t sum = family_cpu(&field->family) + cpu_of_reaped();
 
 	for (int i = 0; i < field->waiters; i++)
 		sum += field->shared->slots[i].cpu_reaped;

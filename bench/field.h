@@ -46,7 +46,7 @@ struct field {
 	pid_t worker, helper; /* 0: none */
 	pid_t *pids;	      /* of the waiters */
 	char marker[BENCH_PATH_SIZE + 64];
-	struct family family; /* as of the last time all slept */
+	struct family family; /* all of them, what they have started, and the peer's server */
 };
 
 void field_open(struct field *field, const struct bench *bench, const struct peer *peer, int waiters);
@@ -55,7 +55,7 @@ void field_calm(const struct field *field);
 void field_release(struct field *field);
 void field_close(struct field *field);
 
-/* Processor time of everybody in the field, of the servers, and of the bench. */
+/* Processor time of everybody in the field, and of the peer's server. */
 int64_t field_cpu(const struct field *field);
 
 /* For the waiters. */

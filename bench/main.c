@@ -18,8 +18,13 @@ static const struct {
 	void (*run)(const struct bench *bench);
 } measures[] = {
     {"fanout", "one marker, so many waiters: the worker's cost, wake-ups, processor time", measure_fanout},
+    {"noise", "what files of nobody cost while so many wait, and the waiting itself", measure_noise},
+    {"join", "beginning to wait", measure_join},
     {"query", "questions a second, beside memcached and Redis", measure_query},
     {"ready", "a whole process that waits for what is there already", measure_ready},
+    {"memory", "of the servers, idle and with thousands who wait", measure_memory},
+    {"start", "of the servers, up to the first answer", measure_start},
+    {"growth", "what changes with 32,000 markers in the directory, and with noise", measure_growth},
 };
 
 static const struct option longopts[] = {

@@ -6,6 +6,11 @@
 #include "bench/harness.h"
 
 void measure_fanout(const struct bench *bench);
+void measure_noise(const struct bench *bench);
+void measure_join(const struct bench *bench);
+void measure_memory(const struct bench *bench);
+void measure_start(const struct bench *bench);
+void measure_growth(const struct bench *bench);
 void measure_query(const struct bench *bench);
 void measure_ready(const struct bench *bench);
 

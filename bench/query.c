@@ -5,14 +5,13 @@
  */
 #include "config.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench/dialect.h"
 #include "bench/measures.h"
+#include "bench/sleeper.h"
 #include "readyd/marker.h"
 
 #define BATCH	  100
@@ -28,32 +27,18 @@ struct subject {
 	char marker[BENCH_PATH_SIZE + 64];
 };
 
-static pid_t start_sleeper(void)
-{
-	pid_t pid = bench_fork();
-
-	if (pid > 0)
-		return pid;
-	for (;;)
-		pause();
-}
-
 static void make_subject(const struct bench *bench, struct subject *subject)
 {
 	for (int state = 0; state < STATES; state++)
-		subject->pids[state] = start_sleeper();
-	snprintf(subject->marker, sizeof(subject->marker), "%s/" READYD_MARKER_NAME_PREFIX "%ld",
-	    bench->markers, (long)subject->pids[0]);
-	if (readyd_marker_write(subject->marker) != 0)
+		subject->pids[state] = sleeper_start();
+	if (readyd_marker_write(sleeper_marker(bench, subject->pids[0], subject->marker)) != 0)
 		fail_errno("%s", subject->marker);
 }
 
 static void end_subject(const struct subject *subject)
 {
-	for (int state = 0; state < STATES; state++) {
-		kill(subject->pids[state], SIGKILL);
-		waitpid(subject->pids[state], NULL, 0);
-	}
+	for (int state = 0; state < STATES; state++)
+		sleeper_end(subject->pids[state]);
 	unlink(subject->marker);
 }
 

@@ -71,8 +71,9 @@ static void fill_arguments(const struct bench *bench, enum server_kind kind, cha
 	char *const of_readyd[] = {readyd, "--socket", socket, "--dir", strdup(bench->markers), "--log-level",
 	    "warning", "--max-clients", "32768", "--max-waits", "32768", NULL};
 	char *const of_redis[] = {"redis-server", "--port", "0", "--unixsocket", socket, "--save", "",
-	    "--appendonly", "no", "--dir", strdup(bench->dir), NULL};
-	char *const of_memcached[] = {"memcached", "-s", socket, "-U", "0", "-c", "4096", "-u", "root", NULL};
+	    "--appendonly", "no", "--maxclients", "16384", "--dir", strdup(bench->dir), NULL};
+	char *const of_memcached[] = {
+	    "memcached", "-s", socket, "-U", "0", "-c", "16384", "-u", "root", NULL};
 	char *const *const all[] = {NULL, of_readyd, of_redis, of_memcached};
 
 	snprintf(readyd, sizeof(readyd), "%s/daemon/readyd", bench->bin);
@@ -115,7 +116,7 @@ void server_start(const struct bench *bench, enum server_kind kind)
 		}
 		if (now_ns() > limit)
 			fail("%s does not serve", names[kind]);
-		nap_us(1000);
+		nap_us(100);
 	}
 	close(sock);
 }
