@@ -26,6 +26,7 @@ struct bench {
 	int count_count;
 	const struct peer *peers[BENCH_PEERS_MOST];
 	int peer_count;
+	int many;	  /* joins, connections, wherever there are thousands */
 	int rounds;	  /* at most */
 	int64_t until_ns; /* on now_ns(): what has not been measured by then is left out */
 	int64_t limit_ns; /* a step of a round that takes longer has lost somebody */

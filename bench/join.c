@@ -14,7 +14,6 @@
 #include "bench/wire.h"
 #include "readyd/readyd.h"
 
-#define JOINS	     10000
 #define TURN_OF_ONES 20
 
 /* One wait by libreadyd, until the daemon has promised to tell. */
@@ -109,20 +108,20 @@ static void time_ones(const struct bench *bench, pid_t pid)
 }
 
 /* Nanoseconds for all of them, over one connection. */
-static int64_t time_gates(struct client *client, pid_t pid)
+static int64_t time_gates(struct client *client, pid_t pid, int count)
 {
 	int64_t began = now_ns();
 
-	for (int i = 0; i < JOINS; i++)
+	for (int i = 0; i < count; i++)
 		close(wire_join(client, pid));
 	return now_ns() - began;
 }
 
-static int64_t time_waits(struct client *client, pid_t pid)
+static int64_t time_waits(struct client *client, pid_t pid, int count)
 {
 	int64_t began = now_ns();
 
-	for (int i = 0; i < JOINS; i++)
+	for (int i = 0; i < count; i++)
 		wire_wait(client, pid);
 	wire_barrier(client);
 	return now_ns() - began;
@@ -133,8 +132,10 @@ static void time_many(const struct bench *bench, pid_t pid)
 	struct client client;
 
 	client_open(&client, server_socket(bench, SERVER_READYD));
-	printf("readyd GATE in a row,%d,%.2f,\n", JOINS, (double)time_gates(&client, pid) / JOINS / 1e3);
-	printf("readyd WAIT in a row,%d,%.2f,\n", JOINS, (double)time_waits(&client, pid) / JOINS / 1e3);
+	printf("readyd GATE in a row,%d,%.2f,\n", bench->many,
+	    (double)time_gates(&client, pid, bench->many) / bench->many / 1e3);
+	printf("readyd WAIT in a row,%d,%.2f,\n", bench->many,
+	    (double)time_waits(&client, pid, bench->many) / bench->many / 1e3);
 	client_close(&client);
 }
 

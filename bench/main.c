@@ -33,6 +33,7 @@ static const struct option longopts[] = {
     {"dir", required_argument, NULL, 'd'},
     {"waiters", required_argument, NULL, 'n'},
     {"peers", required_argument, NULL, 'p'},
+    {"many", required_argument, NULL, 'm'},
     {"rounds", required_argument, NULL, 'r'},
     {"seconds", required_argument, NULL, 's'},
     {"limit", required_argument, NULL, 'l'},
@@ -50,6 +51,7 @@ __attribute__((noreturn)) static void usage(FILE *out, int status)
 	      "      --dir DIR      an empty directory for markers, sockets and logs\n"
 	      "      --waiters N,.. how many processes wait (0,1,10,100,1000,2000)\n"
 	      "      --peers P,..   which peers (all)\n"
+	      "      --many N       how many joins and connections (10000)\n"
 	      "      --rounds N     at most so many turns (100)\n"
 	      "      --seconds N    leave out what has not begun by then (60)\n"
 	      "      --limit MS     who is missing after that time is lost (60000)\n"
@@ -114,6 +116,9 @@ static void set(struct bench *bench, int option)
 	case 'p':
 		set_peers(bench, optarg);
 		return;
+	case 'm':
+		bench->many = number(optarg, 100000);
+		return;
 	case 'r':
 		bench->rounds = number(optarg, 1000);
 		return;
@@ -148,6 +153,7 @@ int main(int argc, char **argv)
 {
 	struct bench bench = {.counts = {0, 1, 10, 100, 1000, 2000},
 	    .count_count = 6,
+	    .many = 10000,
 	    .rounds = 100,
 	    .limit_ns = 60000000000LL};
 	int option;

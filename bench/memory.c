@@ -12,8 +12,7 @@
 #include "bench/sleeper.h"
 #include "bench/wire.h"
 
-#define GATES	500
-#define WAITERS 10000
+#define GATES 500
 /* Of the bench's own. */
 #define DESCRIPTORS_SPARE 100
 
@@ -41,6 +40,8 @@ static void print_server(enum server_kind kind, const char *holding, int count)
 {
 	pid_t pid = server_pid(kind);
 
+	/* What a server puts off is done by then. */
+	nap_us(200000);
 	printf("%s,%s,%d,%ld,%ld,%d\n", server_name(pid), holding, count, kib(pid, "Rss:"),
 	    kib(pid, "Private_Dirty:"), descriptors_of(pid, ""));
 }
@@ -49,7 +50,6 @@ static void measure_idle(const struct bench *bench)
 {
 	for (int kind = SERVER_READYD; kind < SERVER_KINDS; kind++) {
 		server_start(bench, (enum server_kind)kind);
-		nap_us(200000);
 		print_server((enum server_kind)kind, "nobody", 0);
 		server_stop((enum server_kind)kind);
 	}
@@ -65,6 +65,8 @@ static void measure_gates(const struct bench *bench)
 	server_start(bench, SERVER_READYD);
 	client_open(&client, server_socket(bench, SERVER_READYD));
 	for (int i = 0; i < GATES; i++) {
+		if (i == GATES / 10)
+			print_server(SERVER_READYD, "gates", i);
 		pids[i] = sleeper_start();
 		gates[i] = wire_join(&client, pids[i]);
 	}
@@ -78,13 +80,13 @@ static void measure_gates(const struct bench *bench)
 }
 
 /* As many as the descriptor limit allows; the server has the same. */
-static int waiters_most(void)
+static int waiters_most(int wanted)
 {
 	long most = sysconf(_SC_OPEN_MAX) - DESCRIPTORS_SPARE;
 
-	if (most >= WAITERS)
-		return WAITERS;
-	left_out("%d waiters: the limit of descriptors is %ld", WAITERS, sysconf(_SC_OPEN_MAX));
+	if (most >= wanted)
+		return wanted;
+	left_out("%d waiters: the limit of descriptors is %ld", wanted, sysconf(_SC_OPEN_MAX));
 	return (int)most;
 }
 
@@ -129,17 +131,21 @@ static void hold_connection(const struct bench *bench, pid_t pid, int *fd)
 	*fd = client.fd;
 }
 
+/* Twice: the first ones also pay for what the server needs once. */
 static void measure_waiters(const struct bench *bench, enum server_kind kind, const char *holding,
     void (*hold)(const struct bench *bench, pid_t pid, int *fd))
 {
-	int count = waiters_most(), *fds = calloc((size_t)count, sizeof(*fds));
+	int count = waiters_most(bench->many), *fds = calloc((size_t)count, sizeof(*fds));
 	pid_t pid = sleeper_start();
 
 	if (fds == NULL)
 		fail_errno("memory");
 	server_start(bench, kind);
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count; i++) {
+		if (i == count / 10)
+			print_server(kind, holding, i);
 		hold(bench, pid, &fds[i]);
+	}
 	print_server(kind, holding, count);
 	for (int i = 0; i < count; i++)
 		close(fds[i]);

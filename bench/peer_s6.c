@@ -76,6 +76,8 @@ static void notify(struct field *field)
 
 const struct peer peer_s6 = {.name = "s6",
     .wait = wait_for_event,
+    .most = 1000,
+    .why_most = "with three processes for each waiter it would use up the time of all others",
     .processes = 2,
     .open = make_fifodir,
     .armed = count_subscriptions,
