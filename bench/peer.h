@@ -36,7 +36,7 @@ struct peer {
 
 extern const struct peer peer_gate, peer_inotify, peer_poll, peer_inotifywait, peer_send, peer_s6, peer_redis,
     peer_memcached, peer_futex;
-extern const struct peer peer_monitor, peer_never_wakes, peer_dies, peer_loses_one;
+extern const struct peer peer_monitor, peer_never_wakes, peer_dies, peer_loses_one, peer_lies;
 
 /* NULL: no such peer. */
 const struct peer *peer_find(const char *name);

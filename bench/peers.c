@@ -19,6 +19,7 @@ static const struct peer *const peers[] = {
     &peer_never_wakes,
     &peer_dies,
     &peer_loses_one,
+    &peer_lies,
 };
 
 #define PEERS ((int)(sizeof(peers) / sizeof(peers[0])))

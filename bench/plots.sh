@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # plots.sh RESULTS: an SVG beside each CSV file.
+# shellcheck disable=SC2016 # the fields are those of awk
 set -euo pipefail
 cd "$1"
 

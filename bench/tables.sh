@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # tables.sh RESULTS MEMORY: all tables in Markdown, from the CSV files of one run on this machine. MEMORY is
 # where the markers lay.
+# shellcheck disable=SC2016 # the fields are those of awk
 set -euo pipefail
 results=$1
 memory=$2
@@ -19,7 +20,7 @@ pivot() {
 			if (relative != "first") return value[relative, count]
 			for (i = 1; i <= nc; i++) if ((peer, counts[i]) in value) return value[peer, counts[i]]
 		}
-		function number(x) { return x >= 100 ? sprintf("%.0f", x) : x >= 10 ? sprintf("%.1f", x) : sprintf("%.2f", x) }
+		function number(x) { return sprintf(x >= 100 ? "%.0f" : x >= 10 ? "%.1f" : "%.2f", x) }
 		END {
 			printf "| waiters |"; for (j = 1; j <= nc; j++) printf " %s |", counts[j]
 			printf "\n|---|"; for (j = 1; j <= nc; j++) printf "---|"
@@ -28,8 +29,8 @@ pivot() {
 				for (j = 1; j <= nc; j++) {
 					if (!((peers[i], counts[j]) in value)) { printf " - |"; continue }
 					b = base(peers[i], counts[j])
-					printf " %s%s |", number(value[peers[i], counts[j]]),
-						b > 0 ? sprintf(" (%s x)", number(value[peers[i], counts[j]] / b)) : ""
+					ratio = (b > 0 ? sprintf(" (%s x)", number(value[peers[i], counts[j]] / b)) : "")
+					printf " %s%s |", number(value[peers[i], counts[j]]), ratio
 				}
 			}
 			print ""
@@ -69,8 +70,9 @@ cell() {
 goal() {
 	awk -v text="$1" -v relation="$3" -v limit="$4" '
 		function say(v) {
-			met = relation == "<=" ? v <= limit : v >= limit
-			printf "| %s | %s %s | %.2f | %s |\n", text, relation, limit, v, met ? "yes" : "no"
+			met = "no"
+			if (relation == "<=" && v <= limit || relation == ">=" && v >= limit) met = "yes"
+			printf "| %s | %s %s | %.2f | %s |\n", text, relation, limit, v, met
 		}
 		BEGIN { say('"$2"') }' 2>/dev/null || echo "| $1 | $3 $4 | - | not measured |"
 }
@@ -103,19 +105,17 @@ goals() {
 query() { cell query.csv "\$1 == \"$1\" && \$2 == \"ready\" && \$3 == \"$2\"" query_us; }
 run() { cell ready.csv "\$1 == \"$1\"" cost_us; }
 
-# Between the first tenth and all of them.
-bytes() {
-	awk -F, -v server="$1" -v holding="$2" '
-		$1 == server && $2 == holding { if (!n) { n = $3; kib = $5 } else printf "%.1f", ($5 - kib) * 1024 / ($3 - n) }
-	' "$results/memory.csv"
+# each_of SERVER HOLDING COLUMN UNIT: from one row to the next, so that what the server needs once is left out;
+# where there is one row only, from the idle server.
+each_of() {
+	awk -F, -v server="$1" -v holding="$2" -v col="$3" -v unit="$4" '
+		$1 == server && ($2 == "nobody" || $2 == holding) { n0 = n; v0 = v; n = $3; v = $col }
+		END { printf "%.2f", (v - v0) * unit / (n - n0) }' "$results/memory.csv"
 }
-descriptors() {
-	awk -F, -v server="$1" -v holding="$2" '
-		$1 == server && $2 == holding { if (!n) { n = $3; fds = $6 } else printf "%.2f", ($6 - fds) / ($3 - n) }
-	' "$results/memory.csv"
-}
+bytes() { each_of "$1" "$2" 5 1024; }
+descriptors() { each_of "$1" "$2" 6 1; }
 each() {
-	local line server holding
+	local server holding
 	echo "| server | for each of | bytes | descriptors |"
 	echo "|---|---|---|---|"
 	while IFS=, read -r server holding; do

@@ -8,13 +8,13 @@ test_c_is_formatted() {
 	need clang-format
 	cd "$SRC"
 	clang-format --dry-run -Werror include/readyd/*.h {src,daemon,client,worker,bench}/*.c \
-		{src,daemon,client}/*.h tests/*.c tests/*.h
+		{src,daemon,client,bench}/*.h tests/*.c tests/*.h
 }
 
 test_shell_is_clean() {
 	need shellcheck
 	cd "$SRC"
-	shellcheck -x script/bootstrap script/demo script/test tests/*.sh
+	shellcheck -x script/bench script/bootstrap script/demo script/packages.sh script/test bench/*.sh tests/*.sh
 }
 
 test_manuals_are_clean() {
