@@ -98,13 +98,15 @@ __attribute__((noreturn)) static void be_server(const struct bench *bench, enum 
 
 void server_start(const struct bench *bench, enum server_kind kind)
 {
+	static bool registered;
 	int64_t limit = now_ns() + START_LIMIT_NS;
 	int sock;
 
 	if (kind == SERVER_NONE || pids[kind] != 0)
 		return;
-	if (server_count() == 0)
+	if (!registered)
 		atexit(stop_all);
+	registered = true;
 	(void)unlink(server_socket(bench, kind));
 	pids[kind] = bench_fork();
 	if (pids[kind] == 0)

@@ -93,8 +93,8 @@ goals() {
 	goal "last of $most awake / own inotify" "$last / $(cell fanout.csv "\$1 == \"inotify\" && \$2 == $most" last_us)" "<=" 0.6
 	goal "a file of nobody, with $(cell noise.csv '$1 == "gate"' waiters) waiters / with 1" "$file1 / $file0" "<=" 1.2
 	goal "a file of nobody, with $(cell noise.csv '$1 == "gate"' waiters) waiters / inotifywait -m" "$file1 / $monitor" "<=" 1
-	goal "query, one by one / memcached" "$(query readyd one-by-one) / $(query memcached one-by-one)" "<=" 1
-	goal "queries a second, pipelined / memcached" "$(query memcached pipelined) / $(query readyd pipelined)" ">=" 1
+	goal "query, one by one / memcached" "$(query readyd one-by-one ready) / $(query memcached one-by-one ready)" "<=" 1
+	goal "queries a second, pipelined / memcached" "$(query memcached pipelined ready) / $(query readyd pipelined ready)" ">=" 1
 	goal "readyctl wait, ready already / /bin/true" "$(run "readyctl wait") / $(run /bin/true)" "<=" 1.5
 	goal "readyctl wait (static) / /bin/true" "$(run "readyctl wait (static)") / $(run /bin/true)" "<=" 1.5
 	goal "resident memory of an idle readyd, MiB" "$(cell memory.csv '$1 == "readyd" && $2 == "nobody"' rss_kib) / 1024" "<=" 3
@@ -102,7 +102,7 @@ goals() {
 	goal "bytes a connected text waiter" "$(bytes readyd text-waiters)" "<=" 1024
 	goal "wake-ups a second of readyd with nobody waiting" "$(cell noise.csv '$1 == "gate" && $2 == 0' server_wake_ups_per_s)" "<=" 0
 }
-query() { cell query.csv "\$1 == \"$1\" && \$2 == \"ready\" && \$3 == \"$2\"" query_us; }
+query() { cell query.csv "\$1 == \"$1\" && \$2 == \"$3\" && \$3 == \"$2\"" query_us; }
 run() { cell ready.csv "\$1 == \"$1\"" cost_us; }
 
 # each_of SERVER HOLDING COLUMN UNIT: from one row to the next, so that what the server needs once is left out;
@@ -127,6 +127,41 @@ each() {
 		redis-server,subscribers
 		memcached,connections
 	EOT
+}
+
+# loss TEXT PEER VALUE: a line where VALUE, readyd's time through the peer's, is more than 1.
+loss() {
+	awk -v text="$1" -v peer="$2" '
+		BEGIN { v = '"$3"'; if (v > 1) printf "| %s | %s | %.2f |\n", text, peer, v }' 2>/dev/null || true
+}
+fanout() { cell fanout.csv "\$1 == \"$1\" && \$2 == $2" "$3"; }
+noise() { cell noise.csv "\$1 == \"$1\" && \$2 == $2" "$3"; }
+join_cost() { cell join.csv "\$1 == \"$1\"" cost_us; }
+
+losses() {
+	local peer n mode state counts
+	mapfile -t counts < <(awk -F, 'NR > 1 && $2 > 0 { print $2 }' "$results/fanout.csv" | sort -nu)
+	echo "| what | peer | readyd through the peer |"
+	echo "|---|---|---|"
+	for peer in inotify poll inotifywait send s6 redis memcached; do
+		for n in "${counts[@]}"; do
+			loss "last of $n awake" $peer "$(fanout gate "$n" last_us) / $(fanout $peer "$n" last_us)"
+			loss "processor time, $n awake" $peer "$(fanout gate "$n" cpu_us) / $(fanout $peer "$n" cpu_us)"
+			loss "processor time while $n wait" $peer \
+				"$(noise gate "$n" idle_us_per_s) / $(noise $peer "$n" idle_us_per_s)"
+			loss "a file of nobody while $n wait" $peer "$(noise gate "$n" file_us) / $(noise $peer "$n" file_us)"
+		done
+	done
+	for peer in "inotify" "redis SUBSCRIBE" "memcached get"; do
+		loss "beginning to wait" "$peer" "$(join_cost "readyd (libreadyd)") / $(join_cost "$peer")"
+	done
+	for peer in memcached redis; do
+		for state in ready not-ready; do
+			for mode in one-by-one pipelined; do
+				loss "query, $state, $mode" $peer "$(query readyd $mode $state) / $(query $peer $mode $state)"
+			done
+		done
+	done
 }
 
 version() { # PACKAGE
@@ -234,5 +269,7 @@ if [ -e "$results/growth.csv" ]; then
 	printf '\n## Growth\n\n'
 	rows growth.csv
 fi
+printf '\n## Where readyd loses\n\n'
+losses
 printf '\n## Left out\n\n'
 sort -u "$results/left-out.txt" | sed 's/^/- /'
