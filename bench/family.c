@@ -61,15 +61,25 @@ static size_t read_relations(struct relation **all)
 	return count;
 }
 
-static void add(struct family *family, const struct relation *relation)
+void family_add(struct family *family, pid_t pid)
 {
+	family_remove(family, pid);
 	if (family->count == family->room) {
 		family->room = family->room == 0 ? 1024 : 2 * family->room;
 		family->pids = realloc(family->pids, family->room * sizeof(*family->pids));
 		if (family->pids == NULL)
 			fail_errno("family");
 	}
-	family->pids[family->count++] = relation->pid;
+	family->pids[family->count++] = pid;
+}
+
+void family_remove(struct family *family, pid_t pid)
+{
+	for (size_t i = 0; i < family->count; i++)
+		if (family->pids[i] == pid) {
+			family->pids[i] = family->pids[--family->count];
+			return;
+		}
 }
 
 static int by_pid(const void *a, const void *b)
@@ -103,7 +113,7 @@ void family_look(struct family *family)
 	qsort(all, count, sizeof(*all), by_pid);
 	for (size_t i = 0; i < count; i++)
 		if (descends(all, count, all[i].parent))
-			add(family, &all[i]);
+			family_add(family, all[i].pid);
 	free(all);
 }
 

@@ -11,6 +11,9 @@ struct family {
 	size_t count, room;
 };
 
+void family_add(struct family *family, pid_t pid);
+/* No harm where it is not in it. */
+void family_remove(struct family *family, pid_t pid);
 /* Looks at /proc anew. The bench itself is not in it. */
 void family_look(struct family *family);
 /* Processor time of them so far. Those who have ended since count nothing. */

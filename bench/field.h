@@ -1,12 +1,14 @@
 /*
  * One worker, and processes that wait for it by the way of one peer.
  *
- *	field_open()     forks them; returns when every waiter is armed and sleeps
+ *	field_open()     starts the worker and makes the waiters wait; returns when every one is armed
  *	field_release()  the worker writes its marker; returns when every waiter has seen it
- *	field_close()    ends them all and removes the marker
+ *	field_close()    ends the worker, removes the marker, gets the waiters back
  *
  * Each of them fails loudly when a process ends that should not, or when somebody is missing after limit_ns.
- * Whoever has woken stays asleep until field_close(), so that his end does not disturb those still to wake.
+ * The waiters are processes that serve one field after the other (waiters.c), since to fork thousands takes
+ * much longer than what is measured. Whoever has woken stays asleep until field_close(), so that what he does
+ * next does not disturb those still to wake.
  */
 #ifndef BENCH_FIELD_H
 #define BENCH_FIELD_H
@@ -19,20 +21,24 @@
 #include "bench/family.h"
 #include "bench/harness.h"
 
-/* What one waiter leaves for the bench. */
+/* Between the bench and one waiter. */
 struct slot {
+	atomic_int order;   /* each new value is a field to wait in */
 	int64_t woken;	    /* when it had seen the marker */
-	int64_t cpu_reaped; /* of what it had started and has ended */
+	int64_t cpu_reaped; /* of what it has started there and has ended */
 };
 
-/* Seen by all processes of a field. */
+/* Seen by all processes. What is not atomic is written by one while the others do not look. */
 struct shared {
-	atomic_int armed, awake;
-	atomic_int go;	      /* 1: the worker may write its marker */
-	atomic_int done;      /* 1: it has */
-	atomic_int over;      /* 1: everybody may end */
-	atomic_int called;    /* of the futex peer */
-	int64_t began, ended; /* of the worker's three calls */
+	const struct peer *peer; /* the same in every process, since all are forked from one */
+	pid_t worker;
+	int waiters;
+	atomic_int armed, awake, home; /* how many waiters are */
+	atomic_int go;		       /* 1: the worker may write its marker */
+	atomic_int done;	       /* 1: it has */
+	atomic_int over;	       /* 1: the waiters may go home */
+	atomic_int called;	       /* of the futex peer */
+	int64_t began, ended;	       /* of the worker's three calls */
 	int64_t worker_cpu_reaped;
 	struct slot slots[];
 };
@@ -42,11 +48,10 @@ struct field {
 	const struct peer *peer;
 	int waiters;
 	struct shared *shared;
-	size_t shared_size;
-	pid_t worker, helper; /* 0: none */
-	pid_t *pids;	      /* of the waiters */
+	pid_t worker, helper; /* helper 0: none */
+	const pid_t *pids;    /* of the waiters */
 	char marker[BENCH_PATH_SIZE + 64];
-	struct family family; /* all of them, what they have started, and the peer's server */
+	struct family family; /* waiters, worker, helper, what they have started, and the peer's server */
 };
 
 void field_open(struct field *field, const struct bench *bench, const struct peer *peer, int waiters);
@@ -55,12 +60,13 @@ void field_calm(const struct field *field);
 void field_release(struct field *field);
 void field_close(struct field *field);
 
-/* Processor time of everybody in the field, and of the peer's server. */
+/* Processor time of all who are in field->family, and of what they have started. */
 int64_t field_cpu(const struct field *field);
 
 /* For the waiters. */
-void field_armed(struct field *field);
+void field_find_marker(struct field *field);
 bool field_marker_is_there(const struct field *field);
+void field_armed(struct field *field);
 
 /* Sleeps until the value is not what it was; wakes all who sleep so. */
 void futex_wait(const atomic_int *value, int was);

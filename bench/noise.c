@@ -96,6 +96,7 @@ static void run_round(const struct bench *bench, const struct peer *peer, int wa
 	own = cpu_of(getpid()) - own;
 	field_calm(&field);
 	samples_add(&cell->file, (own + field_cpu(&field) - cpu) / cell->files);
+	field_release(&field);
 	field_close(&field);
 	remove_files(bench, cell->files);
 }

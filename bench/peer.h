@@ -24,9 +24,10 @@ struct peer {
 	bool restless;		 /* its waiters never all sleep */
 	bool unasked;		 /* not measured unless it is named: for the tests of the bench, mostly */
 	enum server_kind server; /* which must run */
-	void (*open)(struct field *field);    /* in the bench, before the worker and the waiters are forked */
-	void (*close)(struct field *field);   /* after all of them have ended */
-	void (*prepare)(struct field *field); /* in the worker, before it sets out */
+	void (*leave)(struct field *field);    /* in a waiter, after the measurement: leaves nothing open */
+	void (*open)(struct field *field);     /* in the bench, before the worker is forked */
+	void (*close)(struct field *field);    /* after all have gone home */
+	void (*prepare)(struct field *field);  /* in the worker, before it sets out */
 	void (*announce)(struct field *field); /* in the worker, after its marker */
 	void (*help)(struct field *field);     /* a process of its own, which calls field_armed() and returns
 						* when its work is done */

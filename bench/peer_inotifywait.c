@@ -10,19 +10,21 @@
 #include "bench/peer.h"
 #include "bench/tool.h"
 
-static FILE *start_watching(struct field *field, pid_t *pid)
+static FILE *lines;
+static pid_t tool;
+
+static void start_watching(struct field *field)
 {
 	char *argv[] = {"inotifywait", "-m", "-e", "create", "-e", "moved_to", "--format", "%f",
 	    (char *)field->bench->markers, NULL};
 	char line[512];
-	FILE *lines;
 	int out;
 
-	*pid = tool_start(argv, &out);
+	tool = tool_start(argv, &out);
 	lines = fdopen(out, "r");
 	while (fgets(line, sizeof(line), lines) != NULL)
 		if (strncmp(line, "Watches established", 19) == 0)
-			return lines;
+			return;
 	fail("inotifywait does not watch: %s", line);
 }
 
@@ -30,21 +32,29 @@ static FILE *start_watching(struct field *field, pid_t *pid)
 static int wait_by_lines(struct field *field, int i)
 {
 	char line[512];
-	pid_t pid;
-	FILE *lines = start_watching(field, &pid);
 
 	(void)i;
+	start_watching(field);
 	field_armed(field);
 	while (!field_marker_is_there(field))
 		if (fgets(line, sizeof(line), lines) == NULL)
 			return -1;
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
 	return 0;
+}
+
+static void leave(struct field *field)
+{
+	(void)field;
+	kill(tool, SIGKILL);
+	waitpid(tool, NULL, 0);
+	if (lines != NULL)
+		fclose(lines);
+	lines = NULL;
 }
 
 const struct peer peer_inotifywait = {.name = "inotifywait",
     .wait = wait_by_lines,
+    .leave = leave,
     .most = 1000,
     .why_most = "with two processes for each waiter it would use up the time of all others",
     .processes = 1,
@@ -58,9 +68,9 @@ static int only_watch(struct field *field, int i)
 	    "inotifywait", "-m", "-q", "-e", "create", "-e", "moved_to", (char *)field->bench->markers, NULL};
 
 	(void)i;
-	tool_start(argv, NULL);
+	tool = tool_start(argv, NULL);
 	field_armed(field);
-	futex_wait(&field->shared->over, 0);
+	futex_wait(&field->shared->done, 0);
 	return 0;
 }
 
@@ -81,6 +91,7 @@ static int monitors(struct field *field)
 const struct peer peer_monitor = {.name = "inotifywait -m",
     .unasked = true,
     .wait = only_watch,
+    .leave = leave,
     .armed = monitors,
     .most = 1,
     .why_most = "it stands for one program that watches",

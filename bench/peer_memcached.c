@@ -25,6 +25,12 @@ static int wait_for_key(struct field *field, int i)
 	return 0;
 }
 
+static void leave(struct field *field)
+{
+	(void)field;
+	client_close(&client);
+}
+
 static void set_key(struct field *field)
 {
 	(void)field;
@@ -45,6 +51,7 @@ static void delete_key(struct field *field)
 
 const struct peer peer_memcached = {.name = "memcached",
     .wait = wait_for_key,
+    .leave = leave,
     .server = SERVER_MEMCACHED,
     .restless = true,
     .most = 1000,

@@ -39,6 +39,12 @@ static int wait_for_message(struct field *field, int i)
 	return 0;
 }
 
+static void leave(struct field *field)
+{
+	(void)field;
+	client_close(&client);
+}
+
 static void publish(struct field *field)
 {
 	char text[DIALECT_TEXT_SIZE];
@@ -51,6 +57,7 @@ static void publish(struct field *field)
 
 const struct peer peer_redis = {.name = "redis",
     .wait = wait_for_message,
+    .leave = leave,
     .server = SERVER_REDIS,
     .prepare = connect_client,
     .announce = publish};

@@ -10,20 +10,27 @@
 #include "bench/peer.h"
 #include "bench/tool.h"
 
-static char fifodir[BENCH_PATH_SIZE + 16];
+/* Of every process that asks. */
+static char *fifodir_of(const struct field *field)
+{
+	static char path[BENCH_PATH_SIZE + 16];
+
+	snprintf(path, sizeof(path), "%s/fifodir", field->bench->dir);
+	return path;
+}
 
 static void make_fifodir(struct field *field)
 {
-	char *argv[] = {"s6-mkfifodir", fifodir, NULL};
+	char *argv[] = {"s6-mkfifodir", fifodir_of(field), NULL};
 
-	snprintf(fifodir, sizeof(fifodir), "%s/fifodir", field->bench->dir);
 	tool_finish(tool_start(argv, NULL), "s6-mkfifodir");
 }
 
 /* Each subscription is a fifo. With `remove` they go. */
-static int walk(bool remove)
+static int walk(const struct field *field, bool remove)
 {
-	char path[sizeof(fifodir) + 256];
+	const char *fifodir = fifodir_of(field);
+	char path[BENCH_PATH_SIZE + 300];
 	DIR *dir = opendir(fifodir);
 	struct dirent *entry;
 	int count = 0;
@@ -44,21 +51,19 @@ static int walk(bool remove)
 
 static int count_subscriptions(struct field *field)
 {
-	(void)field;
-	return walk(false);
+	return walk(field, false);
 }
 
 static void remove_fifodir(struct field *field)
 {
-	(void)field;
-	walk(true);
-	if (rmdir(fifodir) != 0)
-		fail_errno("%s", fifodir);
+	walk(field, true);
+	if (rmdir(fifodir_of(field)) != 0)
+		fail_errno("%s", fifodir_of(field));
 }
 
 static int wait_for_event(struct field *field, int i)
 {
-	char *argv[] = {"s6-ftrig-wait", fifodir, "r", NULL};
+	char *argv[] = {"s6-ftrig-wait", fifodir_of(field), "r", NULL};
 
 	(void)i;
 	while (!field_marker_is_there(field))
@@ -68,9 +73,8 @@ static int wait_for_event(struct field *field, int i)
 
 static void notify(struct field *field)
 {
-	char *argv[] = {"s6-ftrig-notify", fifodir, "r", NULL};
+	char *argv[] = {"s6-ftrig-notify", fifodir_of(field), "r", NULL};
 
-	(void)field;
 	tool_finish(tool_start(argv, NULL), "s6-ftrig-notify");
 }
 
