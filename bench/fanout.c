@@ -54,7 +54,7 @@ static void add_wake_ups(const struct field *field, struct cell *cell)
 		samples_add(&cell->median, samples_at(&woken, 0.5));
 		samples_add(&cell->last, samples_at(&woken, 1));
 	}
-	free(woken.values);
+	samples_fini(&woken);
 }
 
 static void run_round(const struct bench *bench, const struct peer *peer, int waiters, struct cell *cell)
@@ -72,6 +72,16 @@ static void run_round(const struct bench *bench, const struct peer *peer, int wa
 	add_wake_ups(&field, cell);
 	field_close(&field);
 	cell->took = now_ns() - began;
+}
+
+static void cell_fini(struct cell *cell)
+{
+	samples_fini(&cell->other);
+	samples_fini(&cell->own);
+	samples_fini(&cell->first);
+	samples_fini(&cell->median);
+	samples_fini(&cell->last);
+	samples_fini(&cell->cpu);
 }
 
 static double us(struct samples *samples, double share)
@@ -145,5 +155,8 @@ void measure_fanout(const struct bench *bench)
 		for (int i = 0; i < bench->count_count; i++)
 			take_turn(bench, cells, i, turn);
 	print_all(bench, cells);
+	for (int p = 0; p < bench->peer_count; p++)
+		for (int i = 0; i < bench->count_count; i++)
+			cell_fini(&cells[p][i]);
 	free(cells);
 }

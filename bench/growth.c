@@ -105,7 +105,9 @@ static int64_t worker(const struct bench *bench, pid_t pid)
 		samples_add(&cost, now_ns() - began);
 		unlink(path);
 	}
-	return samples_at(&cost, 0.5);
+	began = samples_at(&cost, 0.5);
+	samples_fini(&cost);
+	return began;
 }
 
 static const struct {

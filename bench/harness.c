@@ -126,6 +126,12 @@ void samples_add(struct samples *samples, int64_t value)
 	samples->values[samples->count++] = value;
 }
 
+void samples_fini(struct samples *samples)
+{
+	free(samples->values);
+	*samples = (struct samples){0};
+}
+
 static int by_value(const void *a, const void *b)
 {
 	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;

@@ -57,6 +57,7 @@ struct samples {
 	size_t count, room;
 };
 void samples_add(struct samples *samples, int64_t value);
+void samples_fini(struct samples *samples);
 /* 0 <= share <= 1: 0.5 is the median. There must be one sample at least. */
 int64_t samples_at(struct samples *samples, double share);
 

@@ -23,6 +23,13 @@ struct cell {
 	int files;
 };
 
+static void cell_fini(struct cell *cell)
+{
+	samples_fini(&cell->idle);
+	samples_fini(&cell->wake_ups);
+	samples_fini(&cell->file);
+}
+
 static void name_file(const struct bench *bench, int i, char *path, size_t size)
 {
 	snprintf(path, size, "%s/of-nobody-%d", bench->markers, i);
@@ -104,7 +111,7 @@ static void run_round(const struct bench *bench, const struct peer *peer, int wa
 static void print_cell(const struct peer *peer, int waiters, struct cell *cell)
 {
 	if (cell->file.count == 0) {
-		left_out("%s with %d waiters: the time was up", peer->name, waiters);
+		left_out("noise, %s with %d waiters: the time was up", peer->name, waiters);
 		return;
 	}
 	printf("%s,%d,%zu,%.1f,", peer->name, waiters, cell->file.count,
@@ -135,8 +142,11 @@ void measure_noise(const struct bench *bench)
 		for (int p = 0; p < bench->peer_count; p++)
 			if (peer_why_not(bench->peers[p], bench->counts[i]) == NULL)
 				print_cell(bench->peers[p], bench->counts[i], &cells[p][i]);
-			else
-				left_out("%s with %d waiters: %s", bench->peers[p]->name, bench->counts[i],
-				    peer_why_not(bench->peers[p], bench->counts[i]));
+			else if (!bench->peers[p]->unasked)
+				left_out("noise, %s with %d waiters: %s", bench->peers[p]->name,
+				    bench->counts[i], peer_why_not(bench->peers[p], bench->counts[i]));
+	for (int p = 0; p < bench->peer_count; p++)
+		for (int i = 0; i < bench->count_count; i++)
+			cell_fini(&cells[p][i]);
 	free(cells);
 }

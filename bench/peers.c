@@ -7,6 +7,7 @@
 
 static const struct peer *const peers[] = {
     &peer_gate,
+    &peer_futex,
     &peer_inotify,
     &peer_poll,
     &peer_inotifywait,
@@ -14,7 +15,6 @@ static const struct peer *const peers[] = {
     &peer_s6,
     &peer_redis,
     &peer_memcached,
-    &peer_futex,
     &peer_monitor,
     &peer_never_wakes,
     &peer_dies,

@@ -18,6 +18,7 @@ head_of() { # FILE TITLE YLABEL
 # lines NAME FILE COLUMN TITLE YLABEL: over the number of waiters, a line for each peer, both axes logarithmic.
 lines() {
 	local peer peers=() parts=()
+	[ -e "$2" ] || return 0
 	mapfile -t peers < <(awk -F, 'NR > 1 && $2 > 0 && !seen[$1]++ { print $1 }' "$2")
 	for peer in "${peers[@]}"; do
 		parts+=("\"< awk -F, -v col=$3 -v peer='$peer' 'NR == 1 { for (i = 1; i <= NF; i++) if (\$i == col) c = i; next } \$1 == peer && \$2 > 0 && \$c > 0 { print \$2 \\\",\\\" \$c }' $2\" using 1:2 with linespoints title \"$peer\"")
@@ -31,6 +32,7 @@ lines() {
 
 # bars NAME FILE LABEL VALUE TITLE YLABEL: LABEL and VALUE are awk expressions of the fields.
 bars() {
+	[ -e "$2" ] || return 0
 	{
 		head_of "$1" "$5" "$6"
 		echo "set style fill solid 0.6; set boxwidth 0.6; set yrange [0:*]; set xtics rotate by -30; set key off"
@@ -51,6 +53,4 @@ bars query query.csv '$1 " " $2 " " $3' '$6' "Queries over one connection" "quer
 bars memory memory.csv '$1 " " $2 " " $3' '$5' "Private memory of the server" "KiB"
 bars start start.csv '$1' '$3' "From nothing to the first answer" "milliseconds"
 bars sizes sizes.csv '$1 " " $2' '$3' "Size without symbols" "bytes"
-if [ -e growth.csv ]; then
-	bars growth growth.csv '$1' '$4 / $3' "With 32,000 markers, times what it is with none" "ratio"
-fi
+bars growth growth.csv '$1' '$4 / $3' "With 32,000 markers, times what it is with none" "ratio"

@@ -76,18 +76,16 @@ void measure_ready(const struct bench *bench)
 {
 	static struct command commands[COMMANDS + 1];
 	char pid[16], marker[BENCH_PATH_SIZE + 64], linked[BENCH_PATH_SIZE], fixed[BENCH_PATH_SIZE];
-	char *markers = strdup(bench->markers), *socket;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), out = dup(STDOUT_FILENO);
 
 	server_start(bench, SERVER_READYD);
-	socket = strdup(server_socket(bench, SERVER_READYD));
 	snprintf(pid, sizeof(pid), "%ld", (long)getpid());
 	snprintf(marker, sizeof(marker), "%s/" READYD_MARKER_NAME_PREFIX "%s", bench->markers, pid);
 	snprintf(linked, sizeof(linked), "%s/client/readyctl", bench->bin);
 	snprintf(fixed, sizeof(fixed), "%s/client/readyctl",
 	    bench->static_bin != NULL ? bench->static_bin : "not built");
-	setenv("READYD_SOCKET", socket, 1);
-	setenv("READYD_DIR", markers, 1);
+	setenv("READYD_SOCKET", server_socket(bench, SERVER_READYD), 1);
+	setenv("READYD_DIR", bench->markers, 1);
 	if (readyd_marker_write(marker) != 0)
 		fail_errno("%s", marker);
 	add(commands, "/bin/true", (char *[]){"/bin/true", NULL});

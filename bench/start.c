@@ -30,7 +30,7 @@ static int64_t time_start(const struct bench *bench, const struct dialect *diale
 /* The first one loads the programs from disk. */
 void measure_start(const struct bench *bench)
 {
-	struct samples cost[3] = {{0}};
+	static struct samples cost[3];
 	pid_t pid = sleeper_start();
 
 	for (int d = 0; d < 3; d++)

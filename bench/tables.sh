@@ -6,9 +6,12 @@ set -euo pipefail
 results=$1
 memory=$2
 
+was_measured() { [ -e "$results/$1" ] || ! echo "Not measured."; }
+
 # pivot FILE COLUMN UNIT RELATIVE: peers down, waiters across. UNIT divides. Each value with its ratio to what
 # RELATIVE names: a peer, or "first" for the peer's own with the fewest waiters.
 pivot() {
+	was_measured "$1" || return 0
 	awk -F, -v col="$2" -v unit="$3" -v relative="$4" '
 		NR == 1 { for (i = 1; i <= NF; i++) if ($i == col) c = i; next }
 		{
@@ -41,6 +44,7 @@ pivot() {
 # first row.
 rows() {
 	local file=$1
+	was_measured "$1" || return 0
 	shift
 	awk -F, -v ratios="$*" '
 		BEGIN { n = split(ratios, wanted, " ") }
@@ -62,6 +66,7 @@ rows() {
 # cell FILE CONDITION COLUMN: one value; CONDITION is an awk expression of the fields $1, $2, ... The last row
 # that fits is taken, which is the one with the most waiters.
 cell() {
+	[ -e "$results/$1" ] || return 0
 	awk -F, -v col="$3" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == col) c = i; next } '"$2"' { v = $c }
 		END { print v }' "$results/$1"
 }
@@ -108,9 +113,10 @@ run() { cell ready.csv "\$1 == \"$1\"" cost_us; }
 # each_of SERVER HOLDING COLUMN UNIT: from one row to the next, so that what the server needs once is left out;
 # where there is one row only, from the idle server.
 each_of() {
+	[ -e "$results/memory.csv" ] || return 0
 	awk -F, -v server="$1" -v holding="$2" -v col="$3" -v unit="$4" '
 		$1 == server && ($2 == "nobody" || $2 == holding) { n0 = n; v0 = v; n = $3; v = $col }
-		END { printf "%.2f", (v - v0) * unit / (n - n0) }' "$results/memory.csv"
+		END { if (n > n0) printf "%.2f", (v - v0) * unit / (n - n0) }' "$results/memory.csv"
 }
 bytes() { each_of "$1" "$2" 5 1024; }
 descriptors() { each_of "$1" "$2" 6 1; }
@@ -129,10 +135,15 @@ each() {
 	EOT
 }
 
-# loss TEXT PEER VALUE: a line where VALUE, readyd's time through the peer's, is more than 1.
+# loss TEXT PEER VALUES: a line where readyd takes more than the peer; VALUES are "readyd's, the peer's", and where
+# one is missing it was not measured.
 loss() {
 	awk -v text="$1" -v peer="$2" '
-		BEGIN { v = '"$3"'; if (v > 1) printf "| %s | %s | %.2f |\n", text, peer, v }' 2>/dev/null || true
+		function say(mine, theirs) {
+			if (mine > 0 && theirs == 0) printf "| %s | %s | the peer takes none |\n", text, peer
+			else if (mine > theirs) printf "| %s | %s | %.2f |\n", text, peer, mine / theirs
+		}
+		BEGIN { say('"$3"') }' 2>/dev/null || return 0
 }
 fanout() { cell fanout.csv "\$1 == \"$1\" && \$2 == $2" "$3"; }
 noise() { cell noise.csv "\$1 == \"$1\" && \$2 == $2" "$3"; }
@@ -140,25 +151,25 @@ join_cost() { cell join.csv "\$1 == \"$1\"" cost_us; }
 
 losses() {
 	local peer n mode state counts
-	mapfile -t counts < <(awk -F, 'NR > 1 && $2 > 0 { print $2 }' "$results/fanout.csv" | sort -nu)
+	mapfile -t counts < <(awk -F, 'NR > 1 && $2 > 0 { print $2 }' "$results/fanout.csv" | sort -nu | sed -n '1p;$p')
 	echo "| what | peer | readyd through the peer |"
 	echo "|---|---|---|"
 	for peer in inotify poll inotifywait send s6 redis memcached; do
 		for n in "${counts[@]}"; do
-			loss "last of $n awake" $peer "$(fanout gate "$n" last_us) / $(fanout $peer "$n" last_us)"
-			loss "processor time, $n awake" $peer "$(fanout gate "$n" cpu_us) / $(fanout $peer "$n" cpu_us)"
+			loss "last of $n awake" $peer "$(fanout gate "$n" last_us), $(fanout $peer "$n" last_us)"
+			loss "processor time, $n awake" $peer "$(fanout gate "$n" cpu_us), $(fanout $peer "$n" cpu_us)"
 			loss "processor time while $n wait" $peer \
-				"$(noise gate "$n" idle_us_per_s) / $(noise $peer "$n" idle_us_per_s)"
-			loss "a file of nobody while $n wait" $peer "$(noise gate "$n" file_us) / $(noise $peer "$n" file_us)"
+				"$(noise gate "$n" idle_us_per_s), $(noise $peer "$n" idle_us_per_s)"
+			loss "a file of nobody while $n wait" $peer "$(noise gate "$n" file_us), $(noise $peer "$n" file_us)"
 		done
 	done
 	for peer in "inotify" "redis SUBSCRIBE" "memcached get"; do
-		loss "beginning to wait" "$peer" "$(join_cost "readyd (libreadyd)") / $(join_cost "$peer")"
+		loss "beginning to wait" "$peer" "$(join_cost "readyd (libreadyd)"), $(join_cost "$peer")"
 	done
 	for peer in memcached redis; do
 		for state in ready not-ready; do
 			for mode in one-by-one pipelined; do
-				loss "query, $state, $mode" $peer "$(query readyd $mode $state) / $(query $peer $mode $state)"
+				loss "query, $state, $mode" $peer "$(query readyd $mode $state), $(query $peer $mode $state)"
 			done
 		done
 	done
@@ -264,11 +275,11 @@ $(rows start.csv first_answer_ms)
 ## Size without symbols
 
 $(rows sizes.csv)
+
+## Growth
+
+$(rows growth.csv)
 EOT
-if [ -e "$results/growth.csv" ]; then
-	printf '\n## Growth\n\n'
-	rows growth.csv
-fi
 printf '\n## Where readyd loses\n\n'
 losses
 printf '\n## Left out\n\n'

@@ -44,14 +44,15 @@ test_a_daemon_that_dies_fails() {
 	mkdir b
 	spawn timeout 60 "$BUILD/bench/bench" fanout --waiters 3 --peers gate --bin "$BUILD" --dir "$T/b" >figures 2>said
 	bench=$LAST
-	until_true 30 daemon_of_bench
+	until_true 30 waits_at_gate
+	DAEMON=$(pgrep -f "^$READYD --socket $T/b/")
 	kill -KILL "$DAEMON"
 	wait "$bench" || got=$?
 	expect "exit status" "$got" 1
 	grep -q '^bench: gate: ' said || die "it does not say what is wrong: $(cat said)"
 	expect "figures of a failure" "$(cat figures)" ""
 }
-daemon_of_bench() { DAEMON=$(pgrep -f "^$READYD --socket $T/b/"); }
+waits_at_gate() { "$READYCTL" --socket "$T/b/readyd.sock" --dir "$T/b/markers" stats 2>/dev/null | grep -q '^joins=[1-9]'; }
 
 test_a_failure_leaves_nobody_behind() {
 	fails_with "never-wakes: " --peers gate,never-wakes --limit 700
