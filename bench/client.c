@@ -14,6 +14,7 @@ void client_open(struct client *client, const char *path)
 	socklen_t len = sock_address(&addr, path);
 
 	/* One that blocks while the backlog is full. */
+	client->path = path;
 	client->used = client->len = 0;
 	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (client->fd < 0 || connect(client->fd, (struct sockaddr *)&addr, len) != 0)
@@ -32,7 +33,7 @@ void client_send(struct client *client, const char *text, size_t len)
 	for (; len > 0; text += sent, len -= (size_t)sent) {
 		sent = send(client->fd, text, len, MSG_NOSIGNAL);
 		if (sent < 0)
-			fail_errno("send");
+			fail_errno("%s: send", client->path);
 	}
 }
 
@@ -45,10 +46,12 @@ static void fill(struct client *client)
 	client->len -= client->used;
 	client->used = 0;
 	if (client->len == sizeof(client->in))
-		fail("a reply without an end");
+		fail("%s: a reply without an end", client->path);
 	got = recv(client->fd, client->in + client->len, sizeof(client->in) - client->len, 0);
-	if (got <= 0)
-		fail_errno("the server has hung up");
+	if (got < 0)
+		fail_errno("%s", client->path);
+	if (got == 0)
+		fail("%s: the server has hung up", client->path);
 	client->len += (size_t)got;
 }
 
@@ -71,5 +74,5 @@ void client_expect(struct client *client, const char *beginning)
 	const char *line = client_line(client);
 
 	if (strncmp(line, beginning, strlen(beginning)) != 0)
-		fail("the server says '%.200s' instead of '%s'", line, beginning);
+		fail("%s: the server says '%.200s' instead of '%s'", client->path, line, beginning);
 }

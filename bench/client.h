@@ -7,11 +7,12 @@
 
 struct client {
 	int fd;
+	const char *path;
 	size_t used, len; /* of in[] */
 	char in[65536];
 };
 
-/* Connects; fails loudly. */
+/* Connects. The path must stay. Whatever goes wrong with a connection is the end. */
 void client_open(struct client *client, const char *path);
 void client_close(struct client *client);
 

@@ -1,45 +1,46 @@
 /* readyd, as users have it: the blocking call of libreadyd. */
 #include "config.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/client.h"
 #include "bench/peer.h"
 #include "readyd/readyd.h"
 
 static long joins_before;
-
-static struct readyd_options options_of(const struct field *field)
-{
-	return (struct readyd_options){
-	    .socket = server_socket(field->bench, SERVER_READYD), .dir = field->bench->markers};
-}
+static struct client client;
 
 /* How many gates the daemon has handed out so far. */
-static long joins(const struct field *field)
+static long joins(void)
 {
-	const struct readyd_options options = options_of(field);
-	const char *at;
-	char text[2048];
+	const char *line, *at;
 
-	if (readyd_stats(&options, text, sizeof(text)) != 0)
-		fail_errno("gate: readyd_stats");
-	at = strstr(text, " joins=");
+	client_send(&client, "STATS\n", 6);
+	line = client_line(&client);
+	at = strstr(line, " joins=");
 	if (at == NULL)
-		fail("gate: no joins in '%s'", text);
+		fail("gate: no joins in '%s'", line);
 	return atol(at + strlen(" joins="));
 }
 
 static void open_gates(struct field *field)
 {
-	joins_before = joins(field);
+	client_open(&client, server_socket(field->bench, SERVER_READYD));
+	joins_before = joins();
+}
+
+static void close_gates(struct field *field)
+{
+	(void)field;
+	client_close(&client);
 }
 
 static int armed(struct field *field)
 {
-	return (int)(joins(field) - joins_before);
+	(void)field;
+	return (int)(joins() - joins_before);
 }
 
 /* Whoever has fallen back to the file holds an inotify descriptor; whoever waits by the daemon, one gate. */
@@ -55,7 +56,8 @@ static void check(struct field *field)
 
 static int wait_at_gate(struct field *field, int i)
 {
-	const struct readyd_options options = options_of(field);
+	const struct readyd_options options = {
+	    .socket = server_socket(field->bench, SERVER_READYD), .dir = field->bench->markers};
 	struct readyd_answer answer;
 
 	(void)i;
@@ -71,6 +73,7 @@ const struct peer peer_gate = {
     .wait = wait_at_gate,
     .server = SERVER_READYD,
     .open = open_gates,
+    .close = close_gates,
     .armed = armed,
     .check = check,
 };
