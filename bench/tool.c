@@ -31,12 +31,21 @@ pid_t tool_start(char *const argv[], int *out)
 	return pid;
 }
 
-void tool_finish(pid_t pid, const char *name)
+int tool_wait(pid_t pid, const char *name)
 {
 	int status;
 
 	if (waitpid(pid, &status, 0) != pid)
 		fail_errno("%s", name);
-	if (status != 0)
+	if (!WIFEXITED(status))
 		fail("%s: wait status %#x", name, (unsigned)status);
+	return WEXITSTATUS(status);
+}
+
+void tool_finish(pid_t pid, const char *name)
+{
+	int status = tool_wait(pid, name);
+
+	if (status != 0)
+		fail("%s: exit status %d", name, status);
 }
