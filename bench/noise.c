@@ -1,6 +1,7 @@
 /*
  * Noise: so many processes wait, and files that concern nobody are created in the directory. What does each
- * file cost the machine, and what does the waiting itself cost while nothing happens?
+ * file cost the machine, and what does the waiting itself cost while nothing happens? The latter is measured
+ * first, and taken off the former.
  */
 #include "config.h"
 
@@ -79,30 +80,35 @@ static long sleeps_of(pid_t pid)
 	return count;
 }
 
-static void measure_idle(const struct field *field, struct cell *cell)
+/* Nanoseconds of processor time in IDLE_US. */
+static int64_t measure_idle(const struct field *field, struct cell *cell)
 {
 	pid_t server = server_pid(field->peer->server);
 	int64_t cpu = family_cpu(&field->family);
 	long sleeps = sleeps_of(server);
 
 	nap_us(IDLE_US);
-	samples_add(&cell->idle, family_cpu(&field->family) - cpu);
+	cpu = family_cpu(&field->family) - cpu;
+	samples_add(&cell->idle, cpu);
 	samples_add(&cell->wake_ups, sleeps_of(server) - sleeps);
+	return cpu;
 }
 
 static void run_round(const struct bench *bench, const struct peer *peer, int waiters, struct cell *cell)
 {
 	struct field field;
-	int64_t cpu, own;
+	int64_t idle, began, cpu, own;
 
 	field_open(&field, bench, peer, waiters);
-	measure_idle(&field, cell);
+	idle = measure_idle(&field, cell);
+	began = now_ns();
 	cpu = field_cpu(&field);
 	own = cpu_of(getpid());
 	cell->files = create_files(bench);
 	own = cpu_of(getpid()) - own;
 	field_calm(&field);
-	samples_add(&cell->file, (own + field_cpu(&field) - cpu) / cell->files);
+	idle = idle * ((now_ns() - began) / 1000) / IDLE_US;
+	samples_add(&cell->file, (own + field_cpu(&field) - cpu - idle) / cell->files);
 	field_release(&field);
 	field_close(&field);
 	remove_files(bench, cell->files);

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# tables.sh RESULTS MEMORY: all tables in Markdown, from the CSV files of one run on this machine. MEMORY is
-# where the markers lay.
+# tables.sh RESULTS MEMORY LOAD: all tables in Markdown, from the CSV files of one run on this machine. MEMORY is
+# where the markers lay, LOAD the load average before the run.
 # shellcheck disable=SC2016 # the fields are those of awk
 set -euo pipefail
 results=$1
 memory=$2
+load=$3
 
 was_measured() { [ -e "$results/$1" ] || ! echo "Not measured."; }
 
@@ -185,7 +186,7 @@ machine() {
 	echo "- machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) processors, $(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)"
 	echo "- kernel: $(uname -sr)"
 	echo "- markers in: $memory ($(stat -f -c %T "$memory"))"
-	echo "- load average before the tables: $(cut -d' ' -f1-3 /proc/loadavg)"
+	echo "- load average before the run: $load"
 	for package in inotify-tools s6 redis-server memcached; do echo "- $package: $(version $package)"; done
 }
 
@@ -238,7 +239,7 @@ $(pivot fanout.csv cpu_us 1000 futex)
 ## Noise
 
 Microseconds of processor time for each file of nobody that is created in the directory, its creation
-included; the ratio is to the gate.
+included, what the waiting itself takes (below) left out; the ratio is to the gate.
 
 $(pivot noise.csv file_us 1 gate)
 
