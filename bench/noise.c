@@ -97,18 +97,21 @@ static int64_t measure_idle(const struct field *field, struct cell *cell)
 static void run_round(const struct bench *bench, const struct peer *peer, int waiters, struct cell *cell)
 {
 	struct field field;
-	int64_t idle, began, cpu, own;
+	int64_t idle, began, cost, own;
 
 	field_open(&field, bench, peer, waiters);
 	idle = measure_idle(&field, cell);
 	began = now_ns();
-	cpu = field_cpu(&field);
+	cost = field_cpu(&field);
 	own = cpu_of(getpid());
 	cell->files = create_files(bench);
 	own = cpu_of(getpid()) - own;
 	field_calm(&field);
 	idle = idle * ((now_ns() - began) / 1000) / IDLE_US;
-	samples_add(&cell->file, (own + field_cpu(&field) - cpu - idle) / cell->files);
+	cost = field_cpu(&field) - cost;
+	/* Where the waiting takes more than the files, their difference says nothing. */
+	if (cost > 2 * idle)
+		samples_add(&cell->file, (own + cost - idle) / cell->files);
 	field_release(&field);
 	field_close(&field);
 	remove_files(bench, cell->files);
@@ -116,21 +119,22 @@ static void run_round(const struct bench *bench, const struct peer *peer, int wa
 
 static void print_cell(const struct peer *peer, int waiters, struct cell *cell)
 {
-	if (cell->file.count == 0) {
+	if (cell->idle.count == 0) {
 		left_out("noise, %s with %d waiters: the time was up", peer->name, waiters);
 		return;
 	}
-	printf("%s,%d,%zu,%.1f,", peer->name, waiters, cell->file.count,
+	printf("%s,%d,%zu,%.1f,", peer->name, waiters, cell->idle.count,
 	    (double)samples_at(&cell->idle, 0.5) / 1e3);
 	if (peer->server != SERVER_NONE)
 		printf("%lld", (long long)samples_at(&cell->wake_ups, 0.5));
-	if (peer->restless)
+	if (cell->file.count == 0) {
 		printf(",,\n");
-	else
+		left_out("noise, files with %s and %d waiters: the waiting itself takes more than they do",
+		    peer->name, waiters);
+	} else
 		printf(",%d,%.2f\n", cell->files, (double)samples_at(&cell->file, 0.5) / 1e3);
 }
 
-/* Not that of a peer which never rests: what a file costs cannot be told from the rest. */
 void measure_noise(const struct bench *bench)
 {
 	struct cell(*cells)[BENCH_COUNTS_MOST] = calloc((size_t)bench->peer_count, sizeof(*cells));
