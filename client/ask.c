@@ -71,7 +71,7 @@ int ask_daemon(struct settings *settings, const struct question *question)
 
 	link_init(&link);
 	if (link_open(&link, settings->socket) == 0 &&
-	    (question->of_daemon || link_send(&link, &hello) == 0) &&
+	    (question->of_daemon || link_put(&link, &hello) == 0) &&
 	    link_send(&link, &question->request) == 0)
 		result = converse(&link, settings, question);
 	saved = errno;
@@ -119,5 +119,7 @@ bool ask_knows_more(const struct readyd_answer *own, const struct readyd_answer 
 		return true;
 	if (own->verdict == READYD_READY)
 		return said->verdict == READYD_STALE;
+	if (own->verdict == READYD_UNREACHABLE && said->verdict == READYD_PENDING)
+		return true;
 	return said->verdict != READYD_PENDING && said->verdict != READYD_UNREACHABLE;
 }

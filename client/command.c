@@ -23,7 +23,8 @@ static const char *cure(int error)
 	case ETIMEDOUT:
 		return "the daemon takes connections but does not answer";
 	case EXDEV:
-		return "the daemon serves another directory or counts pids in another namespace; see --dir";
+		return "the daemon serves another directory, or counts pids or time in another namespace; "
+		       "see --dir";
 	case EPROTO:
 		return "whatever listens there does not speak readyd-protocol(7)";
 	case EINVAL:

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 
 #include "client/command.h"
@@ -70,8 +69,6 @@ static int left(const struct waiting *w)
 /* 1: decided, 0: the deadline has passed, -1: errno. */
 static int wait_for_answers(struct waiting *w)
 {
-	struct pollfd poll_fd = {.fd = readyd_waiter_fd(w->waiter), .events = POLLIN};
-
 	for (;;) {
 		if (take_all(w) != 0)
 			return -1;
@@ -80,7 +77,7 @@ static int wait_for_answers(struct waiting *w)
 		if (w->deadline >= 0 && clock_ms() >= w->deadline)
 			return 0;
 		progress_draw(&w->progress, w->ready);
-		if (poll(&poll_fd, 1, left(w)) < 0 && errno != EINTR)
+		if (readyd_waiter_sleep(w->waiter, left(w)) != 0)
 			return -1;
 	}
 }

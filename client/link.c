@@ -55,7 +55,7 @@ int link_flush(struct link *link)
 	return 0;
 }
 
-int link_send(struct link *link, const struct wire_request *request)
+int link_put(struct link *link, const struct wire_request *request)
 {
 	char *out = realloc(link->out, link->out_len + WIRE_REQUEST_MAX);
 
@@ -63,7 +63,12 @@ int link_send(struct link *link, const struct wire_request *request)
 		return -1;
 	link->out = out;
 	link->out_len += wire_write_request(out + link->out_len, WIRE_REQUEST_MAX, request);
-	return link_flush(link);
+	return 0;
+}
+
+int link_send(struct link *link, const struct wire_request *request)
+{
+	return link_put(link, request) == 0 ? link_flush(link) : -1;
 }
 
 bool link_wants_write(const struct link *link)

@@ -25,6 +25,8 @@ void link_init(struct link *link);
 int link_open(struct link *link, const char *socket);
 void link_close(struct link *link);
 
+/* Has a request sent with the next one that is. -1: no memory. */
+int link_put(struct link *link, const struct wire_request *request);
 /* Sends a request now or, when the socket is full, by a later link_flush(). -1: the link is dead. */
 int link_send(struct link *link, const struct wire_request *request);
 int link_flush(struct link *link);

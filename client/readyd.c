@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -82,7 +81,6 @@ static int left_until(const struct timespec *deadline)
 static int wait_by_waiter(
     struct readyd_waiter *waiter, pid_t pid, const struct timespec *deadline, struct readyd_answer *answer)
 {
-	struct pollfd poll_fd = {.fd = readyd_waiter_fd(waiter), .events = POLLIN};
 	int result, left;
 
 	if (readyd_waiter_add(waiter, pid) != 0)
@@ -91,7 +89,7 @@ static int wait_by_waiter(
 		left = left_until(deadline);
 		if (left == 0)
 			break;
-		if (poll(&poll_fd, 1, left) < 0 && errno != EINTR)
+		if (readyd_waiter_sleep(waiter, left) != 0)
 			return -1;
 	}
 	if (result != 0)

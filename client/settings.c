@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "client/settings.h"
+#include "src/process.h"
 
 static const char *from_env(const char *given, const char *name)
 {
@@ -61,14 +62,21 @@ int settings_init(struct settings *settings, const struct readyd_options *option
 	return choose_backend(settings, options->backend);
 }
 
-/* A daemon in another pid namespace counts other pids; one in another mount namespace may mean another
- * directory by the same path. */
+/* What is not known (0) speaks against nothing. */
+static bool is_another(uint64_t its, uint64_t own)
+{
+	return its != 0 && own != 0 && its != own;
+}
+
+/* A daemon in another pid namespace counts other pids, and in another time namespace other starts; one in
+ * another mount namespace may mean another directory by the same path. */
 bool settings_agree(struct settings *settings, const struct wire_hello *hello)
 {
 	const char *dir = settings->place_given ? settings->place.dir : hello->place.dir;
 	struct stat st;
 
-	if (hello->pidns != 0 && stat("/proc/self/ns/pid", &st) == 0 && hello->pidns != st.st_ino)
+	if (is_another(hello->pidns, process_own_namespace("pid")) ||
+	    is_another(hello->timens, process_own_namespace("time")))
 		return false;
 	if (settings->place_given && strcmp(settings->place.prefix, hello->place.prefix) != 0)
 		return false;

@@ -1,25 +1,15 @@
 #include "config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "client/ask.h"
 #include "client/waiter.h"
 #include "src/clock.h"
 #include "src/verdict.h"
-
-#define EVENTS 64
-
-int waiter_poll(struct readyd_waiter *w, int fd, uint32_t events, enum source source, pid_t pid)
-{
-	struct epoll_event event = {.events = events, .data = {.u64 = (uint64_t)pid << 8 | source}};
-
-	return epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &event);
-}
 
 struct readyd_waiter *readyd_waiter_new(const struct readyd_options *options)
 {
@@ -29,19 +19,14 @@ struct readyd_waiter *readyd_waiter_new(const struct readyd_options *options)
 	if (w == NULL)
 		return NULL;
 	w->epoll = w->timer = -1;
+	w->descriptors = sysconf(_SC_OPEN_MAX) < INT_MAX ? (int)sysconf(_SC_OPEN_MAX) : INT_MAX;
 	link_init(&w->link);
 	filewatch_init(&w->file);
 	STAILQ_INIT(&w->done);
-	if (settings_init(&w->settings, options) != 0)
-		goto fail;
-	w->epoll = epoll_create1(EPOLL_CLOEXEC);
-	w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (w->epoll < 0 || w->timer < 0 || waiter_poll(w, w->timer, EPOLLIN, SOURCE_TIMER, 0) != 0)
-		goto fail;
-	return w;
-fail:
+	if (settings_init(&w->settings, options) == 0)
+		return w;
 	saved = errno;
-	readyd_waiter_free(w);
+	free(w);
 	errno = saved;
 	return NULL;
 }
@@ -53,21 +38,17 @@ void readyd_waiter_free(struct readyd_waiter *w)
 	if (w == NULL)
 		return;
 	/* First, so that nothing is taken out of it: in a forked child it is the parent's too. */
-	if (w->epoll >= 0)
-		close(w->epoll);
-	w->epoll = -1;
+	poll_close(w);
 	HASH_ITER (hh, w->targets, t, next)
 		target_free(w, t);
 	link_close(&w->link);
 	filewatch_close(&w->file);
-	if (w->timer >= 0)
-		close(w->timer);
 	free(w);
 }
 
-int readyd_waiter_fd(const struct readyd_waiter *w)
+int readyd_waiter_fd(struct readyd_waiter *w)
 {
-	return w->epoll;
+	return poll_open(w) == 0 ? w->epoll : -1;
 }
 
 size_t readyd_waiter_pending(const struct readyd_waiter *w)
@@ -96,16 +77,8 @@ static void set_timer(struct readyd_waiter *w)
 {
 	int64_t at =
 	    waiter_earlier(waiter_earlier(w->reply_by, w->doubt_by), waiter_earlier(w->retry_at, w->look_at));
-	struct itimerspec spec = {{0, 0}, {0, 0}};
 
-	if (!STAILQ_EMPTY(&w->done))
-		at = 1;
-	if (at == w->armed_for)
-		return;
-	spec.it_value.tv_sec = at / 1000;
-	spec.it_value.tv_nsec = at % 1000 * 1000000;
-	(void)timerfd_settime(w->timer, TFD_TIMER_ABSTIME, &spec, NULL);
-	w->armed_for = at;
+	poll_set_timer(w, STAILQ_EMPTY(&w->done) ? at : 1);
 }
 
 /* After every step: ask for what is in doubt, let go of what is not needed, set the timer. */
@@ -206,8 +179,14 @@ int readyd_waiter_peek(struct readyd_waiter *w, pid_t pid, struct readyd_answer 
 	}
 	inspect(&w->settings.place, &t->process, &t->memory, &w->rivals, answer);
 	answer->backend = READYD_BACKEND_FILE;
-	if (!verdict_ends_wait(answer))
-		ask_once(w, t, answer);
+	if (target_is_final(t, answer))
+		return 0;
+	/* What we may not see the daemon sees, and it has not told. */
+	if (verdict_ends_wait(answer)) {
+		answer->verdict = READYD_PENDING;
+		answer->reason = READYD_REASON_NONE;
+	}
+	ask_once(w, t, answer);
 	return 0;
 }
 
@@ -216,7 +195,7 @@ static int on_timer(struct readyd_waiter *w)
 	int64_t now = clock_ms();
 	uint64_t expirations;
 
-	if (read(w->timer, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
+	if (w->timer >= 0 && read(w->timer, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
 		return -1;
 	w->armed_for = 0;
 	if (w->reply_by != 0 && w->reply_by <= now && daemon_on_late(w) != 0)
@@ -233,10 +212,10 @@ static int on_timer(struct readyd_waiter *w)
 	return 0;
 }
 
-static int on_event(struct readyd_waiter *w, uint64_t data)
+int waiter_on_event(struct readyd_waiter *w, uint64_t tag)
 {
-	enum source source = (enum source)(data & 0xff);
-	struct target *t = target_find(w, (pid_t)(data >> 8));
+	enum source source = (enum source)(tag & 0xff);
+	struct target *t = target_find(w, (pid_t)(tag >> 8));
 
 	if (source != SOURCE_TIMER)
 		w->last_event = clock_ms();
@@ -274,18 +253,16 @@ static int take_done(struct readyd_waiter *w, struct readyd_answer *answer)
 
 int readyd_waiter_next(struct readyd_waiter *w, struct readyd_answer *answer)
 {
-	struct epoll_event events[EVENTS];
-	int n;
-
 	if (take_done(w, answer))
 		return 1;
-	n = epoll_wait(w->epoll, events, EVENTS, 0);
-	if (n < 0 && errno != EINTR)
-		return -1;
-	for (int i = 0; i < n; i++)
-		if (on_event(w, events[i].data.u64) != 0)
-			return -1;
-	if (settle_down(w) != 0)
+	if (poll_take(w, 0) != 0 || settle_down(w) != 0)
 		return -1;
 	return take_done(w, answer);
+}
+
+int readyd_waiter_sleep(struct readyd_waiter *w, int timeout_ms)
+{
+	if (!STAILQ_EMPTY(&w->done))
+		return 0;
+	return poll_take(w, timeout_ms) != 0 || settle_down(w) != 0 ? -1 : 0;
 }

@@ -1,7 +1,8 @@
 /*
  * Inside of a waiter. Its rooms:
  *
- *	waiter.c         the public calls, the one descriptor (an epoll), the timer
+ *	waiter.c         the public calls, what is done at which event
+ *	waiter_poll.c    what is slept on, directly or through the one descriptor for the caller (an epoll)
  *	waiter_target.c  one process that is waited for: looking at it, settling it
  *	waiter_daemon.c  asking the daemon, what it answers, its coming and going
  *	waiter_explain.c why there is no answer yet
@@ -51,7 +52,8 @@ enum link_state { LINK_CLOSED, LINK_GREETING, LINK_OPEN };
 
 struct readyd_waiter {
 	struct settings settings;
-	int epoll, timer;
+	int epoll, timer;	/* -1 until they are needed, see waiter_poll.c */
+	int descriptors;	/* limit */
 	int64_t armed_for;	/* what the timer is set to */
 	struct target *targets; /* by pid; done ones too, until they are taken */
 	STAILQ_HEAD(, target) done;
@@ -77,14 +79,29 @@ struct readyd_waiter {
 	int64_t look_at;    /* look at all targets */
 };
 
-/* What an event of the epoll is about, in its data; with the pid where it is about a target. */
+/* What an event is about: its tag holds this, and the pid where it is about a target. */
 enum source { SOURCE_TIMER, SOURCE_LINK, SOURCE_FILE, SOURCE_PIDFD, SOURCE_GATE };
 
 /* waiter.c */
-int waiter_poll(struct readyd_waiter *w, int fd, uint32_t events, enum source source, pid_t pid);
+int waiter_on_event(struct readyd_waiter *w, uint64_t tag);
 void waiter_look_all(struct readyd_waiter *w);
 /* The earlier of two times, where 0 is never. */
 int64_t waiter_earlier(int64_t a, int64_t b);
+
+/* waiter_poll.c. Few descriptors are polled directly: a crowd of waiters that is woken at once saves a system
+ * call each, and the waker a second queue. The epoll is made when there are more, or when the caller asks for
+ * it. */
+int poll_open(struct readyd_waiter *w);
+void poll_close(struct readyd_waiter *w);
+/* A descriptor is watched from now on. -1: errno. */
+int poll_add(struct readyd_waiter *w, int fd, uint32_t events, enum source source, pid_t pid);
+void poll_change_link(struct readyd_waiter *w, bool write);
+/* Before the descriptor is closed, where others share the open file; or when it is watched no more. */
+void poll_remove(struct readyd_waiter *w, int fd);
+/* at: clock_ms(), 0: never. */
+void poll_set_timer(struct readyd_waiter *w, int64_t at);
+/* Sleeps, at most so long (-1: no limit), and has the events handled. -1: errno. */
+int poll_take(struct readyd_waiter *w, int timeout_ms);
 
 /* waiter_target.c */
 struct target *target_add(struct readyd_waiter *w, pid_t pid, uint64_t start);
@@ -92,6 +109,9 @@ struct target *target_find(struct readyd_waiter *w, pid_t pid);
 void target_free(struct readyd_waiter *w, struct target *t);
 /* Looks, and settles or doubts the target by what is seen. */
 void target_look(struct readyd_waiter *w, struct target *t);
+/* Whether an own look with this answer ends the wait. Where the daemon has promised to tell, it can see what
+ * we may not. */
+bool target_is_final(const struct target *t, const struct readyd_answer *answer);
 /* The answer is final. */
 void target_settle(struct readyd_waiter *w, struct target *t, const struct readyd_answer *answer);
 void target_set_cover(struct readyd_waiter *w, struct target *t, enum cover cover);

@@ -1,7 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
-#include <sys/epoll.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -39,14 +39,10 @@ static void retry_in(struct readyd_waiter *w, int64_t ms)
 /* Keeps what the link is polled for up to date. */
 static void poll_link(struct readyd_waiter *w)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = SOURCE_LINK}};
 	bool want = link_wants_write(&w->link);
 
-	if (w->link_state == LINK_CLOSED || want == w->link_polls_write)
-		return;
-	event.events |= want ? EPOLLOUT : 0;
-	(void)epoll_ctl(w->epoll, EPOLL_CTL_MOD, w->link.fd, &event);
-	w->link_polls_write = want;
+	if (w->link_state != LINK_CLOSED && want != w->link_polls_write)
+		poll_change_link(w, want);
 }
 
 static void close_link(struct readyd_waiter *w)
@@ -100,7 +96,7 @@ static int send_ask(struct readyd_waiter *w, struct target *t)
 
 	request.verb = w->waiting <= GATES_MOST && !t->no_gate ? WIRE_GATE : WIRE_WAIT;
 	t->asked = true;
-	return link_send(&w->link, &request);
+	return link_put(&w->link, &request);
 }
 
 /* Asks for every target that is not covered, and with a PING for the moment when all is answered. */
@@ -142,7 +138,7 @@ static int greet(struct readyd_waiter *w)
 		return connect_failed(w);
 	w->crowded = 0;
 	w->link_state = LINK_GREETING;
-	if (waiter_poll(w, w->link.fd, EPOLLIN, SOURCE_LINK, 0) != 0 || link_send(&w->link, &hello) != 0)
+	if (poll_add(w, w->link.fd, POLLIN, SOURCE_LINK, 0) != 0 || link_put(&w->link, &hello) != 0)
 		return lose_link(w);
 	return ask_all(w);
 }
@@ -209,7 +205,7 @@ static void take_gate(struct readyd_waiter *w, pid_t pid, int fd)
 {
 	struct target *t = target_find(w, pid);
 
-	if (t == NULL || t->done || t->cover != COVER_NONE || waiter_poll(w, fd, 0, SOURCE_GATE, pid) != 0) {
+	if (t == NULL || t->done || t->cover != COVER_NONE || poll_add(w, fd, 0, SOURCE_GATE, pid) != 0) {
 		close(fd);
 		return;
 	}
@@ -263,24 +259,13 @@ static int take_error(struct readyd_waiter *w, const struct wire_reply *reply)
 	return 0;
 }
 
-/* What was seen was perhaps seen in another directory than the daemon's. */
-static void forget_looks(struct readyd_waiter *w)
-{
-	struct target *t, *next;
-
-	HASH_ITER (hh, w->targets, t, next)
-		t->memory.absent_seen = false;
-}
-
 static int take_reply(struct readyd_waiter *w, struct wire_reply *reply, int fd)
 {
 	switch (reply->kind) {
 	case WIRE_REPLY_HELLO:
 		w->link_state = LINK_OPEN;
-		if (settings_agree(&w->settings, &reply->hello)) {
-			forget_looks(w);
+		if (settings_agree(&w->settings, &reply->hello))
 			return 0;
-		}
 		close_link(w);
 		return do_without(w, EXDEV);
 	case WIRE_REPLY_ANSWER:

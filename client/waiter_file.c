@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include <sys/epoll.h>
+#include <poll.h>
 
 #include "client/waiter.h"
 #include "src/clock.h"
@@ -32,7 +32,7 @@ void file_check(struct readyd_waiter *w)
 	if (!w->fallback)
 		return;
 	(void)filewatch_arm(&w->file, &w->settings.place);
-	if (!had && w->file.fd >= 0 && waiter_poll(w, w->file.fd, EPOLLIN, SOURCE_FILE, 0) != 0)
+	if (!had && w->file.fd >= 0 && poll_add(w, w->file.fd, POLLIN, SOURCE_FILE, 0) != 0)
 		filewatch_close(&w->file);
 }
 

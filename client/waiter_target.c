@@ -1,8 +1,8 @@
 #include "config.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "client/waiter.h"
@@ -18,11 +18,21 @@ struct target *target_find(struct readyd_waiter *w, pid_t pid)
 	return t;
 }
 
+/* Some descriptors are kept for asking and watching: a process without one is looked at in /proc. */
+#define DESCRIPTORS_KEPT 8
+
+static void open_process(struct readyd_waiter *w, struct target *t, uint64_t start)
+{
+	process_open_exact(&t->process, t->process.pid, start);
+	if (t->process.fd >= w->descriptors - DESCRIPTORS_KEPT)
+		process_close(&t->process);
+}
+
 static void watch_process(struct readyd_waiter *w, struct target *t)
 {
 	w->nested |= process_is_nested(&t->process);
 	if (t->process.fd >= 0)
-		t->watched = waiter_poll(w, t->process.fd, EPOLLIN, SOURCE_PIDFD, t->process.pid) == 0;
+		t->watched = poll_add(w, t->process.fd, POLLIN, SOURCE_PIDFD, t->process.pid) == 0;
 }
 
 struct target *target_add(struct readyd_waiter *w, pid_t pid, uint64_t start)
@@ -31,8 +41,10 @@ struct target *target_add(struct readyd_waiter *w, pid_t pid, uint64_t start)
 
 	if (t == NULL)
 		return NULL;
-	process_open_exact(&t->process, pid, start);
-	t->unborn = w->settings.unborn && t->process.never && !t->process.reused;
+	t->process.pid = pid;
+	open_process(w, t, start);
+	/* One that has a start was born. */
+	t->unborn = w->settings.unborn && t->process.never && start == 0;
 	t->gate = -1;
 	HASH_ADD_INT(w->targets, process.pid, t);
 	if (t->hh.tbl == NULL) { /* no memory */
@@ -50,13 +62,19 @@ struct target *target_add(struct readyd_waiter *w, pid_t pid, uint64_t start)
 
 void target_set_cover(struct readyd_waiter *w, struct target *t, enum cover cover)
 {
+	if (cover != COVER_NONE) {
+		/* The daemon has found it waiting, whatever we see ourselves. */
+		w->doubts -= t->doubted;
+		t->doubted = false;
+		t->pending = true;
+	}
 	w->cover_count[t->cover]--;
 	w->cover_count[cover]++;
 	t->cover = cover;
 	t->asked = false;
 	if (cover != COVER_GATE && t->gate >= 0) {
 		/* Closing alone would leave it there: other waiters share the open file. */
-		(void)epoll_ctl(w->epoll, EPOLL_CTL_DEL, t->gate, NULL);
+		poll_remove(w, t->gate);
 		close(t->gate);
 		t->gate = -1;
 	}
@@ -71,7 +89,7 @@ static void stop_waiting(struct readyd_waiter *w, struct target *t)
 	w->waiting--;
 	w->doubts -= t->doubted;
 	w->unborn -= t->unborn;
-	t->doubted = t->unborn = false;
+	t->doubted = t->unborn = t->watched = false;
 	t->done = true;
 }
 
@@ -95,7 +113,7 @@ void target_settle(struct readyd_waiter *w, struct target *t, const struct ready
 void target_on_death(struct readyd_waiter *w, struct target *t)
 {
 	if (t->watched)
-		(void)epoll_ctl(w->epoll, EPOLL_CTL_DEL, t->process.fd, NULL);
+		poll_remove(w, t->process.fd);
 	t->watched = false;
 	target_look(w, t);
 }
@@ -110,11 +128,27 @@ static bool daemon_may_know_more(
 	return t->memory.unsure || !verdict_is_complete(answer);
 }
 
-/* Nothing tells of a birth: see file_interval(). True when the target is born. */
+/* Whether the marker has come since the target was first looked at. Looks before it is asked whether there is
+ * a process: if there is none then, there was one, too short-lived to be seen. */
+static bool was_born(struct readyd_waiter *w, struct target *t)
+{
+	struct sight sight;
+
+	marker_look(&w->settings.place, t->process.pid, &sight);
+	if (sight.kind != SIGHT_ABSENT)
+		return sight.kind == SIGHT_FILE && t->memory.absent_seen;
+	t->memory.absent_seen = true;
+	t->memory.absent = sight;
+	return false;
+}
+
+/* Nothing tells of a birth: see file_interval(). True when the target is or was born. */
 static bool is_born(struct readyd_waiter *w, struct target *t)
 {
-	process_open(&t->process, t->process.pid);
-	if (t->process.never)
+	bool was = was_born(w, t);
+
+	open_process(w, t, 0);
+	if (t->process.never && !was)
 		return false;
 	w->unborn--;
 	t->unborn = false;
@@ -133,6 +167,14 @@ static void look_elsewhere(struct readyd_waiter *w, struct target *t)
 		target_look(w, t);
 }
 
+bool target_is_final(const struct target *t, const struct readyd_answer *answer)
+{
+	if (!t->pending)
+		return verdict_settles(answer);
+	return verdict_ends_wait(answer) &&
+	       (t->cover == COVER_NONE || answer->reason != READYD_REASON_NAMESPACE_DENIED);
+}
+
 void target_look(struct readyd_waiter *w, struct target *t)
 {
 	/* The daemon keeps account of them; for a waiter to find out itself takes a walk of /proc. */
@@ -143,7 +185,7 @@ void target_look(struct readyd_waiter *w, struct target *t)
 		return;
 	inspect(&w->settings.place, &t->process, &t->memory, rivals, &answer);
 	answer.backend = READYD_BACKEND_FILE;
-	if (t->pending ? !verdict_ends_wait(&answer) : !verdict_settles(&answer)) {
+	if (!target_is_final(t, &answer)) {
 		t->pending = true;
 		t->answer = answer;
 		look_elsewhere(w, t);

@@ -66,8 +66,12 @@ static int take_lock(struct endpoint *endpoint)
 		if (endpoint->lock < 0)
 			return fail(endpoint, "cannot create %s: %s; " CURE, path, strerror(errno));
 		if (flock(endpoint->lock, LOCK_EX | LOCK_NB) != 0) {
+			const int error = errno;
+
 			close(endpoint->lock);
 			endpoint->lock = -1;
+			if (error != EWOULDBLOCK)
+				return fail(endpoint, "cannot lock %s: %s; " CURE, path, strerror(error));
 			return fail(endpoint, "another readyd serves %s; stop it, or " CURE, endpoint->path);
 		}
 	}

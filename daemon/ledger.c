@@ -12,6 +12,7 @@ TAILQ_HEAD(grave_queue, ledger_grave);
 struct ledger {
 	struct ledger_entry *entries; /* by pid */
 	struct ledger_grave *graves;  /* by pid */
+	struct ledger_grave *names;   /* the youngest of each name */
 	struct grave_queue by_age;    /* oldest first */
 	struct entry_queue waited;    /* entries with waits; those seen in this round are at the end */
 	uint64_t round;
@@ -30,8 +31,18 @@ struct ledger *ledger_new(size_t grave_limit, void (*leaving)(struct ledger_entr
 	return ledger;
 }
 
+static struct ledger_grave *find_name(const struct ledger *ledger, pid_t name)
+{
+	struct ledger_grave *grave;
+
+	HASH_FIND(by_name, ledger->names, &name, sizeof(name), grave);
+	return grave;
+}
+
 static void remove_grave(struct ledger *ledger, struct ledger_grave *grave)
 {
+	if (find_name(ledger, grave->name) == grave)
+		HASH_DELETE(by_name, ledger->names, grave);
 	HASH_DEL(ledger->graves, grave);
 	TAILQ_REMOVE(&ledger->by_age, grave, age);
 	memory_free(grave);
@@ -131,28 +142,39 @@ void ledger_settle(struct ledger *ledger, struct ledger_entry *entry, const stru
 	}
 }
 
-static void add_grave(
-    struct ledger *ledger, pid_t pid, const struct readyd_answer *answer, const struct sight *marker)
+static void name_grave(struct ledger *ledger, struct ledger_grave *grave, pid_t name)
+{
+	struct ledger_grave *older = find_name(ledger, name);
+
+	if (older != NULL)
+		HASH_DELETE(by_name, ledger->names, older);
+	grave->name = name;
+	HASH_ADD(by_name, ledger->names, name, sizeof(grave->name), grave);
+}
+
+static void add_grave(struct ledger *ledger, const struct process *process,
+    const struct readyd_answer *answer, const struct sight *marker)
 {
 	struct ledger_grave *grave;
 
-	HASH_FIND_INT(ledger->graves, &pid, grave);
+	HASH_FIND_INT(ledger->graves, &process->pid, grave);
 	if (grave == NULL && HASH_COUNT(ledger->graves) >= ledger->grave_limit)
 		grave = TAILQ_FIRST(&ledger->by_age);
 	if (grave != NULL)
 		remove_grave(ledger, grave);
 	grave = memory_alloc(sizeof(*grave));
-	grave->pid = pid;
+	grave->pid = process->pid;
 	grave->answer = *answer;
 	grave->marker = *marker;
 	HASH_ADD_INT(ledger->graves, pid, grave);
+	name_grave(ledger, grave, process->name);
 	TAILQ_INSERT_TAIL(&ledger->by_age, grave, age);
 }
 
 void ledger_bury(struct ledger *ledger, struct ledger_entry *entry, const struct readyd_answer *answer,
     const struct sight *marker)
 {
-	add_grave(ledger, entry->process.pid, answer, marker);
+	add_grave(ledger, &entry->process, answer, marker);
 	ledger_settle(ledger, entry, answer);
 	remove_entry(ledger, entry);
 }
@@ -163,6 +185,11 @@ const struct ledger_grave *ledger_grave(const struct ledger *ledger, pid_t pid)
 
 	HASH_FIND_INT(ledger->graves, &pid, grave);
 	return grave;
+}
+
+const struct ledger_grave *ledger_grave_of_name(const struct ledger *ledger, pid_t name)
+{
+	return find_name(ledger, name);
 }
 
 void ledger_begin_round(struct ledger *ledger)

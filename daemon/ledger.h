@@ -42,11 +42,11 @@ struct ledger_entry {
 
 /* What is remembered of an ended process. */
 struct ledger_grave {
-	pid_t pid;
+	pid_t pid, name;	     /* name: in its own pid namespace */
 	struct readyd_answer answer; /* exited or died, with the status where known */
 	struct sight marker;	     /* the marker that lay there when it ended, SIGHT_ABSENT for none */
 	TAILQ_ENTRY(ledger_grave) age;
-	UT_hash_handle hh;
+	UT_hash_handle hh, by_name;
 };
 
 /* leaving(entry) is called right before an entry is freed, so that its gate and watch can be let go. */
@@ -77,6 +77,8 @@ void ledger_bury(struct ledger *ledger, struct ledger_entry *entry, const struct
     const struct sight *marker);
 /* The last remembered process that had this pid, or NULL. Valid until the next ledger_bury(). */
 const struct ledger_grave *ledger_grave(const struct ledger *ledger, pid_t pid);
+/* The same of the last one that left a marker of this name. */
+const struct ledger_grave *ledger_grave_of_name(const struct ledger *ledger, pid_t name);
 
 /* Visits the waited entries in slices: begin a round, then take entries until NULL. Entries may come and
  * go between and during the calls; each that stays through the round is returned once. */

@@ -97,8 +97,8 @@ static void do_hello(struct requests *requests, struct session *session)
 	char line[WIRE_REPLY_MAX];
 	struct stat st;
 
-	if (stat("/proc/self/ns/pid", &st) == 0)
-		hello.pidns = st.st_ino;
+	hello.pidns = process_own_namespace("pid");
+	hello.timens = process_own_namespace("time");
 	if (stat(requests->place->dir, &st) == 0) {
 		hello.dev = st.st_dev;
 		hello.ino = st.st_ino;

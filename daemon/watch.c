@@ -17,7 +17,7 @@
 /* With a watch the tick only covers what raises no event; without one it is all there is. */
 #define TICK_MS	      250
 #define TICK_BLIND_MS 25
-/* Without a watch and with nobody waiting: only to have the watch back. */
+/* Without a watch, or without the mount table, and with nobody waiting: only to have it back. */
 #define TICK_IDLE_BLIND_MS 1000
 /* Large enough to drain a burst in few calls; a name has at most 255 bytes, so never too small. */
 #define BUFFER_SIZE 65536
@@ -46,7 +46,7 @@ struct watch {
 	int fd;		/* inotify instance, -1 while there is none */
 	int wd;		/* of the directory that the path names now, -1 while there is none */
 	int file;	/* of the file of watch_file(), -1 */
-	int mounts;	/* /proc/self/mountinfo, -1 without /proc */
+	int mounts;	/* /proc/self/mountinfo, -1 without /proc or epoll */
 	int complained; /* errno of the last complaint, so that a lasting state is logged once */
 	struct event *events, *mounted, *tick, *rested;
 	bool doubtful; /* something happened at an outpost, */
@@ -315,17 +315,34 @@ static void on_mounted(evutil_socket_t fd, short what, void *arg)
 	watch->hooks.ground(watch->context);
 }
 
+/* Level-triggered this would spin, since the file always has something to read; only epoll can do else. */
+static void watch_mounts(struct watch *watch)
+{
+	watch->mounts = -1;
+	if ((event_base_get_features(watch->base) & EV_FEATURE_ET) == 0)
+		return;
+	watch->mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	if (watch->mounts < 0)
+		return;
+	watch->mounted =
+	    event_new(watch->base, watch->mounts, EV_READ | EV_ET | EV_PERSIST, on_mounted, watch);
+	loop_add(watch->mounted, NULL);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *watch = arg;
 	bool wanted = watch->hooks.wanted(watch->context);
+	bool sighted = watch->wd >= 0 && watch->mounts >= 0;
 
 	(void)fd;
 	(void)what;
 
 	age_outposts(watch, !wanted);
-	if (!wanted && watch->wd >= 0)
+	if (!wanted && sighted)
 		return;
+	if (watch->mounts < 0)
+		watch_mounts(watch);
 	watch->counts.ticks++;
 	watch->hooks.ground(watch->context);
 	if (rearm(watch))
@@ -333,22 +350,13 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	watch->hooks.doubt(watch->context);
 	if (wanted)
 		watch_start_ticking(watch);
+	else if (watch->mounts < 0)
+		tick_in(watch, TICK_IDLE_BLIND_MS);
 }
 
 void watch_start_ticking(struct watch *watch)
 {
 	tick_in(watch, watch->wd < 0 ? TICK_BLIND_MS : TICK_MS);
-}
-
-/* Level-triggered this would spin: the file always has something to read. */
-static void watch_mounts(struct watch *watch)
-{
-	watch->mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-	if (watch->mounts < 0)
-		return;
-	watch->mounted =
-	    event_new(watch->base, watch->mounts, EV_READ | EV_ET | EV_PERSIST, on_mounted, watch);
-	loop_add(watch->mounted, NULL);
 }
 
 struct watch *watch_new(
@@ -365,6 +373,8 @@ struct watch *watch_new(
 	watch->rested = evtimer_new(base, on_rested, watch);
 	watch_mounts(watch);
 	make_sure(watch);
+	if (watch->mounts < 0)
+		tick_in(watch, TICK_IDLE_BLIND_MS);
 	return watch;
 }
 

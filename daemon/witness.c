@@ -52,6 +52,14 @@ static void look_elsewhere(
 		inspect(w->place, process, memory, &w->rivals, answer);
 }
 
+/* What it leaves behind for the next one that has its name. If it was elsewhere, that is out of sight. */
+static void look_at_leftover(struct witness *w, const struct ledger_entry *entry, struct sight *marker)
+{
+	marker->kind = SIGHT_ABSENT;
+	if (!entry->memory.elsewhere)
+		marker_look(w->place, entry->process.name, marker);
+}
+
 /* Looks at an entry and keeps the ledger by it. False when the entry has left the ledger. */
 static bool examine(struct witness *w, struct ledger_entry *entry, struct readyd_answer *answer)
 {
@@ -61,7 +69,7 @@ static bool examine(struct witness *w, struct ledger_entry *entry, struct readyd
 	inspect(w->place, &entry->process, &entry->memory, &w->rivals, answer);
 	look_elsewhere(w, &entry->process, &entry->memory, answer);
 	if (verdict_is_end(answer->verdict)) {
-		marker_look(w->place, entry->process.pid, &marker);
+		look_at_leftover(w, entry, &marker);
 		w->settled++;
 		log_debug("process %ld has %s", (long)answer->pid, readyd_verdict_name(answer->verdict));
 		ledger_bury(w->ledger, entry, answer, &marker);
@@ -85,20 +93,21 @@ static bool ask_grave(struct witness *w, const struct process *process, struct r
 
 	if (grave == NULL || (!process->never && process->start != grave->answer.start))
 		return false;
-	marker_look(w->place, process->pid, &now);
+	marker_look(w->place, grave->name, &now);
 	if (now.kind == SIGHT_FILE && !sight_same(&now, &grave->marker))
 		return false;
 	*answer = grave->answer;
 	return true;
 }
 
-/* A marker that lay there when the last holder of the pid ended cannot be the next holder's. */
+/* A marker that lay there when the last holder of the name ended cannot be the next holder's. */
 static void recall(struct witness *w, const struct process *process, struct memory *memory)
 {
-	const struct ledger_grave *grave = ledger_grave(w->ledger, process->pid);
+	const struct ledger_grave *grave = ledger_grave_of_name(w->ledger, process->name);
 
 	*memory = (struct memory){0};
-	if (grave == NULL || grave->marker.kind != SIGHT_FILE || grave->answer.start == process->start)
+	if (grave == NULL || grave->marker.kind != SIGHT_FILE ||
+	    (grave->pid == process->pid && grave->answer.start == process->start))
 		return;
 	memory->left_behind = true;
 	memory->leftover = grave->marker;

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "src/abode.h"
 #include "src/clock.h"
@@ -13,7 +14,7 @@
 bool sight_same(const struct sight *a, const struct sight *b)
 {
 	return a->kind == b->kind && a->dev == b->dev && a->ino == b->ino &&
-	       clock_to_ns(&a->ctime) == clock_to_ns(&b->ctime);
+	       clock_to_ns(&a->mtime) == clock_to_ns(&b->mtime);
 }
 
 /* How much older than the process the marker is by its stamp, in nanoseconds. */
@@ -41,9 +42,9 @@ static bool older_than_process(const struct process *p, const struct memory *mem
  * after a clock that was set back. */
 static bool unsure(const struct process *p, const struct memory *memory, const struct evidence *e)
 {
-	if (memory->absent_seen || p->start == 0)
+	if (memory->absent_seen)
 		return false;
-	return age_at_start(p, e) > -clock_tick_ns() - STAMP_GRAIN_NS ||
+	return p->start == 0 || age_at_start(p, e) > -clock_tick_ns() - STAMP_GRAIN_NS ||
 	       clock_to_ns(&e->sight.ctime) > clock_now_ns(CLOCK_REALTIME) + STAMP_GRAIN_NS;
 }
 
@@ -135,6 +136,15 @@ static bool is_contested(const struct marker_place *place, const struct process 
 	return true;
 }
 
+/* Whether the path still leads to the directory that was seen without a marker. Something may have been
+ * mounted over it, with old markers in it. */
+static bool is_still_there(const struct marker_place *place, const struct sight *directory)
+{
+	struct stat st;
+
+	return stat(place->dir, &st) == 0 && st.st_dev == directory->dev && st.st_ino == directory->ino;
+}
+
 /* Where the process leaves its marker may change while it sets itself up, so that is found anew. */
 static void look(const struct marker_place *place, const struct process *p, struct memory *memory,
     struct rivals *rivals, struct evidence *e)
@@ -150,9 +160,11 @@ static void look(const struct marker_place *place, const struct process *p, stru
 	e->closed = abode == ABODE_CLOSED && process_is_nested(p);
 	if (e->closed)
 		return;
-	marker_look(abode == ABODE_ELSEWHERE ? &there : place, p->name, &e->sight);
+	marker_look(&there, p->name, &e->sight);
 	if (e->sight.kind != SIGHT_FILE)
 		return;
+	if (memory->absent_seen && !is_still_there(&there, &memory->absent))
+		memory->absent_seen = false;
 	e->collision = is_contested(place, p, memory, rivals, e);
 	e->boot_offset = clock_boot_offset();
 	e->foreign = e->sight.uid != 0 && !p->never && !process_has_uid(p, e->sight.uid);
@@ -161,9 +173,10 @@ static void look(const struct marker_place *place, const struct process *p, stru
 }
 
 /* A later marker is another one, even where it has the same number and stamp as one before. */
-static void saw_none(struct memory *memory)
+static void saw_none(struct memory *memory, const struct sight *directory)
 {
 	memory->absent_seen = true;
+	memory->absent = *directory;
 	memory->left_behind = false;
 	memory->contested.kind = SIGHT_ABSENT;
 }
@@ -188,7 +201,7 @@ void inspect(const struct marker_place *place, const struct process *p, struct m
 	if (answer->verdict == READYD_READY && !e.open)
 		memory->latched = true;
 	if (!e.gone && !e.closed && e.sight.kind == SIGHT_ABSENT)
-		saw_none(memory);
+		saw_none(memory, &e.sight);
 	if (e.gone && !p->never)
 		answer->wait_status = process_wait_status(p);
 }

@@ -14,9 +14,11 @@
 
 /* What the asker remembers of this very process (pid and start). */
 struct memory {
-	bool latched;	  /* it was seen ready */
-	bool absent_seen; /* it was alive while no marker was there: a later marker cannot be older than it,
-			   * whatever the clocks say, so setting the clock harms nobody who waited */
+	bool latched; /* it was seen ready */
+	/* It was alive while no marker was in this directory: a later one there cannot be older than it,
+	 * whatever the clocks say, so setting the clock harms nobody who waited. */
+	bool absent_seen;
+	struct sight absent;
 	bool left_behind; /* the marker `leftover` was there when an earlier holder of the pid ended */
 	struct sight leftover;
 	bool elsewhere;		/* its directory is not the one here: its root leads there while it lives */
@@ -46,7 +48,8 @@ void judge(const struct process *p, const struct memory *memory, const struct ev
 void inspect(const struct marker_place *place, const struct process *p, struct memory *memory,
     struct rivals *rivals, struct readyd_answer *answer);
 
-/* Whether both sights are of the same, untouched file. */
+/* Whether both sights are of the same file, which nobody has written in between: chmod(2) and the like, which
+ * change the ctime too, make no new marker. */
 bool sight_same(const struct sight *a, const struct sight *b);
 
 #endif

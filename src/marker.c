@@ -42,15 +42,23 @@ pid_t marker_pid(const struct marker_place *place, const char *name)
 	return (pid_t)pid;
 }
 
-static enum sight_kind why_not_there(const struct marker_place *place)
+static enum sight_kind why_not_there(const struct marker_place *place, struct stat *dir)
 {
-	struct stat st;
-
 	if (errno == ENOENT)
-		return stat(place->dir, &st) == 0 ? SIGHT_ABSENT : SIGHT_NO_DIRECTORY;
+		return stat(place->dir, dir) == 0 ? SIGHT_ABSENT : SIGHT_NO_DIRECTORY;
 	if (errno == ENOTDIR || errno == ELOOP || errno == ENAMETOOLONG)
 		return SIGHT_NO_DIRECTORY;
 	return SIGHT_DENIED;
+}
+
+static void take(struct sight *sight, const struct stat *st)
+{
+	sight->dev = st->st_dev;
+	sight->ino = st->st_ino;
+	sight->uid = st->st_uid;
+	sight->size = st->st_size;
+	sight->mtime = st->st_mtim;
+	sight->ctime = st->st_ctim;
 }
 
 void marker_look(const struct marker_place *place, pid_t pid, struct sight *sight)
@@ -60,14 +68,10 @@ void marker_look(const struct marker_place *place, pid_t pid, struct sight *sigh
 
 	memset(sight, 0, sizeof(*sight));
 	snprintf(path, sizeof(path), "%s/%s%ld", place->dir, place->prefix, (long)pid);
-	if (lstat(path, &st) != 0) {
-		sight->kind = why_not_there(place);
-		return;
-	}
-	sight->kind = S_ISREG(st.st_mode) ? SIGHT_FILE : SIGHT_OTHER;
-	sight->uid = st.st_uid;
-	sight->dev = st.st_dev;
-	sight->ino = st.st_ino;
-	sight->size = st.st_size;
-	sight->ctime = st.st_ctim;
+	if (lstat(path, &st) == 0)
+		sight->kind = S_ISREG(st.st_mode) ? SIGHT_FILE : SIGHT_OTHER;
+	else
+		sight->kind = why_not_there(place, &st);
+	if (sight->kind != SIGHT_NO_DIRECTORY && sight->kind != SIGHT_DENIED)
+		take(sight, &st);
 }

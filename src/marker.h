@@ -26,14 +26,14 @@ enum sight_kind {
 	SIGHT_DENIED	    /* the directory cannot be searched */
 };
 
-/* What one look saw. The fields after kind hold for SIGHT_FILE only. */
+/* What one look saw: of SIGHT_FILE all, of SIGHT_ABSENT which directory that is (dev and ino). */
 struct sight {
 	enum sight_kind kind;
-	uid_t uid;
 	dev_t dev;
 	ino_t ino;
+	uid_t uid;
 	off_t size;
-	struct timespec ctime;
+	struct timespec mtime, ctime;
 };
 
 /* NULL: the contract's own (readyd/marker.h). EINVAL: dir is empty or relative, prefix is empty or holds

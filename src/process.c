@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -130,6 +131,15 @@ pid_t process_newest(void)
 	if (read_file("/proc/loadavg", buf, sizeof(buf)) != 0 || (last = strrchr(buf, ' ')) == NULL)
 		return 0;
 	return (pid_t)atoi(last);
+}
+
+uint64_t process_own_namespace(const char *kind)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", kind);
+	return stat(path, &st) == 0 ? st.st_ino : 0;
 }
 
 static void take_stat(struct process *p, const struct stat_line *line)

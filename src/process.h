@@ -43,6 +43,10 @@ pid_t process_name_of(pid_t pid);
 /* The pid that was given last in our pid namespace, to a process or a thread; 0 where that cannot be read. */
 pid_t process_newest(void);
 
+/* Our own namespace of that kind ("pid", "time", ...; namespaces(7)) as its inode number; 0 where not known.
+ */
+uint64_t process_own_namespace(const char *kind);
+
 /* Whether it has exited, unreaped zombies included. A thread group whose first thread has exited while
  * others live shows state Z in /proc and is not gone. */
 bool process_gone(const struct process *p);

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/abode.h"
@@ -27,11 +26,8 @@
  */
 static bool have_namespaces_below(void)
 {
-	struct stat st;
-
-	if (access("/sys/kernel/slab/pid_2", F_OK) == 0 || access("/sys/kernel/slab/pid", F_OK) != 0)
-		return true;
-	return stat("/proc/self/ns/pid", &st) != 0 || st.st_ino != FIRST_NAMESPACE;
+	return access("/sys/kernel/slab/pid_2", F_OK) == 0 || access("/sys/kernel/slab/pid", F_OK) != 0 ||
+	       process_own_namespace("pid") != FIRST_NAMESPACE;
 }
 
 bool rival_is_possible(const struct process *p)

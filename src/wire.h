@@ -70,6 +70,7 @@ enum wire_reply_kind {
 struct wire_hello {
 	uint64_t epoch;	   /* differs between any two runs of a daemon */
 	uint64_t pidns;	   /* inode of the pid namespace it counts in; 0: not known */
+	uint64_t timens;   /* and of the time namespace, where starts are counted */
 	uint64_t dev, ino; /* of the marker directory; 0: not there */
 	struct marker_place place;
 };

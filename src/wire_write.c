@@ -69,8 +69,9 @@ size_t wire_write_hello(char *buf, size_t size, const struct wire_hello *hello)
 	struct out o = {buf, size, 0};
 
 	put(&o,
-	    "READYD %d epoch=%" PRIu64 " pidns=%" PRIu64 " dir=%" PRIu64 ":%" PRIu64 " prefix=", WIRE_VERSION,
-	    hello->epoch, hello->pidns, hello->dev, hello->ino);
+	    "READYD %d epoch=%" PRIu64 " pidns=%" PRIu64 " timens=%" PRIu64 " dir=%" PRIu64 ":%" PRIu64
+	    " prefix=",
+	    WIRE_VERSION, hello->epoch, hello->pidns, hello->timens, hello->dev, hello->ino);
 	put_escaped(&o, hello->place.prefix);
 	put(&o, " path=");
 	put_escaped(&o, hello->place.dir);

@@ -262,6 +262,16 @@ test_second_daemon_is_refused_by_a_frozen_one() {
 	alive
 }
 
+test_lock_that_cannot_be_had() {
+	need strace
+	timeout 10 strace -o /dev/null true || skip "strace may not trace here"
+	mkdir m
+	# Leaks cannot be looked for under strace.
+	export ASAN_OPTIONS=detect_leaks=0
+	UNDER=(strace -o trace -e trace=flock -e inject=flock:error=ENOLCK)
+	refuses 1 "cannot lock $T/s.lock: No locks available" -s "$T/s" -d "$T/m"
+}
+
 test_two_daemons_on_two_sockets() {
 	local first
 	start_readyd
@@ -479,6 +489,22 @@ test_idle_costs_nothing() {
 	ticks=$(($(processor "$DAEMON") - ticks))
 	[ "$more" -eq 0 ] || die "$more wake-ups; $(ctl stats | diff before - || true)"
 	expect "processor time" "$ticks" 0
+}
+
+# Then libevent polls, and mounts are looked for every second. The two seconds are the measurement itself.
+test_idle_without_epoll_does_not_spin() {
+	local before
+	export EVENT_NOEPOLL=1
+	start_readyd
+	grep -q 'with poll' readyd.log || die "another method: $(cat readyd.log)"
+	spawn_worker
+	spawn_waiters 3 "$PID"
+	wait_for_gates
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+	before=$(processor "$DAEMON")
+	sleep 2
+	[ $(($(processor "$DAEMON") - before)) -lt 20 ] || die "clock ticks: $(($(processor "$DAEMON") - before)) more"
 }
 
 # is_asleep PID: it has not run between two looks, which are further apart than its ticks.

@@ -130,6 +130,30 @@ test_more_processes_than_descriptors() {
 	expect "other lines than of readiness" "$(grep -v '^ready ' "out.$LAST" || true)" ""
 }
 
+# Nor do they hide that one is dead whom nobody has reaped.
+test_a_zombie_among_more_than_descriptors() {
+	local backend waiter
+	need prlimit
+	start_readyd
+	spawn_workers 40
+	python3 -c 'import os, sys, time
+child = os.fork()
+if child == 0: time.sleep(1000)
+print(child, flush=True)
+time.sleep(1000)' >child &
+	until_true 60 has_lines child 1
+	PID=$(cat child)
+	for backend in daemon file auto; do
+		READYD_BACKEND=$backend spawn bash -c 'exec prlimit --nofile=32:32 "$0" wait "$@" >"out.$$" 2>"err.$$"' \
+			"$READYCTL" "${WORKERS[@]}" "$PID"
+		until_true 60 each_holds '*pidfd*' "$LAST"
+		waiter="${waiter:-} $LAST"
+	done
+	kill -KILL "$PID"
+	# shellcheck disable=SC2086
+	all_end 3 $waiter
+}
+
 test_a_line_for_each_as_soon_as_it_is_known() {
 	local out
 	start_readyd

@@ -36,7 +36,7 @@ start_for_text() {
 
 test_hello() {
 	start_for_text
-	answers 'HELLO 1\n' "READYD 1 epoch=[0-9]+ pidns=[0-9]+ dir=$(stat -c %d:%i m) prefix=ktstr-worker-ready- path=$T/m"
+	answers 'HELLO 1\n' "READYD 1 epoch=[0-9]+ pidns=[0-9]+ timens=[0-9]+ dir=$(stat -c %d:%i m) prefix=ktstr-worker-ready- path=$T/m"
 	answers 'HELLO 2\n' "ERR bad-version .*"
 	answers 'HELLO\n' "ERR bad-argument .*"
 	answers 'HELLO 1 1\n' "ERR bad-argument .*"

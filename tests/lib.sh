@@ -117,14 +117,16 @@ spawn_worker() { spawn sleep 1000; PID=$LAST; }
 marker() { echo "$T/m/ktstr-worker-ready-$1"; }
 mark() { : >"$(marker "$1")"; }
 
-# spawn_waiters COUNT ARGUMENT...: as many `readyctl wait`, their pids in WAITERS, their output in out.PID.
+# spawn_waiters COUNT ARGUMENT...: as many `readyctl wait`, their pids in WAITERS, their output in out.PID; run by
+# the command in AS, if there is one.
+AS=()
 spawn_waiters() {
 	local count=$1
 	shift
 	WAITERS=()
 	while [ ${#WAITERS[@]} -lt "$count" ]; do
 		# shellcheck disable=SC2016
-		spawn bash -c 'exec "$0" wait "$@" >"out.$$" 2>"err.$$"' "$READYCTL" "$@"
+		spawn "${AS[@]}" bash -c 'exec "$0" wait "$@" >"out.$$" 2>"err.$$"' "$READYCTL" "$@"
 		WAITERS+=("$LAST")
 	done
 }

@@ -294,6 +294,22 @@ row_11() {
 test_row_11_covered_socket() { in_both_mount_namespaces row_11 unwaited; }
 test_row_11_covered_socket_while_waited_for() { apart $MOUNTS row_11 waited; }
 
+# An init that mounts too late: without /proc nothing tells of mounts, and with it they do again.
+row_11_without_proc() {
+	export READYD_SOCKET=$T/run/s
+	mkdir run
+	tmpfs /proc
+	start_readyd --socket "$READYD_SOCKET"
+	tmpfs run
+	is_reachable "a directory covered while there is no /proc"
+	mount -t proc proc /proc
+	until_true 60 mounts_are_watched
+	tmpfs run
+	is_reachable "a directory covered with /proc"
+}
+mounts_are_watched() { find "/proc/$DAEMON/fd" -lname '*/mountinfo' | grep -q .; }
+test_row_11_covered_socket_without_proc() { apart "$PIDS" row_11_without_proc; }
+
 # As soon as it is there: before the daemon watches the new one, too.
 test_row_11_removed_again_at_once() {
 	local round end=$((SECONDS + 20))
@@ -800,12 +816,64 @@ row_23_while_waiting() {
 	answers file 3 "died 20002 start=$former reason=pid-reused.*" "20002:$former"
 }
 
+# What was absent in one directory may have lain in another all the time: however that one comes to the place, the
+# marker in it is old.
+bring_by_binding() { mount --bind old m; }
+bring_by_moving() { mv m former && mv old m; }
+bring_by_uncovering() { umount m; }
+
+row_23_comes_with_its_directory() {
+	local way=$1 backend=$2
+	mkdir -p old m
+	[ "$way" != uncovering ] || mount --bind old m
+	echo ready >old/ktstr-worker-ready-20003
+	until_true 60 older_than_grain old/ktstr-worker-ready-20003
+	[ "$way" != uncovering ] || tmpfs m
+	[ "$backend" = file ] || start_readyd
+	worker_at 20003
+	waiter "$backend" 20003
+	[ "$backend" != auto ] || until_true 60 each_holds "$GATE" "$WAITER"
+	SINCE=$(now_ms)
+	"bring_by_$way"
+	told 5 "stale 20003 start=[0-9]+ reason=older-than-process"
+	answers "$backend" 5 "stale 20003 start=[0-9]+ reason=older-than-process" 20003
+}
+
+test_row_23_stale_marker_comes_with_its_directory() {
+	local way backend
+	need_pid_choice
+	for way in binding moving uncovering; do
+		for backend in daemon file auto; do
+			in_pid_namespace row_23_comes_with_its_directory $way $backend
+			clean_up_between
+		done
+	done
+}
+
+# Whoever changes what is left behind, but writes nothing, does not make it another's.
+row_23_touched() {
+	start_readyd
+	worker_at 20004
+	echo ready >"$(marker 20004)"
+	until_true 60 counter_is processes 1
+	end_worker 20004
+	PID=
+	worker_at 20004
+	chmod 600 "$(marker 20004)"
+	answers daemon 5 "stale 20004 start=[0-9]+ reason=older-than-process" 20004
+	ln "$(marker 20004)" m/other-name
+	answers auto 5 "stale 20004 start=[0-9]+ reason=older-than-process" 20004
+	echo ready >"$(marker 20004)"
+	both answers 0 "$READY" 20004
+}
+
 need_pid_choice() {
 	unshare $PIDS --mount-proc bash -c 'echo 500 >/proc/sys/kernel/ns_last_pid' 2>/dev/null ||
 		skip "ns_last_pid may not be set"
 }
 
 test_row_23_reused_pid_exact() { need_pid_choice; in_pid_namespace row_23_exact; }
+test_row_23_touched_marker() { need_pid_choice; in_pid_namespace row_23_touched; }
 test_row_23_reused_pid_by_stamps() { need_pid_choice; in_pid_namespace row_23_stamps; }
 test_row_23_reused_pid_while_waiting() { need_pid_choice; in_pid_namespace row_23_while_waiting; }
 
@@ -1125,6 +1193,48 @@ test_row_26_namespace_denied() {
 	told 0 "$READY"
 }
 
+# Who may not look is told by a daemon that may.
+test_row_26_daemon_sees_more() {
+	local backend
+	need_nobody
+	need_pid_choice
+	start_readyd --socket-mode 0666
+	nested "--pid --fork --kill-child --mount-proc --propagation private" mount
+	for backend in daemon auto; do
+		expect_exit 1 as_nobody env READYD_BACKEND=$backend "$READYCTL" status "$PID"
+	done
+	chmod 1777 "$T"
+	AS=("${AS_NOBODY[@]}")
+	for backend in daemon auto; do
+		READYD_BACKEND=$backend spawn_waiters 1 "$PID"
+		until_true 60 each_holds "$GATE" "${WAITERS[0]}"
+		expect_exit 124 as_nobody env READYD_BACKEND=$backend "$READYCTL" wait --timeout 0.3 "$PID"
+		eval "$backend=${WAITERS[0]}"
+	done
+	SINCE=$(now_ms)
+	echo >go
+	# shellcheck disable=SC2154
+	for WAITER in "$daemon" "$auto"; do told 0 "$READY"; done
+}
+
+# The next one of a name may have another pid here.
+test_row_26_restarted_in_its_namespace() {
+	local before
+	need_root
+	need_pid_choice
+	start_readyd
+	nested "--pid --fork --kill-child --mount-proc"
+	before=$PID
+	echo >go
+	until_true 60 is_answered daemon "$READY" "$PID"
+	kill -KILL "$before"
+	until_true 60 is_answered daemon "exited .*" "$before"
+	twin "$INNER"
+	[ "$PID" != "$before" ] || skip "the pid is the same"
+	answers daemon 5 "stale $PID start=[0-9]+ reason=older-than-process" "$PID"
+	expect_exit 5 ctl -q wait "$PID"
+}
+
 # In the same pid namespace only its mounts are its own, perhaps over the directory: nobody can say, which is said.
 test_row_26_namespace_hidden() {
 	local backend
@@ -1226,6 +1336,29 @@ test_row_26_gate_says_whose_marker() {
 	all_end 0 "${WAITERS[@]}"
 	expect "requests" "$(counter requests)" $((asked + 1))
 }
+
+# Who lives in another time namespace counts the starts of processes otherwise.
+test_row_26_other_time_namespace() {
+	local shift
+	unshare --time --boottime 5000 true 2>/dev/null || skip "no time namespace to be had"
+	start_readyd
+	for shift in 5000 -5; do
+		spawn_worker
+		# shellcheck disable=SC2016
+		spawn unshare --time --boottime $shift --fork --kill-child bash -c \
+			'exec "$0" wait "$1" >out 2>&1' "$READYCTL" "$PID"
+		WAITER=$LAST
+		until_true 60 is_waiting
+		mark "$PID"
+		expect_exit 0 wait "$WAITER"
+		grep -qE "^ready $PID start=[0-9]+" out || die "$(cat out)"
+	done
+	got=0
+	READYD_BACKEND=daemon unshare --time --boottime 5000 "$READYCTL" status "$PID" 2>err || got=$?
+	expect "exit status ($(cat err))" "$got" 125
+	grep -q "time in another namespace" err || die "no reason: $(cat err)"
+}
+is_waiting() { [ -n "$(find "/proc/$(descendants "$WAITER")/fd" -lname "$INOTIFY" 2>/dev/null)" ]; }
 
 # twin PID: a process in another pid namespace with that pid there.
 twin() {

@@ -494,11 +494,21 @@ not_yet_born() {
 	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --timeout 60 20000
 }
 
+# have_looked PID...: a look takes a few microseconds and comes every 50 ms, so that a process which runs readyctl
+# and has slept some times has looked.
+have_looked() {
+	local pid
+	for pid; do
+		[ "$(cat "/proc/$pid/comm")" = readyctl ] || return 1
+		[ "$(awk '$1 == "voluntary_ctxt_switches:" { print $2 }' "/proc/$pid/status")" -ge 3 ] || return 1
+	done
+}
+
 # born BACKEND ready|dies: it was waited for before it was born.
 born() {
 	start_unless_file "$1"
 	READYD_BACKEND=$1 spawn_waiters 2 --unborn=wait --timeout 60 20000
-	until_true 60 each_holds '*eventpoll*' "${WAITERS[@]}"
+	until_true 60 have_looked "${WAITERS[@]}"
 	bear
 	until_true 60 each_holds '*pidfd*' "${WAITERS[@]}"
 	if [ "$2" = ready ]; then
@@ -520,9 +530,35 @@ born_with_a_stale_marker() {
 	all_end 5 "${WAITERS[@]}"
 }
 
+# born_and_gone BACKEND: it has left its marker and ended before it could be seen.
+born_and_gone() {
+	start_unless_file "$1"
+	READYD_BACKEND=$1 spawn_waiters 2 --unborn=wait --timeout 60 20000
+	until_true 60 have_looked "${WAITERS[@]}"
+	kill -STOP "${WAITERS[@]}"
+	for pid in "${WAITERS[@]}"; do until_true 60 is_stopped "$pid"; done
+	bear
+	mark 20000
+	end_worker 20000
+	kill -CONT "${WAITERS[@]}"
+	all_end 4 "${WAITERS[@]}"
+}
+
+# Who has a start was born, and does not come again.
+named_one_is_not_unborn() {
+	local start
+	start_unless_file "$1"
+	bear
+	start=$(READYD_BACKEND="file" ctl status --json 20000 | sed 's/.*"start":\([0-9]*\).*/\1/')
+	end_worker 20000
+	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --unborn=wait --timeout 60 "20000:$start"
+}
+
 test_unborn() {
 	local backend
 	for backend in daemon file auto; do
+		in_pid_namespace born_and_gone $backend
+		in_pid_namespace named_one_is_not_unborn $backend
 		in_pid_namespace not_yet_born $backend
 		in_pid_namespace born $backend ready
 		in_pid_namespace born $backend dies

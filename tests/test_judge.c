@@ -218,14 +218,16 @@ static const struct {
 	struct sight sight;
 	bool same;
 } sights[] = {
-    {{SIGHT_FILE, 0, 1, 2, 6, {3, 4}}, true},
-    /* A write after the creation changes size and, with the next tick, ctime. */
-    {{SIGHT_FILE, 0, 1, 2, 0, {3, 4}}, true},
-    {{SIGHT_OTHER, 0, 1, 2, 6, {3, 4}}, false},
-    {{SIGHT_FILE, 0, 9, 2, 6, {3, 4}}, false},
-    {{SIGHT_FILE, 0, 1, 9, 6, {3, 4}}, false},
-    {{SIGHT_FILE, 0, 1, 2, 6, {9, 4}}, false},
-    {{SIGHT_FILE, 0, 1, 2, 6, {3, 9}}, false},
+    {{SIGHT_FILE, 1, 2, 0, 6, {3, 4}, {5, 6}}, true},
+    /* A write after the creation changes size and, with the next tick, mtime. */
+    {{SIGHT_FILE, 1, 2, 0, 0, {3, 4}, {5, 6}}, true},
+    /* Owner, mode or links were changed: that is no writing. */
+    {{SIGHT_FILE, 1, 2, 0, 6, {3, 4}, {9, 9}}, true},
+    {{SIGHT_OTHER, 1, 2, 0, 6, {3, 4}, {5, 6}}, false},
+    {{SIGHT_FILE, 9, 2, 0, 6, {3, 4}, {5, 6}}, false},
+    {{SIGHT_FILE, 1, 9, 0, 6, {3, 4}, {5, 6}}, false},
+    {{SIGHT_FILE, 1, 2, 0, 6, {9, 4}, {5, 6}}, false},
+    {{SIGHT_FILE, 1, 2, 0, 6, {3, 9}, {5, 6}}, false},
 };
 
 START_TEST(same_file_is_known)

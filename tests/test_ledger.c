@@ -62,7 +62,7 @@ static void init_waits(struct wait *waits, size_t count)
 
 static struct ledger_entry *enter(pid_t pid, bool latched)
 {
-	const struct process process = {.pid = pid, .fd = -1, .start = (uint64_t)pid * 10};
+	const struct process process = {.pid = pid, .fd = -1, .name = pid % 10, .start = (uint64_t)pid * 10};
 	const struct memory memory = {.latched = latched, .absent_seen = true};
 
 	return ledger_enter(ledger, &process, &memory);
@@ -331,6 +331,32 @@ START_TEST(grave_is_renewed)
 	bury(enter(9, false), SIGHT_ABSENT);
 	ck_assert_ptr_null(ledger_grave(ledger, 2));
 	ck_assert_ptr_nonnull(ledger_grave(ledger, 1));
+}
+END_TEST
+
+static void check_name(pid_t name, pid_t pid)
+{
+	const struct ledger_grave *grave = ledger_grave_of_name(ledger, name);
+
+	ck_assert_int_eq(grave == NULL ? 0 : grave->pid, pid);
+	ck_assert(grave == NULL || grave->name == name);
+}
+
+/* Of processes that had one name, each in its own namespace, the last one is remembered by it. */
+START_TEST(youngest_grave_has_the_name)
+{
+	check_name(7, 0);
+	bury(enter(7, false), SIGHT_FILE);
+	check_name(7, 7);
+	bury(enter(17, false), SIGHT_FILE);
+	check_name(7, 17);
+	ck_assert_ptr_nonnull(ledger_grave(ledger, 7));
+	bury(enter(7, false), SIGHT_FILE);
+	check_name(7, 7);
+	for (pid_t pid = 101; pid < 101 + GRAVES; pid++)
+		bury(enter(pid * 10, false), SIGHT_ABSENT);
+	check_name(7, 0);
+	check_name(0, (100 + GRAVES) * 10);
 }
 END_TEST
 
@@ -720,6 +746,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, bury_tells_and_remembers);
 	tcase_add_test(tcase, oldest_grave_is_forgotten);
 	tcase_add_test(tcase, grave_is_renewed);
+	tcase_add_test(tcase, youngest_grave_has_the_name);
 	tcase_add_test(tcase, grave_and_entry_are_apart);
 	tcase_add_test(tcase, free_lets_all_go);
 	tcase_add_test(tcase, round_visits_the_waited_once);

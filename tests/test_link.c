@@ -481,6 +481,22 @@ static int next_pid(FILE *stream)
 	return request.pid;
 }
 
+START_TEST(requests_go_out_together)
+{
+	const struct wire_request ping = {.verb = WIRE_PING};
+	char text[64];
+
+	ck_assert_int_eq(link_put(&client, &ping), 0);
+	ck_assert_int_eq(link_put(&client, &ping), 0);
+	ck_assert(link_wants_write(&client));
+	ck_assert_int_eq(recv(server, text, sizeof(text), MSG_DONTWAIT), -1);
+	ck_assert_int_eq(link_send(&client, &ping), 0);
+	ck_assert(!link_wants_write(&client));
+	ck_assert_int_eq(recv(server, text, sizeof(text), MSG_DONTWAIT), 15);
+	ck_assert_int_eq(memcmp(text, "PING\nPING\nPING\n", 15), 0);
+}
+END_TEST
+
 START_TEST(requests_go_out)
 {
 	FILE *stream = fdopen(server, "r");
@@ -571,6 +587,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, gate_may_be_descriptor_zero);
 	tcase_add_test(tcase, gate_without_room_is_refused);
 	tcase_add_test(tcase, too_many_descriptors_are_death);
+	tcase_add_test(tcase, requests_go_out_together);
 	tcase_add_test(tcase, requests_go_out);
 	tcase_add_test(tcase, full_socket_is_flushed);
 	tcase_add_test(tcase, flush_of_nothing);

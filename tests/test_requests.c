@@ -217,6 +217,8 @@ START_TEST(hello_tells_of_the_daemon)
 	ck_assert_str_eq(parsed.hello.place.prefix, place.prefix);
 	ck_assert_int_eq(stat("/proc/self/ns/pid", &st), 0);
 	ck_assert_uint_eq(parsed.hello.pidns, st.st_ino);
+	ck_assert_int_eq(stat("/proc/self/ns/time", &st), 0);
+	ck_assert_uint_eq(parsed.hello.timens, st.st_ino);
 }
 END_TEST
 
@@ -410,7 +412,7 @@ static void expect_gate(int *gate)
 
 START_TEST(gate_is_given)
 {
-	struct pollfd poll_fd = {.events = POLLIN};
+	struct pollfd poll_fd = {.events = 0};
 
 	ask("GATE %d\n");
 	expect_gate(&poll_fd.fd);

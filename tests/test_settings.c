@@ -1,6 +1,7 @@
 #include <errno.h>
 
 #include "client/settings.h"
+#include "src/process.h"
 #include "tests/unit.h"
 
 static struct settings settings;
@@ -282,7 +283,7 @@ START_TEST(missing_directory_is_agreed)
 }
 END_TEST
 
-/* The daemon sees another directory by the same path, or counts other pids. */
+/* The daemon sees another directory by the same path, or counts other pids or starts. */
 START_TEST(other_namespaces_are_refused)
 {
 	struct wire_hello hello = greeting("/");
@@ -298,6 +299,10 @@ START_TEST(other_namespaces_are_refused)
 	ck_assert(!settings_agree(&settings, &hello));
 	ck_assert_str_eq(settings.place.dir, "/tmp");
 	hello.pidns = 0;
+	ck_assert(settings_agree(&settings, &hello));
+	hello.timens = process_own_namespace("time") + 1;
+	ck_assert(!settings_agree(&settings, &hello));
+	hello.timens--;
 	ck_assert(settings_agree(&settings, &hello));
 }
 END_TEST

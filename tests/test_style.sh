@@ -8,13 +8,13 @@ test_c_is_formatted() {
 	need clang-format
 	cd "$SRC"
 	clang-format --dry-run -Werror include/readyd/*.h {src,daemon,client,worker,bench}/*.c \
-		{src,daemon,client}/*.h tests/*.c tests/*.h
+		{src,daemon,client,bench}/*.h tests/*.c tests/*.h tests/vm/*.c
 }
 
 test_shell_is_clean() {
 	need shellcheck
 	cd "$SRC"
-	shellcheck -x script/bootstrap script/demo script/test tests/*.sh
+	shellcheck -x script/* bench/*.sh tests/*.sh tests/vm/*.sh contrib/init/init contrib/init/*/{run,check}
 }
 
 test_manuals_are_clean() {

@@ -329,11 +329,12 @@ static void check_hello_comes_back(const struct wire_hello *hello)
 		unit_check(line[i] >= ' ' && line[i] < 0x7f);
 		words += line[i] == ' ';
 	}
-	unit_check(words == 7);
+	unit_check(words == 8);
 	reply = parsed(line, len);
 	unit_check(reply.kind == WIRE_REPLY_HELLO);
 	unit_check(reply.hello.epoch == hello->epoch);
 	unit_check(reply.hello.pidns == hello->pidns);
+	unit_check(reply.hello.timens == hello->timens);
 	unit_check(reply.hello.dev == hello->dev);
 	unit_check(reply.hello.ino == hello->ino);
 	ck_assert_str_eq(reply.hello.place.dir, hello->place.dir);
@@ -345,7 +346,8 @@ static const char *const dirs[] = {"/", "/tmp", "/a b", "/ ", "/100%", "/%41", "
 
 START_TEST(hello_comes_back)
 {
-	struct wire_hello hello = {.epoch = UINT64_MAX / 2, .pidns = 4026531836, .dev = 27, .ino = 1};
+	struct wire_hello hello = {
+	    .epoch = UINT64_MAX / 2, .pidns = 4026531836, .timens = 4026531834, .dev = 27, .ino = 1};
 
 	ck_assert_int_eq(marker_place_init(&hello.place, dirs[_i], NULL), 0);
 	check_hello_comes_back(&hello);
@@ -369,7 +371,7 @@ END_TEST
 
 START_TEST(longest_hello_fits)
 {
-	struct wire_hello hello = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, {"", ""}};
+	struct wire_hello hello = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, {"", ""}};
 
 	memset(hello.place.dir, '%', MARKER_DIR_SIZE - 1);
 	hello.place.dir[0] = '/';
@@ -572,6 +574,7 @@ static const char *const malformed[] = {
     "READYD 1 epoch=-1 path=/tmp prefix=x",
     "READYD 1 epoch=18446744073709551616 path=/tmp prefix=x",
     "READYD 1 pidns=x path=/tmp prefix=x",
+    "READYD 1 timens=x path=/tmp prefix=x",
     "READYD 1 dir=1 path=/tmp prefix=x",
     "READYD 1 dir=:1 path=/tmp prefix=x",
     "READYD 1 dir=1: path=/tmp prefix=x",
@@ -673,7 +676,8 @@ static const char *const grown[] = {
     "GATE 1234 start=99",
     "CANCEL 1",
     "LIST stale 12 reason=older-than-process start=5",
-    "READYD 1 epoch=18446744073709551615 pidns=4026531836 dir=27:1 prefix=ktstr-worker-ready- path=/tmp",
+    "READYD 1 epoch=18446744073709551615 pidns=4026531836 timens=1 dir=27:1 prefix=ktstr-worker-ready- "
+    "path=/tmp",
     "READYD 1 path=/a%20b%25 prefix=%ff",
     "ready 5 start=123456 latched=1 empty=1",
     "died 2147483647 start=18446744073709551615 reason=no-process status=255",

@@ -147,12 +147,17 @@ int readyd_waiter_add_exact(struct readyd_waiter *waiter, pid_t pid, uint64_t st
 /* Stops waiting for pid. ENOENT: it is not waited for. Other errors as from readyd_waiter_next(). */
 int readyd_waiter_cancel(struct readyd_waiter *waiter, pid_t pid);
 
-/* The descriptor to poll for POLLIN, valid until readyd_waiter_free(). Do not read it or close it. */
-int readyd_waiter_fd(const struct readyd_waiter *waiter);
+/* The descriptor to poll for POLLIN, valid until readyd_waiter_free(). Do not read it or close it. It is made
+ * by the first call: -1 and errno EMFILE, ENFILE, ENOMEM or ENOSPC where it cannot be had. */
+int readyd_waiter_fd(struct readyd_waiter *waiter);
 
 /* 1: *answer is the next answer. 0: none now, poll again. -1: errno; the waiter can only be freed.
  * Never blocks. */
 int readyd_waiter_next(struct readyd_waiter *waiter, struct readyd_answer *answer);
+
+/* For those who have no event loop: sleeps until readyd_waiter_next() may have an answer, but not longer than
+ * so many milliseconds (-1: no limit) or until a signal was handled. 0, or -1 as readyd_waiter_next(). */
+int readyd_waiter_sleep(struct readyd_waiter *waiter, int timeout_ms);
 
 /* How many pids have no answer yet, and the present state of one of them, looked up now: for a caller
  * whose deadline has passed and who wants to say why. */

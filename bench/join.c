@@ -1,0 +1,158 @@
+/* What it costs to begin to wait: from nothing until a marker could not be missed any more. */
+#include "config.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bench/dialect.h"
+#include "bench/measures.h"
+#include "bench/sleeper.h"
+#include "bench/wire.h"
+#include "readyd/readyd.h"
+
+#define TURN_OF_ONES 20
+
+/* One wait by libreadyd, until the daemon has promised to tell. */
+static void join_by_library(const struct bench *bench, pid_t pid)
+{
+	const struct readyd_options options = {
+	    .socket = server_socket(bench, SERVER_READYD), .dir = bench->markers};
+	struct readyd_waiter *waiter = readyd_waiter_new(&options);
+	struct readyd_explanation why = {.via = ""};
+	struct readyd_answer answer;
+	struct pollfd poll_fd;
+
+	if (waiter == NULL || readyd_waiter_add(waiter, pid) != 0)
+		fail_errno("readyd_waiter_add");
+	poll_fd = (struct pollfd){.fd = readyd_waiter_fd(waiter), .events = POLLIN};
+	while (strcmp(why.via, "daemon") != 0) {
+		if (poll(&poll_fd, 1, -1) != 1 || readyd_waiter_next(waiter, &answer) != 0 ||
+		    readyd_waiter_explain(waiter, pid, &why) != 0)
+			fail("a wait for a process that is not ready has ended");
+	}
+	readyd_waiter_free(waiter);
+}
+
+static void join_by_wire(const struct bench *bench, pid_t pid)
+{
+	struct client client;
+
+	client_open(&client, server_socket(bench, SERVER_READYD));
+	close(wire_join(&client, pid));
+	client_close(&client);
+}
+
+static void join_by_watch(const struct bench *bench, pid_t pid)
+{
+	char path[BENCH_PATH_SIZE + 64];
+	struct stat st;
+	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+
+	if (fd < 0 || inotify_add_watch(fd, bench->markers, IN_CREATE | IN_MOVED_TO) < 0 ||
+	    lstat(sleeper_marker(bench, pid, path), &st) == 0)
+		fail_errno("inotify");
+	close(fd);
+}
+
+static void join_redis(const struct bench *bench, pid_t pid)
+{
+	struct client client;
+	char text[64];
+
+	client_open(&client, server_socket(bench, SERVER_REDIS));
+	client_send(
+	    &client, text, (size_t)snprintf(text, sizeof(text), "SUBSCRIBE ready:%ld\r\n", (long)pid));
+	client_expect(&client, "*3");
+	for (int i = 0; i < 5; i++)
+		(void)client_line(&client);
+	client_close(&client);
+}
+
+static void join_memcached(const struct bench *bench, pid_t pid)
+{
+	struct client client;
+
+	client_open(&client, server_socket(bench, SERVER_MEMCACHED));
+	if (dialect_ask(&dialect_memcached, &client, pid))
+		fail("memcached has a key that nobody has set");
+	client_close(&client);
+}
+
+static struct one {
+	const char *name;
+	void (*join)(const struct bench *bench, pid_t pid);
+	struct samples cost;
+} ones[] = {
+    {"readyd (libreadyd)", join_by_library, {0}},
+    {"readyd (GATE by hand)", join_by_wire, {0}},
+    {"inotify", join_by_watch, {0}},
+    {"redis SUBSCRIBE", join_redis, {0}},
+    {"memcached get", join_memcached, {0}},
+};
+enum { ONES = sizeof(ones) / sizeof(ones[0]) };
+
+static void time_ones(const struct bench *bench, pid_t pid)
+{
+	int64_t began;
+
+	for (int i = 0; i < TURN_OF_ONES; i++)
+		for (int o = 0; o < ONES; o++) {
+			began = now_ns();
+			ones[o].join(bench, pid);
+			samples_add(&ones[o].cost, now_ns() - began);
+		}
+}
+
+/* Nanoseconds for all of them, over one connection. */
+static int64_t time_gates(struct client *client, pid_t pid, int count)
+{
+	int64_t began = now_ns();
+
+	for (int i = 0; i < count; i++)
+		close(wire_join(client, pid));
+	return now_ns() - began;
+}
+
+static int64_t time_waits(struct client *client, pid_t pid, int count)
+{
+	int64_t began = now_ns();
+
+	for (int i = 0; i < count; i++)
+		wire_wait(client, pid);
+	wire_barrier(client);
+	return now_ns() - began;
+}
+
+static void time_many(const struct bench *bench, pid_t pid)
+{
+	struct client client;
+
+	client_open(&client, server_socket(bench, SERVER_READYD));
+	printf("readyd GATE in a row,%d,%.2f,\n", bench->many,
+	    (double)time_gates(&client, pid, bench->many) / bench->many / 1e3);
+	printf("readyd WAIT in a row,%d,%.2f,\n", bench->many,
+	    (double)time_waits(&client, pid, bench->many) / bench->many / 1e3);
+	client_close(&client);
+}
+
+void measure_join(const struct bench *bench)
+{
+	pid_t pid = sleeper_start();
+
+	server_start(bench, SERVER_READYD);
+	server_start(bench, SERVER_REDIS);
+	server_start(bench, SERVER_MEMCACHED);
+	for (int turn = 0; turn < bench->rounds && (turn == 0 || now_ns() < bench->until_ns); turn++)
+		time_ones(bench, pid);
+	printf("join,count,cost_us,p99_us\n");
+	for (int o = 0; o < ONES; o++)
+		printf("%s,%zu,%.1f,%.1f\n", ones[o].name, ones[o].cost.count,
+		    (double)samples_at(&ones[o].cost, 0.5) / 1e3,
+		    (double)samples_at(&ones[o].cost, 0.99) / 1e3);
+	time_many(bench, pid);
+	sleeper_end(pid);
+}

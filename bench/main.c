@@ -1,0 +1,173 @@
+/* bench MEASURE: see usage(). script/bench runs all of them and makes the tables. */
+#include "config.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "bench/harness.h"
+#include "bench/measures.h"
+#include "bench/peer.h"
+
+static const struct {
+	const char *name, *what;
+	void (*run)(const struct bench *bench);
+} measures[] = {
+    {"fanout", "one marker, so many waiters: the worker's cost, wake-ups, processor time", measure_fanout},
+    {"noise", "what files of nobody cost while so many wait, and the waiting itself", measure_noise},
+    {"join", "beginning to wait", measure_join},
+    {"query", "questions a second, beside memcached and Redis", measure_query},
+    {"ready", "a whole process that waits for what is there already", measure_ready},
+    {"memory", "of the servers, idle and with thousands who wait", measure_memory},
+    {"start", "of the servers, up to the first answer", measure_start},
+    {"growth", "what changes with 32,000 markers in the directory, and with noise", measure_growth},
+};
+
+static const struct option longopts[] = {
+    {"bin", required_argument, NULL, 'b'},
+    {"static", required_argument, NULL, 't'},
+    {"dir", required_argument, NULL, 'd'},
+    {"waiters", required_argument, NULL, 'n'},
+    {"peers", required_argument, NULL, 'p'},
+    {"many", required_argument, NULL, 'm'},
+    {"rounds", required_argument, NULL, 'r'},
+    {"seconds", required_argument, NULL, 's'},
+    {"limit", required_argument, NULL, 'l'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+__attribute__((noreturn)) static void usage(FILE *out, int status)
+{
+	fputs("Usage: bench MEASURE --bin DIR --dir DIR [OPTION]...\n"
+	      "Measures readyd beside its peers; prints CSV.\n"
+	      "\n"
+	      "      --bin DIR      where readyd and readyctl were built\n"
+	      "      --static DIR   where they were built without shared libraries\n"
+	      "      --dir DIR      an empty directory for markers, sockets and logs\n"
+	      "      --waiters N,.. how many processes wait (0,1,10,100,1000,2000)\n"
+	      "      --peers P,..   which peers (all)\n"
+	      "      --many N       how many joins and connections (10000)\n"
+	      "      --rounds N     at most so many turns (100)\n"
+	      "      --seconds N    leave out what has not begun by then (60)\n"
+	      "      --limit MS     who is missing after that time is lost (60000)\n"
+	      "\n"
+	      "Measures:\n",
+	    out);
+	for (size_t i = 0; i < sizeof(measures) / sizeof(measures[0]); i++)
+		fprintf(out, "  %-10s %s\n", measures[i].name, measures[i].what);
+	exit(status);
+}
+
+static int number(const char *text, int most)
+{
+	char *end;
+	long value = strtol(text, &end, 10);
+
+	if (*text == '\0' || *end != '\0' || value < 0 || value > most)
+		fail("'%s' is no number up to %d", text, most);
+	return (int)value;
+}
+
+static void set_counts(struct bench *bench, char *list)
+{
+	bench->count_count = 0;
+	for (char *word = strtok(list, ","); word != NULL; word = strtok(NULL, ",")) {
+		if (bench->count_count == BENCH_COUNTS_MOST)
+			fail("--waiters: at most %d", BENCH_COUNTS_MOST);
+		bench->counts[bench->count_count++] = number(word, 100000);
+	}
+}
+
+static void add_peer(struct bench *bench, const struct peer *peer, const char *name)
+{
+	if (peer == NULL)
+		fail("no peer '%s'", name);
+	if (bench->peer_count == BENCH_PEERS_MOST)
+		fail("--peers: at most %d", BENCH_PEERS_MOST);
+	bench->peers[bench->peer_count++] = peer;
+}
+
+static void set_peers(struct bench *bench, char *list)
+{
+	for (char *word = strtok(list, ","); word != NULL; word = strtok(NULL, ","))
+		add_peer(bench, peer_find(word), word);
+}
+
+static void set(struct bench *bench, int option)
+{
+	switch (option) {
+	case 'b':
+		bench->bin = optarg;
+		return;
+	case 't':
+		bench->static_bin = optarg;
+		return;
+	case 'd':
+		bench->dir = optarg;
+		return;
+	case 'n':
+		set_counts(bench, optarg);
+		return;
+	case 'p':
+		set_peers(bench, optarg);
+		return;
+	case 'm':
+		bench->many = number(optarg, 100000);
+		return;
+	case 'r':
+		bench->rounds = number(optarg, 1000);
+		return;
+	case 's':
+		bench->until_ns = now_ns() + number(optarg, 36000) * 1000000000LL;
+		return;
+	case 'l':
+		bench->limit_ns = number(optarg, 600000) * 1000000LL;
+		return;
+	case 'h':
+		usage(stdout, 0);
+	default:
+		usage(stderr, 2);
+	}
+}
+
+static void set_up(struct bench *bench)
+{
+	if (bench->bin == NULL || bench->dir == NULL)
+		usage(stderr, 2);
+	for (int i = 0; bench->peer_count == i && peer_default(i) != NULL; i++)
+		add_peer(bench, peer_default(i), "");
+	snprintf(bench->markers, sizeof(bench->markers), "%s/markers", bench->dir);
+	if (mkdir(bench->markers, 01777) != 0)
+		fail_errno("%s", bench->markers);
+	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	raise_limits();
+}
+
+int main(int argc, char **argv)
+{
+	struct bench bench = {.counts = {0, 1, 10, 100, 1000, 2000},
+	    .count_count = 6,
+	    .many = 10000,
+	    .rounds = 100,
+	    .limit_ns = 60000000000LL};
+	int option;
+
+	bench.until_ns = now_ns() + bench.limit_ns;
+	while ((option = getopt_long(argc, argv, "", longopts, NULL)) != -1)
+		set(&bench, option);
+	if (optind + 1 != argc)
+		usage(stderr, 2);
+	for (size_t i = 0; i < sizeof(measures) / sizeof(measures[0]); i++)
+		if (strcmp(argv[optind], measures[i].name) == 0) {
+			set_up(&bench);
+			measures[i].run(&bench);
+			return fflush(stdout) == 0 ? 0 : 1;
+		}
+	usage(stderr, 2);
+}

@@ -1,0 +1,162 @@
+/*
+ * Noise: so many processes wait, and files that concern nobody are created in the directory. What does each
+ * file cost the machine, and what does the waiting itself cost while nothing happens? The latter is measured
+ * first, and taken off the former.
+ */
+#include "config.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/measures.h"
+#include "bench/peer.h"
+
+/* As many as fit into that time. */
+#define FILES_MOST 1000
+#define FILES_NS   500000000LL
+#define IDLE_US	   1000000
+
+struct cell {
+	struct samples idle, wake_ups, file;
+	int files;
+};
+
+static void cell_fini(struct cell *cell)
+{
+	samples_fini(&cell->idle);
+	samples_fini(&cell->wake_ups);
+	samples_fini(&cell->file);
+}
+
+static void name_file(const struct bench *bench, int i, char *path, size_t size)
+{
+	snprintf(path, size, "%s/of-nobody-%d", bench->markers, i);
+}
+
+static int create_files(const struct bench *bench)
+{
+	int64_t limit = now_ns() + FILES_NS;
+	char path[BENCH_PATH_SIZE + 64];
+	int fd, i;
+
+	for (i = 0; i < FILES_MOST && (i == 0 || now_ns() < limit); i++) {
+		name_file(bench, i, path, sizeof(path));
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+		if (fd < 0)
+			fail_errno("%s", path);
+		close(fd);
+	}
+	return i;
+}
+
+static void remove_files(const struct bench *bench, int count)
+{
+	char path[BENCH_PATH_SIZE + 64];
+
+	for (int i = 0; i < count; i++) {
+		name_file(bench, i, path, sizeof(path));
+		if (unlink(path) != 0)
+			fail_errno("%s", path);
+	}
+}
+
+/* How often a process has gone to sleep so far. */
+static long sleeps_of(pid_t pid)
+{
+	char path[64], line[256];
+	long count = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%ld/status", (long)pid);
+	file = fopen(path, "re");
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "voluntary_ctxt_switches: %ld", &count) == 1)
+			break;
+	if (file != NULL)
+		fclose(file);
+	return count;
+}
+
+/* Nanoseconds of processor time in IDLE_US. */
+static int64_t measure_idle(const struct field *field, struct cell *cell)
+{
+	pid_t server = server_pid(field->peer->server);
+	int64_t cpu = family_cpu(&field->family);
+	long sleeps = sleeps_of(server);
+
+	nap_us(IDLE_US);
+	cpu = family_cpu(&field->family) - cpu;
+	samples_add(&cell->idle, cpu);
+	samples_add(&cell->wake_ups, sleeps_of(server) - sleeps);
+	return cpu;
+}
+
+static void run_round(const struct bench *bench, const struct peer *peer, int waiters, struct cell *cell)
+{
+	struct field field;
+	int64_t idle, began, cost, own;
+
+	field_open(&field, bench, peer, waiters);
+	idle = measure_idle(&field, cell);
+	began = now_ns();
+	cost = field_cpu(&field);
+	own = cpu_of(getpid());
+	cell->files = create_files(bench);
+	own = cpu_of(getpid()) - own;
+	field_calm(&field);
+	idle = idle * ((now_ns() - began) / 1000) / IDLE_US;
+	cost = field_cpu(&field) - cost;
+	/* Where the waiting takes more than the files, their difference says nothing. */
+	if (cost > 2 * idle)
+		samples_add(&cell->file, (own + cost - idle) / cell->files);
+	field_release(&field);
+	field_close(&field);
+	remove_files(bench, cell->files);
+}
+
+static void print_cell(const struct peer *peer, int waiters, struct cell *cell)
+{
+	if (cell->idle.count == 0) {
+		left_out("noise, %s with %d waiters: the time was up", peer->name, waiters);
+		return;
+	}
+	printf("%s,%d,%zu,%.1f,", peer->name, waiters, cell->idle.count,
+	    (double)samples_at(&cell->idle, 0.5) / 1e3);
+	if (peer->server != SERVER_NONE)
+		printf("%lld", (long long)samples_at(&cell->wake_ups, 0.5));
+	if (cell->file.count == 0) {
+		printf(",,\n");
+		left_out("noise, files with %s and %d waiters: the waiting itself takes more than they do",
+		    peer->name, waiters);
+	} else
+		printf(",%d,%.2f\n", cell->files, (double)samples_at(&cell->file, 0.5) / 1e3);
+}
+
+void measure_noise(const struct bench *bench)
+{
+	struct cell(*cells)[BENCH_COUNTS_MOST] = calloc((size_t)bench->peer_count, sizeof(*cells));
+
+	if (cells == NULL)
+		fail_errno("noise");
+	for (int turn = 0; turn < bench->rounds && now_ns() < bench->until_ns; turn++)
+		for (int i = 0; i < bench->count_count; i++)
+			for (int p = 0; p < bench->peer_count; p++)
+				if (peer_why_not(bench->peers[p], bench->counts[i]) == NULL &&
+				    now_ns() < bench->until_ns)
+					run_round(bench, bench->peers[p], bench->counts[i], &cells[p][i]);
+	printf("peer,waiters,rounds,idle_us_per_s,server_wake_ups_per_s,files,file_us\n");
+	for (int i = 0; i < bench->count_count; i++)
+		for (int p = 0; p < bench->peer_count; p++)
+			if (peer_why_not(bench->peers[p], bench->counts[i]) == NULL)
+				print_cell(bench->peers[p], bench->counts[i], &cells[p][i]);
+			else if (!bench->peers[p]->unasked)
+				left_out("noise, %s with %d waiters: %s", bench->peers[p]->name,
+				    bench->counts[i], peer_why_not(bench->peers[p], bench->counts[i]));
+	for (int p = 0; p < bench->peer_count; p++)
+		for (int i = 0; i < bench->count_count; i++)
+			cell_fini(&cells[p][i]);
+	free(cells);
+}

@@ -1,0 +1,51 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench/harness.h"
+#include "bench/tool.h"
+
+pid_t tool_start(char *const argv[], int *out)
+{
+	int ends[2] = {-1, -1};
+	pid_t pid;
+
+	if (out != NULL && pipe2(ends, O_CLOEXEC) != 0)
+		fail_errno("pipe");
+	pid = bench_fork();
+	if (pid == 0) {
+		if (out == NULL)
+			ends[1] = open("/dev/null", O_WRONLY | O_CLOEXEC);
+		if (dup2(ends[1], STDOUT_FILENO) < 0 || dup2(ends[1], STDERR_FILENO) < 0)
+			_exit(126);
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	if (out != NULL) {
+		close(ends[1]);
+		*out = ends[0];
+	}
+	return pid;
+}
+
+int tool_wait(pid_t pid, const char *name)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid)
+		fail_errno("%s", name);
+	if (!WIFEXITED(status))
+		fail("%s: wait status %#x", name, (unsigned)status);
+	return WEXITSTATUS(status);
+}
+
+void tool_finish(pid_t pid, const char *name)
+{
+	int status = tool_wait(pid, name);
+
+	if (status != 0)
+		fail("%s: exit status %d", name, status);
+}

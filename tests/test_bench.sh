@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# The bench must fail loudly where a waiter is lost, instead of reporting a time.
+
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/lib.sh"
+
+# bench MEASURE OPTION...: its figures in figures, what it says in said.
+bench() {
+	rm -rf "$T/b"
+	mkdir "$T/b"
+	timeout 60 "$BUILD/bench/bench" "$@" --bin "$BUILD" --dir "$T/b" >figures 2>said
+}
+
+# fails_with TEXT OPTION...: a fan-out that ends in a failure, says why, and reports nothing.
+fails_with() {
+	local text=$1
+	shift
+	expect_exit 1 bench fanout --waiters 3 --rounds 1 "$@"
+	grep -q "^bench: $text" said || die "it does not say '$text': $(cat said)"
+	expect "figures of a failure" "$(cat figures)" ""
+}
+
+column() { awk -F, -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) c = i; next } { print $c }' figures; }
+
+test_a_peer_that_never_wakes_fails() {
+	fails_with "never-wakes: only 0 of 3 waiters are awake after 700 ms" --peers never-wakes --limit 700
+}
+
+test_a_waiter_that_dies_fails() {
+	fails_with "dies: waiter 0 (pid [0-9]*) has ended: signal 9" --peers dies
+}
+
+test_a_lost_message_fails() {
+	fails_with "loses-one: only 2 of 3 waiters are awake after 700 ms" --peers loses-one --limit 700
+}
+
+test_a_waiter_that_wakes_without_a_marker_fails() {
+	fails_with "lies: waiter [012] of 3 was woken without a marker" --peers lies
+}
+
+# Its waiters would go on by the file, and that would be measured in its name.
+test_a_daemon_that_dies_fails() {
+	local bench got=0
+	need pgrep
+	mkdir b
+	spawn timeout 60 "$BUILD/bench/bench" fanout --waiters 3 --peers gate --bin "$BUILD" --dir "$T/b" >figures 2>said
+	bench=$LAST
+	until_true 30 waits_at_gate
+	DAEMON=$(pgrep -f "^$READYD --socket $T/b/")
+	kill -KILL "$DAEMON"
+	wait "$bench" || got=$?
+	expect "exit status" "$got" 1
+	grep -qE '^bench: (gate: |.*/readyd\.sock: )' said || die "it does not say what is wrong: $(cat said)"
+	expect "figures of a failure" "$(cat figures)" ""
+}
+waits_at_gate() { "$READYCTL" --socket "$T/b/readyd.sock" --dir "$T/b/markers" stats 2>/dev/null | grep -q '^joins=[1-9]'; }
+
+test_a_failure_leaves_nobody_behind() {
+	fails_with "never-wakes: " --peers gate,never-wakes --limit 700
+	until_true 10 nobody_uses "$T/b"
+}
+nobody_uses() { ! grep -qs "$1" /proc/[0-9]*/cmdline; }
+
+test_a_fan_out_reports_every_peer() {
+	bench fanout --waiters 0,1,5 --peers gate,inotify,poll,send,futex --rounds 1 || die "$(cat said)"
+	expect "peers" "$(column peer | sort | uniq -c | tr -s ' \n' ' ')" " 3 futex 3 gate 3 inotify 3 poll 3 send "
+	expect "rows without a cost" "$(column worker_us | grep -cv '^[0-9.]*[1-9][0-9.]*$' || true)" 0
+	expect "wake-ups out of order" "$(awk -F, 'NR > 1 && $2 > 0 && !($9 > 0 && $9 <= $10 && $10 <= $11)' figures)" ""
+	expect "wake-ups of nobody" "$(awk -F, 'NR > 1 && $2 == 0 && $9 != ""' figures)" ""
+}
+
+test_what_takes_too_many_is_left_out_by_name() {
+	bench fanout --waiters 1001 --peers poll --rounds 1 || die "$(cat said)"
+	grep -q '^bench: left out: poll with 1001 waiters: ' said || die "$(cat said)"
+	expect "rows" "$(wc -l <figures)" 1
+}
+
+test_time_that_is_up_is_said() {
+	bench fanout --waiters 2 --peers futex --seconds 0 || die "$(cat said)"
+	grep -q '^bench: left out: futex with 2 waiters: the time was up' said || die "$(cat said)"
+	expect "rows" "$(wc -l <figures)" 1
+}
+
+test_a_peer_that_nobody_knows_is_refused() {
+	fails_with "no peer 'telepathy'" --peers telepathy
+}
+
+test_the_tables_name_a_goal_that_is_missed() {
+	local results=$T/results
+	need awk
+	mkdir "$results"
+	printf 'peer,waiters,worker_us,worker_p99_us,own_marker_us,cpu_us,first_us,median_us,last_us\n%s\n' \
+		gate,0,10,20,10,5,,, gate,50,11,20,10,5,1,2,300 inotify,0,10,20,10,5,,, inotify,50,90,20,10,5,1,2,400 \
+		futex,50,10,20,10,5,1,2,200 >"$results/fanout.csv"
+	printf 'peer,waiters,rounds,idle_us_per_s,server_wake_ups_per_s,files,file_us\n' >"$results/noise.csv"
+	printf 'server,state,mode,runs,query_us,queries_per_s\n' >"$results/query.csv"
+	printf 'server,holding,count,rss_kib,private_kib,descriptors\n' >"$results/memory.csv"
+	printf 'command,runs,cost_us,p99_us\n' | tee "$results/ready.csv" "$results/join.csv" "$results/start.csv" \
+		>"$results/sizes.csv"
+	: >"$results/left-out.txt"
+	"$SRC/bench/tables.sh" "$results" "$T" "0 0 0" >tables || die "$(cat tables)"
+	goal_is "worker's cost with 50 waiters / with none" "<= 1.2 | 1.10 | yes"
+	goal_is "last of 50 awake / futex" "<= 1.15 | 1.50 | no"
+	goal_is "last of 50 awake / own inotify" "<= 0.6 | 0.75 | no"
+	goal_is "query, one by one / memcached" "<= 1 | - | not measured"
+}
+goal_is() { expect "$1" "$(grep -F "| $1 |" tables)" "| $1 | $2 |"; }
+
+run_tests "$@"

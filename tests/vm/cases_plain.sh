@@ -1,0 +1,211 @@
+#!/bin/sh
+# The job of a guest that contrib/init/init has started: readyd as a VM has it, with the real paths.
+# shellcheck source=tests/vm/tap.sh disable=SC1091,SC2030,SC2031
+. /guest/tap.sh
+# shellcheck source=/dev/null # wait_ready(), as README.md has it
+. /guest/wait_ready.sh
+
+WORKER=/usr/libexec/ktstr-jemalloc-alloc-worker
+SIZE=16777216
+MARKER=/tmp/ktstr-worker-ready
+
+counter() { readyctl stats 2>/dev/null | sed -n "s/^$1=//p"; }
+no_gates() { [ "$(counter gates)" -eq 0 ]; }
+at_least() { [ "$(counter "$1")" -ge "$2" ]; }
+has_ended() { ! kill -0 "$1" 2>/dev/null; }
+# From nothing but its verdict: "VERDICT EXIT", the way of asking being the options.
+answer() { # PID OPTION...
+	pid=$1 code=0
+	shift
+	line=$(readyctl wait --timeout 0.3 "$@" "$pid" 2>/dev/null) || code=$?
+	echo "${line%% *} $code"
+}
+
+# A worker that sets itself up when told to, so that others can wait for it before. Sets $PID.
+spawn_worker() { # OPTION...
+	mkfifo go
+	# shellcheck disable=SC2016
+	spawn sh -c 'read -r _ <go; exec "$@"' worker "$WORKER" "$@"
+	PID=$LAST
+}
+release() { echo >go; }
+
+# spawn_waits COUNT PID: their pids in WAITS.
+spawn_waits() {
+	WAITS=''
+	for _ in $(seq "$1"); do
+		spawn readyctl -q wait --timeout 60 "$2"
+		WAITS="$WAITS $LAST"
+	done
+}
+
+all_end() { # STATUS PID...
+	want=$1
+	shift
+	for pid; do expect_exit "$want" wait "$pid"; done
+}
+
+end_worker() {
+	kill -KILL "$1"
+	wait "$1" 2>/dev/null || expect "end of the worker" $? 137
+}
+
+# This comes first: the job starts when init has heard from --ready-fd, and not before.
+test_init_has_waited_for_the_daemon() {
+	readyctl ping
+	[ ! -e /run/readyd.up ] || die "init has left its fifo"
+	expect "processes that wait" "$(counter waits)" 0
+}
+
+test_no_etc_no_syslog_no_network() {
+	[ ! -e /etc ] || die "there is an /etc"
+	[ ! -e /dev/log ] || die "there is a syslog"
+	link=$(ip link show dev lo)
+	! echo "$link" | grep -q '[<,]UP[,>]' || die "the loopback device is up: $link"
+	expect "exit status without any of it" "$(answer 1)" "pending 124"
+}
+
+test_200_probes_of_one_worker() {
+	spawn_worker $SIZE
+	before=$(counter joins)
+	since=$(now_ms)
+	spawn_waits 200 "$PID"
+	until_true 60 at_least joins $((before + 200))
+	waiting=$(now_ms)
+	release
+	# shellcheck disable=SC2086
+	all_end 0 $WAITS
+	note "200 probes: asked in $((waiting - since)) ms, all told $(($(now_ms) - waiting)) ms after the worker's start"
+	expect "marker" "$(cat "$MARKER-$PID")" ready
+	until_true 60 no_gates
+}
+
+has_another_thread() {
+	now=$(find "/proc/$1/task" -maxdepth 1 -name '[0-9]*' ! -name "$1" 2>/dev/null)
+	[ -n "$now" ] && [ "$now" != "$2" ]
+}
+
+test_churn_worker() {
+	spawn_worker --churn $SIZE
+	spawn_waits 10 "$PID"
+	release
+	# shellcheck disable=SC2086
+	all_end 0 $WAITS
+	until_true 60 has_another_thread "$PID" none
+	first=$now
+	until_true 60 has_another_thread "$PID" "$first"
+	expect "verdict" "$(answer "$PID")" "ready 0"
+}
+
+# Between the allocation and the marker the worker's heap does not change, nor up to the breadcrumb.
+test_heap_is_the_same_from_the_allocation_to_the_marker() {
+	/guest/heap_watch $WORKER $SIZE >seen
+	expect "what was seen" "$(paste -sd ' ' seen)" \
+		"counted 1 openat same write same close same write same clock_nanosleep same"
+	/guest/heap_watch $WORKER --churn $SIZE >seen
+	expect "what was seen up to the breadcrumb" "$(head -n 5 seen | paste -sd ' ')" \
+		"counted 1 openat same write same close same write same"
+	expect "what the stack of the first thread did" "$(tail -n 1 seen)" "clone changed"
+}
+
+child_of() { # PID: the first
+	for status in /proc/[0-9]*/status; do
+		! grep -qx "PPid:	$1" "$status" 2>/dev/null || basename "${status%/status}"
+	done | head -n 1
+}
+has_child() { [ -n "$(child_of "$1")" ]; }
+
+# It knows itself by another pid, and its /tmp is another one.
+test_worker_in_its_own_pid_and_mount_namespace() {
+	mkfifo go
+	# shellcheck disable=SC2016
+	spawn unshare -m -p -f --mount-proc sh -c 'mount -t tmpfs own /tmp; read -r _ <go; exec "$@"' worker \
+		$WORKER $SIZE
+	until_true 60 has_child "$LAST"
+	PID=$(child_of "$LAST")
+	SPAWNED="$PID $SPAWNED"
+	spawn_waits 10 "$PID"
+	until_true 60 at_least gates 1
+	release
+	# shellcheck disable=SC2086
+	all_end 0 $WAITS
+	[ ! -e "$MARKER-$PID" ] || die "the marker is in our own /tmp"
+	[ -e "/proc/$PID/root/$MARKER-1" ] || die "no marker in its /tmp"
+	expect "verdict of the file alone" "$(export READYD_BACKEND=file && answer "$PID")" "ready 0"
+}
+
+another_serves() { now=$(counter pid) && [ -n "$now" ] && [ "$now" != "$1" ]; }
+
+# One worker gets ready while there is no daemon, the other when init has started the next one.
+test_daemon_is_killed_and_started_again() {
+	old=$(counter pid)
+	spawn_worker $SIZE
+	early=$PID
+	spawn_waits 10 "$early"
+	waits=$WAITS
+	mv go early
+	spawn_worker $SIZE
+	spawn_waits 10 "$PID"
+	until_true 60 at_least gates 2
+	kill -KILL "$old"
+	echo >early
+	# shellcheck disable=SC2086
+	all_end 0 $waits
+	expect_exit 125 readyctl ping
+	until_true 60 another_serves "$old"
+	until_true 60 at_least joins 10
+	release
+	# shellcheck disable=SC2086
+	all_end 0 $WAITS
+	expect "verdict" "$(answer "$early" --no-fallback)" "ready 0"
+}
+
+# same_by_all_ways PID VERDICT EXIT
+same_by_all_ways() {
+	expect "the daemon's answer" "$(answer "$1" --no-fallback)" "$2 $3"
+	expect "without a daemon" "$(answer "$1" --socket /run/nobody)" "$2 $3"
+	expect "by the file alone" "$(export READYD_BACKEND=file && answer "$1")" "$2 $3"
+	expect_exit "$3" wait_ready "$1" 1
+}
+
+test_shell_loop_file_and_daemon_give_the_same_answers() {
+	spawn_worker $SIZE
+	same_by_all_ways "$PID" pending 124
+	release
+	expect_exit 0 wait_ready "$PID" 60
+	same_by_all_ways "$PID" ready 0
+	end_worker "$PID"
+	same_by_all_ways "$PID" exited 4
+	rm go
+	spawn_worker 4096
+	end_worker "$PID"
+	same_by_all_ways "$PID" died 3
+}
+
+# Waits of all three kinds that are there before.
+test_shell_loop_file_and_daemon_wait_for_the_same() {
+	spawn_worker $SIZE
+	spawn wait_ready "$PID" 60
+	loop=$LAST
+	spawn_waits 1 "$PID"
+	gate=$LAST
+	spawn readyctl wait --socket /run/nobody "$PID"
+	without=$LAST
+	spawn env READYD_BACKEND=file readyctl wait "$PID"
+	until_true 60 at_least gates 1
+	release
+	all_end 0 "$loop" "$gate" "$without" "$LAST"
+}
+
+test_death_is_told_at_once() {
+	spawn_worker $SIZE
+	spawn_waits 10 "$PID"
+	until_true 60 at_least gates 1
+	since=$(now_ms)
+	kill -KILL "$PID"
+	# shellcheck disable=SC2086
+	all_end 3 $WAITS
+	note "10 probes told of a death after $(($(now_ms) - since)) ms"
+}
+
+run_tests

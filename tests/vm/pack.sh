@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# pack.sh OUT INIT [PATH=FILE]...: an initramfs with busybox, the static programs and such files. INIT is /init.
+set -euo pipefail
+: "${BUILD:?where the static programs are}"
+out=$(realpath "$1")
+init=$2
+shift 2
+
+root=$(mktemp -d "${TMPDIR:-/tmp}/readyd-guest.XXXXXX")
+trap 'rm -rf "$root"' EXIT
+mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,usr/libexec,proc,dev,tmp,run}
+busybox=$(realpath "$(command -v busybox)")
+install -D "$busybox" "$root$busybox"
+busybox --install -s "$root/bin"
+install "$BUILD/daemon/readyd" "$root/usr/sbin/"
+install "$BUILD/client/readyctl" "$root/usr/bin/"
+install "$BUILD/worker/ktstr-jemalloc-alloc-worker" "$root/usr/libexec/"
+install "$init" "$root/init"
+for file; do install -D "${file#*=}" "$root/${file%%=*}"; done
+(cd "$root" && find . | cpio --quiet -o -H newc -R 0:0) | gzip -1 >"$out"

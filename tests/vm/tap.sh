@@ -1,0 +1,76 @@
+# Sourced by the scripts that run in the guest, in the shell of busybox: cases are functions test_<words>, as in
+# lib.sh. The plan goes first, so that the host notices when a guest ends in the middle.
+# shellcheck shell=dash
+
+die() { echo "$*"; exit 1; }
+note() { echo "note: $*"; }
+expect() { [ "$2" = "$3" ] || die "$1: got '$2', want '$3'"; }
+
+expect_exit() {
+	want=$1 got=0
+	shift
+	"$@" || got=$?
+	[ "$got" -eq "$want" ] || die "exit status of '$*': got $got, want $want"
+}
+
+# until_true SECONDS COMMAND...: for states that raise no event.
+until_true() {
+	tries=$(($1 * 50))
+	shift
+	until "$@"; do
+		[ "$tries" -gt 0 ] || die "still not true: $*"
+		tries=$((tries - 1))
+		usleep 20000
+	done
+}
+
+# Since the start of the machine; the kernel tells hundredths.
+now_ms() {
+	read -r up _ </proc/uptime
+	echo $((${up%.*} * 1000 + 1${up#*.} * 10 - 1000))
+}
+
+# spawn COMMAND...: $LAST is its pid; it is gone after the case.
+SPAWNED=
+spawn() {
+	"$@" &
+	LAST=$!
+	SPAWNED="$SPAWNED $LAST"
+}
+
+reap_spawned() {
+	set +e
+	for pid in $SPAWNED; do
+		kill -KILL "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+	done
+	rm -f /tmp/ktstr-worker-ready-*
+}
+
+run_one() { # NUMBER NAME
+	T=/run/guest.$1
+	mkdir "$T"
+	(
+		trap reap_spawned EXIT
+		set -eu
+		cd "$T"
+		"$2"
+	) </dev/null >"$T/.log" 2>&1
+	code=$?
+	if [ $code -eq 0 ]; then
+		echo "ok $1 - $2"
+		sed -n 's/^note: /# /p' "$T/.log"
+	else
+		echo "not ok $1 - $2 (exit $code)"
+		sed 's/^/# /' "$T/.log"
+	fi
+}
+
+run_tests() {
+	names=$(grep -o '^test_[a-z0-9_]*' "$0")
+	number=0
+	echo "1..$(echo "$names" | wc -l)"
+	for name in $names; do
+		number=$((number + 1))
+		run_one $number "$name"
+	done
+}

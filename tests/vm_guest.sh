@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# The product in guests with a kernel that nobody here built: what tests/vm/cases_*.sh report on their consoles.
+# script/vm-test makes what this needs.
+set -uo pipefail
+: "${BUILD:?}" "${SRC:?}"
+vm=$SRC/tests/vm
+dir=$(mktemp -d "${TMPDIR:-/tmp}/readyd-vm.XXXXXX")
+trap 'rm -rf "$dir"' EXIT
+
+if [ ! -e "$BUILD/vm/vmlinuz" ]; then
+	echo "1..0 # SKIP no kernel here; run script/vm-test"
+	exit 0
+fi
+
+# The loop that README.md gives to those who have no readyctl.
+sed -n '/^    wait_ready() {$/,/^    }$/s/^    //p' "$SRC/README.md" >"$dir/wait_ready.sh"
+grep -q '^}$' "$dir/wait_ready.sh" || { echo "Bail out! no wait_ready() in README.md"; exit 1; }
+
+# guest LABEL INIT CASES [FILE]... -- [ARGUMENT]...
+guest() {
+	local label=$1 init=$2 files=(guest/tap.sh="$vm/tap.sh" guest/cases="$3")
+	shift 3
+	while [ "$1" != -- ]; do files+=("$1") && shift; done
+	shift
+	"$vm/pack.sh" "$dir/$label" "$init" "${files[@]}" && "$vm/boot.sh" "$label" 120 "$dir/$label" "$@"
+}
+
+guests() {
+	local failed=0 init=$SRC/contrib/init
+	guest plain "$init/init" "$vm/cases_plain.sh" guest/wait_ready.sh="$dir/wait_ready.sh" \
+		guest/heap_watch="$BUILD/tests/vm/heap_watch" -- /guest/cases || failed=1
+	guest inittab "$(command -v busybox)" "$vm/cases_inittab.sh" etc/inittab="$init/inittab" \
+		etc/job="$vm/cases_inittab.sh" -- || failed=1
+	guest early "$BUILD/tests/vm/early_init" "$vm/cases_early.sh" -- late /guest/cases || failed=1
+	guest bare "$BUILD/tests/vm/early_init" "$vm/cases_early.sh" -- bare /guest/cases || failed=1
+	return "$failed"
+}
+
+guests | awk '/^(not )?ok / { sub(/ok /, "ok " ++n " ") } { print; fflush() } END { print "1.." n }'
