@@ -6,6 +6,7 @@
 #include "client/ask.h"
 #include "client/link.h"
 #include "src/clock.h"
+#include "src/verdict.h"
 
 /* A daemon that does not answer a question by then is taken for frozen. Somebody who insists on the
  * daemon is more patient. */
@@ -103,6 +104,13 @@ int ask_verdict(struct settings *settings, pid_t pid, uint64_t start, struct rea
 		return -1;
 	*answer = said;
 	return 0;
+}
+
+void ask_complete(struct readyd_answer *said, const struct readyd_answer *own)
+{
+	if (own->start != 0 && own->start == said->start && verdict_is_end(own->verdict) &&
+	    verdict_is_end(said->verdict) && said->wait_status < 0)
+		said->wait_status = own->wait_status;
 }
 
 bool ask_knows_more(const struct readyd_answer *own, const struct readyd_answer *said)

@@ -25,6 +25,10 @@ int ask_daemon(struct settings *settings, const struct question *question);
 /* The daemon's verdict. Errors as above. */
 int ask_verdict(struct settings *settings, pid_t pid, uint64_t start, struct readyd_answer *answer);
 
+/* What the daemon said of the same ended process is given the exit status that the own look found, where the
+ * daemon, with fewer rights, was not told. */
+void ask_complete(struct readyd_answer *said, const struct readyd_answer *own);
+
 /* Whether what the daemon said counts more than an own look that settles: it may remember what nobody can
  * see any more, but what it cannot see itself is no news. */
 bool ask_knows_more(const struct readyd_answer *own, const struct readyd_answer *said);

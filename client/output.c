@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -33,18 +34,66 @@ static const char *legend_of(const struct command_line *line, const struct ready
 	return code < sizeof(reference_legend) / sizeof(reference_legend[0]) ? reference_legend[code] : NULL;
 }
 
+/* What is well-formed in UTF-8 beside ASCII: the first byte, the second; all later ones are 80 to BF (The
+ * Unicode Standard, table 3-7). */
+static const struct {
+	unsigned char first, last, low, high;
+	size_t length;
+} sequences[] = {
+    {0xC2, 0xDF, 0x80, 0xBF, 2},
+    {0xE0, 0xE0, 0xA0, 0xBF, 3},
+    {0xE1, 0xEC, 0x80, 0xBF, 3},
+    {0xED, 0xED, 0x80, 0x9F, 3},
+    {0xEE, 0xEF, 0x80, 0xBF, 3},
+    {0xF0, 0xF0, 0x90, 0xBF, 4},
+    {0xF1, 0xF3, 0x80, 0xBF, 4},
+    {0xF4, 0xF4, 0x80, 0x8F, 4},
+};
+
+/* The length of the character beyond ASCII that the text begins with; 0: it is none. */
+static size_t sequence_length(const unsigned char *text)
+{
+	size_t i = 0, at = 2;
+
+	while (i < sizeof(sequences) / sizeof(sequences[0]) && text[0] > sequences[i].last)
+		i++;
+	if (i == sizeof(sequences) / sizeof(sequences[0]) || text[0] < sequences[i].first ||
+	    text[1] < sequences[i].low || text[1] > sequences[i].high)
+		return 0;
+	while (at < sequences[i].length && text[at] >= 0x80 && text[at] <= 0xBF)
+		at++;
+	return at == sequences[i].length ? at : 0;
+}
+
+/* A byte that is no UTF-8 becomes the replacement character, so that every reader of JSON takes it. */
+static size_t print_beyond_ascii(const char *text)
+{
+	size_t length = sequence_length((const unsigned char *)text);
+
+	if (length > 0)
+		fwrite(text, 1, length, stdout);
+	else
+		fputs("\xEF\xBF\xBD", stdout);
+	return length > 0 ? length : 1;
+}
+
 static void print_quoted(const char *text)
 {
 	putchar('"');
-	for (; *text != '\0'; text++) {
+	while (*text != '\0') {
 		unsigned char c = (unsigned char)*text;
 
+		if (c >= 0x80) {
+			text += print_beyond_ascii(text);
+			continue;
+		}
 		if (c == '"' || c == '\\')
 			printf("\\%c", c);
 		else if (c < ' ')
 			printf("\\u%04x", c);
 		else
 			putchar(c);
+		text++;
 	}
 	putchar('"');
 }
@@ -152,6 +201,20 @@ void output_pairs(const struct command_line *line, const char *text)
 	}
 	if (line->json)
 		printf("%s}\n", first ? "{" : "");
+}
+
+const char *output_escape(char *buf, size_t size, const char *text)
+{
+	char *to = buf;
+
+	for (; *text != '\0' && to + sizeof("\\xff") <= buf + size; text++) {
+		if (iscntrl((unsigned char)*text))
+			to += sprintf(to, "\\x%02x", (unsigned char)*text);
+		else
+			*to++ = *text;
+	}
+	*to = '\0';
+	return buf;
 }
 
 int output_finish(void)

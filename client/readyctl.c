@@ -185,6 +185,14 @@ static int find_command(struct parsed *parsed, const char *name)
 	return 0;
 }
 
+/* No pid is written so, and a marker's name with such a number is no marker's. */
+static bool has_leading_zero(const char *word)
+{
+	const char *colon = strchr(word, ':');
+
+	return word[0] == '0' || (colon != NULL && colon[1] == '0');
+}
+
 static int take_pids(struct parsed *parsed, char **words, size_t count)
 {
 	struct command_line *line = &parsed->line;
@@ -199,9 +207,10 @@ static int take_pids(struct parsed *parsed, char **words, size_t count)
 		return usage("out of memory", "", "name fewer pids");
 	for (size_t i = 0; i < count; i++) {
 		process = &line->processes[line->process_count++];
-		if (span_process((struct span){words[i], strlen(words[i])}, &process->pid, &process->start) !=
-		    0)
-			return usage("process", words[i], "not PID or PID:START, positive decimal numbers");
+		if (has_leading_zero(words[i]) || span_process((struct span){words[i], strlen(words[i])},
+						      &process->pid, &process->start) != 0)
+			return usage("process", words[i],
+			    "not PID or PID:START, positive decimal numbers without leading zeros");
 	}
 	return 0;
 }

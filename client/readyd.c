@@ -38,6 +38,7 @@ static int query(struct settings *settings, pid_t pid, uint64_t start, struct re
 		if (look(settings, pid, start, NULL, answer))
 			return 0;
 		if (ask_verdict(settings, pid, start, &said) == 0) {
+			ask_complete(&said, answer);
 			if (ask_knows_more(answer, &said) || said.verdict == answer->verdict)
 				*answer = said;
 			return 0;

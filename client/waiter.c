@@ -75,7 +75,8 @@ void waiter_look_all(struct readyd_waiter *w)
 /* The timer stands for every time there is, and for answers that lie ready to be taken. */
 static void set_timer(struct readyd_waiter *w)
 {
-	int64_t at = waiter_earlier(waiter_earlier(w->reply_by, w->retry_at), w->look_at);
+	int64_t at =
+	    waiter_earlier(waiter_earlier(w->reply_by, w->doubt_by), waiter_earlier(w->retry_at, w->look_at));
 
 	poll_set_timer(w, STAILQ_EMPTY(&w->done) ? at : 1);
 }
@@ -85,6 +86,8 @@ static int settle_down(struct readyd_waiter *w)
 {
 	if (w->doubts > 0 && daemon_resolve(w) != 0)
 		return -1;
+	if (w->doubts == 0)
+		w->doubt_by = 0;
 	daemon_rest(w);
 	if (w->waiting == 0)
 		w->look_at = 0;
@@ -149,8 +152,10 @@ static void ask_once(struct readyd_waiter *w, const struct target *t, struct rea
 	if (t->cover != COVER_NONE || w->settings.backend == READYD_BACKEND_FILE || w->daemon_silent)
 		return;
 	w->daemon_silent = ask_verdict(&w->settings, t->process.pid, t->process.start, &said) != 0;
-	if (!w->daemon_silent && ask_knows_more(answer, &said))
-		*answer = said;
+	if (w->daemon_silent || !ask_knows_more(answer, &said))
+		return;
+	ask_complete(&said, answer);
+	*answer = said;
 }
 
 int readyd_waiter_peek(struct readyd_waiter *w, pid_t pid, struct readyd_answer *answer)
@@ -195,6 +200,8 @@ static int on_timer(struct readyd_waiter *w)
 	w->armed_for = 0;
 	if (w->reply_by != 0 && w->reply_by <= now && daemon_on_late(w) != 0)
 		return -1;
+	if (w->doubt_by != 0 && w->doubt_by <= now)
+		targets_trust_own_look(w);
 	if (w->retry_at != 0 && w->retry_at <= now && daemon_ask(w) != 0)
 		return -1;
 	if (w->look_at != 0 && w->look_at <= now) {

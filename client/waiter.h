@@ -72,8 +72,8 @@ struct readyd_waiter {
 	struct filewatch file;
 	int64_t poll_ms; /* interval of looks while nothing can be watched */
 	/* Times on clock_ms(), 0: none. */
-	int64_t reply_by;   /* do without the daemon's answer where that can be done */
-	int64_t late_at;    /* the daemon is taken for frozen */
+	int64_t reply_by;   /* the daemon is taken for frozen */
+	int64_t doubt_by;   /* the own look counts for what is doubted */
 	int64_t retry_at;   /* connect, or ask again */
 	int64_t last_event; /* anything but the timer */
 	int64_t look_at;    /* look at all targets */

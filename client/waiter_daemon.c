@@ -15,8 +15,9 @@
  * watches are what it is there to avoid. Somebody who insists on the daemon is more patient. */
 #define LATE_MS	       1000
 #define LATE_FORCED_MS 5000
-/* How long an own look that settles a target waits for the word of a daemon that may remember more. */
-#define DOUBT_MS 100
+/* How long an own look that settles a target waits for the word of a daemon that may remember more, however
+ * many connections that takes: with a frozen one that is what the news of a death is late by. */
+#define DOUBT_MS 50
 /* How soon to try a daemon again that is not there, that was there just now, that is crowded. */
 #define RETRY_MS     1000
 #define RECONNECT_MS 20
@@ -74,14 +75,15 @@ static int do_without(struct readyd_waiter *w, int error)
 	return 0;
 }
 
-/* The daemon that was there is gone, perhaps only restarted. Try again soon, not all at once. */
+/* The daemon that was there is gone, perhaps only restarted. Try again soon, not all at once. One that goes
+ * before it has answered may do that each time. */
 static int lose_link(struct readyd_waiter *w)
 {
 	int error = errno;
-	bool greeted = w->link_state == LINK_OPEN;
+	bool answered = w->link_state == LINK_OPEN && w->barriers == 0;
 
 	close_link(w);
-	if (!greeted || forced(w))
+	if (!answered || forced(w))
 		return do_without(w, error);
 	waiter_look_all(w);
 	retry_in(w, RECONNECT_MS);
@@ -110,8 +112,7 @@ static int ask_all(struct readyd_waiter *w)
 	if (link_send(&w->link, &ping) != 0)
 		return lose_link(w);
 	w->barriers++;
-	w->late_at = clock_ms() + (forced(w) ? LATE_FORCED_MS : LATE_MS);
-	w->reply_by = w->late_at;
+	w->reply_by = clock_ms() + (forced(w) ? LATE_FORCED_MS : LATE_MS);
 	poll_link(w);
 	return 0;
 }
@@ -165,16 +166,13 @@ int daemon_ask(struct readyd_waiter *w)
 
 int daemon_resolve(struct readyd_waiter *w)
 {
-	int64_t enough = clock_ms() + DOUBT_MS;
-
-	if (w->barriers == 0 && (w->crowded > 0 || daemon_ask(w) != 0))
-		return w->crowded > 0 ? 0 : -1;
-	if (forced(w) || w->doubts == 0 || w->barriers == 0)
-		return 0;
+	if (w->doubt_by == 0 && !forced(w))
+		w->doubt_by = clock_ms() + DOUBT_MS;
+	/* While its backlog is full, connecting is tried again in a while. */
+	if (w->barriers == 0)
+		return w->crowded > 0 ? 0 : daemon_ask(w);
 	if (w->reply_by == 0)
 		targets_trust_own_look(w);
-	else if (enough < w->reply_by)
-		w->reply_by = enough;
 	return 0;
 }
 
@@ -192,6 +190,7 @@ static void take_answer(struct readyd_waiter *w, struct readyd_answer *answer)
 		return;
 	}
 	answer->backend = READYD_BACKEND_DAEMON;
+	ask_complete(answer, &t->answer);
 	t->memory.vouched |= answer->verdict == READYD_READY;
 	if (forced(w) ? !t->pending || verdict_ends_wait(answer) : ask_knows_more(&t->answer, answer)) {
 		target_settle(w, t, answer);
@@ -308,11 +307,7 @@ int daemon_on_readable(struct readyd_waiter *w)
 int daemon_on_late(struct readyd_waiter *w)
 {
 	w->reply_by = 0;
-	if (clock_ms() >= w->late_at)
-		return do_without(w, ETIMEDOUT);
-	targets_trust_own_look(w);
-	w->reply_by = w->late_at;
-	return 0;
+	return do_without(w, ETIMEDOUT);
 }
 
 /* The gate is closed: look, and ask again where the look does not settle it. What was written into it is what

@@ -1,10 +1,12 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "client/waiter.h"
 #include "src/abode.h"
@@ -27,6 +29,7 @@ static const char *process_word(const struct target *t)
 	case 't':
 		return "stopped";
 	case 'Z':
+		return "headless";
 	case 'X':
 		return "gone";
 	default:
@@ -44,15 +47,31 @@ static const char *marker_word(const struct readyd_answer *now)
 								: "there";
 }
 
+static const char *why_no_directory(int error)
+{
+	switch (error) {
+	case EACCES:
+	case EPERM:
+		return "denied";
+	case ELOOP:
+	case ENOTDIR:
+		return "not-a-directory";
+	default:
+		return "missing";
+	}
+}
+
 static const char *directory_word(const char *dir)
 {
 	struct statvfs fs;
 	struct stat st;
 
 	if (stat(dir, &st) != 0)
-		return errno == EACCES || errno == EPERM ? "denied" : "missing";
+		return why_no_directory(errno);
 	if (!S_ISDIR(st.st_mode))
 		return "not-a-directory";
+	if (faccessat(AT_FDCWD, dir, X_OK, AT_EACCESS) != 0)
+		return "denied";
 	if (statvfs(dir, &fs) != 0)
 		return "ok";
 	if (fs.f_flag & ST_RDONLY)
@@ -64,11 +83,35 @@ static const char *directory_word(const char *dir)
 	return "ok";
 }
 
+#define MOUNT_LINE 1024
+
+/* The first mount that is to be seen from a root: its number, its place in the file system, and where it is.
+ * Anybody may read that. Empty: none. */
+static void read_first_mount(const char *mountinfo, char line[MOUNT_LINE])
+{
+	FILE *file = fopen(mountinfo, "re");
+
+	if (file == NULL || fgets(line, MOUNT_LINE, file) == NULL)
+		line[0] = '\0';
+	if (file != NULL)
+		fclose(file);
+}
+
+static bool has_our_mounts(const struct process *p)
+{
+	char path[48], ours[MOUNT_LINE], its[MOUNT_LINE];
+
+	snprintf(path, sizeof(path), "/proc/%ld/mountinfo", (long)p->pid);
+	read_first_mount("/proc/self/mountinfo", ours);
+	read_first_mount(path, its);
+	return ours[0] != '\0' && strcmp(ours, its) == 0;
+}
+
 static const char *via_word(const struct readyd_waiter *w, const struct target *t)
 {
 	if (t->cover != COVER_NONE)
 		return "daemon";
-	if (t->asked)
+	if (t->asked && !w->fallback)
 		return "asking";
 	return w->file.wd >= 0 ? "inotify" : "polling";
 }
@@ -78,16 +121,18 @@ int readyd_waiter_explain(struct readyd_waiter *w, pid_t pid, struct readyd_expl
 	struct target *t = target_find(w, pid);
 	struct marker_place there;
 	struct readyd_answer now;
+	enum abode abode;
 
 	if (t == NULL || readyd_waiter_peek(w, pid, &now) != 0) {
 		errno = ENOENT;
 		return -1;
 	}
-	(void)abode_find(&w->settings.place, &t->process, &there);
+	abode = abode_find(&w->settings.place, &t->process, &there);
 	memset(explanation, 0, sizeof(*explanation));
 	explanation->process = process_word(t);
 	explanation->marker = marker_word(&now);
-	explanation->directory = directory_word(there.dir);
+	explanation->directory =
+	    abode == ABODE_CLOSED && !has_our_mounts(&t->process) ? "hidden" : directory_word(there.dir);
 	explanation->via = via_word(w, t);
 	explanation->last_event_ms = w->last_event == 0 ? -1 : clock_ms() - w->last_event;
 	snprintf(explanation->path, sizeof(explanation->path), "%s/%s%ld", there.dir, there.prefix,

@@ -174,7 +174,10 @@ static struct ledger_entry *look_exactly(
 {
 	struct ledger_entry *entry = look(w, pid, waited, answer);
 
-	if (start == 0 || answer->start == 0 || answer->start == start)
+	/* Not known, as when nobody has the pid: the asker's word is as good as it gets. */
+	if (answer->start == 0)
+		answer->start = start;
+	if (start == 0 || answer->start == start)
 		return entry;
 	if (entry != NULL)
 		ledger_release(w->ledger, entry);

@@ -1,76 +1,149 @@
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "src/abode.h"
+#include "src/number.h"
+#include "src/root.h"
 
-/* Whether the process has a root of its own to look into: one that is gone has none. */
-static bool has_root(const struct process *p)
+#define ROOT_SIZE 64
+
+enum root {
+	ROOT_OURS,   /* the same as ours */
+	ROOT_OTHER,  /* perhaps another one */
+	ROOT_CLOSED, /* it may not be entered */
+	ROOT_NONE    /* it has none any more */
+};
+
+/* A mount is in one mount namespace, so what has the same place in the same mount is that to us too. Without
+ * numbers of mounts, before Linux 5.8, nothing is known to be. */
+static bool is_ours(const struct statx *its)
 {
-	char root[32];
-	struct stat st;
+	struct statx ours;
 
-	snprintf(root, sizeof(root), "/proc/%ld/root/", (long)p->pid);
-	return stat(root, &st) == 0;
+	return (its->stx_mask & STATX_MNT_ID) != 0 &&
+	       statx(AT_FDCWD, "/", 0, STATX_INO | STATX_MNT_ID, &ours) == 0 &&
+	       ours.stx_mnt_id == its->stx_mnt_id && ours.stx_dev_major == its->stx_dev_major &&
+	       ours.stx_dev_minor == its->stx_dev_minor && ours.stx_ino == its->stx_ino;
 }
 
-/* Where path is what dir is to the process. */
-static enum abode compare(const char *dir, const char *path, const struct process *p)
+static enum root try_root(const char *root)
+{
+	struct statx its;
+
+	if (statx(AT_FDCWD, root, 0, STATX_INO | STATX_MNT_ID, &its) == 0)
+		return is_ours(&its) ? ROOT_OURS : ROOT_OTHER;
+	return errno == EACCES || errno == EPERM ? ROOT_CLOSED : ROOT_NONE;
+}
+
+/* A first thread that has ended has no root any more, while the others have it still. */
+static enum root find_root_of_others(const struct process *p, char root[ROOT_SIZE])
+{
+	enum root found = ROOT_NONE;
+	struct dirent *entry;
+	uint64_t tid;
+	DIR *tasks;
+
+	snprintf(root, ROOT_SIZE, "/proc/%ld/task", (long)p->pid);
+	tasks = opendir(root);
+	if (tasks == NULL)
+		return ROOT_NONE;
+	while (found == ROOT_NONE && (entry = readdir(tasks)) != NULL) {
+		if (number_parse(entry->d_name, strlen(entry->d_name), INT_MAX, &tid) != 0)
+			continue;
+		snprintf(root, ROOT_SIZE, "/proc/%ld/task/%ld/root", (long)p->pid, (long)tid);
+		found = try_root(root);
+	}
+	closedir(tasks);
+	return found;
+}
+
+/* Into root: what leads there. */
+static enum root find_root(const struct process *p, char root[ROOT_SIZE])
+{
+	enum root found;
+
+	snprintf(root, ROOT_SIZE, "/proc/%ld/root", (long)p->pid);
+	found = try_root(root);
+	return found == ROOT_NONE ? find_root_of_others(p, root) : found;
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Where path is what dir is to a process with that root. */
+static enum abode compare(const char *dir, const char *path, const char *root)
 {
 	struct stat mine, its;
 	bool have_mine = stat(dir, &mine) == 0;
 
-	if (stat(path, &its) == 0) {
-		/* Both are mounted at this moment, so that equal numbers do mean the same directory. */
-		if (have_mine && mine.st_dev == its.st_dev && mine.st_ino == its.st_ino)
-			return ABODE_HERE;
-		return ABODE_ELSEWHERE;
-	}
+	/* Both are mounted at this moment, so that equal numbers do mean the same directory. */
+	if (stat(path, &its) == 0)
+		return have_mine && is_same(&mine, &its) ? ABODE_HERE : ABODE_ELSEWHERE;
+	if (!have_mine)
+		return ABODE_HERE;
 	if (errno == EACCES || errno == EPERM)
-		return have_mine ? ABODE_CLOSED : ABODE_HERE;
-	return have_mine && errno == ENOENT && has_root(p) ? ABODE_ELSEWHERE : ABODE_HERE;
-}
-
-/* What the directory is to the process. -1: too long. */
-static int path_of(const struct marker_place *place, const struct process *p, char *path, size_t size)
-{
-	int len = snprintf(path, size, "/proc/%ld/root%s", (long)p->pid, place->dir);
-
-	return len < 0 || (size_t)len >= size ? -1 : 0;
+		return ABODE_CLOSED;
+	/* It has no such directory, or it has ended meanwhile. */
+	return stat(root, &its) == 0 ? ABODE_ELSEWHERE : ABODE_HERE;
 }
 
 enum abode abode_find(const struct marker_place *place, const struct process *p, struct marker_place *there)
 {
-	char path[sizeof(there->dir)];
-	enum abode abode;
+	char root[ROOT_SIZE], path[sizeof(there->dir)];
+	enum abode abode = ABODE_HERE;
+	struct stat mine;
 
 	*there = *place;
-	if (p->never || path_of(place, p, path, sizeof(path)) != 0)
+	if (p->never)
 		return ABODE_HERE;
-	abode = compare(place->dir, path, p);
+	switch (find_root(p, root)) {
+	case ROOT_OURS:
+	case ROOT_NONE:
+		return ABODE_HERE;
+	case ROOT_CLOSED:
+		return stat(place->dir, &mine) == 0 ? ABODE_CLOSED : ABODE_HERE;
+	case ROOT_OTHER:
+		if (root_resolve(root, place->dir, path, sizeof(path)) != 0)
+			return ABODE_CLOSED;
+		abode = compare(place->dir, path, root);
+		break;
+	}
 	if (abode == ABODE_ELSEWHERE)
 		strcpy(there->dir, path);
 	return abode;
 }
 
-/* Its directory; ours where it has no root any more, or none that we may enter. */
-static int own_or_here(const struct marker_place *place, const struct process *p, struct stat *st)
+/* What its directory is; -1 where that is not to be told. */
+static int stat_own(const struct marker_place *place, const struct process *p, struct stat *st)
 {
-	char path[MARKER_DIR_SIZE];
+	char root[ROOT_SIZE], path[sizeof(place->dir)];
 
-	if (path_of(place, p, path, sizeof(path)) == 0 && stat(path, st) == 0)
-		return 0;
-	return stat(place->dir, st);
+	switch (find_root(p, root)) {
+	case ROOT_OURS:
+		return stat(place->dir, st);
+	case ROOT_OTHER:
+		return root_resolve(root, place->dir, path, sizeof(path)) == 0 ? stat(path, st) : -1;
+	case ROOT_CLOSED:
+	case ROOT_NONE:
+		return -1;
+	}
+	return -1;
 }
 
 bool abode_is_shared(const struct marker_place *place, const struct process *p, const struct process *q)
 {
-	char path[MARKER_DIR_SIZE];
 	struct stat its, others;
 
-	return own_or_here(place, p, &its) == 0 && path_of(place, q, path, sizeof(path)) == 0 &&
-	       stat(path, &others) == 0 && its.st_dev == others.st_dev && its.st_ino == others.st_ino;
+	/* Ours where p has no root any more, or none that we may enter. */
+	return (stat_own(place, p, &its) == 0 || stat(place->dir, &its) == 0) &&
+	       stat_own(place, q, &others) == 0 && is_same(&its, &others);
 }

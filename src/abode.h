@@ -12,7 +12,8 @@
 enum abode {
 	ABODE_HERE,	 /* the directory that the path names here, or nothing else is known */
 	ABODE_ELSEWHERE, /* another one */
-	ABODE_CLOSED /* not to be told: /proc/<pid>/root may not be entered (ptrace(2) access mode checks) */
+	ABODE_CLOSED /* not to be told: /proc/<pid>/root may not be entered (ptrace(2) access mode checks), or
+		      * what the directory is there has too long a path */
 };
 
 /* *there is where to look; for ABODE_ELSEWHERE it leads there only while the process lives. */

@@ -20,7 +20,7 @@ int marker_place_init(struct marker_place *place, const char *dir, const char *p
 		errno = EINVAL;
 		return -1;
 	}
-	if (strlen(dir) >= sizeof(place->dir) || strlen(prefix) >= sizeof(place->prefix)) {
+	if (strlen(dir) >= MARKER_DIR_SIZE || strlen(prefix) >= sizeof(place->prefix)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
@@ -63,7 +63,7 @@ static void take(struct sight *sight, const struct stat *st)
 
 void marker_look(const struct marker_place *place, pid_t pid, struct sight *sight)
 {
-	char path[MARKER_DIR_SIZE + MARKER_PREFIX_SIZE + 16];
+	char path[MARKER_REACH_SIZE + MARKER_PREFIX_SIZE + 16];
 	struct stat st;
 
 	memset(sight, 0, sizeof(*sight));

@@ -9,10 +9,12 @@
 /* Both fit into one line of the wire together, percent-encoded at worst. */
 #define MARKER_DIR_SIZE	   512
 #define MARKER_PREFIX_SIZE 64
+/* What leads to such a directory in another root, see abode.h. */
+#define MARKER_REACH_SIZE 1024
 
 /* Where the markers of one system lie. */
 struct marker_place {
-	char dir[MARKER_DIR_SIZE];
+	char dir[MARKER_REACH_SIZE];
 	char prefix[MARKER_PREFIX_SIZE];
 };
 

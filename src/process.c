@@ -19,6 +19,9 @@
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
 #endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
 
 struct pidfd_info_v0 {
 	uint64_t mask;
@@ -145,6 +148,12 @@ static void take_stat(struct process *p, const struct stat_line *line)
 	p->kernel = (line->flags & FLAG_KTHREAD) != 0;
 }
 
+/* Whether it has its pid still: until it is reaped, nobody else can have it. */
+static bool has_its_pid(const struct process *p)
+{
+	return syscall(SYS_pidfd_send_signal, p->fd, 0, NULL, 0) == 0 || errno == EPERM;
+}
+
 void process_open(struct process *p, pid_t pid)
 {
 	struct stat_line line = {0};
@@ -163,7 +172,7 @@ void process_open(struct process *p, pid_t pid)
 	if (!p->never)
 		p->name = process_name_of(pid);
 	/* It ended meanwhile, and what was read may be of the pid's next holder. */
-	if (p->fd >= 0 && process_gone(p) && line.state != 'Z')
+	if (p->fd >= 0 && process_gone(p) && line.state != 'Z' && !has_its_pid(p))
 		p->start = 0;
 }
 
@@ -209,7 +218,8 @@ char process_state(const struct process *p)
 		return 'X';
 	if (read_stat(p->pid, &line) != 0 || (p->start != 0 && line.start != p->start))
 		return '?';
-	return line.state;
+	/* Not that of a process whose last thread has ended meanwhile. */
+	return line.state == 'Z' && process_gone(p) ? 'X' : line.state;
 }
 
 static int zombie_status(const struct process *p)

@@ -51,7 +51,8 @@ uint64_t process_own_namespace(const char *kind);
  * others live shows state Z in /proc and is not gone. */
 bool process_gone(const struct process *p);
 
-/* The state letter of proc_pid_stat(5); 'X' when it is gone, '?' where it cannot be read. */
+/* The state letter of proc_pid_stat(5); 'X' when it is gone, 'Z' when only its first thread is, '?' where it
+ * cannot be read. */
 char process_state(const struct process *p);
 
 /* The status of a gone process as waitpid(2) gives it, -1 where the kernel does not tell: it tells for

@@ -286,6 +286,51 @@ test_frozen_and_the_worker_dies() {
 	each_says "died $PID start=[0-9]+.*"
 }
 
+# fill_backlog: the frozen daemon can take no client more.
+fill_backlog() {
+	need python3
+	rm -f full
+	spawn python3 -c '
+import signal, socket
+clients = []
+try:
+    while True:
+        clients.append(socket.socket(socket.AF_UNIX))
+        clients[-1].setblocking(False)
+        clients[-1].connect("s")
+except BlockingIOError:
+    open("full", "w").close()
+signal.pause()'
+	until_true 60 exists full
+}
+
+# frozen_death_is_answered [CROWD]: the daemon is frozen while it holds the waiter's gate. The best of some
+# rounds, so that a busy machine is no fault.
+frozen_death_is_answered() {
+	local best=100000 round before after bound=100
+	! is_sanitized || bound=500
+	start_readyd
+	for round in 1 2 3 4 5 6 7 8 9 10; do
+		spawn_worker
+		spawn_waiters 1 "$PID"
+		wait_for_gates
+		freeze_readyd
+		"$@"
+		before=$(now_ms)
+		kill -KILL "$PID"
+		wait "${WAITERS[0]}" || expect "exit status in round $round" $? 3
+		after=$(now_ms)
+		[ $((after - before)) -ge "$best" ] || best=$((after - before))
+		[ "$best" -ge "$bound" ] || return 0
+		[ $# -eq 0 ] || kill -KILL "$LAST"
+		kill -CONT "$DAEMON"
+	done
+	die "a death was never answered within $bound ms, at best after $best"
+}
+
+test_frozen_and_death_is_answered_soon() { frozen_death_is_answered; }
+test_frozen_with_a_full_backlog_and_death_is_answered_soon() { frozen_death_is_answered fill_backlog; }
+
 test_frozen_and_thawed() {
 	start_readyd
 	spawn_worker
@@ -351,6 +396,47 @@ test_insisting_on_a_daemon_that_is_killed() {
 	kill_readyd
 	all_end 125 "${WAITERS[@]}"
 	expect "lines on standard error" "$(cat err.* | wc -l)" 5
+}
+
+# spawn_broken: a daemon that greets each client and then goes; it counts its clients in `clients`.
+spawn_broken() {
+	mkdir -p m
+	need python3
+	spawn python3 -c '
+import os, socket, sys
+place = os.stat("m")
+server = socket.socket(socket.AF_UNIX)
+server.bind("s")
+server.listen(100)
+open("serves", "w").close()
+while True:
+    client, _ = server.accept()
+    with open("clients", "a") as count:
+        count.write("x")
+    client.recv(1000)
+    client.sendall(b"READYD 1 epoch=3 pidns=%d dir=%d:%d prefix=ktstr-worker-ready- path=%s\n" % (
+        os.stat("/proc/self/ns/pid").st_ino, place.st_dev, place.st_ino, sys.argv[1].encode()))
+    client.close()' "$T/m"
+	until_true 60 exists serves
+}
+
+# Whoever waits goes on by itself, and does not knock again and again.
+test_a_daemon_that_greets_and_goes() {
+	spawn_broken
+	spawn_worker
+	spawn_waiters 5 --timeout 30 "$PID"
+	wait_for_watches
+	end_worker "$PID"
+	all_end 3 "${WAITERS[@]}"
+	each_says "died $PID start=[0-9]+.*"
+	spawn_worker
+	expect_exit 124 ctl wait --timeout 0.5 "$PID" 2>err
+	mark "$PID"
+	expect_exit 0 ctl wait --timeout 30 "$PID"
+	end_worker "$PID"
+	rm "$(marker "$PID")"
+	expect_exit 3 ctl wait --timeout 30 "$PID"
+	[ "$(wc -c <clients)" -lt 100 ] || die "connections: $(wc -c <clients)"
 }
 
 # The marker is removed by somebody who saw it, while others are on their way.

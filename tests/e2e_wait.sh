@@ -540,6 +540,19 @@ test_unreachable() {
 	says err "readyctl: process $PID is unreachable: the marker directory is missing .*"
 }
 
+# The start that was asked for is named in each answer, also where nobody has the pid.
+test_one_particular_process_that_is_gone() {
+	local backend
+	start_readyd
+	for backend in auto daemon file; do
+		export READYD_BACKEND=$backend
+		quiet_run 3 status 4194304:5
+		says out "died 4194304 start=5 reason=no-process status=unknown"
+		quiet_run 3 wait 4194304:5
+		says out "died 4194304 start=5 reason=no-process status=unknown"
+	done
+}
+
 test_one_particular_process() {
 	local start
 	start_readyd
@@ -667,7 +680,7 @@ test_usage_errors() {
 	refused 2 "unknown command" nonsense 1
 	refused 2 "no process" wait
 	refused 2 "no process" status
-	for pid in 0 x 1x 1.0 +1 0x1 2147483648 99999999999999999999 ''; do
+	for pid in 0 x 1x 1.0 +1 0x1 01 007:1 1:01 2147483648 99999999999999999999 ''; do
 		refused 2 "positive decimal number" status "$pid"
 	done
 	refused 2 "positive decimal number" wait -- -1

@@ -502,6 +502,20 @@ need_nobody() {
 	chmod 755 "$T"
 }
 
+# What may not be searched is named, also where it was closed during the wait.
+test_row_20_directory_closed_while_waited() {
+	need_nobody
+	mkdir m
+	spawn_worker
+	READYD_BACKEND="file" spawn "${AS_NOBODY[@]}" "$READYCTL" wait --json --timeout 3 "$PID" >out 2>err
+	until_true 60 each_holds "$INOTIFY" "$LAST"
+	chmod 0 m
+	until_true 60 has_ended "$LAST"
+	expect_exit 124 wait "$LAST"
+	grep -q '"marker":"directory-denied","directory":"denied"' out || die "not said: $(cat out)"
+	grep -q "; directory: denied;" err || die "not in words: $(cat err)"
+}
+
 # A daemon of another user than root, since root may read everything.
 start_readyd_as_nobody() {
 	mkdir -p run
@@ -1221,6 +1235,31 @@ test_row_26_restarted_in_its_namespace() {
 	expect_exit 5 ctl -q wait "$PID"
 }
 
+# In the same pid namespace only its mounts are its own, perhaps over the directory: nobody can say, which is said.
+test_row_26_namespace_hidden() {
+	local backend
+	need_nobody
+	mkdir m
+	chmod 1777 m
+	start_readyd_as_nobody
+	nested "--mount --propagation private" mount
+	for backend in file daemon auto; do
+		hidden_or_not $backend hidden
+	done
+	spawn_worker
+	hidden_or_not file ok
+	READYD_BACKEND="file" expect_exit 124 ctl wait --json --timeout 0.3 "$PID" >out 2>err
+	grep -qF '"directory":"ok"' out || die "of root: $(cat out)"
+}
+
+hidden_or_not() {
+	local got=0
+	READYD_BACKEND=$1 as_nobody timeout 60 "$READYCTL" wait --json --timeout 0.3 "$PID" >out 2>err || got=$?
+	expect "$1: exit status ($(cat out err))" "$got" 124
+	grep -qF "\"directory\":\"$2\"" out || die "$1: $(cat out)"
+	grep -qF "; directory: $2;" err || die "$1, not in words: $(cat err)"
+}
+
 # Two in different namespaces with one pid, and one directory: one name for both.
 test_row_26_name_collision() {
 	local first second backend
@@ -1386,6 +1425,22 @@ test_row_26_daemon_and_client_without_rights() {
 	PID=$LAST
 	as_nobody touch "$(marker "$PID")"
 	both answers 0 "$READY" "$PID"
+}
+
+# The daemon may not be told how it ended; the client, of root, has seen it.
+test_row_26_exit_status_for_a_daemon_without_rights() {
+	need_nobody
+	mkdir m
+	chmod 1777 m
+	start_readyd_as_nobody
+	spawn bash -c 'bash -c "exit 0" & echo $! >zombie; exec sleep 1000'
+	until_true 60 test -s zombie
+	PID=$(cat zombie)
+	until_true 60 is_zombie "$PID"
+	answers daemon 3 "died $PID start=[0-9]+ status=unknown" "$PID"
+	answers auto 3 "died $PID start=[0-9]+ status=0" "$PID"
+	READYD_BACKEND=auto expect_exit 3 ctl wait "$PID" >out
+	grep -qxE "died $PID start=[0-9]+ status=0" out || die "not said: $(cat out)"
 }
 
 write_mover() {

@@ -604,6 +604,21 @@ test_timeout_says_what_the_process_does() {
 	done
 }
 
+# A process that lives on without its first thread is not gone.
+test_timeout_says_that_the_first_thread_has_ended() {
+	local backend
+	need python3
+	start_readyd
+	spawn python3 -c 'import ctypes, signal, threading
+threading.Thread(target=signal.pause).start()
+ctypes.CDLL(None).pthread_exit(None)'
+	PID=$LAST
+	until_true 60 is_state Z "$PID"
+	for backend in daemon file; do
+		explains $backend '"process":"headless"'
+	done
+}
+
 test_timeout_says_what_is_in_the_way() {
 	local backend
 	start_readyd
@@ -624,6 +639,15 @@ test_timeout_says_who_would_have_told() {
 	explains file '"via":"inotify"' '"last_event_ms":null' '"backend":"file"'
 }
 
+# A frozen daemon has a second to answer; from then on the directory is watched.
+test_timeout_says_that_the_daemon_is_late() {
+	start_readyd
+	spawn_worker
+	freeze_readyd
+	READYD_BACKEND=auto expect_exit 124 ctl wait --json --timeout 3 "$PID" >out 2>err
+	grep -qF '"via":"inotify"' out || die "not said: $(cat out)"
+}
+
 # It is waited for on, and named when the time is up.
 test_timeout_says_what_became_of_the_directory() {
 	local backend
@@ -640,6 +664,36 @@ test_timeout_says_what_became_of_the_directory() {
 		all_end 124 "${WAITERS[@]}"
 		grep -q '"directory":"missing"' "out.${WAITERS[0]}" || die "$backend: $(cat "out.${WAITERS[0]}")"
 	done
+}
+
+# A link that leads to itself is there, and is no directory.
+test_timeout_says_that_the_directory_leads_nowhere() {
+	mkdir m
+	spawn_worker
+	READYD_BACKEND="file" spawn_waiters 1 --json --timeout 3 "$PID"
+	until_true 60 each_holds "$INOTIFY" "${WAITERS[@]}"
+	rmdir m
+	ln -s m m
+	all_end 124 "${WAITERS[@]}"
+	grep -q '"directory":"not-a-directory"' "out.${WAITERS[0]}" || die "$(cat "out.${WAITERS[0]}")"
+}
+
+# Bytes that are no UTF-8 (overlong, a surrogate, cut off, too large) become U+FFFD, each; the rest is kept.
+test_timeout_is_json_whatever_the_bytes() {
+	local good=$'\u00fc\u20ac\ud7ff\U0001f600\U0010ffff' x=$'\ufffd'
+	need python3
+	export READYD_DIR=$T/$'m\nn\xff\xe2\x82'
+	mkdir "$READYD_DIR"
+	spawn_worker
+	READYD_BACKEND="file" expect_exit 124 ctl wait --json --timeout 0.1 "$PID" >out 2>err
+	expect "path" "$(PYTHONUTF8=1 json path)" "$T/m"$'\n'"n$x$x$x/ktstr-worker-ready-$PID"
+	expect "lines on standard error" "$(wc -l <err)" 1
+	grep -qF 'its marker '"$T"'/m\x0an' err || die "not in words: $(cat err)"
+	spawn_unreaped "exit 8"
+	until_true 60 is_state Z "$PID"
+	READYD_BACKEND="file" expect_exit 3 ctl status --json \
+		--legend 8="$good"$'\xc0\x80|\xed\xa0\x80|\xf4\x90\x80\x80|\xe0\x9f\xbf|\xf0\x9f\x98' "$PID" >out
+	expect "legend" "$(PYTHONUTF8=1 json legend)" "$good$x$x|$x$x$x|$x$x$x$x|$x$x$x|$x$x$x"
 }
 
 test_timeout_path_is_json() {

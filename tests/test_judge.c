@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <pthread.h>
 
 #include "src/clock.h"
 #include "src/judge.h"
@@ -567,15 +568,15 @@ static void make_path(char *path)
 }
 
 /* A process that lives there; its marker is to be in there. */
-static pid_t set_scene_elsewhere(char there[3 * UNIT_PATH_SIZE])
+static pid_t set_scene_elsewhere(char there[3 * UNIT_PATH_SIZE], void (*go)(void))
 {
-	char dir[2 * UNIT_PATH_SIZE];
+	char dir[3 * UNIT_PATH_SIZE];
 	pid_t child;
 	char byte;
 
 	unit_dir(root);
 	ck_assert_int_eq(pipe(told), 0);
-	child = unit_spawn(change_root);
+	child = unit_spawn(go);
 	close(told[1]);
 	ck_assert_int_eq(read(told[0], &byte, 1), 1);
 	close(told[0]);
@@ -589,7 +590,7 @@ static pid_t set_scene_elsewhere(char there[3 * UNIT_PATH_SIZE])
 START_TEST(marker_is_where_the_process_lives)
 {
 	char there[3 * UNIT_PATH_SIZE];
-	pid_t child = set_scene_elsewhere(there);
+	pid_t child = set_scene_elsewhere(there, change_root);
 
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
 	ck_assert(scene.memory.elsewhere);
@@ -603,11 +604,107 @@ START_TEST(marker_is_where_the_process_lives)
 }
 END_TEST
 
+/* Its directory is a link, and leads to what has that path in its root. */
+START_TEST(marker_is_where_a_link_leads_the_process)
+{
+	char there[3 * UNIT_PATH_SIZE], path[4 * UNIT_PATH_SIZE];
+	pid_t child = set_scene_elsewhere(there, change_root);
+
+	snprintf(path, sizeof(path), "%s%s", root, scene.place.dir);
+	ck_assert_int_eq(rmdir(path), 0);
+	ck_assert_int_eq(symlink("/real/m", path), 0);
+	snprintf(path, sizeof(path), "%s/real/m", root);
+	make_path(path);
+	expect(READYD_PENDING, READYD_REASON_NONE, 0);
+	snprintf(path, sizeof(path), "%s/real/m%s", root, strrchr(scene.marker, '/'));
+	unit_write(path, "ready\n");
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	end_scene();
+	unit_kill(child);
+}
+END_TEST
+
+static void *stay(void *arg)
+{
+	while (pause() < 0)
+		continue;
+	return arg;
+}
+
+static void leave_it_to_another_thread(void)
+{
+	pthread_t id;
+
+	change_root();
+	if (pthread_create(&id, NULL, stay, NULL) != 0)
+		_exit(1);
+	/* pthread_exit(3) would load a library, which is not to be had any more. */
+	syscall(SYS_exit, 0);
+}
+
+/* No event tells that a first thread has ended. */
+START_TEST(marker_is_where_the_other_threads_live)
+{
+	char there[3 * UNIT_PATH_SIZE];
+	pid_t child = set_scene_elsewhere(there, leave_it_to_another_thread);
+
+	while (process_state(&scene.process) != 'Z')
+		sched_yield();
+	expect(READYD_PENDING, READYD_REASON_NONE, 0);
+	ck_assert(scene.memory.elsewhere);
+	unit_write(scene.marker, "ready\n");
+	expect(READYD_PENDING, READYD_REASON_NONE, 0);
+	unit_write(there, "ready\n");
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	unit_kill(child);
+	expect(READYD_EXITED, READYD_REASON_NONE, READYD_FLAG_LATCHED);
+	end_scene();
+}
+END_TEST
+
+/* The longest path that a place may have. */
+static void deepen_scene(void)
+{
+	size_t len = strlen(scene.place.dir), part;
+	char name[32];
+
+	snprintf(name, sizeof(name), "%s", strrchr(scene.marker, '/'));
+	while (len < MARKER_DIR_SIZE - 1) {
+		part = MARKER_DIR_SIZE - 1 - len;
+		part = part > 100 ? 50 : part;
+		memset(scene.place.dir + len, 'd', part);
+		scene.place.dir[len] = '/';
+		len += part;
+	}
+	scene.place.dir[len] = '\0';
+	make_path(scene.place.dir);
+	snprintf(scene.marker, sizeof(scene.marker), "%.511s%s", scene.place.dir, name);
+}
+
+START_TEST(marker_is_far_down_where_the_process_lives)
+{
+	char there[3 * UNIT_PATH_SIZE], path[4 * UNIT_PATH_SIZE];
+	pid_t child = set_scene_elsewhere(there, change_root);
+
+	deepen_scene();
+	snprintf(path, sizeof(path), "%s%s", root, scene.place.dir);
+	make_path(path);
+	expect(READYD_PENDING, READYD_REASON_NONE, 0);
+	unit_write(scene.marker, "ready\n");
+	expect(READYD_PENDING, READYD_REASON_NONE, 0);
+	snprintf(path, sizeof(path), "%s%s", root, scene.marker);
+	unit_write(path, "ready\n");
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	end_scene();
+	unit_kill(child);
+}
+END_TEST
+
 /* What lies here under its name is not its own, also when its root cannot be seen any more. */
 START_TEST(marker_here_is_not_of_one_elsewhere)
 {
 	char there[3 * UNIT_PATH_SIZE];
-	pid_t child = set_scene_elsewhere(there);
+	pid_t child = set_scene_elsewhere(there, change_root);
 
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
 	unit_write(scene.marker, "ready\n");
@@ -808,7 +905,12 @@ static void add_privileged(TCase *tcase)
 	unit_add_if(tcase, zombie_is_no_rival, can_nest, "no pid namespace to be had");
 	unit_add_if(tcase, one_name_for_two, can_nest, "no pid namespace to be had");
 	unit_add_if(tcase, left_open, can_nest, "no pid namespace to be had");
+	unit_add_if(tcase, marker_is_where_the_other_threads_live, can_change_root(), "chroot(2) is denied");
 	unit_add_if(tcase, marker_is_where_the_process_lives, can_change_root(), "chroot(2) is denied");
+	unit_add_if(
+	    tcase, marker_is_where_a_link_leads_the_process, can_change_root(), "chroot(2) is denied");
+	unit_add_if(
+	    tcase, marker_is_far_down_where_the_process_lives, can_change_root(), "chroot(2) is denied");
 	unit_add_if(tcase, marker_here_is_not_of_one_elsewhere, can_change_root(), "chroot(2) is denied");
 }
 

@@ -305,7 +305,7 @@ static void make_deep(char dir[MARKER_DIR_SIZE])
 
 START_TEST(longest_place_is_looked_at)
 {
-	char dir[MARKER_DIR_SIZE], path[MARKER_DIR_SIZE + MARKER_PREFIX_SIZE + 16];
+	char dir[MARKER_DIR_SIZE], path[MARKER_REACH_SIZE + MARKER_PREFIX_SIZE + 16];
 	struct marker_place place;
 	struct sight sight;
 

@@ -310,6 +310,24 @@ START_TEST(reaped_is_gone)
 }
 END_TEST
 
+/* It ends while it is looked at, in one of some hundred rounds between two of the questions. */
+START_TEST(start_of_a_zombie_is_known)
+{
+	struct process p;
+	pid_t child;
+
+	for (int i = 0; i < 3000; i++) {
+		child = unit_spawn_ending(3, 0);
+		for (int spin = 0; spin < i % 100 * 100; spin++)
+			__asm__ volatile("");
+		process_open(&p, child);
+		unit_check(!p.never && p.start != 0);
+		process_close(&p);
+		unit_reap(child);
+	}
+}
+END_TEST
+
 START_TEST(stopped_is_not_gone)
 {
 	pid_t child = unit_spawn(NULL);
@@ -667,6 +685,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, state_is_told);
 	tcase_add_loop_test(tcase, zombie_is_gone, 0, UNIT_COUNT(ends));
 	tcase_add_loop_test(tcase, reaped_is_gone, 0, UNIT_COUNT(ends));
+	tcase_add_test(tcase, start_of_a_zombie_is_known);
 	tcase_add_test(tcase, stopped_is_not_gone);
 	tcase = unit_case(s, "threads");
 	tcase_add_test(tcase, thread_is_no_process);

@@ -166,12 +166,14 @@ int readyd_waiter_peek(struct readyd_waiter *waiter, pid_t pid, struct readyd_an
 
 /* Why a process that is waited for has no answer yet, as seen now. Words are static strings. */
 struct readyd_explanation {
-	const char *process;   /* running, sleeping, stopped, uninterruptible, gone, unborn, unknown */
+	const char *process;   /* running, sleeping, stopped, uninterruptible, headless (its first thread has
+				* ended, others live), gone, unborn, unknown */
 	const char *marker;    /* absent, or the word of the reason why it does not count */
-	const char *directory; /* ok, missing, denied, not-a-directory, read-only, full, out-of-inodes */
+	const char *directory; /* ok, missing, denied, not-a-directory, read-only, full, out-of-inodes, hidden
+				* (it is perhaps not what we see; see readyctl(1)) */
 	const char *via; /* who would have told: daemon, asking (it has not answered yet), inotify, polling */
 	int64_t last_event_ms; /* since the daemon, the kernel or the process was last heard of; -1: never */
-	char path[640];	       /* where the marker is looked for, for this process */
+	char path[1152];       /* where the marker is looked for, for this process */
 };
 /* ENOENT: it is not waited for. */
 int readyd_waiter_explain(struct readyd_waiter *waiter, pid_t pid, struct readyd_explanation *explanation);
