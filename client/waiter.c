@@ -72,6 +72,22 @@ void waiter_look_all(struct readyd_waiter *w)
 			target_look(w, t);
 }
 
+/* The looks that are there in case that the daemon is frozen. They come once a second from each of perhaps
+ * thousands of waiters, so most of them only find that there is still nothing. */
+#define GLANCES 8
+
+static void glance_at_all(struct readyd_waiter *w)
+{
+	bool thorough = w->glances++ % GLANCES == 0;
+	struct target *t, *next;
+
+	HASH_ITER (hh, w->targets, t, next)
+		if (!t->done && !t->doubted &&
+		    (thorough || t->cover == COVER_NONE || t->memory.elsewhere ||
+			!marker_is_absent(&w->settings.place, t->process.name)))
+			target_look(w, t);
+}
+
 /* The timer stands for every time there is, and for answers that lie ready to be taken. */
 static void set_timer(struct readyd_waiter *w)
 {
@@ -207,12 +223,12 @@ static int on_timer(struct readyd_waiter *w)
 	if (w->look_at != 0 && w->look_at <= now) {
 		w->look_at = 0;
 		file_check(w);
-		waiter_look_all(w);
+		glance_at_all(w);
 	}
 	return 0;
 }
 
-int waiter_on_event(struct readyd_waiter *w, uint64_t tag)
+int waiter_on_event(struct readyd_waiter *w, uint64_t tag, uint32_t events)
 {
 	enum source source = (enum source)(tag & 0xff);
 	struct target *t = target_find(w, (pid_t)(tag >> 8));
@@ -233,7 +249,7 @@ int waiter_on_event(struct readyd_waiter *w, uint64_t tag)
 			target_on_death(w, t);
 		return 0;
 	case SOURCE_GATE:
-		return t != NULL && t->cover == COVER_GATE ? daemon_on_gate(w, t) : 0;
+		return t != NULL && t->cover == COVER_GATE ? daemon_on_gate(w, t, events) : 0;
 	}
 	return 0;
 }

@@ -62,8 +62,6 @@ struct readyd_waiter {
 	size_t doubts, unborn; /* of the waiting ones */
 	bool daemon_silent;    /* it did not answer the question of a peek */
 	bool nested;	       /* some have another pid in their marker's name */
-	struct rivals rivals;  /* for when there is no daemon to know them */
-	struct link link;
 	enum link_state link_state;
 	bool link_polls_write;
 	unsigned barriers; /* PINGs under way: when the last PONG is here, all asked before it is answered */
@@ -77,13 +75,17 @@ struct readyd_waiter {
 	int64_t retry_at;   /* connect, or ask again */
 	int64_t last_event; /* anything but the timer */
 	int64_t look_at;    /* look at all targets */
+	unsigned glances;   /* looks of that kind so far */
+	/* Large, and at the end: whoever is woken together with thousands touches few pages. */
+	struct link link;
+	struct rivals rivals; /* for when there is no daemon to know them */
 };
 
 /* What an event is about: its tag holds this, and the pid where it is about a target. */
 enum source { SOURCE_TIMER, SOURCE_LINK, SOURCE_FILE, SOURCE_PIDFD, SOURCE_GATE };
 
 /* waiter.c */
-int waiter_on_event(struct readyd_waiter *w, uint64_t tag);
+int waiter_on_event(struct readyd_waiter *w, uint64_t tag, uint32_t events);
 void waiter_look_all(struct readyd_waiter *w);
 /* The earlier of two times, where 0 is never. */
 int64_t waiter_earlier(int64_t a, int64_t b);
@@ -125,7 +127,7 @@ int daemon_ask(struct readyd_waiter *w);
 int daemon_resolve(struct readyd_waiter *w);
 int daemon_on_readable(struct readyd_waiter *w);
 int daemon_on_late(struct readyd_waiter *w);
-int daemon_on_gate(struct readyd_waiter *w, struct target *t);
+int daemon_on_gate(struct readyd_waiter *w, struct target *t, uint32_t events);
 void daemon_cancel(struct readyd_waiter *w, const struct target *t);
 /* Lets go of the connection when nothing hangs on it. */
 void daemon_rest(struct readyd_waiter *w);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "client/ask.h"
@@ -205,7 +204,8 @@ static void take_gate(struct readyd_waiter *w, pid_t pid, int fd)
 {
 	struct target *t = target_find(w, pid);
 
-	if (t == NULL || t->done || t->cover != COVER_NONE || poll_add(w, fd, 0, SOURCE_GATE, pid) != 0) {
+	if (t == NULL || t->done || t->cover != COVER_NONE ||
+	    poll_add(w, fd, POLLIN, SOURCE_GATE, pid) != 0) {
 		close(fd);
 		return;
 	}
@@ -312,11 +312,9 @@ int daemon_on_late(struct readyd_waiter *w)
 
 /* The gate is closed: look, and ask again where the look does not settle it. What was written into it is what
  * the daemon would say if each waiter asked again whether the marker is the process's own. */
-int daemon_on_gate(struct readyd_waiter *w, struct target *t)
+int daemon_on_gate(struct readyd_waiter *w, struct target *t, uint32_t events)
 {
-	int written = 0;
-
-	t->memory.vouched |= ioctl(t->gate, FIONREAD, &written) == 0 && written > 0;
+	t->memory.vouched |= (events & POLLIN) != 0;
 	target_set_cover(w, t, COVER_NONE);
 	target_look(w, t);
 	if (!t->done)

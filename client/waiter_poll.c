@@ -63,7 +63,7 @@ static int each_source(struct readyd_waiter *w, int (*add)(void *, int, uint32_t
 		if (t->watched &&
 		    add(context, t->process.fd, EPOLLIN, tag(SOURCE_PIDFD, t->process.pid)) != 0)
 			return -1;
-		if (t->gate >= 0 && add(context, t->gate, 0, tag(SOURCE_GATE, t->process.pid)) != 0)
+		if (t->gate >= 0 && add(context, t->gate, EPOLLIN, tag(SOURCE_GATE, t->process.pid)) != 0)
 			return -1;
 	}
 	return 0;
@@ -156,10 +156,11 @@ static int sleep_directly(struct readyd_waiter *w, int timeout_ms)
 	if (n < 0 && errno != EINTR)
 		return -1;
 	for (nfds_t i = 0; n > 0 && i < direct.count; i++)
-		if (direct.fds[i].revents != 0 && waiter_on_event(w, direct.tags[i]) != 0)
+		if (direct.fds[i].revents != 0 &&
+		    waiter_on_event(w, direct.tags[i], (uint32_t)direct.fds[i].revents) != 0)
 			return -1;
 	if (w->armed_for != 0 && w->armed_for <= clock_ms())
-		return waiter_on_event(w, tag(SOURCE_TIMER, 0));
+		return waiter_on_event(w, tag(SOURCE_TIMER, 0), POLLIN);
 	return 0;
 }
 
@@ -176,7 +177,7 @@ int poll_take(struct readyd_waiter *w, int timeout_ms)
 	if (n < 0 && errno != EINTR)
 		return -1;
 	for (int i = 0; i < n; i++)
-		if (waiter_on_event(w, events[i].data.u64) != 0)
+		if (waiter_on_event(w, events[i].data.u64, events[i].events) != 0)
 			return -1;
 	return 0;
 }

@@ -51,8 +51,8 @@ static void gate_free(struct gate *gate)
 	memory_free(gate);
 }
 
-/* What is written wakes nobody who polls for hang-up alone, and everybody finds it. It spares waiters the
- * question whether the marker that they see is the process's own; where it cannot be written they ask. */
+/* What is written spares waiters the question whether the marker that they see is the process's own; where it
+ * cannot be written they ask. */
 static void on_settled(struct ledger_wait *wait, const struct readyd_answer *answer)
 {
 	struct gate *gate = (struct gate *)wait;

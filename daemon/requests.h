@@ -25,6 +25,11 @@ struct requests {
 	void (*stats)(void *context, char *buf, size_t size);
 	void *context;
 	uint64_t handled;
+	/* The last QUERY, and the input that it came with. */
+	struct {
+		uint64_t batch, start;
+		struct readyd_answer answer;
+	} last;
 };
 
 /* The hooks of a session; context is a struct requests. */

@@ -172,6 +172,7 @@ static void handle_lines(struct session *session, const char *data, size_t len)
 	if (len == 0)
 		return;
 	pool->current = session;
+	pool->batch++;
 	while (!session->doomed && session->unsent_len == 0 && (line = wire_line(data + at, len - at)) > 0 &&
 	       line <= WIRE_REQUEST_MAX) {
 		pool->hooks.line(session, data + at, line, pool->context);

@@ -33,6 +33,7 @@ struct session_pool {
 	size_t unsent_limit;	 /* bytes that a client may leave unread before it is dropped */
 	uint64_t dropped;	 /* for that reason */
 	struct session *current; /* whose lines are being answered; its output is collected in out */
+	uint64_t batch;		 /* number of the input that these lines came with */
 	size_t out_len;
 	char in[16384], out[65536];
 };

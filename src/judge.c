@@ -42,7 +42,7 @@ static bool older_than_process(const struct process *p, const struct memory *mem
  * after a clock that was set back. */
 static bool unsure(const struct process *p, const struct memory *memory, const struct evidence *e)
 {
-	if (memory->absent_seen)
+	if (memory->absent_seen || memory->vouched)
 		return false;
 	return p->start == 0 || age_at_start(p, e) > -clock_tick_ns() - STAMP_GRAIN_NS ||
 	       clock_to_ns(&e->sight.ctime) > clock_now_ns(CLOCK_REALTIME) + STAMP_GRAIN_NS;
@@ -82,6 +82,8 @@ static void judge_unmarked(const struct evidence *e, struct readyd_answer *answe
 static enum readyd_reason disowned(
     const struct process *p, const struct memory *memory, const struct evidence *e)
 {
+	if (memory->vouched)
+		return READYD_REASON_NONE;
 	if (e->collision)
 		return READYD_REASON_NAME_COLLISION;
 	if (e->foreign)
@@ -145,13 +147,26 @@ static bool is_still_there(const struct marker_place *place, const struct sight 
 	return stat(place->dir, &st) == 0 && st.st_dev == directory->dev && st.st_ino == directory->ino;
 }
 
+/* That the marker here is its own is known. What is left to see is only whether it is there (still), which is
+ * all that a crowd of waiters has to do when it is woken. */
+static bool needs_no_proof(const struct memory *memory)
+{
+	return (memory->latched || memory->vouched) && !memory->elsewhere;
+}
+
 /* Where the process leaves its marker may change while it sets itself up, so that is found anew. */
 static void look(const struct marker_place *place, const struct process *p, struct memory *memory,
     struct rivals *rivals, struct evidence *e)
 {
 	struct marker_place there;
-	enum abode abode = abode_find(place, p, &there);
+	enum abode abode;
 
+	if (needs_no_proof(memory)) {
+		marker_look(place, p->name, &e->sight);
+		if (memory->latched || e->sight.kind == SIGHT_FILE)
+			return;
+	}
+	abode = abode_find(place, p, &there);
 	if (abode == ABODE_ELSEWHERE)
 		memory->elsewhere = true;
 	/* Gone, and its directory with it. */

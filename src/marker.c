@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -61,13 +60,34 @@ static void take(struct sight *sight, const struct stat *st)
 	sight->ctime = st->st_ctim;
 }
 
+#define PATH_SIZE (MARKER_REACH_SIZE + MARKER_PREFIX_SIZE + 24)
+
+/* Without printf(3), whose code and tables a crowd of waiters that is woken would all have to touch. */
+static void write_path(const struct marker_place *place, pid_t pid, char path[PATH_SIZE])
+{
+	char *at = stpcpy(path, place->dir);
+
+	*at++ = '/';
+	at = stpcpy(at, place->prefix);
+	number_put(at, (uint64_t)pid);
+}
+
+bool marker_is_absent(const struct marker_place *place, pid_t pid)
+{
+	char path[PATH_SIZE];
+	struct stat st;
+
+	write_path(place, pid, path);
+	return lstat(path, &st) != 0 && errno == ENOENT;
+}
+
 void marker_look(const struct marker_place *place, pid_t pid, struct sight *sight)
 {
-	char path[MARKER_REACH_SIZE + MARKER_PREFIX_SIZE + 16];
+	char path[PATH_SIZE];
 	struct stat st;
 
 	memset(sight, 0, sizeof(*sight));
-	snprintf(path, sizeof(path), "%s/%s%ld", place->dir, place->prefix, (long)pid);
+	write_path(place, pid, path);
 	if (lstat(path, &st) == 0)
 		sight->kind = S_ISREG(st.st_mode) ? SIGHT_FILE : SIGHT_OTHER;
 	else

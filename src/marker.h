@@ -2,6 +2,7 @@
 #ifndef SRC_MARKER_H
 #define SRC_MARKER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
@@ -43,6 +44,9 @@ int marker_place_init(struct marker_place *place, const char *dir, const char *p
 /* The pid that a file name in the directory stands for; 0 for every name that is no marker. Strict:
  * decimal, no sign, no leading zero, at most INT_MAX. */
 pid_t marker_pid(const struct marker_place *place, const char *name);
+
+/* Whether nothing has the name, or the directory is not there: in one system call. */
+bool marker_is_absent(const struct marker_place *place, pid_t pid);
 
 /* Looks by lstat(2) alone: opening could block (a fifo, a leased file) and stat(2) follows symlinks. */
 void marker_look(const struct marker_place *place, pid_t pid, struct sight *sight);

@@ -120,7 +120,7 @@ static bool same_file(int a, int b)
 static void mark(int child)
 {
 	struct readyd_answer answer;
-	char path[2 * UNIT_PATH_SIZE];
+	char path[sizeof(place) + 16];
 
 	snprintf(path, sizeof(path), "%s/%s%d", place.dir, place.prefix, (int)children[child]);
 	unit_write(path, "ready\n");

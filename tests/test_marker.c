@@ -256,8 +256,10 @@ START_TEST(look_tells_what_has_the_name)
 	ck_assert_int_eq(sight.kind, sights[_i].kind);
 	if (sight.kind == SIGHT_FILE)
 		ck_assert_int_eq(sight.size, sights[_i].size);
+	ck_assert(marker_is_absent(&place, PID) == (sights[_i].kind == SIGHT_ABSENT));
 	marker_look(&place, PID + 1, &sight);
 	ck_assert_int_eq(sight.kind, SIGHT_ABSENT);
+	ck_assert(marker_is_absent(&place, PID + 1));
 	marker_look(&place, PID / 10, &sight);
 	ck_assert_int_eq(sight.kind, SIGHT_ABSENT);
 }

@@ -73,6 +73,20 @@ START_TEST(keeps_to_the_maximum)
 }
 END_TEST
 
+START_TEST(comes_back)
+{
+	static const uint64_t numbers[] = {
+	    0, 1, 9, 10, 11, 99, 100, 4194304, INT32_MAX, UINT64_MAX - 1, UINT64_MAX};
+	char text[21], want[32];
+
+	for (size_t i = 0; i < UNIT_COUNT(numbers); i++) {
+		number_put(text, numbers[i]);
+		snprintf(want, sizeof(want), "%llu", (unsigned long long)numbers[i]);
+		ck_assert_str_eq(text, want);
+	}
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("number");
@@ -81,6 +95,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, parses, 0, UNIT_COUNT(rows));
 	tcase_add_test(tcase, stops_at_the_length);
 	tcase_add_loop_test(tcase, keeps_to_the_maximum, 0, 130);
+	tcase_add_test(tcase, comes_back);
 	return s;
 }
 

@@ -107,7 +107,7 @@ static void say(const char *format)
 	char line[WIRE_REQUEST_MAX];
 	int len;
 
-	len = snprintf(line, sizeof(line), format, (int)child, (int)child);
+	len = snprintf(line, sizeof(line), format, (int)child, (int)child, (int)child);
 	ck_assert_int_eq(send(client, line, (size_t)len, MSG_NOSIGNAL), len);
 }
 
@@ -248,6 +248,27 @@ START_TEST(query_leaves_nothing)
 	ask("QUERY %d\n");
 	expect_answer(READYD_READY, READYD_REASON_NONE);
 	check_ledger(1, 0);
+}
+END_TEST
+
+/* What has arrived together is answered by one look; the next input by another. */
+START_TEST(one_look_for_what_came_together)
+{
+	uint64_t looks = witness.looks;
+
+	ask("QUERY %d\nQUERY %d\nQUERY %d\n");
+	for (int i = 0; i < 3; i++)
+		expect_answer(READYD_PENDING, READYD_REASON_NONE);
+	ck_assert_uint_eq(witness.looks, looks + 1);
+	unit_write(marker, "ready\n");
+	ask("QUERY %d\n");
+	expect_answer(READYD_READY, READYD_REASON_NONE);
+	ck_assert_uint_eq(witness.looks, looks + 2);
+	ask("QUERY 2147483646\n");
+	ck_assert_int_eq(expect_kind(WIRE_REPLY_ANSWER).answer.verdict, READYD_DIED);
+	ask("QUERY %d:1\nQUERY %d\n");
+	expect_answer(READYD_DIED, READYD_REASON_PID_REUSED);
+	expect_answer(READYD_READY, READYD_REASON_NONE);
 }
 END_TEST
 
@@ -505,6 +526,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, hello_tells_of_the_daemon);
 	tcase_add_test(tcase, ping_and_stats);
 	tcase_add_test(tcase, query_leaves_nothing);
+	tcase_add_test(tcase, one_look_for_what_came_together);
 	tcase_add_test(tcase, query_of_another_process);
 	tcase_add_test(tcase, wait_is_told);
 	tcase_add_test(tcase, wait_ends_with_the_process);

@@ -146,7 +146,7 @@ static void make_by_rename(void)
 
 static void make_by_rename_within(void)
 {
-	char inside[UNIT_PATH_SIZE + 8];
+	char inside[sizeof(place.dir) + 8];
 
 	snprintf(inside, sizeof(inside), "%s/tmp", place.dir);
 	unit_write(inside, "ready\n");
@@ -209,7 +209,7 @@ static const char *const others[] = {"unready-1", "ready-", "ready-0", "ready-01
 
 START_TEST(other_names_are_nothing)
 {
-	char path[UNIT_PATH_SIZE + 32];
+	char path[sizeof(place.dir) + 32];
 
 	snprintf(path, sizeof(path), "%s/%s", place.dir, others[_i]);
 	unit_write(path, "");
@@ -243,7 +243,7 @@ END_TEST
 
 START_TEST(many_come_at_once)
 {
-	char path[UNIT_PATH_SIZE + 32];
+	char path[sizeof(place.dir) + 32];
 
 	start();
 	for (int pid = 1; pid <= 5000; pid++) {
@@ -460,7 +460,7 @@ END_TEST
 /* One file that comes and goes fills the queue as well as many. */
 START_TEST(overflow_is_survived)
 {
-	char path[UNIT_PATH_SIZE + 16];
+	char path[sizeof(place.dir) + 16];
 
 	start();
 	doubts = 0;
