@@ -37,14 +37,17 @@ static const char *process_word(const struct target *t)
 	}
 }
 
-/* What is there instead of a marker that counts. */
-static const char *marker_word(const struct readyd_answer *now)
+/* What is there instead of a marker that counts. What lies there already cannot be of one who is yet to be
+ * born. */
+static const char *marker_word(const struct readyd_answer *now, const struct marker_place *there)
 {
 	const char *reason = readyd_reason_name(now->reason);
 
-	return now->verdict == READYD_PENDING && reason == NULL ? "absent"
-	       : reason != NULL					? reason
-								: "there";
+	if (now->reason == READYD_REASON_UNBORN)
+		reason = marker_is_absent(there, now->pid) ? NULL : readyd_reason_name(READYD_REASON_OLDER);
+	if (reason != NULL)
+		return reason;
+	return now->verdict == READYD_PENDING ? "absent" : "there";
 }
 
 static const char *why_no_directory(int error)
@@ -130,7 +133,7 @@ int readyd_waiter_explain(struct readyd_waiter *w, pid_t pid, struct readyd_expl
 	abode = abode_find(&w->settings.place, &t->process, &there);
 	memset(explanation, 0, sizeof(*explanation));
 	explanation->process = process_word(t);
-	explanation->marker = marker_word(&now);
+	explanation->marker = marker_word(&now, &there);
 	explanation->directory =
 	    abode == ABODE_CLOSED && !has_our_mounts(&t->process) ? "hidden" : directory_word(there.dir);
 	explanation->via = via_word(w, t);

@@ -678,8 +678,8 @@ END
 arrives() {
 	spawn_worker
 	waiter "$1" "$PID"
-	SINCE=$(now_ms)
 	python3 arrive.py "$2" "$T/m" "ktstr-worker-ready-$PID"
+	SINCE=$(now_ms)
 	told 0 "$READY"
 	answers "$1" 0 "$READY" "$PID"
 }

@@ -489,7 +489,7 @@ not_yet_born() {
 	start_unless_file "$1"
 	READYD_BACKEND=$1 expect_exit 124 ctl wait --json --unborn=wait --timeout 0.2 20000 >out 2>err
 	grep -q '"process":"unborn"' out || die "not unborn: $(cat out)"
-	grep -q "process 20000 is unborn" err || die "not in words: $(cat err)"
+	grep -q "process 20000 is unborn; its marker .*: absent;" err || die "not in words: $(cat err)"
 	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --unborn=fail --timeout 60 20000
 	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --timeout 60 20000
 }
@@ -526,6 +526,7 @@ born_with_a_stale_marker() {
 	echo ready >"$(marker 20000)"
 	READYD_BACKEND=$1 spawn_waiters 1 --unborn=wait --timeout 60 20000
 	READYD_BACKEND=$1 expect_exit 124 ctl -q wait --unborn=wait --timeout 0.2 20000 2>err
+	grep -q "is unborn; its marker .*: older-than-process;" err || die "$(cat err)"
 	bear
 	all_end 5 "${WAITERS[@]}"
 }
