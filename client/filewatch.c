@@ -39,39 +39,45 @@ bool filewatch_arm(struct filewatch *watch, const struct marker_place *place)
 	return true;
 }
 
-bool filewatch_also(struct filewatch *watch, const char *dir)
+bool filewatch_also(struct filewatch *watch, const char *dir, int *wd)
 {
-	int wd = watch->fd < 0 ? -1 : inotify_add_watch(watch->fd, dir, MASK);
+	int also = watch->fd < 0 ? -1 : inotify_add_watch(watch->fd, dir, MASK);
 	/* Numbers of watches only grow. */
-	bool news = wd > watch->also && wd != watch->wd;
+	bool news = also > watch->also && also != watch->wd;
 
+	*wd = also < 0 || also == watch->wd ? 0 : also;
 	if (news)
-		watch->also = wd;
+		watch->also = also;
 	return news;
 }
 
-int filewatch_read(struct filewatch *watch, const struct marker_place *place, pid_t *pids, size_t max)
+/* True when the event says no more than the news does. */
+static bool take_event(struct filewatch *watch, const struct inotify_event *event)
+{
+	if (event->wd == watch->wd && (event->mask & IN_IGNORED))
+		watch->wd = -1;
+	return event->wd == watch->wd &&
+	       !(event->mask & ~(uint32_t)(IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_ISDIR));
+}
+
+int filewatch_read(struct filewatch *watch, const struct marker_place *place, struct filewatch_news *news,
+    int max, bool *doubt)
 {
 	char buffer[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
 	const struct inotify_event *event;
 	ssize_t n = read(watch->fd, buffer, sizeof(buffer));
 	int count = 0;
-	pid_t pid;
+	pid_t name;
 
+	*doubt = false;
 	for (ssize_t at = 0; at + (ssize_t)sizeof(*event) <= n;
 	     at += (ssize_t)(sizeof(*event) + event->len)) {
 		event = (const struct inotify_event *)(buffer + at);
-		if (event->wd != watch->wd)
-			return -1;
-		if (event->mask & IN_IGNORED)
-			watch->wd = -1;
-		if (event->mask & ~(uint32_t)(IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_ISDIR))
-			return -1;
-		pid = event->len > 0 ? marker_pid(place, event->name) : 0;
-		if (pid != 0 && (size_t)count == max)
-			return -1;
-		if (pid != 0)
-			pids[count++] = pid;
+		name = event->len > 0 ? marker_pid(place, event->name) : 0;
+		*doubt = !take_event(watch, event) || *doubt || (name != 0 && count == max);
+		if (name != 0 && count < max)
+			news[count++] = (struct filewatch_news){event->wd == watch->wd ? 0 : event->wd, name,
+			    (event->mask & (IN_CREATE | IN_MOVED_TO)) != 0};
 	}
 	return count;
 }

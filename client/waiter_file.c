@@ -42,24 +42,37 @@ void file_stop(struct readyd_waiter *w)
 	filewatch_close(&w->file);
 }
 
+/* Of one that lives elsewhere: it may be gone by the time that it is looked at, and its directory with it. */
+static void take_posted(struct readyd_waiter *w, const struct filewatch_news *news)
+{
+	struct target *t, *next;
+
+	HASH_ITER (hh, w->targets, t, next)
+		if (t->memory.post == news->wd && t->process.name == news->name)
+			t->memory.posted |= news->came;
+}
+
 void file_on_readable(struct readyd_waiter *w)
 {
+	struct filewatch_news news[64];
 	struct target *t;
-	pid_t pids[64];
-	int n = filewatch_read(&w->file, &w->settings.place, pids, sizeof(pids) / sizeof(pids[0]));
+	bool doubt;
+	int n = filewatch_read(&w->file, &w->settings.place, news, sizeof(news) / sizeof(news[0]), &doubt);
 
-	if (n < 0) {
+	for (int i = 0; i < n; i++)
+		if (news[i].wd != 0)
+			take_posted(w, &news[i]);
+	if (doubt)
 		file_check(w);
+	if (doubt || (n > 0 && w->nested)) {
 		waiter_look_all(w);
 		return;
 	}
 	for (int i = 0; i < n; i++) {
-		t = target_find(w, pids[i]);
+		t = target_find(w, news[i].name);
 		if (t != NULL && !t->done)
 			target_look(w, t);
 	}
-	if (n > 0 && w->nested)
-		waiter_look_all(w);
 }
 
 int64_t file_interval(struct readyd_waiter *w)

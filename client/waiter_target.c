@@ -115,7 +115,11 @@ void target_on_death(struct readyd_waiter *w, struct target *t)
 	if (t->watched)
 		poll_remove(w, t->process.fd);
 	t->watched = false;
-	target_look(w, t);
+	/* What the kernel has told before is all that is left of a directory that was the process's own. */
+	if (t->memory.elsewhere && w->file.fd >= 0)
+		file_on_readable(w);
+	if (!t->done)
+		target_look(w, t);
 }
 
 /* What the daemon may know better: that the process had been ready before its marker went away, that the
@@ -163,7 +167,7 @@ static void look_elsewhere(struct readyd_waiter *w, struct target *t)
 	struct marker_place there;
 
 	if (t->memory.elsewhere && abode_find(&w->settings.place, &t->process, &there) == ABODE_ELSEWHERE &&
-	    filewatch_also(&w->file, there.dir))
+	    filewatch_also(&w->file, there.dir, &t->memory.post))
 		target_look(w, t);
 }
 

@@ -88,11 +88,25 @@ static void on_wanted(void *context)
 	watch_start_ticking(server->watch);
 }
 
-static bool on_elsewhere(void *context, const char *dir)
+static bool on_elsewhere(void *context, const char *dir, int *post)
 {
 	struct server *server = context;
 
-	return watch_also(server->watch, dir);
+	return watch_also(server->watch, dir, post);
+}
+
+static void on_catch_up(void *context)
+{
+	struct server *server = context;
+
+	watch_catch_up(server->watch);
+}
+
+static void on_posted(void *context, int post, pid_t name)
+{
+	struct server *server = context;
+
+	witness_posted(&server->witness, post, name);
 }
 
 static void on_ground(void *context)
@@ -202,8 +216,8 @@ static void wire_up(struct server *server)
 {
 	const struct server_config *config = server->config;
 	const struct session_hooks session_hooks = {requests_on_line, requests_on_closing};
-	const struct witness_hooks witness_hooks = {on_wanted, on_elsewhere};
-	const struct watch_hooks watch_hooks = {on_marker, on_doubt, on_ground, is_wanted};
+	const struct witness_hooks witness_hooks = {on_wanted, on_elsewhere, on_catch_up};
+	const struct watch_hooks watch_hooks = {on_marker, on_posted, on_doubt, on_ground, is_wanted};
 	struct rlimit files = {1024, 1024};
 
 	(void)getrlimit(RLIMIT_NOFILE, &files);

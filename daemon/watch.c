@@ -51,6 +51,7 @@ struct watch {
 	struct event *events, *mounted, *tick, *rested;
 	bool doubtful; /* something happened at an outpost, */
 	bool moved;    /* or to the file, while events were taken */
+	bool behind;   /* events were read ahead by watch_catch_up() */
 	struct watch_counts counts;
 	char buffer[BUFFER_SIZE] __attribute__((aligned(__alignof__(struct inotify_event))));
 };
@@ -162,11 +163,12 @@ void watch_refresh(struct watch *watch)
 	watch->hooks.doubt(watch->context);
 }
 
-bool watch_also(struct watch *watch, const char *dir)
+bool watch_also(struct watch *watch, const char *dir, int *post)
 {
 	struct outpost *outpost;
 	int wd = watch->fd < 0 ? -1 : inotify_add_watch(watch->fd, dir, MASK);
 
+	*post = wd < 0 ? 0 : wd;
 	if (wd < 0 || wd == watch->wd)
 		return false;
 	LIST_FOREACH (outpost, &watch->outposts, link) {
@@ -279,23 +281,65 @@ static void on_rested(evutil_socket_t fd, short what, void *arg)
 		loop_add(watch->events, NULL);
 }
 
+static const struct inotify_event *next_event(const char *buffer, ssize_t len, ssize_t *at)
+{
+	const struct inotify_event *event = (const struct inotify_event *)(buffer + *at);
+
+	if (*at + (ssize_t)sizeof(*event) > len)
+		return NULL;
+	*at += (ssize_t)(sizeof(*event) + event->len);
+	return event;
+}
+
+static void announce(struct watch *watch, const struct inotify_event *event)
+{
+	pid_t name;
+
+	if (event->len == 0 || !(event->mask & (IN_CREATE | IN_MOVED_TO)) || !is_outpost(watch, event->wd))
+		return;
+	name = marker_pid(watch->place, event->name);
+	if (name != 0)
+		watch->hooks.posted(watch->context, event->wd, name);
+}
+
+/* What has been posted is reported before anything is looked at, since whoever posted it may be gone. */
+static ssize_t read_events(struct watch *watch, char *buffer, size_t size)
+{
+	const struct inotify_event *event;
+	ssize_t n = watch->fd < 0 ? 0 : read(watch->fd, buffer, size);
+
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		lose_instance(watch, errno);
+	for (ssize_t at = 0; (event = next_event(buffer, n, &at)) != NULL;)
+		announce(watch, event);
+	return n;
+}
+
+void watch_catch_up(struct watch *watch)
+{
+	char buffer[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
+
+	/* Bounded: somebody may be flooding. */
+	for (int i = 0; i < 4 && read_events(watch, buffer, sizeof(buffer)) > 0; i++)
+		watch->behind = true;
+	if (watch->behind && watch->events != NULL)
+		event_active(watch->events, EV_READ, 0);
+}
+
 static void on_events(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *watch = arg;
 	const struct inotify_event *event;
-	bool sure = true;
-	ssize_t n = read((int)fd, watch->buffer, sizeof(watch->buffer));
+	bool sure = !watch->behind;
+	ssize_t n = read_events(watch, watch->buffer, sizeof(watch->buffer));
 
+	(void)fd;
 	(void)what;
-	if (n < 0 && errno != EAGAIN && errno != EINTR)
-		lose_instance(watch, errno);
+	watch->behind = false;
 	if (n >= FLOOD_BYTES)
 		take_nap(watch);
-	for (ssize_t at = 0; at + (ssize_t)sizeof(*event) <= n;
-	     at += (ssize_t)(sizeof(*event) + event->len)) {
-		event = (const struct inotify_event *)(watch->buffer + at);
+	for (ssize_t at = 0; (event = next_event(watch->buffer, n, &at)) != NULL;)
 		sure = take_event(watch, event) && sure;
-	}
 	if (!sure)
 		watch_refresh(watch);
 	else if (watch->doubtful)

@@ -18,6 +18,8 @@ struct watch;
 struct watch_hooks {
 	/* Something happened to this pid's marker. */
 	void (*marker)(void *context, pid_t pid);
+	/* A marker of this name has come to the directory of watch_also() that has this number. */
+	void (*posted)(void *context, int post, pid_t name);
 	/* Anything may have happened to any marker that is waited for. */
 	void (*doubt)(void *context);
 	/* The mounts have changed, or something happened to the file of watch_file(), or time has passed. */
@@ -45,8 +47,12 @@ void watch_refresh(struct watch *watch);
 
 /* Watches one more directory until nobody waits any more, or it is not asked for in two ticks: where a
  * process that is waited for leaves its marker elsewhere. What happens there is reported as doubt. True when
- * it was not watched before: look again. */
-bool watch_also(struct watch *watch, const char *dir);
+ * it was not watched before: look again. *post is its number, 0 where it cannot be watched. */
+bool watch_also(struct watch *watch, const char *dir, int *post);
+
+/* Before somebody who lived elsewhere is called dead: reports what has been posted so far. What else has
+ * happened is in doubt then. */
+void watch_catch_up(struct watch *watch);
 
 /* Watches one file, in place of the one before, for being removed or renamed: then the ground has moved. */
 void watch_file(struct watch *watch, const char *path);

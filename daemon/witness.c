@@ -48,7 +48,7 @@ static void look_elsewhere(
 	if (answer->verdict != READYD_PENDING || !memory->elsewhere)
 		return;
 	if (abode_find(w->place, process, &there) == ABODE_ELSEWHERE &&
-	    w->hooks.elsewhere(w->context, there.dir))
+	    w->hooks.elsewhere(w->context, there.dir, &memory->post))
 		inspect(w->place, process, memory, &w->rivals, answer);
 }
 
@@ -66,6 +66,8 @@ static bool examine(struct witness *w, struct ledger_entry *entry, struct readyd
 	struct sight marker;
 
 	w->looks++;
+	if (entry->memory.elsewhere && process_gone(&entry->process))
+		w->hooks.catch_up(w->context);
 	inspect(w->place, &entry->process, &entry->memory, &w->rivals, answer);
 	look_elsewhere(w, &entry->process, &entry->memory, answer);
 	if (verdict_is_end(answer->verdict)) {
@@ -232,6 +234,15 @@ bool witness_still_waits(struct witness *w, struct ledger_entry *entry, struct r
 		return true;
 	ledger_release(w->ledger, entry);
 	return false;
+}
+
+void witness_posted(struct witness *w, int post, pid_t name)
+{
+	struct ledger_entry *entry = NULL;
+
+	while ((entry = ledger_next(w->ledger, entry)) != NULL)
+		if (entry->memory.post == post && entry->process.name == name)
+			entry->memory.posted = true;
 }
 
 void witness_recheck(struct witness *w, struct ledger_entry *entry)

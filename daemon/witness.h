@@ -17,8 +17,10 @@ struct witness_hooks {
 	/* Called when the first wait comes: from now on there must be a tick. */
 	void (*wanted)(void *context);
 	/* Somebody waits for a process that leaves its marker in dir, not in our directory. True when that is
-	 * news: then it is looked at again. */
-	bool (*elsewhere)(void *context, const char *dir);
+	 * news: then it is looked at again. *post is what witness_posted() will call the directory. */
+	bool (*elsewhere)(void *context, const char *dir, int *post);
+	/* Such a process has ended: calls witness_posted() with what has been posted so far. */
+	void (*catch_up)(void *context);
 };
 
 struct witness {
@@ -47,6 +49,9 @@ struct ledger_entry *witness_enroll(
 void witness_attach(struct witness *w, struct ledger_entry *entry, struct ledger_wait *wait);
 void witness_detach(struct witness *w, struct ledger_wait *wait);
 void witness_release(struct witness *w, struct ledger_entry *entry);
+
+/* A marker of that name has come to that directory. */
+void witness_posted(struct witness *w, int post, pid_t name);
 
 /* Something may have happened to the entry's process or marker. The entry may be gone afterwards. */
 void witness_recheck(struct witness *w, struct ledger_entry *entry);

@@ -110,7 +110,7 @@ void judge(const struct process *p, const struct memory *memory, const struct ev
 		answer->flags |= READYD_FLAG_LATCHED;
 	if (marked && !memory->latched)
 		against = disowned(p, memory, e);
-	if (memory->latched || (marked && against == READYD_REASON_NONE))
+	if (memory->latched || e->posted || (marked && against == READYD_REASON_NONE))
 		set(answer, e->gone ? READYD_EXITED : READYD_READY, READYD_REASON_NONE);
 	else if (p->never)
 		set(answer, READYD_DIED, p->reused ? READYD_REASON_PID_REUSED : READYD_REASON_NO_PROCESS);
@@ -170,8 +170,10 @@ static void look(const struct marker_place *place, const struct process *p, stru
 	if (abode == ABODE_ELSEWHERE)
 		memory->elsewhere = true;
 	/* Gone, and its directory with it. */
-	if (abode == ABODE_HERE && memory->elsewhere && process_gone(p))
+	if (abode == ABODE_HERE && memory->elsewhere && process_gone(p)) {
+		e->posted = memory->posted;
 		return;
+	}
 	e->closed = abode == ABODE_CLOSED && process_is_nested(p);
 	if (e->closed)
 		return;

@@ -21,7 +21,10 @@ struct memory {
 	struct sight absent;
 	bool left_behind; /* the marker `leftover` was there when an earlier holder of the pid ended */
 	struct sight leftover;
-	bool elsewhere;		/* its directory is not the one here: its root leads there while it lives */
+	bool elsewhere; /* its directory is not the one here: its root leads there while it lives */
+	int post;	/* that directory's watch, the asker's own number; 0: none */
+	bool posted;	/* the kernel has told that its marker came there: all there is to go by once it has
+			   ended */
 	struct sight contested; /* perhaps another process's marker, not its own; SIGHT_ABSENT: none */
 	bool vouched; /* somebody who keeps account of all processes has said that the marker is its own */
 	bool unsure; /* seen ready by a marker whose stamp is too close to the start of the process, or in the
@@ -37,6 +40,7 @@ struct evidence {
 	bool closed;	     /* where its marker would be may not be looked at */
 	bool collision;	     /* the marker may as well be another process's, see rival.h */
 	bool open;	     /* whether it may be was left open */
+	bool posted;	     /* its directory is gone with it, and its marker had come there */
 	bool excused;	     /* the clock has been set since boot so that the stamp may only look older */
 };
 

@@ -1152,6 +1152,42 @@ test_row_26_other_mount_namespace() {
 	expect "markers here" "$(find m -name 'ktstr-*' | wc -l)" 0
 }
 
+# Its directory goes with it: what is left is that the kernel has told of its marker.
+marked_and_gone() {
+	local backend=$1 asker
+	spawn unshare --mount --propagation private bash -c '
+		mount -t tmpfs score "$0/m"
+		echo >"$0/up"
+		read -r <"$0/go"
+		echo ready >"$0/m/ktstr-worker-ready-$$"
+		kill -KILL $$' "$T"
+	PID=$LAST
+	until_true 60 exists up
+	waiter "$backend" "$PID"
+	[ "$backend" != auto ] || until_true 60 each_holds "$GATE" "$WAITER"
+	for asker in "$WAITER" ${DAEMON:+"$DAEMON"}; do
+		kill -STOP "$asker"
+		until_true 60 is_stopped "$asker"
+	done
+	echo >go
+	until_true 60 has_ended "$PID"
+	kill -CONT ${DAEMON:+"$DAEMON"} "$WAITER"
+	all_end 4 "$WAITER"
+	grep -qE "^exited $PID start=[0-9]+ (signal=9|status=unknown)" "out.$WAITER" || die "$(cat "out.$WAITER")"
+	rm up
+}
+
+test_row_26_marked_and_gone_with_its_directory() {
+	need_root
+	mkfifo go
+	mkdir m
+	DAEMON=
+	marked_and_gone file
+	start_readyd
+	marked_and_gone daemon
+	marked_and_gone auto
+}
+
 test_row_26_other_pid_namespace() {
 	need_root
 	need_pid_choice

@@ -22,16 +22,17 @@ static void on_wanted(void *context)
 	(void)context;
 }
 
-static bool on_elsewhere(void *context, const char *dir)
+static bool on_elsewhere(void *context, const char *dir, int *post)
 {
 	(void)context;
+	(void)post;
 	ck_abort_msg("nobody is at %s", dir);
 	return false;
 }
 
 static void set_up(void)
 {
-	const struct witness_hooks hooks = {on_wanted, on_elsewhere};
+	const struct witness_hooks hooks = {on_wanted, on_elsewhere, NULL};
 	char dir[UNIT_PATH_SIZE];
 
 	unit_dir(dir);

@@ -33,9 +33,10 @@ static void on_wanted(void *context)
 	(void)context;
 }
 
-static bool on_elsewhere(void *context, const char *dir)
+static bool on_elsewhere(void *context, const char *dir, int *post)
 {
 	(void)context;
+	(void)post;
 	(void)dir;
 	return false;
 }
@@ -57,7 +58,7 @@ static int connect_client(void)
 
 static void set_up(void)
 {
-	static const struct witness_hooks witness_hooks = {on_wanted, on_elsewhere};
+	static const struct witness_hooks witness_hooks = {on_wanted, on_elsewhere, NULL};
 	static const struct session_hooks session_hooks = {requests_on_line, requests_on_closing};
 	char dir[UNIT_PATH_SIZE];
 

@@ -13,7 +13,8 @@ static struct watch *watch;
 static struct marker_place place;
 static char marker[2 * UNIT_PATH_SIZE], other[2 * UNIT_PATH_SIZE];
 static unsigned markers, doubts, grounds, asked;
-static pid_t last_pid;
+static pid_t last_pid, posted;
+static int post;
 static bool wanted;
 static const unsigned *awaited;
 
@@ -29,6 +30,13 @@ static void on_marker(void *context, pid_t pid)
 	ck_assert_ptr_eq(context, &place);
 	last_pid = pid;
 	count(&markers);
+}
+
+static void on_posted(void *context, int where, pid_t name)
+{
+	ck_assert_ptr_eq(context, &place);
+	ck_assert_int_eq(where, post);
+	posted = name;
 }
 
 static void on_doubt(void *context)
@@ -61,7 +69,7 @@ static void set_up(void)
 	snprintf(marker, sizeof(marker), "%s/ready-%d", dir, PID);
 	snprintf(other, sizeof(other), "%s.other", dir);
 	markers = doubts = grounds = asked = 0;
-	last_pid = 0;
+	last_pid = posted = 0;
 	wanted = false;
 	awaited = NULL;
 	watch = NULL;
@@ -98,7 +106,7 @@ static void turn(void)
 
 static void start(void)
 {
-	static const struct watch_hooks hooks = {on_marker, on_doubt, on_ground, is_wanted};
+	static const struct watch_hooks hooks = {on_marker, on_posted, on_doubt, on_ground, is_wanted};
 
 	watch = watch_new(base, &place, &hooks, &place);
 	ck_assert_ptr_nonnull(watch);
@@ -514,7 +522,7 @@ static void make_outpost(void)
 	ck_assert_int_eq(mkdir(other, 0700), 0);
 	start();
 	doubts = 0;
-	ck_assert(watch_also(watch, other));
+	ck_assert(watch_also(watch, other, &post));
 }
 
 static void write_elsewhere(void)
@@ -529,9 +537,10 @@ static void write_elsewhere(void)
 START_TEST(elsewhere_is_in_doubt)
 {
 	make_outpost();
-	ck_assert(!watch_also(watch, other));
+	ck_assert(!watch_also(watch, other, &post));
 	write_elsewhere();
 	await(&doubts);
+	ck_assert_int_eq(posted, 1);
 	ck_assert_uint_eq(markers, 0);
 	ck_assert_uint_eq(watch_counts(watch)->scans, 1);
 	unit_write(marker, "");
@@ -539,12 +548,29 @@ START_TEST(elsewhere_is_in_doubt)
 }
 END_TEST
 
+/* At once, without a turn of the loop; and nothing else that has happened is lost by that. */
+START_TEST(posts_are_caught_up_with)
+{
+	make_outpost();
+	watch_catch_up(watch);
+	ck_assert_int_eq(posted, 0);
+	unit_write(marker, "");
+	write_elsewhere();
+	watch_catch_up(watch);
+	ck_assert_int_eq(posted, 1);
+	ck_assert_uint_eq(markers, 0);
+	await_marker();
+	ck_assert_uint_eq(doubts, 1);
+}
+END_TEST
+
 START_TEST(elsewhere_may_be_here_or_nowhere)
 {
 	start();
-	ck_assert(!watch_also(watch, place.dir));
-	ck_assert(!watch_also(watch, "/nonexistent"));
-	ck_assert(!watch_also(watch, "/dev/null"));
+	ck_assert(!watch_also(watch, place.dir, &post));
+	ck_assert(!watch_also(watch, "/nonexistent", &post));
+	ck_assert(!watch_also(watch, "/dev/null", &post));
+	ck_assert_int_eq(post, 0);
 	unit_write(marker, "");
 	await_marker();
 }
@@ -558,11 +584,11 @@ START_TEST(elsewhere_is_given_up)
 	watch_start_ticking(watch);
 	for (int tick = 0; tick < 4; tick++) {
 		await(&asked);
-		ck_assert(!watch_also(watch, other));
+		ck_assert(!watch_also(watch, other, &post));
 	}
 	for (int tick = 0; tick < 3; tick++)
 		await(&doubts);
-	ck_assert(watch_also(watch, other));
+	ck_assert(watch_also(watch, other, &post));
 	wanted = false;
 	await(&asked);
 	write_elsewhere();
@@ -578,7 +604,7 @@ START_TEST(elsewhere_goes_away)
 	ck_assert_int_eq(rmdir(other), 0);
 	await(&doubts);
 	ck_assert_int_eq(mkdir(other, 0700), 0);
-	ck_assert(watch_also(watch, other));
+	ck_assert(watch_also(watch, other, &post));
 	write_elsewhere();
 	doubts = 0;
 	await(&doubts);
@@ -673,6 +699,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, no_descriptors_at_start);
 	tcase_add_test(tcase, refreshed);
 	tcase_add_test(tcase, elsewhere_is_in_doubt);
+	tcase_add_test(tcase, posts_are_caught_up_with);
 	tcase_add_test(tcase, elsewhere_may_be_here_or_nowhere);
 	tcase_add_test(tcase, elsewhere_is_given_up);
 	tcase_add_test(tcase, elsewhere_goes_away);
