@@ -1171,7 +1171,9 @@ marked_and_gone() {
 	done
 	echo >go
 	until_true 60 has_ended "$PID"
-	kill -CONT ${DAEMON:+"$DAEMON"} "$WAITER"
+	# A daemon that is asked has to answer soon, or the waiter goes by what it sees itself.
+	[ -z "$DAEMON" ] || { kill -CONT "$DAEMON" && until_true 60 counter_is waited 0; }
+	kill -CONT "$WAITER"
 	all_end 4 "$WAITER"
 	grep -qE "^exited $PID start=[0-9]+ (signal=9|status=unknown)" "out.$WAITER" || die "$(cat "out.$WAITER")"
 	rm up
