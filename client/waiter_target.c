@@ -199,6 +199,9 @@ void target_look(struct readyd_waiter *w, struct target *t)
 		target_settle(w, t, &answer);
 		return;
 	}
+	/* A gate answers no question: it has to be asked anew. */
+	if (t->cover == COVER_GATE)
+		target_set_cover(w, t, COVER_NONE);
 	t->answer = answer;
 	w->doubts += !t->doubted;
 	t->doubted = true;
