@@ -141,8 +141,7 @@ static bool was_born(struct readyd_waiter *w, struct target *t)
 	marker_look(&w->settings.place, t->process.pid, &sight);
 	if (sight.kind != SIGHT_ABSENT)
 		return sight.kind == SIGHT_FILE && t->memory.absent_seen;
-	t->memory.absent_seen = true;
-	t->memory.absent = sight;
+	memory_saw_none(&t->memory, &sight);
 	return false;
 }
 

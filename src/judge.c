@@ -189,8 +189,7 @@ static void look(const struct marker_place *place, const struct process *p, stru
 		     clock_excuses(clock_to_ns(&e->sight.ctime), age_at_start(p, e));
 }
 
-/* A later marker is another one, even where it has the same number and stamp as one before. */
-static void saw_none(struct memory *memory, const struct sight *directory)
+void memory_saw_none(struct memory *memory, const struct sight *directory)
 {
 	memory->absent_seen = true;
 	memory->absent = *directory;
@@ -218,7 +217,7 @@ void inspect(const struct marker_place *place, const struct process *p, struct m
 	if (answer->verdict == READYD_READY && !e.open)
 		memory->latched = true;
 	if (!e.gone && !e.closed && e.sight.kind == SIGHT_ABSENT)
-		saw_none(memory, &e.sight);
+		memory_saw_none(memory, &e.sight);
 	if (e.gone && !p->never)
 		answer->wait_status = process_wait_status(p);
 }

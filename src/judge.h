@@ -52,6 +52,10 @@ void judge(const struct process *p, const struct memory *memory, const struct ev
 void inspect(const struct marker_place *place, const struct process *p, struct memory *memory,
     struct rivals *rivals, struct readyd_answer *answer);
 
+/* No marker was in that directory (SIGHT_ABSENT): a later one is another one, even where it has the same
+ * number and stamp as one before. */
+void memory_saw_none(struct memory *memory, const struct sight *directory);
+
 /* Whether both sights are of the same file, which nobody has written in between: chmod(2) and the like, which
  * change the ctime too, make no new marker. */
 bool sight_same(const struct sight *a, const struct sight *b);
