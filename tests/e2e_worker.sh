@@ -25,7 +25,23 @@ announced() { grep -q '^jemalloc-alloc-worker ready .*$' out; }
 # start COMMAND...: runs it until the worker that it becomes has announced itself; $LAST is that worker.
 start() {
 	with_marker spawn "$@" >out 2>err
-	until_true 10 announced
+	until_true 60 announced_or_ended "$LAST"
+	announced || die "'$*' did not announce itself: $(cat out err)"
+}
+
+announced_or_ended() { announced || ended "$1"; }
+
+# start_traced OPTION... COMMAND...: the same under strace, whose child the worker is. As strace's parent (-D)
+# it would give up when it is not attached to within three seconds, however busy the machine is. It is given
+# strace's options, and ends with strace.
+start_traced() {
+	local options=()
+	while [ "$1" != "$WORKER" ]; do
+		options+=("$1")
+		shift
+	done
+	start strace -o trace "${options[@]}" setpriv --pdeathsig KILL "$@"
+	LAST=$(sed -n 's/.* pid=\([0-9]*\) .*/\1/p' out)
 }
 
 # refuse CODE TEXT COMMAND...: it ends with CODE, and its one line on standard error has TEXT in it.
@@ -61,9 +77,9 @@ has_thread_besides() {
 
 churns() {
 	local first
-	until_true 10 has_thread_besides "$1" none
+	until_true 60 has_thread_besides "$1" none
 	first=$(second_thread "$1")
-	until_true 10 has_thread_besides "$1" "$first"
+	until_true 60 has_thread_besides "$1" "$first"
 	lives "$1"
 }
 
@@ -81,7 +97,7 @@ test_parks_single_threaded_until_a_signal() {
 	lives "$LAST"
 	expect "threads" "$(field Threads "$LAST" status)" 1
 	kill -TERM "$LAST"
-	until_true 10 ended "$LAST"
+	until_true 60 ended "$LAST"
 	wait "$LAST" || status=$?
 	expect "wait status" "$status" $((128 + 15))
 }
@@ -96,7 +112,7 @@ test_churn_starts_thread_after_thread() {
 test_churn_outlives_a_shortage_of_threads() {
 	local since
 	need_strace
-	start strace -D -f -o trace -e inject=clone,clone3:error=EAGAIN:when=1..20 "$WORKER" --churn 4096
+	start_traced -f -e inject=clone,clone3:error=EAGAIN:when=1..20 "$WORKER" --churn 4096
 	since=$(now_ms)
 	churns "$LAST"
 	[ $(($(now_ms) - since)) -ge 100 ] || die "20 refusals without a pause"
@@ -129,14 +145,14 @@ test_broken_pipe_as_stdout_does_not_end_it() {
 	exec 8<>pipe
 	exec 9>pipe 8>&-
 	with_marker spawn "$WORKER" 4096 >&9 2>err
-	until_true 10 marker_is_written
+	until_true 60 marker_is_written
 	sleep 0.3
 	lives "$LAST"
 }
 
 test_closed_standard_descriptors_do_not_reach_the_marker() {
 	with_marker spawn "$WORKER" 4096 <&- >&- 2>&-
-	until_true 10 marker_is_written
+	until_true 60 marker_is_written
 	sleep 0.3
 	lives "$LAST"
 	printf 'ready\n' | cmp - marker
@@ -247,9 +263,9 @@ test_three_system_calls_from_the_allocation_to_the_breadcrumb() {
 	local mode
 	need_strace
 	for mode in "" --churn; do
-		start strace -D -o trace "$WORKER" ${mode:+"$mode"} "$SIZE"
+		start_traced "$WORKER" ${mode:+"$mode"} "$SIZE"
 		kill -KILL "$LAST"
-		until_true 10 grep -q '^+++ killed by SIGKILL' trace
+		until_true 60 grep -q '^+++ killed by SIGKILL' trace
 		expect "system calls with '$mode'" "$(quiet_part trace)" "openat write close breadcrumb"
 		grep -q "^openat(.*O_WRONLY|O_CREAT|O_TRUNC|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC, 0644" trace
 	done
