@@ -102,14 +102,15 @@ static bool ask_grave(struct witness *w, const struct process *process, struct r
 	return true;
 }
 
-/* A marker that lay there when the last holder of the name ended cannot be the next holder's. */
+/* A marker that lay there when the last holder of the name ended cannot be the next holder's. Within one tick
+ * the next one may have its pid and its start: but what lives is not what has ended. */
 static void recall(struct witness *w, const struct process *process, struct memory *memory)
 {
 	const struct ledger_grave *grave = ledger_grave_of_name(w->ledger, process->name);
 
 	*memory = (struct memory){0};
 	if (grave == NULL || grave->marker.kind != SIGHT_FILE ||
-	    (grave->pid == process->pid && grave->answer.start == process->start))
+	    (grave->pid == process->pid && grave->answer.start == process->start && process_gone(process)))
 		return;
 	memory->left_behind = true;
 	memory->leftover = grave->marker;

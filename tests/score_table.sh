@@ -406,6 +406,29 @@ within_grain() {
 
 test_difference_grain() { in_pid_namespace within_grain; }
 
+start_of_20000() { awk '{ sub(/.*\) /, ""); print $20 }' /proc/20000/stat; }
+
+# As quick as the tick: two that have the same pid and the same start. What lives is not what has ended.
+within_tick() {
+	local former
+	start_readyd
+	for _ in {1..50}; do
+		bear
+		former=$(start_of_20000)
+		echo ready >"$(marker 20000)"
+		ctl -q status 20000 || die "the marker does not count"
+		end_worker 20000
+		bear
+		expect "by the daemon" "$(asked daemon)" "5 stale reason=older-than-process"
+		[ "$(start_of_20000)" != "$former" ] || return 0
+		end_worker 20000
+		rm "$(marker 20000)"
+	done
+	echo "never within one tick: the machine is too slow"
+}
+
+test_difference_tick() { in_pid_namespace within_tick; }
+
 # --- legends
 
 # legend_is STATUS TEXT ARGUMENT...: with both backends, in text and in JSON.
