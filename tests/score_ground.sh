@@ -1102,7 +1102,7 @@ nested() {
 		if [[ $0 = *--pid* ]]; then
 			echo $(($3 - 1)) >/proc/sys/kernel/ns_last_pid
 		fi
-		bash -c "echo \$\$ >nested.up; read -r <go; echo ready >$2/m/ktstr-worker-ready-\$\$; exec sleep 1000" &
+		setpriv --pdeathsig KILL bash -c "echo \$\$ >nested.up; read -r <go; echo ready >$2/m/ktstr-worker-ready-\$\$; exec sleep 1000" &
 		wait' "$flags" "$before" "$T" "$INNER"
 	SHELL_OF_NESTED=$LAST
 	exec 8<>nested.up
