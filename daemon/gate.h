@@ -1,8 +1,9 @@
 /*
- * A gate: one pipe for each process that is waited for. Waiters hold its read end and poll it for hang-up.
- * When the process's verdict is known the write end is closed, which wakes every waiter in one system call,
- * however many they are. A waiter that holds a gate costs the daemon nothing. If the verdict is ready, one
- * byte is left in the pipe: that says that the marker is the process's own, not that it is there.
+ * A gate: a pipe for each process that is waited for. Waiters hold its read end and poll it for hang-up. When
+ * the process's verdict is known the write end is closed, which wakes every waiter in one system call. For a
+ * crowd there are some more pipes, at most 16, so that those who are woken do not stand in each other's way.
+ * A waiter that holds a gate costs the daemon nothing. If the verdict is ready, one byte is left in each
+ * pipe: that says that the marker is the process's own, not that it is there.
  *
  * Closing a gate at any time is safe: to its waiters it only ever says "look".
  */
@@ -22,8 +23,9 @@ struct gates {
 	struct event_base *base;
 	struct witness *witness;
 	LIST_HEAD(, gate) all;
-	size_t count, limit;
-	uint64_t joins; /* read ends handed out so far */
+	size_t count;
+	size_t lanes, limit; /* pipes, of all gates */
+	uint64_t joins;	     /* read ends handed out so far */
 };
 
 void gates_init(struct gates *gates, struct event_base *base, struct witness *witness, size_t limit);
