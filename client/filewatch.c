@@ -5,16 +5,17 @@
 #include <unistd.h>
 
 #include "client/filewatch.h"
+#include "src/hot.h"
 
 #define MASK                                                                                                 \
 	(IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
-void filewatch_init(struct filewatch *watch)
+HOT void filewatch_init(struct filewatch *watch)
 {
 	watch->fd = watch->wd = watch->also = -1;
 }
 
-void filewatch_close(struct filewatch *watch)
+HOT void filewatch_close(struct filewatch *watch)
 {
 	if (watch->fd >= 0)
 		close(watch->fd);

@@ -6,7 +6,10 @@
 #include <unistd.h>
 
 #include "client/link.h"
+#include "src/hot.h"
 #include "src/sock.h"
+
+#define IN_SIZE (2 * WIRE_REPLY_MAX)
 
 void link_init(struct link *link)
 {
@@ -18,7 +21,14 @@ int link_open(struct link *link, const char *socket)
 {
 	link_close(link);
 	link->fd = sock_connect(socket);
-	return link->fd < 0 ? -1 : 0;
+	if (link->fd < 0)
+		return -1;
+	link->in = malloc(IN_SIZE);
+	if (link->in != NULL)
+		return 0;
+	link_close(link);
+	errno = ENOMEM;
+	return -1;
 }
 
 static void close_fd(int fd)
@@ -27,12 +37,14 @@ static void close_fd(int fd)
 		close(fd);
 }
 
-void link_close(struct link *link)
+HOT void link_close(struct link *link)
 {
+	if (link->fd < 0)
+		return;
 	while (link->fd_count > 0)
 		close_fd(link->fds[--link->fd_count]);
-	if (link->fd >= 0)
-		close(link->fd);
+	close(link->fd);
+	free(link->in);
 	free(link->out);
 	link_init(link);
 }
@@ -89,7 +101,7 @@ static int receive(struct link *link)
 		errno = EPROTO;
 		return -1;
 	}
-	n = sock_recv_fd(link->fd, link->in + link->in_len, sizeof(link->in) - link->in_len, &fd);
+	n = sock_recv_fd(link->fd, link->in + link->in_len, IN_SIZE - link->in_len, &fd);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -1;
 	if (fd != -1 && link->fd_count == LINK_FDS) {

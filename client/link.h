@@ -16,12 +16,12 @@ struct link {
 	char *out; /* requests that the socket has not taken yet */
 	int fds[LINK_FDS];
 	unsigned fd_count;
-	char in[2 * WIRE_REPLY_MAX];
+	char *in; /* while it is open */
 };
 
 void link_init(struct link *link);
 
-/* Connects. -1: see sock_connect(). */
+/* Connects. -1: ENOMEM, or see sock_connect(). */
 int link_open(struct link *link, const char *socket);
 void link_close(struct link *link);
 

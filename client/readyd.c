@@ -9,7 +9,9 @@
 
 #include "client/ask.h"
 #include "client/settings.h"
+#include "client/waiter.h"
 #include "src/clock.h"
+#include "src/hot.h"
 #include "src/judge.h"
 #include "src/verdict.h"
 
@@ -78,22 +80,8 @@ static int left_until(const struct timespec *deadline)
 	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
-static int wait_by_waiter(
-    struct readyd_waiter *waiter, pid_t pid, const struct timespec *deadline, struct readyd_answer *answer)
+static int look_a_last_time(struct readyd_waiter *waiter, pid_t pid, struct readyd_answer *answer)
 {
-	int result, left;
-
-	if (readyd_waiter_add(waiter, pid) != 0)
-		return -1;
-	while ((result = readyd_waiter_next(waiter, answer)) == 0) {
-		left = left_until(deadline);
-		if (left == 0)
-			break;
-		if (readyd_waiter_sleep(waiter, left) != 0)
-			return -1;
-	}
-	if (result != 0)
-		return result < 0 ? -1 : 0;
 	if (readyd_waiter_peek(waiter, pid, answer) != 0)
 		return -1;
 	if (verdict_ends_wait(answer))
@@ -103,18 +91,36 @@ static int wait_by_waiter(
 	return 0;
 }
 
-int readyd_wait(const struct readyd_options *options, pid_t pid, const struct timespec *deadline,
+HOT static int wait_by_waiter(
+    struct readyd_waiter *waiter, pid_t pid, const struct timespec *deadline, struct readyd_answer *answer)
+{
+	int left;
+
+	if (readyd_waiter_add(waiter, pid) != 0)
+		return -1;
+	while (!waiter_take(waiter, answer)) {
+		left = left_until(deadline);
+		if (left == 0)
+			return look_a_last_time(waiter, pid, answer);
+		if (readyd_waiter_sleep(waiter, left) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+HOT int readyd_wait(const struct readyd_options *options, pid_t pid, const struct timespec *deadline,
     struct readyd_answer *answer)
 {
-	struct readyd_waiter *waiter = readyd_waiter_new(options);
+	struct readyd_waiter waiter;
 	int result, saved;
 
-	if (waiter == NULL)
+	if (waiter_init(&waiter, options) != 0)
 		return -1;
-	result = wait_by_waiter(waiter, pid, deadline, answer);
-	saved = errno;
-	readyd_waiter_free(waiter);
-	errno = saved;
+	result = wait_by_waiter(&waiter, pid, deadline, answer);
+	saved = result == 0 ? 0 : errno;
+	waiter_fini(&waiter);
+	if (result != 0)
+		errno = saved;
 	return result;
 }
 

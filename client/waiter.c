@@ -9,21 +9,40 @@
 #include "client/ask.h"
 #include "client/waiter.h"
 #include "src/clock.h"
+#include "src/hot.h"
 #include "src/verdict.h"
 
-struct readyd_waiter *readyd_waiter_new(const struct readyd_options *options)
+int waiter_init(struct readyd_waiter *w, const struct readyd_options *options)
 {
-	struct readyd_waiter *w = calloc(1, sizeof(*w));
-	int saved;
-
-	if (w == NULL)
-		return NULL;
+	memset(w, 0, sizeof(*w));
 	w->epoll = w->timer = -1;
 	w->descriptors = sysconf(_SC_OPEN_MAX) < INT_MAX ? (int)sysconf(_SC_OPEN_MAX) : INT_MAX;
 	link_init(&w->link);
 	filewatch_init(&w->file);
+	TAILQ_INIT(&w->all);
 	STAILQ_INIT(&w->done);
-	if (settings_init(&w->settings, options) == 0)
+	return settings_init(&w->settings, options);
+}
+
+HOT void waiter_fini(struct readyd_waiter *w)
+{
+	struct target *t, *next;
+
+	/* First, so that nothing is taken out of it: in a forked child it is the parent's too. */
+	poll_close(w);
+	TARGETS_EACH (w, t, next)
+		target_free(w, t);
+	link_close(&w->link);
+	filewatch_close(&w->file);
+	free(w->rivals);
+}
+
+struct readyd_waiter *readyd_waiter_new(const struct readyd_options *options)
+{
+	struct readyd_waiter *w = malloc(sizeof(*w));
+	int saved;
+
+	if (w == NULL || waiter_init(w, options) == 0)
 		return w;
 	saved = errno;
 	free(w);
@@ -33,17 +52,17 @@ struct readyd_waiter *readyd_waiter_new(const struct readyd_options *options)
 
 void readyd_waiter_free(struct readyd_waiter *w)
 {
-	struct target *t, *next;
-
 	if (w == NULL)
 		return;
-	/* First, so that nothing is taken out of it: in a forked child it is the parent's too. */
-	poll_close(w);
-	HASH_ITER (hh, w->targets, t, next)
-		target_free(w, t);
-	link_close(&w->link);
-	filewatch_close(&w->file);
+	waiter_fini(w);
 	free(w);
+}
+
+struct rivals *waiter_rivals(struct readyd_waiter *w)
+{
+	if (w->rivals == NULL)
+		w->rivals = calloc(1, sizeof(*w->rivals));
+	return w->rivals;
 }
 
 int readyd_waiter_fd(struct readyd_waiter *w)
@@ -67,7 +86,7 @@ void waiter_look_all(struct readyd_waiter *w)
 {
 	struct target *t, *next;
 
-	HASH_ITER (hh, w->targets, t, next)
+	TARGETS_EACH (w, t, next)
 		if (!t->done && !t->doubted)
 			target_look(w, t);
 }
@@ -81,7 +100,7 @@ static void glance_at_all(struct readyd_waiter *w)
 	bool thorough = w->glances++ % GLANCES == 0;
 	struct target *t, *next;
 
-	HASH_ITER (hh, w->targets, t, next)
+	TARGETS_EACH (w, t, next)
 		if (!t->done && !t->doubted &&
 		    (thorough || t->cover == COVER_NONE || t->memory.elsewhere ||
 			!marker_is_absent(&w->settings.place, t->process.name)))
@@ -89,7 +108,7 @@ static void glance_at_all(struct readyd_waiter *w)
 }
 
 /* The timer stands for every time there is, and for answers that lie ready to be taken. */
-static void set_timer(struct readyd_waiter *w)
+HOT static void set_timer(struct readyd_waiter *w)
 {
 	int64_t at =
 	    waiter_earlier(waiter_earlier(w->reply_by, w->doubt_by), waiter_earlier(w->retry_at, w->look_at));
@@ -193,7 +212,7 @@ int readyd_waiter_peek(struct readyd_waiter *w, pid_t pid, struct readyd_answer 
 		    .wait_status = -1};
 		return 0;
 	}
-	inspect(&w->settings.place, &t->process, &t->memory, &w->rivals, answer);
+	inspect(&w->settings.place, &t->process, &t->memory, waiter_rivals(w), answer);
 	answer->backend = READYD_BACKEND_FILE;
 	if (target_is_final(t, answer))
 		return 0;
@@ -228,13 +247,10 @@ static int on_timer(struct readyd_waiter *w)
 	return 0;
 }
 
-int waiter_on_event(struct readyd_waiter *w, uint64_t tag, uint32_t events)
+HOT static int handle(struct readyd_waiter *w, enum source source, uint64_t tag, uint32_t events)
 {
-	enum source source = (enum source)(tag & 0xff);
 	struct target *t = target_find(w, (pid_t)(tag >> 8));
 
-	if (source != SOURCE_TIMER)
-		w->last_event = clock_ms();
 	switch (source) {
 	case SOURCE_TIMER:
 		return on_timer(w);
@@ -254,31 +270,44 @@ int waiter_on_event(struct readyd_waiter *w, uint64_t tag, uint32_t events)
 	return 0;
 }
 
-static int take_done(struct readyd_waiter *w, struct readyd_answer *answer)
+HOT int waiter_on_event(struct readyd_waiter *w, uint64_t tag, uint32_t events)
+{
+	enum source source = (enum source)(tag & 0xff);
+	int result = handle(w, source, tag, events);
+
+	/* Nobody asks for it any more when nothing waits. */
+	if (source != SOURCE_TIMER && w->waiting > 0)
+		w->last_event = clock_ms();
+	return result;
+}
+
+HOT bool waiter_take(struct readyd_waiter *w, struct readyd_answer *answer)
 {
 	struct target *t = STAILQ_FIRST(&w->done);
 
 	if (t == NULL)
-		return 0;
+		return false;
 	STAILQ_REMOVE_HEAD(&w->done, link);
 	*answer = t->answer;
 	target_free(w, t);
 	set_timer(w);
-	return 1;
+	return true;
 }
 
-int readyd_waiter_next(struct readyd_waiter *w, struct readyd_answer *answer)
+HOT int readyd_waiter_next(struct readyd_waiter *w, struct readyd_answer *answer)
 {
-	if (take_done(w, answer))
+	if (waiter_take(w, answer))
 		return 1;
 	if (poll_take(w, 0) != 0 || settle_down(w) != 0)
 		return -1;
-	return take_done(w, answer);
+	return waiter_take(w, answer) ? 1 : 0;
 }
 
-int readyd_waiter_sleep(struct readyd_waiter *w, int timeout_ms)
+HOT int readyd_waiter_sleep(struct readyd_waiter *w, int timeout_ms)
 {
 	if (!STAILQ_EMPTY(&w->done))
 		return 0;
-	return poll_take(w, timeout_ms) != 0 || settle_down(w) != 0 ? -1 : 0;
+	if (poll_take(w, timeout_ms) != 0)
+		return -1;
+	return w->waiting == 0 ? 0 : settle_down(w);
 }

@@ -29,6 +29,9 @@
 #include "src/judge.h"
 #include "src/process.h"
 
+/* So few targets are walked and polled directly; for more of them there are a hash and an epoll. */
+#define TARGETS_FEW 8
+
 enum cover { COVER_NONE, COVER_GATE, COVER_WAIT };
 
 struct target {
@@ -45,17 +48,29 @@ struct target {
 	bool pending; /* was found waiting once: from then on a missing directory is waited out */
 	bool doubted; /* settled by our own look, but the daemon may remember more: ask it first */
 	STAILQ_ENTRY(target) link; /* in waiter->done */
-	UT_hash_handle hh;
+	TAILQ_ENTRY(target) all;   /* in waiter->all */
+	UT_hash_handle hh;	   /* in waiter->by_pid; no table: not in there */
 };
+
+TAILQ_HEAD(targets, target);
+
+/* Every target, while the body may free it. */
+#define TARGETS_EACH(w, t, next)                                                                             \
+	for ((t) = TAILQ_FIRST(&(w)->all); (t) != NULL && ((next) = TAILQ_NEXT(t, all), true); (t) = (next))
 
 enum link_state { LINK_CLOSED, LINK_GREETING, LINK_OPEN };
 
+/* What is touched after a wake-up comes first: where it is on the stack, that is next to what the calls
+ * touch. */
 struct readyd_waiter {
-	struct settings settings;
-	int epoll, timer;	/* -1 until they are needed, see waiter_poll.c */
-	int descriptors;	/* limit */
-	int64_t armed_for;	/* what the timer is set to */
-	struct target *targets; /* by pid; done ones too, until they are taken */
+	struct target only; /* memory for one, in use when there is one */
+	bool only_used;
+	int epoll, timer;      /* -1 until they are needed, see waiter_poll.c */
+	int descriptors;       /* limit */
+	int64_t armed_for;     /* what the timer is set to */
+	struct targets all;    /* done ones too, until they are taken */
+	size_t count;	       /* of all */
+	struct target *by_pid; /* all, where they are not few */
 	STAILQ_HEAD(, target) done;
 	size_t waiting;	       /* targets that are not done */
 	size_t cover_count[3]; /* of the waiting ones, by enum cover */
@@ -76,15 +91,22 @@ struct readyd_waiter {
 	int64_t last_event; /* anything but the timer */
 	int64_t look_at;    /* look at all targets */
 	unsigned glances;   /* looks of that kind so far */
-	/* Large, and at the end: whoever is woken together with thousands touches few pages. */
+	struct settings settings;
 	struct link link;
-	struct rivals rivals; /* for when there is no daemon to know them */
+	struct rivals *rivals; /* for when there is no daemon to know them; NULL: not needed yet */
 };
 
 /* What an event is about: its tag holds this, and the pid where it is about a target. */
 enum source { SOURCE_TIMER, SOURCE_LINK, SOURCE_FILE, SOURCE_PIDFD, SOURCE_GATE };
 
 /* waiter.c */
+/* Where it is the caller's memory. -1: errno. */
+int waiter_init(struct readyd_waiter *w, const struct readyd_options *options);
+void waiter_fini(struct readyd_waiter *w);
+/* True: *answer is one that is there already. */
+bool waiter_take(struct readyd_waiter *w, struct readyd_answer *answer);
+/* NULL: no memory. */
+struct rivals *waiter_rivals(struct readyd_waiter *w);
 int waiter_on_event(struct readyd_waiter *w, uint64_t tag, uint32_t events);
 void waiter_look_all(struct readyd_waiter *w);
 /* The earlier of two times, where 0 is never. */

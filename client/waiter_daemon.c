@@ -7,6 +7,7 @@
 #include "client/ask.h"
 #include "client/waiter.h"
 #include "src/clock.h"
+#include "src/hot.h"
 #include "src/verdict.h"
 
 /* A daemon that has not answered by then is taken for frozen: the fallback starts, and what it answers
@@ -53,7 +54,7 @@ static void close_link(struct readyd_waiter *w)
 	w->link_polls_write = false;
 	w->barriers = 0;
 	w->reply_by = 0;
-	HASH_ITER (hh, w->targets, t, next) {
+	TARGETS_EACH (w, t, next) {
 		t->asked = false;
 		if (!t->done && t->cover == COVER_WAIT)
 			target_set_cover(w, t, COVER_NONE);
@@ -104,7 +105,7 @@ static int ask_all(struct readyd_waiter *w)
 	struct wire_request ping = {.verb = WIRE_PING};
 	struct target *t, *next;
 
-	HASH_ITER (hh, w->targets, t, next) {
+	TARGETS_EACH (w, t, next) {
 		if (!t->done && !t->unborn && t->cover == COVER_NONE && !t->asked && send_ask(w, t) != 0)
 			return lose_link(w);
 	}
@@ -222,7 +223,7 @@ static void take_pong(struct readyd_waiter *w)
 	if (w->barriers == 0 || --w->barriers > 0)
 		return;
 	w->reply_by = 0;
-	HASH_ITER (hh, w->targets, t, next) {
+	TARGETS_EACH (w, t, next) {
 		if (!t->done && t->asked) {
 			target_set_cover(w, t, COVER_WAIT);
 			target_look(w, t);
@@ -312,7 +313,7 @@ int daemon_on_late(struct readyd_waiter *w)
 
 /* The gate is closed: look, and ask again where the look does not settle it. What was written into it is what
  * the daemon would say if each waiter asked again whether the marker is the process's own. */
-int daemon_on_gate(struct readyd_waiter *w, struct target *t, uint32_t events)
+HOT int daemon_on_gate(struct readyd_waiter *w, struct target *t, uint32_t events)
 {
 	t->memory.vouched |= (events & POLLIN) != 0;
 	target_set_cover(w, t, COVER_NONE);

@@ -47,7 +47,7 @@ static void take_posted(struct readyd_waiter *w, const struct filewatch_news *ne
 {
 	struct target *t, *next;
 
-	HASH_ITER (hh, w->targets, t, next)
+	TARGETS_EACH (w, t, next)
 		if (t->memory.post == news->wd && t->process.name == news->name)
 			t->memory.posted |= news->came;
 }

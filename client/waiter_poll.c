@@ -9,16 +9,15 @@
 
 #include "client/waiter.h"
 #include "src/clock.h"
+#include "src/hot.h"
 
-/* With so many targets at most they are polled directly. */
-#define DIRECT_MOST 8
-#define EVENTS	    64
+#define EVENTS 64
 
 /* What is polled directly: connection, file watch, and pidfd and gate of each target. The bits of poll(2) and
  * of epoll_ctl(2) are the same. */
 struct direct {
-	struct pollfd fds[2 + 2 * DIRECT_MOST];
-	uint64_t tags[2 + 2 * DIRECT_MOST];
+	struct pollfd fds[2 + 2 * TARGETS_FEW];
+	uint64_t tags[2 + 2 * TARGETS_FEW];
 	nfds_t count;
 };
 
@@ -59,7 +58,7 @@ static int each_source(struct readyd_waiter *w, int (*add)(void *, int, uint32_t
 		return -1;
 	if (w->file.fd >= 0 && add(context, w->file.fd, EPOLLIN, tag(SOURCE_FILE, 0)) != 0)
 		return -1;
-	HASH_ITER (hh, w->targets, t, next) {
+	TARGETS_EACH (w, t, next) {
 		if (t->watched &&
 		    add(context, t->process.fd, EPOLLIN, tag(SOURCE_PIDFD, t->process.pid)) != 0)
 			return -1;
@@ -97,7 +96,7 @@ static void arm_timer(struct readyd_waiter *w)
 	(void)timerfd_settime(w->timer, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
-void poll_set_timer(struct readyd_waiter *w, int64_t at)
+HOT void poll_set_timer(struct readyd_waiter *w, int64_t at)
 {
 	if (at == w->armed_for)
 		return;
@@ -125,7 +124,7 @@ int poll_open(struct readyd_waiter *w)
 	return -1;
 }
 
-void poll_close(struct readyd_waiter *w)
+HOT void poll_close(struct readyd_waiter *w)
 {
 	if (w->epoll >= 0)
 		close(w->epoll);
@@ -146,7 +145,7 @@ static int until(const struct readyd_waiter *w, int most)
 	return most >= 0 && most < left ? most : (int)left;
 }
 
-static int sleep_directly(struct readyd_waiter *w, int timeout_ms)
+HOT static int sleep_directly(struct readyd_waiter *w, int timeout_ms)
 {
 	struct direct direct = {.count = 0};
 	int n;
@@ -159,17 +158,17 @@ static int sleep_directly(struct readyd_waiter *w, int timeout_ms)
 		if (direct.fds[i].revents != 0 &&
 		    waiter_on_event(w, direct.tags[i], (uint32_t)direct.fds[i].revents) != 0)
 			return -1;
-	if (w->armed_for != 0 && w->armed_for <= clock_ms())
+	if (w->waiting > 0 && w->armed_for != 0 && w->armed_for <= clock_ms())
 		return waiter_on_event(w, tag(SOURCE_TIMER, 0), POLLIN);
 	return 0;
 }
 
-int poll_take(struct readyd_waiter *w, int timeout_ms)
+HOT int poll_take(struct readyd_waiter *w, int timeout_ms)
 {
 	struct epoll_event events[EVENTS];
 	int n;
 
-	if (w->epoll < 0 && HASH_COUNT(w->targets) <= DIRECT_MOST)
+	if (w->epoll < 0 && w->count <= TARGETS_FEW)
 		return sleep_directly(w, timeout_ms);
 	if (poll_open(w) != 0)
 		return -1;

@@ -3,19 +3,52 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "client/waiter.h"
 #include "src/abode.h"
 #include "src/clock.h"
+#include "src/hot.h"
 #include "src/verdict.h"
 
-struct target *target_find(struct readyd_waiter *w, pid_t pid)
+HOT struct target *target_find(struct readyd_waiter *w, pid_t pid)
 {
 	struct target *t;
 
-	HASH_FIND_INT(w->targets, &pid, t);
-	return t;
+	if (w->count > TARGETS_FEW) {
+		HASH_FIND_INT(w->by_pid, &pid, t);
+		return t;
+	}
+	TAILQ_FOREACH (t, &w->all, all)
+		if (t->process.pid == pid)
+			return t;
+	return NULL;
+}
+
+/* Those that are not in the hash have been added last, while there were few. -1: no memory. */
+static int index_targets(struct readyd_waiter *w)
+{
+	struct target *t;
+
+	if (w->count <= TARGETS_FEW)
+		return 0;
+	TAILQ_FOREACH_REVERSE (t, &w->all, targets, all) {
+		if (t->hh.tbl != NULL)
+			return 0;
+		HASH_ADD_INT(w->by_pid, process.pid, t);
+		if (t->hh.tbl == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+HOT static void remove_target(struct readyd_waiter *w, struct target *t)
+{
+	if (t->hh.tbl != NULL)
+		HASH_DEL(w->by_pid, t);
+	TAILQ_REMOVE(&w->all, t, all);
+	w->count--;
 }
 
 /* Some descriptors are kept for asking and watching: a process without one is looked at in /proc. */
@@ -35,9 +68,27 @@ static void watch_process(struct readyd_waiter *w, struct target *t)
 		t->watched = poll_add(w, t->process.fd, POLLIN, SOURCE_PIDFD, t->process.pid) == 0;
 }
 
+/* Most waiters have one target: that is in them. Whoever is woken with thousands has no heap to touch. */
+static struct target *new_target(struct readyd_waiter *w)
+{
+	if (w->only_used)
+		return calloc(1, sizeof(struct target));
+	w->only_used = true;
+	memset(&w->only, 0, sizeof(w->only));
+	return &w->only;
+}
+
+HOT static void free_target(struct readyd_waiter *w, struct target *t)
+{
+	if (t == &w->only)
+		w->only_used = false;
+	else
+		free(t);
+}
+
 struct target *target_add(struct readyd_waiter *w, pid_t pid, uint64_t start)
 {
-	struct target *t = calloc(1, sizeof(*t));
+	struct target *t = new_target(w);
 
 	if (t == NULL)
 		return NULL;
@@ -46,10 +97,12 @@ struct target *target_add(struct readyd_waiter *w, pid_t pid, uint64_t start)
 	/* One that has a start was born. */
 	t->unborn = w->settings.unborn && t->process.never && start == 0;
 	t->gate = -1;
-	HASH_ADD_INT(w->targets, process.pid, t);
-	if (t->hh.tbl == NULL) { /* no memory */
+	TAILQ_INSERT_TAIL(&w->all, t, all);
+	w->count++;
+	if (index_targets(w) != 0) {
+		remove_target(w, t);
 		process_close(&t->process);
-		free(t);
+		free_target(w, t);
 		errno = ENOMEM;
 		return NULL;
 	}
@@ -60,7 +113,7 @@ struct target *target_add(struct readyd_waiter *w, pid_t pid, uint64_t start)
 	return t;
 }
 
-void target_set_cover(struct readyd_waiter *w, struct target *t, enum cover cover)
+HOT void target_set_cover(struct readyd_waiter *w, struct target *t, enum cover cover)
 {
 	if (cover != COVER_NONE) {
 		/* The daemon has found it waiting, whatever we see ourselves. */
@@ -80,7 +133,7 @@ void target_set_cover(struct readyd_waiter *w, struct target *t, enum cover cove
 	}
 }
 
-static void stop_waiting(struct readyd_waiter *w, struct target *t)
+HOT static void stop_waiting(struct readyd_waiter *w, struct target *t)
 {
 	if (t->done)
 		return;
@@ -93,15 +146,15 @@ static void stop_waiting(struct readyd_waiter *w, struct target *t)
 	t->done = true;
 }
 
-void target_free(struct readyd_waiter *w, struct target *t)
+HOT void target_free(struct readyd_waiter *w, struct target *t)
 {
 	stop_waiting(w, t);
-	HASH_DEL(w->targets, t);
+	remove_target(w, t);
 	process_close(&t->process);
-	free(t);
+	free_target(w, t);
 }
 
-void target_settle(struct readyd_waiter *w, struct target *t, const struct readyd_answer *answer)
+HOT void target_settle(struct readyd_waiter *w, struct target *t, const struct readyd_answer *answer)
 {
 	t->answer = *answer;
 	stop_waiting(w, t);
@@ -170,7 +223,7 @@ static void look_elsewhere(struct readyd_waiter *w, struct target *t)
 		target_look(w, t);
 }
 
-bool target_is_final(const struct target *t, const struct readyd_answer *answer)
+HOT bool target_is_final(const struct target *t, const struct readyd_answer *answer)
 {
 	if (!t->pending)
 		return verdict_settles(answer);
@@ -178,10 +231,10 @@ bool target_is_final(const struct target *t, const struct readyd_answer *answer)
 	       (t->cover == COVER_NONE || answer->reason != READYD_REASON_NAMESPACE_DENIED);
 }
 
-void target_look(struct readyd_waiter *w, struct target *t)
+HOT void target_look(struct readyd_waiter *w, struct target *t)
 {
 	/* The daemon keeps account of them; for a waiter to find out itself takes a walk of /proc. */
-	struct rivals *rivals = w->settings.backend == READYD_BACKEND_FILE ? &w->rivals : NULL;
+	struct rivals *rivals = w->settings.backend == READYD_BACKEND_FILE ? waiter_rivals(w) : NULL;
 	struct readyd_answer answer;
 
 	if (t->unborn && !is_born(w, t))
@@ -214,10 +267,10 @@ void targets_trust_own_look(struct readyd_waiter *w)
 
 	if (w->doubts == 0)
 		return;
-	HASH_ITER (hh, w->targets, t, next) {
+	TARGETS_EACH (w, t, next) {
 		if (!t->doubted)
 			continue;
-		inspect(&w->settings.place, &t->process, &t->memory, &w->rivals, &answer);
+		inspect(&w->settings.place, &t->process, &t->memory, waiter_rivals(w), &answer);
 		answer.backend = READYD_BACKEND_FILE;
 		w->doubts--;
 		t->doubted = false;

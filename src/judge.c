@@ -5,6 +5,7 @@
 
 #include "src/abode.h"
 #include "src/clock.h"
+#include "src/hot.h"
 #include "src/judge.h"
 
 /* File stamps are taken from a coarse clock that moves with the tick, every 10 ms at worst (HZ = 100); and in
@@ -93,7 +94,7 @@ static enum readyd_reason disowned(
 	return READYD_REASON_NONE;
 }
 
-void judge(const struct process *p, const struct memory *memory, const struct evidence *e,
+HOT void judge(const struct process *p, const struct memory *memory, const struct evidence *e,
     struct readyd_answer *answer)
 {
 	/* Whose marker lies there is not known when the process that was meant is long gone. */
@@ -155,7 +156,7 @@ static bool needs_no_proof(const struct memory *memory)
 }
 
 /* Where the process leaves its marker may change while it sets itself up, so that is found anew. */
-static void look(const struct marker_place *place, const struct process *p, struct memory *memory,
+HOT static void look(const struct marker_place *place, const struct process *p, struct memory *memory,
     struct rivals *rivals, struct evidence *e)
 {
 	struct marker_place there;
@@ -202,7 +203,7 @@ void memory_saw_none(struct memory *memory, const struct sight *directory)
  * and the check, and then the marker wins. In the other order of events, a marker that is seen before
  * the process is found gone, nothing can be missed.
  */
-void inspect(const struct marker_place *place, const struct process *p, struct memory *memory,
+HOT void inspect(const struct marker_place *place, const struct process *p, struct memory *memory,
     struct rivals *rivals, struct readyd_answer *answer)
 {
 	struct evidence e = {.sight = {.kind = SIGHT_ABSENT}};

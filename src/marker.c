@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "readyd/marker.h"
+#include "src/hot.h"
 #include "src/marker.h"
 #include "src/number.h"
 
@@ -50,7 +51,7 @@ static enum sight_kind why_not_there(const struct marker_place *place, struct st
 	return SIGHT_DENIED;
 }
 
-static void take(struct sight *sight, const struct stat *st)
+HOT static void take(struct sight *sight, const struct stat *st)
 {
 	sight->dev = st->st_dev;
 	sight->ino = st->st_ino;
@@ -62,13 +63,20 @@ static void take(struct sight *sight, const struct stat *st)
 
 #define PATH_SIZE (MARKER_REACH_SIZE + MARKER_PREFIX_SIZE + 24)
 
-/* Without printf(3), whose code and tables a crowd of waiters that is woken would all have to touch. */
-static void write_path(const struct marker_place *place, pid_t pid, char path[PATH_SIZE])
+static char *put_text(char *at, const char *text)
 {
-	char *at = stpcpy(path, place->dir);
+	while (*text != '\0')
+		*at++ = *text++;
+	return at;
+}
+
+/* By nothing of the C library: a crowd of waiters that is woken would all have to touch those pages too. */
+HOT static void write_path(const struct marker_place *place, pid_t pid, char path[PATH_SIZE])
+{
+	char *at = put_text(path, place->dir);
 
 	*at++ = '/';
-	at = stpcpy(at, place->prefix);
+	at = put_text(at, place->prefix);
 	number_put(at, (uint64_t)pid);
 }
 
@@ -81,7 +89,7 @@ bool marker_is_absent(const struct marker_place *place, pid_t pid)
 	return lstat(path, &st) != 0 && errno == ENOENT;
 }
 
-void marker_look(const struct marker_place *place, pid_t pid, struct sight *sight)
+HOT void marker_look(const struct marker_place *place, pid_t pid, struct sight *sight)
 {
 	char path[PATH_SIZE];
 	struct stat st;

@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include "src/hot.h"
 #include "src/number.h"
 
 int number_parse(const char *text, size_t len, uint64_t max, uint64_t *value)
@@ -19,7 +20,7 @@ int number_parse(const char *text, size_t len, uint64_t max, uint64_t *value)
 	return 0;
 }
 
-void number_put(char *at, uint64_t value)
+HOT void number_put(char *at, uint64_t value)
 {
 	uint64_t rest = value;
 	size_t len = 1;

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "src/hot.h"
 #include "src/process.h"
 
 /* pidfd_open(2) and pidfd_info (linux/pidfd.h, since 6.13; exit code since 6.15) are newer than the
@@ -189,14 +190,14 @@ void process_open_exact(struct process *p, pid_t pid, uint64_t start)
 	p->start = start;
 }
 
-void process_close(struct process *p)
+HOT void process_close(struct process *p)
 {
 	if (p->fd >= 0)
 		close(p->fd);
 	p->fd = -1;
 }
 
-bool process_gone(const struct process *p)
+HOT bool process_gone(const struct process *p)
 {
 	struct pollfd poll_fd = {.fd = p->fd, .events = POLLIN};
 	struct stat_line line;

@@ -1,0 +1,177 @@
+/* A waiter's set of processes, by the library's interface: few are kept in another way than many. */
+#include <errno.h>
+
+#include "readyd/readyd.h"
+#include "tests/unit.h"
+
+#define PROCESSES 20
+#define STEPS	  4000
+
+static struct readyd_waiter *waiter;
+static char dir[UNIT_PATH_SIZE];
+static pid_t children[PROCESSES];
+
+static void set_up(void)
+{
+	struct readyd_options options = READYD_OPTIONS_INIT;
+
+	unsetenv("READYD_BACKEND");
+	unit_dir(dir);
+	options.dir = dir;
+	options.backend = READYD_BACKEND_FILE;
+	for (int i = 0; i < PROCESSES; i++)
+		children[i] = unit_spawn(NULL);
+	waiter = readyd_waiter_new(&options);
+	ck_assert_ptr_nonnull(waiter);
+}
+
+static void tear_down(void)
+{
+	readyd_waiter_free(waiter);
+	for (int i = 0; i < PROCESSES; i++)
+		unit_kill(children[i]);
+}
+
+static void mark(int child)
+{
+	char path[sizeof(dir) + 64];
+
+	snprintf(path, sizeof(path), "%s/ktstr-worker-ready-%d", dir, (int)children[child]);
+	unit_write(path, "ready\n");
+}
+
+static bool is_in_waiter(int child)
+{
+	struct readyd_answer answer;
+
+	if (readyd_waiter_peek(waiter, children[child], &answer) == 0) {
+		unit_check(answer.pid == children[child]);
+		return true;
+	}
+	unit_check(errno == ENOENT);
+	return false;
+}
+
+/* One more, or one fewer. */
+static void toggle(int child, bool *in)
+{
+	if (in[child]) {
+		unit_check(readyd_waiter_add(waiter, children[child]) == -1 && errno == EEXIST);
+		unit_check(readyd_waiter_cancel(waiter, children[child]) == 0);
+	} else {
+		unit_check(readyd_waiter_cancel(waiter, children[child]) == -1 && errno == ENOENT);
+		unit_check(readyd_waiter_add(waiter, children[child]) == 0);
+	}
+	in[child] = !in[child];
+}
+
+/* It grows and shrinks, at random, so that the count crosses every bound many times in both directions. */
+START_TEST(set_of_processes)
+{
+	bool in[PROCESSES] = {false}, growing = true;
+	size_t count = 0;
+
+	srand(1);
+	for (int step = 0; step < STEPS; step++) {
+		int child = rand() % PROCESSES;
+
+		if (in[child] == growing && rand() % 4 != 0)
+			continue;
+		toggle(child, in);
+		count += in[child] ? 1 : (size_t)-1;
+		unit_check(readyd_waiter_pending(waiter) == count);
+		growing = count == 0 ? true : count == PROCESSES ? false : growing;
+		for (int i = 0; i < PROCESSES && step % 16 == 0; i++)
+			unit_check(is_in_waiter(i) == in[i]);
+	}
+}
+END_TEST
+
+static void take_all(int count)
+{
+	bool taken[PROCESSES] = {false};
+	struct readyd_answer answer;
+	int got;
+
+	while (count > 0) {
+		got = readyd_waiter_next(waiter, &answer);
+		unit_check(got >= 0);
+		if (got == 0) {
+			unit_check(readyd_waiter_sleep(waiter, -1) == 0);
+			continue;
+		}
+		unit_check(answer.verdict == READYD_READY);
+		for (int i = 0; i < PROCESSES; i++)
+			if (children[i] == answer.pid) {
+				unit_check(!taken[i]);
+				taken[i] = true;
+				count--;
+			}
+	}
+	unit_check(readyd_waiter_next(waiter, &answer) == 0);
+}
+
+/* So many wait, and all of them are told. */
+START_TEST(each_is_told)
+{
+	for (int i = 0; i < _i; i++)
+		ck_assert_int_eq(readyd_waiter_add(waiter, children[i]), 0);
+	for (int i = 0; i < _i; i++)
+		mark(i);
+	take_all(_i);
+	ck_assert_uint_eq(readyd_waiter_pending(waiter), 0);
+}
+END_TEST
+
+/* In the order in which they were added. */
+START_TEST(ready_already)
+{
+	struct readyd_answer answer;
+
+	for (int i = 0; i < PROCESSES; i++)
+		mark(i);
+	for (int i = 0; i < PROCESSES; i++)
+		ck_assert_int_eq(readyd_waiter_add(waiter, children[i]), 0);
+	ck_assert_uint_eq(readyd_waiter_pending(waiter), 0);
+	for (int i = 0; i < PROCESSES; i++) {
+		ck_assert_int_eq(readyd_waiter_next(waiter, &answer), 1);
+		ck_assert_int_eq(answer.pid, children[i]);
+		ck_assert_int_eq(readyd_waiter_cancel(waiter, children[i]), -1);
+	}
+	ck_assert_int_eq(readyd_waiter_next(waiter, &answer), 0);
+}
+END_TEST
+
+START_TEST(cancelled_when_ready)
+{
+	struct readyd_answer answer;
+
+	mark(0);
+	ck_assert_int_eq(readyd_waiter_add(waiter, children[0]), 0);
+	ck_assert_int_eq(readyd_waiter_add(waiter, children[1]), 0);
+	ck_assert_int_eq(readyd_waiter_cancel(waiter, children[0]), 0);
+	ck_assert_int_eq(readyd_waiter_next(waiter, &answer), 0);
+	/* What it was kept in is free for the next one. */
+	ck_assert_int_eq(readyd_waiter_add(waiter, children[0]), 0);
+	ck_assert_int_eq(readyd_waiter_next(waiter, &answer), 1);
+	ck_assert_int_eq(answer.pid, children[0]);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("waiter");
+	TCase *tcase = unit_case(s, "waiter");
+
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_test(tcase, set_of_processes);
+	tcase_add_loop_test(tcase, each_is_told, 1, PROCESSES + 1);
+	tcase_add_test(tcase, ready_already);
+	tcase_add_test(tcase, cancelled_when_ready);
+	return s;
+}
+
+int main(void)
+{
+	return unit_main(suite);
+}
