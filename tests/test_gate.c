@@ -239,6 +239,68 @@ START_TEST(gate_opens_again)
 }
 END_TEST
 
+/* As many as share a pipe, and as many pipes as there are at most. */
+#define SHARE 64
+#define PIPES 16
+
+static void close_all(const int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		close(fds[i]);
+}
+
+/* One that joins holds the pipe like all who came before it. */
+static void join_held(int held)
+{
+	int fd = join(0);
+
+	ck_assert(same_file(fd, held));
+	close(fd);
+}
+
+START_TEST(crowd_gets_more_pipes)
+{
+	int held[PIPES + 1];
+
+	gates.limit = 2 * PIPES;
+	for (size_t i = 0; i <= PIPES; i++) {
+		held[i] = join(0);
+		ck_assert_uint_eq(gates.lanes, i < PIPES ? i + 1 : PIPES);
+		ck_assert(i == 0 || !same_file(held[i], held[i - 1]));
+		for (int more = 1; more < SHARE; more++)
+			join_held(held[i]);
+	}
+	ck_assert_uint_eq(gates.count, 1);
+	check_ledger(1, 1);
+	/* When all are as full, one that was there before takes more. */
+	ck_assert(same_file(held[PIPES], held[PIPES - 2]));
+	mark(0);
+	for (size_t i = 0; i < UNIT_COUNT(held); i++) {
+		ck_assert(!is_open(held[i]));
+		ck_assert_int_eq(left_in(held[i]), 1);
+	}
+	ck_assert_uint_eq(gates.lanes, 0);
+	close_all(held, UNIT_COUNT(held));
+}
+END_TEST
+
+/* Where no more pipes can be had, the one there takes all. */
+START_TEST(crowd_at_the_limit)
+{
+	int waiting[2 * SHARE + 1], other = join(1);
+
+	for (size_t i = 0; i < UNIT_COUNT(waiting); i++)
+		waiting[i] = join(0);
+	ck_assert_uint_eq(gates.lanes, LIMIT);
+	ck_assert(same_file(waiting[0], waiting[2 * SHARE]));
+	mark(0);
+	ck_assert(!is_open(waiting[0]) && !is_open(waiting[2 * SHARE]));
+	ck_assert(is_open(other));
+	close_all(waiting, UNIT_COUNT(waiting));
+	close(other);
+}
+END_TEST
+
 /* Waits until the gate's time for sharing has passed, or, if nobody is left, until it is gone. */
 static void await_gate(void)
 {
@@ -253,6 +315,25 @@ START_TEST(abandoned_gate_frees_itself)
 	while (gates.count > 0)
 		await_gate();
 	check_ledger(0, 0);
+}
+END_TEST
+
+/* Each pipe frees itself when its own waiters have gone; the gate stays for the others. */
+START_TEST(abandoned_pipe_of_a_crowd)
+{
+	int waiting[2 * SHARE];
+
+	gates.limit = 2 * PIPES;
+	for (size_t i = 0; i < UNIT_COUNT(waiting); i++)
+		waiting[i] = join(0);
+	close_all(waiting, SHARE);
+	while (gates.lanes == 2)
+		await_gate();
+	ck_assert_uint_eq(gates.count, 1);
+	ck_assert(is_open(waiting[SHARE]));
+	mark(0);
+	ck_assert(!is_open(waiting[SHARE]));
+	close_all(waiting + SHARE, SHARE);
 }
 END_TEST
 
@@ -384,6 +465,9 @@ static Suite *suite(void)
 	tcase_add_test(tcase, death_wakes_all);
 	tcase_add_test(tcase, end_of_daemon_wakes_all);
 	tcase_add_test(tcase, gate_opens_again);
+	tcase_add_test(tcase, crowd_gets_more_pipes);
+	tcase_add_test(tcase, crowd_at_the_limit);
+	tcase_add_test(tcase, abandoned_pipe_of_a_crowd);
 	tcase_add_test(tcase, abandoned_gate_frees_itself);
 	tcase_add_test(tcase, held_gate_stays);
 	tcase_add_test(tcase, joined_while_abandoned);
