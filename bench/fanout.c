@@ -9,39 +9,15 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
+#include "bench/markers.h"
 #include "bench/measures.h"
 #include "bench/peer.h"
-#include "readyd/marker.h"
-
-/* Markers of another worker, written while all wait: as many as fit into that time. */
-#define MARKERS_MOST 100
-#define MARKERS_NS   300000000LL
 
 struct cell {
 	struct samples other, own, first, median, last, cpu;
 	int64_t took; /* by one round, when last measured */
 };
-
-/* A marker is removed again before the next one, as test suites do. */
-static void write_markers(const struct field *field, struct samples *cost)
-{
-	int64_t limit = now_ns() + MARKERS_NS, began;
-	char path[BENCH_PATH_SIZE + 64];
-
-	snprintf(
-	    path, sizeof(path), "%s/" READYD_MARKER_NAME_PREFIX "%ld", field->bench->markers, (long)getpid());
-	for (int i = 0; i < MARKERS_MOST && (i == 0 || now_ns() < limit); i++) {
-		nap_us(200);
-		began = now_ns();
-		if (readyd_marker_write(path) != 0)
-			fail_errno("%s", path);
-		samples_add(cost, now_ns() - began);
-		if (unlink(path) != 0)
-			fail_errno("%s", path);
-	}
-}
 
 static void add_wake_ups(const struct field *field, struct cell *cell)
 {
@@ -63,7 +39,7 @@ static void run_round(const struct bench *bench, const struct peer *peer, int wa
 	struct field field;
 
 	field_open(&field, bench, peer, waiters);
-	write_markers(&field, &cell->other);
+	markers_write(&field, &cell->other);
 	field_calm(&field);
 	cpu = field_cpu(&field);
 	field_release(&field);

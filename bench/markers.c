@@ -1,0 +1,108 @@
+/*
+ * Markers of a worker that nobody waits for, one after the other; each is removed again, as test suites do.
+ *
+ * Who waits for the marker decides little about what it costs: more than all else it matters whether whoever
+ * watches the directory has to be woken on another processor, and the scheduler may do that in one round and
+ * not in the next. So the worker and the watchers that wake for every file are kept apart, which is the
+ * dearest case, in all rounds alike; and as a worker does, this one works up to its marker.
+ */
+#include "config.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "bench/markers.h"
+#include "bench/peer.h"
+#include "bench/server.h"
+#include "readyd/marker.h"
+
+#define MARKERS_MOST 300
+#define MARKERS_NS   500000000LL
+/* That thousands have begun to wait just now is not what the first ones are to show. */
+#define MARKERS_UNCOUNTED 100
+#define BUSY_NS		  100000
+
+static void be_busy(void)
+{
+	int64_t until = now_ns() + BUSY_NS;
+
+	while (now_ns() < until)
+		;
+}
+
+static int first_of(const cpu_set_t *set)
+{
+	int cpu = 0;
+
+	while (!CPU_ISSET(cpu, set))
+		cpu++;
+	return cpu;
+}
+
+static void allow(pid_t pid, const cpu_set_t *set)
+{
+	if (sched_setaffinity(pid, sizeof(*set), set) != 0)
+		fail_errno("processors of %ld", (long)pid);
+}
+
+/* 0: this process. */
+static void keep_apart(const struct field *field, const cpu_set_t *worker, const cpu_set_t *watchers)
+{
+	pid_t readyd = server_pid(SERVER_READYD);
+
+	allow(0, worker);
+	if (readyd > 0)
+		allow(readyd, watchers);
+	if (field->helper > 0)
+		allow(field->helper, watchers);
+}
+
+static int64_t time_one(const char *path)
+{
+	int64_t cost, began;
+
+	nap_us(200);
+	be_busy();
+	began = now_ns();
+	if (readyd_marker_write(path) != 0)
+		fail_errno("%s", path);
+	cost = now_ns() - began;
+	if (unlink(path) != 0)
+		fail_errno("%s", path);
+	return cost;
+}
+
+static void time_all(const struct field *field, struct samples *cost)
+{
+	int64_t began = now_ns(), one;
+	char path[BENCH_PATH_SIZE + 64];
+
+	snprintf(
+	    path, sizeof(path), "%s/" READYD_MARKER_NAME_PREFIX "%ld", field->bench->markers, (long)getpid());
+	for (int i = 0; i < MARKERS_MOST; i++) {
+		one = time_one(path);
+		if (i >= MARKERS_UNCOUNTED || now_ns() - began > MARKERS_NS)
+			samples_add(cost, one);
+		if (now_ns() - began > MARKERS_NS)
+			return;
+	}
+}
+
+void markers_write(const struct field *field, struct samples *cost)
+{
+	cpu_set_t all, first, others;
+
+	if (sched_getaffinity(0, sizeof(all), &all) != 0)
+		fail_errno("processors");
+	if (CPU_COUNT(&all) < 2) {
+		time_all(field, cost);
+		return;
+	}
+	CPU_ZERO(&first);
+	CPU_SET(first_of(&all), &first);
+	CPU_XOR(&others, &all, &first);
+	keep_apart(field, &first, &others);
+	time_all(field, cost);
+	keep_apart(field, &all, &all);
+}
