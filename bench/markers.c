@@ -8,12 +8,12 @@
  */
 #include "config.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "bench/markers.h"
 #include "bench/peer.h"
+#include "bench/processors.h"
 #include "bench/server.h"
 #include "readyd/marker.h"
 
@@ -31,31 +31,15 @@ static void be_busy(void)
 		;
 }
 
-static int first_of(const cpu_set_t *set)
-{
-	int cpu = 0;
-
-	while (!CPU_ISSET(cpu, set))
-		cpu++;
-	return cpu;
-}
-
-static void allow(pid_t pid, const cpu_set_t *set)
-{
-	if (sched_setaffinity(pid, sizeof(*set), set) != 0)
-		fail_errno("processors of %ld", (long)pid);
-}
-
-/* 0: this process. */
 static void keep_apart(const struct field *field, const cpu_set_t *worker, const cpu_set_t *watchers)
 {
 	pid_t readyd = server_pid(SERVER_READYD);
 
-	allow(0, worker);
+	processors_allow(0, worker);
 	if (readyd > 0)
-		allow(readyd, watchers);
+		processors_allow(readyd, watchers);
 	if (field->helper > 0)
-		allow(field->helper, watchers);
+		processors_allow(field->helper, watchers);
 }
 
 static int64_t time_one(const char *path)
@@ -91,17 +75,13 @@ static void time_all(const struct field *field, struct samples *cost)
 
 void markers_write(const struct field *field, struct samples *cost)
 {
-	cpu_set_t all, first, others;
+	cpu_set_t first, others, all;
 
-	if (sched_getaffinity(0, sizeof(all), &all) != 0)
-		fail_errno("processors");
-	if (CPU_COUNT(&all) < 2) {
+	if (!processors_split(&first, &others)) {
 		time_all(field, cost);
 		return;
 	}
-	CPU_ZERO(&first);
-	CPU_SET(first_of(&all), &first);
-	CPU_XOR(&others, &all, &first);
+	CPU_OR(&all, &first, &others);
 	keep_apart(field, &first, &others);
 	time_all(field, cost);
 	keep_apart(field, &all, &all);

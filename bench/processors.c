@@ -1,0 +1,25 @@
+#include "config.h"
+
+#include "bench/harness.h"
+#include "bench/processors.h"
+
+bool processors_split(cpu_set_t *first, cpu_set_t *others)
+{
+	cpu_set_t all;
+	int cpu = 0;
+
+	if (sched_getaffinity(0, sizeof(all), &all) != 0)
+		fail_errno("processors");
+	while (!CPU_ISSET(cpu, &all))
+		cpu++;
+	CPU_ZERO(first);
+	CPU_SET(cpu, first);
+	CPU_XOR(others, &all, first);
+	return CPU_COUNT(others) > 0;
+}
+
+void processors_allow(pid_t pid, const cpu_set_t *set)
+{
+	if (sched_setaffinity(pid, sizeof(*set), set) != 0)
+		fail_errno("processors of %ld", (long)pid);
+}
