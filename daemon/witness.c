@@ -21,6 +21,9 @@ void witness_init(struct witness *w, struct event_base *base, const struct marke
 
 void witness_fini(struct witness *w)
 {
+	for (unsigned i = 0; i < WITNESS_MET; i++)
+		if (w->met[i].process.pid != 0)
+			process_close(&w->met[i].process);
 	ledger_free(w->ledger);
 	w->ledger = NULL;
 }
@@ -122,6 +125,36 @@ static bool is_memorable(const struct process *process, const struct memory *mem
 	return process->fd >= 0 && ledger_must_keep(memory);
 }
 
+/* Takes the pid's process over from those met before, while it lives: then it has its pid still. */
+static bool take_met(struct witness *w, pid_t pid, struct process *process, struct memory *memory)
+{
+	struct witness_met *met = w->met;
+
+	while (met < w->met + WITNESS_MET && met->process.pid != pid)
+		met++;
+	if (met == w->met + WITNESS_MET)
+		return false;
+	*process = met->process;
+	*memory = met->memory;
+	met->process.pid = 0;
+	w->met_next = (unsigned)(met - w->met);
+	if (!process_gone(process))
+		return true;
+	process_close(process);
+	return false;
+}
+
+/* Takes over the pidfd. */
+static void keep_met(struct witness *w, const struct process *process, const struct memory *memory)
+{
+	struct witness_met *met = &w->met[w->met_next];
+
+	if (met->process.pid != 0)
+		process_close(&met->process);
+	*met = (struct witness_met){*process, *memory};
+	w->met_next = (w->met_next + 1) % WITNESS_MET;
+}
+
 /* Looks at a process that has no entry. Enters it, and returns the entry, when something about it is to be
  * remembered or when it is pending and `waited` for. */
 static struct ledger_entry *meet(struct witness *w, pid_t pid, bool waited, struct readyd_answer *answer)
@@ -130,8 +163,10 @@ static struct ledger_entry *meet(struct witness *w, pid_t pid, bool waited, stru
 	struct memory memory;
 
 	w->looks++;
-	process_open(&process, pid);
-	recall(w, &process, &memory);
+	if (!take_met(w, pid, &process, &memory)) {
+		process_open(&process, pid);
+		recall(w, &process, &memory);
+	}
 	inspect(w->place, &process, &memory, &w->rivals, answer);
 	if (waited)
 		look_elsewhere(w, &process, &memory, answer);
@@ -140,7 +175,10 @@ static struct ledger_entry *meet(struct witness *w, pid_t pid, bool waited, stru
 	if ((!verdict_is_end(answer->verdict) && is_memorable(&process, &memory)) ||
 	    (answer->verdict == READYD_PENDING && waited))
 		return enter(w, &process, &memory);
-	process_close(&process);
+	if (answer->verdict == READYD_PENDING && process.fd >= 0)
+		keep_met(w, &process, &memory);
+	else
+		process_close(&process);
 	return NULL;
 }
 

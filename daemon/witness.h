@@ -23,13 +23,25 @@ struct witness_hooks {
 	void (*catch_up)(void *context);
 };
 
+/* Pending ones that were asked about last: so that whoever asks again and again has not all of it found out
+ * anew, and a marker that comes in between is known to be new. They are as unknown to the ledger as others.
+ */
+#define WITNESS_MET 16
+
+struct witness_met {
+	struct process process; /* pid 0: none; else owned, and with a pidfd */
+	struct memory memory;
+};
+
 struct witness {
 	struct event_base *base;
 	const struct marker_place *place;
 	struct ledger *ledger;
 	uint64_t looks, settled; /* counters for STATS */
 	struct rivals rivals;
-	bool nested; /* one that is or was waited for has another pid in its marker's name */
+	struct witness_met met[WITNESS_MET];
+	unsigned met_next; /* whose place is taken by the next one */
+	bool nested;	   /* one that is or was waited for has another pid in its marker's name */
 	struct witness_hooks hooks;
 	void *context;
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "src/number.h"
 #include "src/verdict.h"
 #include "src/wire.h"
 
@@ -46,6 +47,22 @@ __attribute__((format(printf, 2, 3))) static void put(struct out *o, const char 
 		o->len += (size_t)n < o->size - o->len ? (size_t)n : o->size - o->len - 1;
 }
 
+/* Answers are what is written often: without printf(3). */
+static void put_text(struct out *o, const char *text)
+{
+	for (; *text != '\0' && o->len + 1 < o->size; text++)
+		o->buf[o->len++] = *text;
+}
+
+static void put_number(struct out *o, const char *before, uint64_t number)
+{
+	char digits[24];
+
+	number_put(digits, number);
+	put_text(o, before);
+	put_text(o, digits);
+}
+
 static size_t end_line(struct out *o)
 {
 	if (o->len + 1 >= o->size)
@@ -82,22 +99,26 @@ static void put_answer(struct out *o, const struct readyd_answer *answer)
 {
 	const char *reason = readyd_reason_name(answer->reason);
 
-	put(o, "%s %ld", readyd_verdict_name(answer->verdict), (long)answer->pid);
+	put_text(o, readyd_verdict_name(answer->verdict));
+	put_number(o, " ", (uint64_t)answer->pid);
 	if (answer->start != 0)
-		put(o, " start=%" PRIu64, answer->start);
-	if (reason != NULL)
-		put(o, " reason=%s", reason);
+		put_number(o, " start=", answer->start);
+	if (reason != NULL) {
+		put_text(o, " reason=");
+		put_text(o, reason);
+	}
 	if (answer->wait_status >= 0 && WIFEXITED(answer->wait_status))
-		put(o, " status=%d", WEXITSTATUS(answer->wait_status));
-	if (answer->wait_status >= 0 && WIFSIGNALED(answer->wait_status))
-		put(o, " signal=%d%s", WTERMSIG(answer->wait_status),
-		    WCOREDUMP(answer->wait_status) ? " core=1" : "");
+		put_number(o, " status=", (uint64_t)WEXITSTATUS(answer->wait_status));
+	if (answer->wait_status >= 0 && WIFSIGNALED(answer->wait_status)) {
+		put_number(o, " signal=", (uint64_t)WTERMSIG(answer->wait_status));
+		put_text(o, WCOREDUMP(answer->wait_status) ? " core=1" : "");
+	}
 	if (verdict_is_end(answer->verdict) && answer->wait_status < 0 && answer->start != 0)
-		put(o, " status=unknown");
+		put_text(o, " status=unknown");
 	if (answer->flags & READYD_FLAG_LATCHED)
-		put(o, " latched=1");
+		put_text(o, " latched=1");
 	if (answer->flags & READYD_FLAG_EMPTY)
-		put(o, " empty=1");
+		put_text(o, " empty=1");
 }
 
 size_t wire_write_answer(char *buf, size_t size, const struct readyd_answer *answer)
