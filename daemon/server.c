@@ -54,9 +54,8 @@ static void go_round(struct server *server, bool fresh)
 static void on_marker(void *context, pid_t pid)
 {
 	struct server *server = context;
-	struct readyd_answer answer;
 
-	witness_query(&server->witness, pid, 0, &answer);
+	witness_sighted(&server->witness, pid);
 	/* The number may be of another namespace than ours. */
 	if (server->witness.nested)
 		go_round(server, true);

@@ -234,6 +234,14 @@ void witness_query(struct witness *w, pid_t pid, uint64_t start, struct readyd_a
 		ledger_release(w->ledger, entry);
 }
 
+void witness_sighted(struct witness *w, pid_t pid)
+{
+	struct readyd_answer answer;
+
+	if (ledger_find(w->ledger, pid) != NULL || process_exists(pid))
+		witness_query(w, pid, 0, &answer);
+}
+
 struct ledger_entry *witness_enroll(
     struct witness *w, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {

@@ -54,7 +54,12 @@ void witness_fini(struct witness *w);
  * is seen ready is remembered from now on. */
 void witness_query(struct witness *w, pid_t pid, uint64_t start, struct readyd_answer *answer);
 
-/* The same; where the answer is pending, returns an entry to attach a wait to (at once, or release it). */
+/* A marker of that pid is there, perhaps one of thousands that were left behind: remembers the process if it
+ * is ready. */
+void witness_sighted(struct witness *w, pid_t pid);
+
+/* As witness_query(); where the answer is pending, returns an entry to attach a wait to (at once, or release
+ * it). */
 struct ledger_entry *witness_enroll(
     struct witness *w, pid_t pid, uint64_t start, struct readyd_answer *answer);
 

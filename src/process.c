@@ -103,10 +103,9 @@ static int read_stat(pid_t pid, struct stat_line *line)
 	return line->start != 0 ? 0 : -1;
 }
 
-/* For when neither a descriptor nor /proc is to be had. */
-static bool nobody_has(pid_t pid)
+bool process_exists(pid_t pid)
 {
-	return kill(pid, 0) != 0 && errno == ESRCH;
+	return kill(pid, 0) == 0 || errno != ESRCH;
 }
 
 /* The last number behind NSpid: in /proc/<pid>/status, the first being the pid here. */
@@ -169,7 +168,7 @@ void process_open(struct process *p, pid_t pid)
 	if (read_stat(pid, &line) == 0)
 		take_stat(p, &line);
 	else if (p->fd < 0)
-		p->never = nobody_has(pid);
+		p->never = !process_exists(pid);
 	if (!p->never)
 		p->name = process_name_of(pid);
 	/* It ended meanwhile, and what was read may be of the pid's next holder. */
@@ -207,7 +206,7 @@ HOT bool process_gone(const struct process *p)
 	if (p->fd >= 0)
 		return poll(&poll_fd, 1, 0) > 0;
 	if (read_stat(p->pid, &line) != 0)
-		return nobody_has(p->pid);
+		return !process_exists(p->pid);
 	return (p->start != 0 && line.start != p->start) || (line.state == 'Z' && line.threads <= 1);
 }
 

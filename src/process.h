@@ -37,6 +37,10 @@ static inline bool process_is_nested(const struct process *p)
 	return p->name != p->pid;
 }
 
+/* Whether the number is any process's or thread's at this moment: all that can be told with neither a
+ * descriptor nor /proc, and the cheapest question there is. */
+bool process_exists(pid_t pid);
+
 /* The pid that process pid has in its own pid namespace; pid itself where that cannot be read. */
 pid_t process_name_of(pid_t pid);
 

@@ -770,4 +770,19 @@ test_directory_that_cannot_be_searched() {
 	expect_exit 0 ctl status --no-fallback "$PID"
 }
 
+# What thousands of dead processes have left behind costs a directory entry each, not a look.
+test_leftovers_cost_no_looks() {
+	local i
+	mkdir m
+	for i in {1..500}; do
+		: >"m/ktstr-worker-ready-$((4194304 + i))"
+	done
+	spawn_worker
+	mark "$PID"
+	start_readyd
+	counter_is looks 1 || die "looks: $(counter looks)"
+	rm "$(marker "$PID")"
+	ctl status "$PID" | grep -q '^ready .*latched=1' || die "the living one is not remembered: $(ctl status "$PID")"
+}
+
 run_tests "$@"
