@@ -1,5 +1,8 @@
 #include "config.h"
 
+#include <limits.h>
+#include <unistd.h>
+
 #include "daemon/log.h"
 #include "daemon/pidwatch.h"
 #include "daemon/witness.h"
@@ -15,6 +18,7 @@ void witness_init(struct witness *w, struct event_base *base, const struct marke
 	*w = (struct witness){.base = base,
 	    .place = place,
 	    .ledger = ledger_new(GRAVES, pidwatch_stop),
+	    .met_fds = sysconf(_SC_OPEN_MAX) < INT_MAX ? (int)sysconf(_SC_OPEN_MAX) / 2 : INT_MAX,
 	    .hooks = *hooks,
 	    .context = context};
 }
@@ -175,7 +179,7 @@ static struct ledger_entry *meet(struct witness *w, pid_t pid, bool waited, stru
 	if ((!verdict_is_end(answer->verdict) && is_memorable(&process, &memory)) ||
 	    (answer->verdict == READYD_PENDING && waited))
 		return enter(w, &process, &memory);
-	if (answer->verdict == READYD_PENDING && process.fd >= 0)
+	if (answer->verdict == READYD_PENDING && process.fd >= 0 && process.fd < w->met_fds)
 		keep_met(w, &process, &memory);
 	else
 		process_close(&process);

@@ -785,4 +785,43 @@ test_leftovers_cost_no_looks() {
 	ctl status "$PID" | grep -q '^ready .*latched=1' || die "the living one is not remembered: $(ctl status "$PID")"
 }
 
+pidfds_held() { find "/proc/$DAEMON/fd" -lname '*pidfd*' | wc -l; }
+
+# The last ones that were asked about are held on to, not all; and what has ended has.
+test_asked_again_and_again() {
+	local i pid first pids=()
+	start_readyd
+	for i in {1..20}; do
+		spawn_worker
+		pids+=("$PID")
+		expect_exit 1 ctl -q status "$PID"
+		expect_exit 1 ctl -q status "$PID"
+	done
+	expect "pidfds" "$(pidfds_held)" 16
+	counter_is processes 0 || die "processes: $(counter processes)"
+	first=${pids[19]}
+	kill -KILL "$first"
+	until_true 60 has_ended "$first"
+	expect_exit 3 ctl -q status "$first"
+	for pid in "${pids[@]:0:19}"; do
+		mark "$pid"
+		expect_exit 0 ctl -q status "$pid"
+	done
+	counter_is processes 19 || die "processes: $(counter processes)"
+	expect "pidfds" "$(pidfds_held)" 19
+}
+
+# Where descriptors are scarce they are for those who wait.
+test_asked_again_with_few_descriptors() {
+	local i
+	ulimit -S -n 40
+	ulimit -H -n 40
+	start_readyd
+	for i in {1..30}; do
+		spawn_worker
+		expect_exit 1 ctl -q status "$PID"
+	done
+	[ "$(pidfds_held)" -lt 10 ] || die "$(pidfds_held) pidfds of 40 descriptors"
+}
+
 run_tests "$@"

@@ -41,6 +41,17 @@ spawn() {
 	LAST=$!
 }
 
+# spawn_unreaped COMMAND: a process that nobody reaps, so that how it ended can be read on every kernel. It runs
+# only when its parent has become one that never reaps.
+spawn_unreaped() {
+	rm -f worker.pid go
+	mkfifo go
+	spawn sh -c 'sh -c "read -r _ <go; $0" & echo $! >worker.pid; exec sleep 1000' "$1"
+	until_true 60 grep -qsx sleep "/proc/$LAST/comm"
+	PID=$(cat worker.pid)
+	echo >go
+}
+
 # until_true SECONDS COMMAND...: polls COMMAND every 10 ms; for states that raise no event.
 until_true() {
 	local end=$((SECONDS + $1 + 1))

@@ -1468,9 +1468,7 @@ test_row_26_exit_status_for_a_daemon_without_rights() {
 	mkdir m
 	chmod 1777 m
 	start_readyd_as_nobody
-	spawn bash -c 'bash -c "exit 0" & echo $! >zombie; exec sleep 1000'
-	until_true 60 test -s zombie
-	PID=$(cat zombie)
+	spawn_unreaped "exit 0"
 	until_true 60 is_zombie "$PID"
 	answers daemon 3 "died $PID start=[0-9]+ status=unknown" "$PID"
 	answers auto 3 "died $PID start=[0-9]+ status=0" "$PID"

@@ -336,17 +336,6 @@ differs() {
 	expect "by both" "$(asked auto)" "$1"
 }
 
-# spawn_unreaped COMMAND: a process that nobody reaps, so that how it ended can be read on every kernel. It runs
-# only when its parent has become one that never reaps.
-spawn_unreaped() {
-	rm -f worker.pid go
-	mkfifo go
-	spawn sh -c 'sh -c "read -r _ <go; $0" & echo $! >worker.pid; exec sleep 1000' "$1"
-	until_true 60 grep -qsx sleep "/proc/$LAST/comm"
-	PID=$(cat worker.pid)
-	echo >go
-}
-
 # The latch: what has been seen ready stays ready until it ends.
 test_difference_latch() {
 	start_readyd
@@ -428,6 +417,24 @@ within_tick() {
 }
 
 test_difference_tick() { in_pid_namespace within_tick; }
+
+# Asked about while pending, the daemon holds on to a process; not to its pid.
+asked_before_reuse() {
+	start_readyd
+	bear
+	expect "of the first" "$(asked daemon)" "1 pending"
+	end_worker 20000
+	expect "of nobody" "$(asked daemon | cut -d' ' -f1,2)" "3 died"
+	bear
+	expect "of the second" "$(asked daemon)" "1 pending"
+	end_worker 20000
+	bear
+	expect "of the third" "$(asked daemon)" "1 pending"
+	echo ready >"$(marker 20000)"
+	expect "of the third, marked" "$(asked daemon)" "0 ready"
+}
+
+test_asked_before_reuse() { in_pid_namespace asked_before_reuse; }
 
 # --- legends
 
