@@ -3,7 +3,7 @@
 # A test file defines functions named test_<words>; run_tests runs each in a subshell of its own with
 # `set -eu`, in a fresh private directory $T, and prints one TAP line for it. A function that calls
 # `skip REASON` is shown as skipped. Whatever `spawn` started is killed and reaped when the case ends.
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2016,SC2034
 
 : "${BUILD:=$(cd "$(dirname "${BASH_SOURCE[0]}")/../build" && pwd)}"
 : "${SRC:=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}"
