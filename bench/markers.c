@@ -8,13 +8,13 @@
  */
 #include "config.h"
 
-#include <stdio.h>
 #include <unistd.h>
 
 #include "bench/markers.h"
 #include "bench/peer.h"
 #include "bench/processors.h"
 #include "bench/server.h"
+#include "bench/sleeper.h"
 #include "readyd/marker.h"
 
 #define MARKERS_MOST 300
@@ -59,17 +59,16 @@ static int64_t time_one(const char *path)
 
 static void time_all(const struct field *field, struct samples *cost)
 {
-	int64_t began = now_ns(), one;
+	int64_t limit = now_ns() + MARKERS_NS, one;
 	char path[BENCH_PATH_SIZE + 64];
+	bool late = false;
 
-	snprintf(
-	    path, sizeof(path), "%s/" READYD_MARKER_NAME_PREFIX "%ld", field->bench->markers, (long)getpid());
-	for (int i = 0; i < MARKERS_MOST; i++) {
+	(void)sleeper_marker(field->bench, getpid(), path);
+	for (int i = 0; i < MARKERS_MOST && !late; i++) {
 		one = time_one(path);
-		if (i >= MARKERS_UNCOUNTED || now_ns() - began > MARKERS_NS)
+		late = now_ns() > limit;
+		if (i >= MARKERS_UNCOUNTED || late)
 			samples_add(cost, one);
-		if (now_ns() - began > MARKERS_NS)
-			return;
 	}
 }
 

@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,7 +15,7 @@ int waiter_init(struct readyd_waiter *w, const struct readyd_options *options)
 {
 	memset(w, 0, sizeof(*w));
 	w->epoll = w->timer = -1;
-	w->descriptors = sysconf(_SC_OPEN_MAX) < INT_MAX ? (int)sysconf(_SC_OPEN_MAX) : INT_MAX;
+	w->descriptors = sysconf(_SC_OPEN_MAX);
 	link_init(&w->link);
 	filewatch_init(&w->file);
 	TAILQ_INIT(&w->all);

@@ -66,7 +66,7 @@ struct readyd_waiter {
 	struct target only; /* memory for one, in use when there is one */
 	bool only_used;
 	int epoll, timer;      /* -1 until they are needed, see waiter_poll.c */
-	int descriptors;       /* limit */
+	long descriptors;      /* limit */
 	int64_t armed_for;     /* what the timer is set to */
 	struct targets all;    /* done ones too, until they are taken */
 	size_t count;	       /* of all */

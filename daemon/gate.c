@@ -44,7 +44,7 @@ struct gate {
 	LIST_ENTRY(gate) link;
 	struct gates *gates;
 	struct ledger_entry *entry;
-	TAILQ_HEAD(lanes, lane) lanes; /* the first is being filled; never empty */
+	TAILQ_HEAD(lanes, lane) lanes; /* the first is being filled; empty only at the end */
 	unsigned lane_count;
 };
 

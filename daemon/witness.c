@@ -1,6 +1,5 @@
 #include "config.h"
 
-#include <limits.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
@@ -18,7 +17,7 @@ void witness_init(struct witness *w, struct event_base *base, const struct marke
 	*w = (struct witness){.base = base,
 	    .place = place,
 	    .ledger = ledger_new(GRAVES, pidwatch_stop),
-	    .met_fds = sysconf(_SC_OPEN_MAX) < INT_MAX ? (int)sysconf(_SC_OPEN_MAX) / 2 : INT_MAX,
+	    .met_fds = sysconf(_SC_OPEN_MAX) / 2,
 	    .hooks = *hooks,
 	    .context = context};
 }

@@ -41,8 +41,8 @@ struct witness {
 	struct rivals rivals;
 	struct witness_met met[WITNESS_MET];
 	unsigned met_next; /* whose place is taken by the next one */
-	int met_fds; /* where descriptors are scarce, they are for others: those from this on are closed */
-	bool nested; /* one that is or was waited for has another pid in its marker's name */
+	long met_fds; /* where descriptors are scarce, they are for others: those from this on are closed */
+	bool nested;  /* one that is or was waited for has another pid in its marker's name */
 	struct witness_hooks hooks;
 	void *context;
 };

@@ -119,8 +119,10 @@ ctl() { timeout 60 "$READYCTL" "$@"; }
 counter() { ctl stats | sed -n "s/^$1=//p"; }
 counter_is() { [ "$(counter "$1")" = "$2" ]; }
 alive() { ctl ping >/dev/null || die "the daemon does not answer; $(cat readyd.log)"; }
+# What stands in /proc/PID/stat behind the name, which may hold anything: state, parent, ...
+stat_fields() { sed 's/.*) //' "/proc/$1/stat"; }
 # Clock ticks of processor time so far.
-processor() { sed 's/.*) //' "/proc/$1/stat" | awk '{ print $12 + $13 }'; }
+processor() { stat_fields "$1" | awk '{ print $12 + $13 }'; }
 is_sanitized() { "$READYD" --version | grep -q '^jemalloc none'; }
 
 # A stand-in for a worker: $PID lives, and `mark $PID` is its signal.

@@ -395,7 +395,7 @@ within_grain() {
 
 test_difference_grain() { in_pid_namespace within_grain; }
 
-start_of_20000() { awk '{ sub(/.*\) /, ""); print $20 }' /proc/20000/stat; }
+start_of_20000() { stat_fields 20000 | awk '{ print $20 }'; }
 
 # As quick as the tick: two that have the same pid and the same start. What lives is not what has ended.
 within_tick() {
