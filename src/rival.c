@@ -75,7 +75,9 @@ static bool is_noted(const struct rivals *rivals, pid_t name)
 	return rivals->names[bit / 8] & 1u << bit % 8;
 }
 
-/* It must see the same directory, have been there when the marker came, and be able to own it. */
+/* It must see the same directory, have been there when the marker came, and have the very uid that owns it,
+ * root's included: a process of another user cannot have left it. One that had dropped the uid by now is not
+ * found. */
 static bool could_have_left(
     const struct marker_place *place, const struct process *p, pid_t pid, const struct sight *marker)
 {
@@ -84,7 +86,7 @@ static bool could_have_left(
 
 	process_open(&rival, pid);
 	could = !rival.kernel && !process_gone(&rival) && abode_is_shared(place, p, &rival) &&
-		(marker->uid == 0 || process_has_uid(&rival, marker->uid)) &&
+		process_has_uid(&rival, marker->uid) &&
 		(int64_t)rival.start * clock_tick_ns() <=
 		    clock_to_ns(&marker->ctime) - clock_boot_offset() + clock_tick_ns();
 	process_close(&rival);

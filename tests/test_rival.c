@@ -82,6 +82,27 @@ static pid_t spawn_namesake(void)
 	return first;
 }
 
+/* The first process of a pid namespace, once it has done that. */
+static pid_t spawn_nested_as(void (*prepare)(void))
+{
+	int told[2];
+	pid_t first;
+	char byte;
+
+	ck_assert_int_eq(pipe(told), 0);
+	first = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (first == 0) {
+		prepare();
+		unit_die_with(0);
+		if (write(told[1], "p", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	ck_assert_int_eq(read(told[0], &byte, 1), 1);
+	return first;
+}
+
 START_TEST(nested_ones_are_rivals)
 {
 	struct rivals rivals = {0};
@@ -178,6 +199,32 @@ START_TEST(some_are_no_rivals)
 }
 END_TEST
 
+static void become_another_user(void)
+{
+	if (setresuid(65534, 65534, 65534) != 0)
+		_exit(1);
+}
+
+/* A process that could not have owned the marker did not leave it, not even when the owner is root. */
+START_TEST(other_users_are_no_rivals)
+{
+	struct rivals rivals = {0};
+	pid_t here, other;
+
+	set_scene();
+	marker_name = 1;
+	here = unit_spawn_nested();
+	other = spawn_nested_as(become_another_user);
+	leave_marker();
+	ck_assert_uint_eq(marker.uid, 0);
+	ck_assert(!has_rival(&rivals, here));
+	marker.uid = 65534;
+	ck_assert(has_rival(&rivals, here));
+	unit_kill(other);
+	unit_kill(here);
+}
+END_TEST
+
 /* Once a namespace has been made there is no telling any more that there is none. */
 START_TEST(namespaces_are_noticed)
 {
@@ -206,6 +253,7 @@ static Suite *suite(void)
 	unit_add_if(
 	    tcase, wrapped_numbers_are_noticed, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
 	unit_add_if(tcase, some_are_no_rivals, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(tcase, other_users_are_no_rivals, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
 	unit_add_if(tcase, namespaces_are_noticed, can_nest, "no pid namespace to be had");
 	return s;
 }
