@@ -31,7 +31,8 @@ static int take_reply(
     struct settings *settings, const struct question *question, const struct wire_reply *reply)
 {
 	if (reply->kind == WIRE_REPLY_ERROR) {
-		errno = reply->error == WIRE_TOO_MANY_CLIENTS ? EAGAIN : EPROTO;
+		errno = reply->error == WIRE_TOO_MANY_CLIENTS || reply->error == WIRE_NO_RESOURCES ? EAGAIN
+												   : EPROTO;
 		return -1;
 	}
 	if (reply->kind != WIRE_REPLY_HELLO)
@@ -115,6 +116,11 @@ void ask_complete(struct readyd_answer *said, const struct readyd_answer *own)
 
 bool ask_knows_more(const struct readyd_answer *own, const struct readyd_answer *said)
 {
+	if (own->reason == READYD_REASON_NO_RESOURCES)
+		return true;
+	/* It may speak of another process than the one that was looked at here. */
+	if (said->start == 0 && own->start != 0)
+		return false;
 	if (said->reason == READYD_REASON_NAME_COLLISION)
 		return true;
 	if (own->verdict == READYD_READY)

@@ -62,6 +62,9 @@ static const char *words_for(enum readyd_reason reason)
 		return "another process has, here or in its own pid namespace, the pid that this one has in "
 		       "its own, "
 		       "and both share the marker directory: give one a directory of its own";
+	case READYD_REASON_NO_RESOURCES:
+		return "descriptors or memory ran out before it could be examined; raise the descriptor "
+		       "limit (ulimit -n)";
 	case READYD_REASON_NONE:
 	case READYD_REASON_DEADLINE:
 	case READYD_REASON_NOT_A_FILE:
@@ -77,10 +80,13 @@ static const char *words_for(enum readyd_reason reason)
 
 void command_say_why(const struct readyd_answer *answer)
 {
-	const char *words = answer->verdict == READYD_UNREACHABLE ? words_for(answer->reason) : NULL;
+	const bool told =
+	    answer->verdict == READYD_UNREACHABLE || answer->reason == READYD_REASON_NO_RESOURCES;
+	const char *words = told ? words_for(answer->reason) : NULL;
 
 	if (words != NULL)
-		fprintf(stderr, "readyctl: process %ld is unreachable: %s\n", (long)answer->pid, words);
+		fprintf(stderr, "readyctl: process %ld is %s: %s\n", (long)answer->pid,
+		    readyd_verdict_name(answer->verdict), words);
 }
 
 int command_status(const struct command_line *line)

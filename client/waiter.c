@@ -101,7 +101,7 @@ static void glance_at_all(struct readyd_waiter *w)
 
 	TARGETS_EACH (w, t, next)
 		if (!t->done && !t->doubted &&
-		    (thorough || t->cover == COVER_NONE || t->memory.elsewhere ||
+		    (thorough || t->cover == COVER_NONE || t->memory.elsewhere || t->process.unread ||
 			!marker_is_absent(&w->settings.place, t->process.name)))
 			target_look(w, t);
 }

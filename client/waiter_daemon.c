@@ -191,7 +191,7 @@ static void take_answer(struct readyd_waiter *w, struct readyd_answer *answer)
 	}
 	answer->backend = READYD_BACKEND_DAEMON;
 	ask_complete(answer, &t->answer);
-	t->memory.vouched |= answer->verdict == READYD_READY;
+	t->memory.vouched |= answer->verdict == READYD_READY && answer->start == t->process.start;
 	if (forced(w) ? !t->pending || verdict_ends_wait(answer) : ask_knows_more(&t->answer, answer)) {
 		target_settle(w, t, answer);
 		return;

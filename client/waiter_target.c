@@ -51,6 +51,9 @@ HOT static void remove_target(struct readyd_waiter *w, struct target *t)
 	w->count--;
 }
 
+/* How soon to look again after descriptors or memory had run out. */
+#define SHORTAGE_MS 100
+
 /* Some descriptors are kept for asking and watching: a process without one is looked at in /proc. */
 #define DESCRIPTORS_KEPT 8
 
@@ -231,6 +234,19 @@ HOT bool target_is_final(const struct target *t, const struct readyd_answer *ans
 	       (t->cover == COVER_NONE || answer->reason != READYD_REASON_NAMESPACE_DENIED);
 }
 
+/* A shortage may be over, and what has the pid may be another process by then: its start decides. */
+static void open_again(struct readyd_waiter *w, struct target *t)
+{
+	uint64_t start = t->process.start;
+
+	if (t->watched)
+		poll_remove(w, t->process.fd);
+	t->watched = false;
+	process_close(&t->process);
+	open_process(w, t, start);
+	watch_process(w, t);
+}
+
 HOT void target_look(struct readyd_waiter *w, struct target *t)
 {
 	/* The daemon keeps account of them; for a waiter to find out itself takes a walk of /proc. */
@@ -239,11 +255,15 @@ HOT void target_look(struct readyd_waiter *w, struct target *t)
 
 	if (t->unborn && !is_born(w, t))
 		return;
+	if (t->process.unread && !t->process.never)
+		open_again(w, t);
 	inspect(&w->settings.place, &t->process, &t->memory, rivals, &answer);
 	answer.backend = READYD_BACKEND_FILE;
 	if (!target_is_final(t, &answer)) {
 		t->pending = true;
 		t->answer = answer;
+		if (answer.reason == READYD_REASON_NO_RESOURCES)
+			w->look_at = waiter_earlier(w->look_at, clock_ms() + clock_jitter(SHORTAGE_MS));
 		look_elsewhere(w, t);
 		return;
 	}

@@ -12,6 +12,7 @@
 #include "daemon/ledger.h"
 #include "daemon/loop.h"
 #include "daemon/memory.h"
+#include "daemon/reserve.h"
 #include "daemon/witness.h"
 
 /*
@@ -142,6 +143,12 @@ static int open_pipe(const struct gates *gates, int ends[2])
 	}
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
 		return -1;
+	if (!reserve_allows(ends[1])) {
+		close(ends[0]);
+		close(ends[1]);
+		errno = EMFILE;
+		return -1;
+	}
 	/* One byte is all that is ever written; a small ring spares the user's pipe quota
 	 * (pipe-user-pages-soft). That it cannot be made small is no reason to refuse. */
 	(void)fcntl(ends[1], F_SETPIPE_SZ, 1);

@@ -13,6 +13,7 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/memory.h"
+#include "daemon/reserve.h"
 
 #define PAUSE_MS 100
 #define AGAIN_S	 1
@@ -51,14 +52,30 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 	loop_add(listener->acceptable, NULL);
 }
 
+/* The number that the next client would have tells whether there is room for it. */
+static bool has_room(int fd)
+{
+	int next = dup(fd);
+	bool room = next >= 0 && reserve_allows(next);
+
+	if (next >= 0)
+		close(next);
+	return room;
+}
+
 static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 {
 	struct listener *listener = arg;
 
 	(void)what;
 	for (int i = 0; i < ACCEPT_ROUND; i++) {
-		int client = accept4((int)fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int client;
 
+		if (!has_room((int)fd)) {
+			pause_accepting(listener, EMFILE);
+			return;
+		}
+		client = accept4((int)fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (client >= 0) {
 			listener->hooks.accepted(listener->context, client);
 		} else if (errno == EAGAIN) {

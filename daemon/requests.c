@@ -20,18 +20,22 @@ struct request_wait {
 	struct event *deadline;	       /* NULL: none */
 };
 
-static void put_answer(struct session *session, const struct readyd_answer *answer)
-{
-	char line[WIRE_REPLY_MAX];
-
-	session_put(session, line, wire_write_answer(line, sizeof(line), answer));
-}
-
 static void put_error(struct session *session, enum wire_error error, pid_t pid)
 {
 	char line[WIRE_REPLY_MAX];
 
 	session_put(session, line, wire_write_error(line, sizeof(line), error, pid));
+}
+
+/* What could not be examined is no verdict. */
+static void put_answer(struct session *session, const struct readyd_answer *answer)
+{
+	char line[WIRE_REPLY_MAX];
+
+	if (answer->reason == READYD_REASON_NO_RESOURCES)
+		put_error(session, WIRE_NO_RESOURCES, answer->pid);
+	else
+		session_put(session, line, wire_write_answer(line, sizeof(line), answer));
 }
 
 /* Takes the wait out of its session; it is attached to no entry any more. */

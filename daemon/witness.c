@@ -4,6 +4,7 @@
 
 #include "daemon/log.h"
 #include "daemon/pidwatch.h"
+#include "daemon/reserve.h"
 #include "daemon/witness.h"
 #include "src/abode.h"
 #include "src/verdict.h"
@@ -31,9 +32,20 @@ void witness_fini(struct witness *w)
 	w->ledger = NULL;
 }
 
+static bool examine(struct witness *w, struct ledger_entry *entry, struct readyd_answer *answer);
+
+/* Where its verdict cannot be found out now, the rounds try again: its pidfd would be readable without end.
+ */
 static void on_ended(struct ledger_entry *entry, void *context)
 {
-	witness_recheck(context, entry);
+	struct witness *w = context;
+	struct readyd_answer answer;
+
+	if (!examine(w, entry, &answer))
+		return;
+	if (process_gone(&entry->process))
+		pidwatch_stop(entry);
+	ledger_release(w->ledger, entry);
 }
 
 static struct ledger_entry *enter(
@@ -122,6 +134,13 @@ static void recall(struct witness *w, const struct process *process, struct memo
 	memory->leftover = grave->marker;
 }
 
+/* In the reserve no pidfd stays: the process is then watched by its start. */
+static void leave_reserve(struct process *process)
+{
+	if (process->fd >= 0 && !reserve_allows(process->fd))
+		process_close(process);
+}
+
 /* What is worth to be remembered until the process ends: without a pidfd that would never show. */
 static bool is_memorable(const struct process *process, const struct memory *memory)
 {
@@ -175,6 +194,11 @@ static struct ledger_entry *meet(struct witness *w, pid_t pid, bool waited, stru
 		look_elsewhere(w, &process, &memory, answer);
 	if (verdict_is_end(answer->verdict))
 		(void)ask_grave(w, &process, answer);
+	if (answer->reason == READYD_REASON_NO_RESOURCES) {
+		process_close(&process);
+		return NULL;
+	}
+	leave_reserve(&process);
 	if ((!verdict_is_end(answer->verdict) && is_memorable(&process, &memory)) ||
 	    (answer->verdict == READYD_PENDING && waited))
 		return enter(w, &process, &memory);
@@ -218,7 +242,9 @@ static struct ledger_entry *look_exactly(
 {
 	struct ledger_entry *entry = look(w, pid, waited, answer);
 
-	/* Not known, as when nobody has the pid: the asker's word is as good as it gets. */
+	if (answer->reason == READYD_REASON_NO_RESOURCES)
+		return entry;
+	/* Not known, as when no process has the pid: the asker's word is as good as it gets. */
 	if (answer->start == 0)
 		answer->start = start;
 	if (start == 0 || answer->start == start)
@@ -250,7 +276,8 @@ struct ledger_entry *witness_enroll(
 {
 	struct ledger_entry *entry = look_exactly(w, pid, start, true, answer);
 
-	if (entry == NULL || answer->verdict == READYD_PENDING)
+	if (entry == NULL ||
+	    (answer->verdict == READYD_PENDING && answer->reason != READYD_REASON_NO_RESOURCES))
 		return entry;
 	ledger_release(w->ledger, entry);
 	return NULL;

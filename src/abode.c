@@ -11,6 +11,7 @@
 #include "src/abode.h"
 #include "src/number.h"
 #include "src/root.h"
+#include "src/shortage.h"
 
 #define ROOT_SIZE 64
 
@@ -18,7 +19,8 @@ enum root {
 	ROOT_OURS,   /* the same as ours */
 	ROOT_OTHER,  /* perhaps another one */
 	ROOT_CLOSED, /* it may not be entered */
-	ROOT_NONE    /* it has none any more */
+	ROOT_NONE,   /* it has none any more */
+	ROOT_UNKNOWN /* descriptors or memory ran out */
 };
 
 /* A mount is in one mount namespace, so what has the same place in the same mount is that to us too. Without
@@ -39,6 +41,8 @@ static enum root try_root(const char *root)
 
 	if (statx(AT_FDCWD, root, 0, STATX_INO | STATX_MNT_ID, &its) == 0)
 		return is_ours(&its) ? ROOT_OURS : ROOT_OTHER;
+	if (is_shortage(errno))
+		return ROOT_UNKNOWN;
 	return errno == EACCES || errno == EPERM ? ROOT_CLOSED : ROOT_NONE;
 }
 
@@ -53,7 +57,7 @@ static enum root find_root_of_others(const struct process *p, char root[ROOT_SIZ
 	snprintf(root, ROOT_SIZE, "/proc/%ld/task", (long)p->pid);
 	tasks = opendir(root);
 	if (tasks == NULL)
-		return ROOT_NONE;
+		return is_shortage(errno) ? ROOT_UNKNOWN : ROOT_NONE;
 	while (found == ROOT_NONE && (entry = readdir(tasks)) != NULL) {
 		if (number_parse(entry->d_name, strlen(entry->d_name), INT_MAX, &tid) != 0)
 			continue;
@@ -109,6 +113,8 @@ enum abode abode_find(const struct marker_place *place, const struct process *p,
 	case ROOT_OURS:
 	case ROOT_NONE:
 		return ABODE_HERE;
+	case ROOT_UNKNOWN:
+		return ABODE_UNKNOWN;
 	case ROOT_CLOSED:
 		return stat(place->dir, &mine) == 0 ? ABODE_CLOSED : ABODE_HERE;
 	case ROOT_OTHER:
@@ -122,7 +128,7 @@ enum abode abode_find(const struct marker_place *place, const struct process *p,
 	return abode;
 }
 
-/* What its directory is; -1 where that is not to be told. */
+/* What its directory is; -1 and errno where that is not to be told. */
 static int stat_own(const struct marker_place *place, const struct process *p, struct stat *st)
 {
 	char root[ROOT_SIZE], path[sizeof(place->dir)];
@@ -134,16 +140,23 @@ static int stat_own(const struct marker_place *place, const struct process *p, s
 		return root_resolve(root, place->dir, path, sizeof(path)) == 0 ? stat(path, st) : -1;
 	case ROOT_CLOSED:
 	case ROOT_NONE:
+		errno = ENOENT;
+		return -1;
+	case ROOT_UNKNOWN:
+		errno = EMFILE;
 		return -1;
 	}
 	return -1;
 }
 
-bool abode_is_shared(const struct marker_place *place, const struct process *p, const struct process *q)
+int abode_is_shared(const struct marker_place *place, const struct process *p, const struct process *q)
 {
 	struct stat its, others;
 
 	/* Ours where p has no root any more, or none that we may enter. */
-	return (stat_own(place, p, &its) == 0 || stat(place->dir, &its) == 0) &&
-	       stat_own(place, q, &others) == 0 && is_same(&its, &others);
+	if (stat_own(place, p, &its) != 0 && (is_shortage(errno) || stat(place->dir, &its) != 0))
+		return is_shortage(errno) ? -1 : 0;
+	if (stat_own(place, q, &others) != 0)
+		return is_shortage(errno) ? -1 : 0;
+	return is_same(&its, &others);
 }

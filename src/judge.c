@@ -76,6 +76,9 @@ static void judge_unmarked(const struct evidence *e, struct readyd_answer *answe
 	case SIGHT_DENIED:
 		set(answer, READYD_UNREACHABLE, READYD_REASON_DIRECTORY_DENIED);
 		return;
+	case SIGHT_UNKNOWN:
+		set(answer, READYD_PENDING, READYD_REASON_NO_RESOURCES);
+		return;
 	}
 }
 
@@ -111,7 +114,9 @@ HOT void judge(const struct process *p, const struct memory *memory, const struc
 		answer->flags |= READYD_FLAG_LATCHED;
 	if (marked && !memory->latched)
 		against = disowned(p, memory, e);
-	if (memory->latched || e->posted || (marked && against == READYD_REASON_NONE))
+	if (e->unknown)
+		set(answer, READYD_PENDING, READYD_REASON_NO_RESOURCES);
+	else if (memory->latched || e->posted || (marked && against == READYD_REASON_NONE))
 		set(answer, e->gone ? READYD_EXITED : READYD_READY, READYD_REASON_NONE);
 	else if (p->never)
 		set(answer, READYD_DIED, p->reused ? READYD_REASON_PID_REUSED : READYD_REASON_NO_PROCESS);
@@ -133,10 +138,30 @@ static bool is_contested(const struct marker_place *place, const struct process 
 	if (memory->contested.kind == SIGHT_FILE && sight_same(&memory->contested, &e->sight))
 		return true;
 	e->open = rivals == NULL;
-	if (e->open || !rival_exists(rivals, place, p, &e->sight))
+	if (e->open)
 		return false;
-	memory->contested = e->sight;
-	return true;
+	switch (rival_find(rivals, place, p, &e->sight)) {
+	case RIVAL_FOUND:
+		memory->contested = e->sight;
+		return true;
+	case RIVAL_UNKNOWN:
+		e->unknown = true;
+		return false;
+	case RIVAL_NONE:
+		return false;
+	}
+	return false;
+}
+
+/* Root can leave a marker for any process. */
+static bool is_foreign(const struct process *p, struct evidence *e)
+{
+	enum process_uid uid = PROCESS_UID_OWN;
+
+	if (e->sight.uid != 0 && !p->never)
+		uid = process_check_uid(p, e->sight.uid);
+	e->unknown |= uid == PROCESS_UID_UNKNOWN;
+	return uid == PROCESS_UID_FOREIGN;
 }
 
 /* Whether the path still leads to the directory that was seen without a marker. Something may have been
@@ -176,16 +201,18 @@ HOT static void look(const struct marker_place *place, const struct process *p, 
 		return;
 	}
 	e->closed = abode == ABODE_CLOSED && process_is_nested(p);
-	if (e->closed)
+	e->unknown |= abode == ABODE_UNKNOWN;
+	if (e->closed || e->unknown)
 		return;
 	marker_look(&there, p->name, &e->sight);
+	e->unknown |= e->sight.kind == SIGHT_UNKNOWN;
 	if (e->sight.kind != SIGHT_FILE)
 		return;
 	if (memory->absent_seen && !is_still_there(&there, &memory->absent))
 		memory->absent_seen = false;
 	e->collision = is_contested(place, p, memory, rivals, e);
 	e->boot_offset = clock_boot_offset();
-	e->foreign = e->sight.uid != 0 && !p->never && !process_has_uid(p, e->sight.uid);
+	e->foreign = is_foreign(p, e);
 	e->excused = age_at_start(p, e) > STAMP_GRAIN_NS &&
 		     clock_excuses(clock_to_ns(&e->sight.ctime), age_at_start(p, e));
 }
@@ -206,10 +233,13 @@ void memory_saw_none(struct memory *memory, const struct sight *directory)
 HOT void inspect(const struct marker_place *place, const struct process *p, struct memory *memory,
     struct rivals *rivals, struct readyd_answer *answer)
 {
-	struct evidence e = {.sight = {.kind = SIGHT_ABSENT}};
+	struct evidence e = {.sight = {.kind = SIGHT_ABSENT}, .unknown = p->unread && !p->never};
+	enum process_life life;
 
 	look(place, p, memory, rivals, &e);
-	e.gone = process_gone(p);
+	life = process_life(p);
+	e.gone = life == PROCESS_GONE;
+	e.unknown |= life == PROCESS_UNKNOWN;
 	if (e.gone && e.sight.kind != SIGHT_FILE)
 		look(place, p, memory, rivals, &e);
 	judge(p, memory, &e, answer);
@@ -217,7 +247,7 @@ HOT void inspect(const struct marker_place *place, const struct process *p, stru
 	    e.open || (answer->verdict == READYD_READY && !memory->latched && unsure(p, memory, &e));
 	if (answer->verdict == READYD_READY && !e.open)
 		memory->latched = true;
-	if (!e.gone && !e.closed && e.sight.kind == SIGHT_ABSENT)
+	if (life == PROCESS_LIVES && !e.unknown && !e.closed && e.sight.kind == SIGHT_ABSENT)
 		memory_saw_none(memory, &e.sight);
 	if (e.gone && !p->never)
 		answer->wait_status = process_wait_status(p);

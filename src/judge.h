@@ -40,6 +40,7 @@ struct evidence {
 	bool closed;	     /* where its marker would be may not be looked at */
 	bool collision;	     /* the marker may as well be another process's, see rival.h */
 	bool open;	     /* whether it may be was left open */
+	bool unknown;	     /* descriptors or memory ran out before all of this could be seen */
 	bool posted;	     /* its directory is gone with it, and its marker had come there */
 	bool excused;	     /* the clock has been set since boot so that the stamp may only look older */
 };
@@ -48,7 +49,7 @@ void judge(const struct process *p, const struct memory *memory, const struct ev
     struct readyd_answer *answer);
 
 /* Looks and judges. Updates the memory by what it saw. rivals NULL: whether the marker may be another
- * process's is left open, for one who knows cheaply; where it may be, memory->unsure says so. */
+ * process's is left open, for a daemon that knows cheaply; where it may be, memory->unsure says so. */
 void inspect(const struct marker_place *place, const struct process *p, struct memory *memory,
     struct rivals *rivals, struct readyd_answer *answer);
 

@@ -9,6 +9,7 @@
 #include "src/hot.h"
 #include "src/marker.h"
 #include "src/number.h"
+#include "src/shortage.h"
 
 int marker_place_init(struct marker_place *place, const char *dir, const char *prefix)
 {
@@ -44,8 +45,12 @@ pid_t marker_pid(const struct marker_place *place, const char *name)
 
 static enum sight_kind why_not_there(const struct marker_place *place, struct stat *dir)
 {
+	if (errno == ENOENT && stat(place->dir, dir) == 0)
+		return SIGHT_ABSENT;
+	if (is_shortage(errno))
+		return SIGHT_UNKNOWN;
 	if (errno == ENOENT)
-		return stat(place->dir, dir) == 0 ? SIGHT_ABSENT : SIGHT_NO_DIRECTORY;
+		return SIGHT_NO_DIRECTORY;
 	if (errno == ENOTDIR || errno == ELOOP || errno == ENAMETOOLONG)
 		return SIGHT_NO_DIRECTORY;
 	return SIGHT_DENIED;
@@ -100,6 +105,6 @@ HOT void marker_look(const struct marker_place *place, pid_t pid, struct sight *
 		sight->kind = S_ISREG(st.st_mode) ? SIGHT_FILE : SIGHT_OTHER;
 	else
 		sight->kind = why_not_there(place, &st);
-	if (sight->kind != SIGHT_NO_DIRECTORY && sight->kind != SIGHT_DENIED)
+	if (sight->kind == SIGHT_FILE || sight->kind == SIGHT_OTHER || sight->kind == SIGHT_ABSENT)
 		take(sight, &st);
 }

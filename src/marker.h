@@ -24,7 +24,8 @@ enum sight_kind {
 	SIGHT_FILE,	    /* a regular file */
 	SIGHT_OTHER,	    /* something else has the name: symlink, directory, fifo, device, socket */
 	SIGHT_NO_DIRECTORY, /* the directory is missing or is none */
-	SIGHT_DENIED	    /* the directory cannot be searched */
+	SIGHT_DENIED,	    /* the directory cannot be searched */
+	SIGHT_UNKNOWN	    /* for want of descriptors or memory */
 };
 
 /* What one look saw: of SIGHT_FILE all, of SIGHT_ABSENT which directory that is (dev and ino). */

@@ -14,6 +14,7 @@
 
 #include "src/hot.h"
 #include "src/process.h"
+#include "src/shortage.h"
 
 /* pidfd_open(2) and pidfd_info (linux/pidfd.h, since 6.13; exit code since 6.15) are newer than the
  * headers of the systems this is built on. */
@@ -44,16 +45,18 @@ static int get_info(int fd, unsigned want, struct pidfd_info_v0 *info)
 	return (info->mask & want) == want ? 0 : -1;
 }
 
-/* Reads the file into buf, terminated; -1 when there is none. */
+/* Reads the file into buf, terminated; -1: errno, ENODATA where it is empty. */
 static int read_file(const char *path, char *buf, size_t size)
 {
+	int fd = open(path, O_RDONLY | O_CLOEXEC), error;
 	ssize_t n;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return -1;
 	n = read(fd, buf, size - 1);
+	error = n == 0 ? ENODATA : errno;
 	close(fd);
+	errno = error;
 	if (n <= 0)
 		return -1;
 	buf[n] = '\0';
@@ -113,7 +116,9 @@ pid_t process_name_of(pid_t pid)
 {
 	char buf[4096], *line, *end, *last;
 
-	if (read_proc(pid, "status", buf, sizeof(buf)) != 0 || (line = strstr(buf, "\nNSpid:")) == NULL)
+	if (read_proc(pid, "status", buf, sizeof(buf)) != 0)
+		return is_shortage(errno) ? 0 : pid;
+	if ((line = strstr(buf, "\nNSpid:")) == NULL)
 		return pid;
 	end = strchr(line + 1, '\n');
 	if (end == NULL)
@@ -154,6 +159,15 @@ static bool has_its_pid(const struct process *p)
 	return syscall(SYS_pidfd_send_signal, p->fd, 0, NULL, 0) == 0 || errno == EPERM;
 }
 
+static void read_name(struct process *p)
+{
+	pid_t name = process_name_of(p->pid);
+
+	p->unread |= name == 0;
+	if (name != 0)
+		p->name = name;
+}
+
 void process_open(struct process *p, pid_t pid)
 {
 	struct stat_line line = {0};
@@ -165,12 +179,14 @@ void process_open(struct process *p, pid_t pid)
 	p->never = p->fd < 0 && (errno == ESRCH || errno == EINVAL || errno == ENOENT);
 	if (p->never)
 		return;
-	if (read_stat(pid, &line) == 0)
+	if (read_stat(pid, &line) == 0) {
 		take_stat(p, &line);
-	else if (p->fd < 0)
-		p->never = !process_exists(pid);
+	} else {
+		p->unread = is_shortage(errno);
+		p->never = p->fd < 0 && !process_exists(pid);
+	}
 	if (!p->never)
-		p->name = process_name_of(pid);
+		read_name(p);
 	/* It ended meanwhile, and what was read may be of the pid's next holder. */
 	if (p->fd >= 0 && process_gone(p) && line.state != 'Z' && !has_its_pid(p))
 		p->start = 0;
@@ -196,18 +212,38 @@ HOT void process_close(struct process *p)
 	p->fd = -1;
 }
 
-HOT bool process_gone(const struct process *p)
+HOT static enum process_life life_by_fd(const struct process *p)
 {
 	struct pollfd poll_fd = {.fd = p->fd, .events = POLLIN};
+
+	switch (poll(&poll_fd, 1, 0)) {
+	case 0:
+		return PROCESS_LIVES;
+	case -1:
+		return PROCESS_UNKNOWN;
+	default:
+		return PROCESS_GONE;
+	}
+}
+
+static enum process_life life_by_stat(const struct process *p)
+{
 	struct stat_line line;
 
+	if (read_stat(p->pid, &line) == 0)
+		return (p->start != 0 && line.start != p->start) || (line.state == 'Z' && line.threads <= 1)
+			   ? PROCESS_GONE
+			   : PROCESS_LIVES;
+	if (is_shortage(errno) && process_exists(p->pid))
+		return PROCESS_UNKNOWN;
+	return process_exists(p->pid) ? PROCESS_LIVES : PROCESS_GONE;
+}
+
+HOT enum process_life process_life(const struct process *p)
+{
 	if (p->never)
-		return true;
-	if (p->fd >= 0)
-		return poll(&poll_fd, 1, 0) > 0;
-	if (read_stat(p->pid, &line) != 0)
-		return !process_exists(p->pid);
-	return (p->start != 0 && line.start != p->start) || (line.state == 'Z' && line.threads <= 1);
+		return PROCESS_GONE;
+	return p->fd >= 0 ? life_by_fd(p) : life_by_stat(p);
 }
 
 char process_state(const struct process *p)
@@ -248,18 +284,23 @@ int process_wait_status(const struct process *p)
 	return status;
 }
 
-bool process_has_uid(const struct process *p, uid_t uid)
+static enum process_uid compare_uids(uid_t uid, uid_t real, uid_t effective, uid_t fs)
+{
+	return uid == real || uid == effective || uid == fs ? PROCESS_UID_OWN : PROCESS_UID_FOREIGN;
+}
+
+enum process_uid process_check_uid(const struct process *p, uid_t uid)
 {
 	struct pidfd_info_v0 info;
 	unsigned real, effective, saved, fs;
 	char buf[4096], *line;
 
 	if (get_info(p->fd, INFO_CREDS, &info) == 0)
-		return uid == info.ruid || uid == info.euid || uid == info.fsuid;
+		return compare_uids(uid, info.ruid, info.euid, info.fsuid);
 	if (read_proc(p->pid, "status", buf, sizeof(buf)) != 0)
-		return true;
+		return is_shortage(errno) ? PROCESS_UID_UNKNOWN : PROCESS_UID_OWN;
 	line = strstr(buf, "\nUid:");
 	if (line == NULL || sscanf(line, "\nUid: %u %u %u %u", &real, &effective, &saved, &fs) != 4)
-		return true;
-	return uid == real || uid == effective || uid == fs;
+		return PROCESS_UID_OWN;
+	return compare_uids(uid, real, effective, fs);
 }

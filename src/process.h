@@ -19,9 +19,10 @@ struct process {
 	bool kernel;	/* a kernel thread */
 	bool never;	/* no process had this pid when it was opened */
 	bool reused;	/* another process had it than the one that was meant; then never is set too */
+	bool unread;	/* for want of descriptors or memory: start and name are not known */
 };
 
-/* Never fails: a pid that nobody has gives a process that is gone. */
+/* Never fails: a pid that no process has gives a process that is gone. */
 void process_open(struct process *p, pid_t pid);
 
 /* Holds on to one particular process: where start is not 0, a pid that another process has by now gives a
@@ -41,7 +42,8 @@ static inline bool process_is_nested(const struct process *p)
  * descriptor nor /proc, and the cheapest question there is. */
 bool process_exists(pid_t pid);
 
-/* The pid that process pid has in its own pid namespace; pid itself where that cannot be read. */
+/* The pid that process pid has in its own pid namespace; pid itself where that cannot be read, 0 where
+ * descriptors or memory ran out. */
 pid_t process_name_of(pid_t pid);
 
 /* The pid that was given last in our pid namespace, to a process or a thread; 0 where that cannot be read. */
@@ -51,9 +53,20 @@ pid_t process_newest(void);
  */
 uint64_t process_own_namespace(const char *kind);
 
-/* Whether it has exited, unreaped zombies included. A thread group whose first thread has exited while
- * others live shows state Z in /proc and is not gone. */
-bool process_gone(const struct process *p);
+enum process_life {
+	PROCESS_LIVES,
+	PROCESS_GONE,
+	PROCESS_UNKNOWN /* something has its pid, and descriptors or memory ran out before more was known */
+};
+
+/* It is gone when it has exited, unreaped zombies included. A thread group whose first thread has exited
+ * while others live shows state Z in /proc and is not gone. */
+enum process_life process_life(const struct process *p);
+
+static inline bool process_gone(const struct process *p)
+{
+	return process_life(p) == PROCESS_GONE;
+}
 
 /* The state letter of proc_pid_stat(5); 'X' when it is gone, 'Z' when only its first thread is, '?' where it
  * cannot be read. */
@@ -63,8 +76,14 @@ char process_state(const struct process *p);
  * reaped processes whose pidfd is held since Linux 6.15, for zombies to whoever may trace them. */
 int process_wait_status(const struct process *p);
 
+enum process_uid {
+	PROCESS_UID_OWN,
+	PROCESS_UID_FOREIGN,
+	PROCESS_UID_UNKNOWN /* descriptors or memory ran out */
+};
+
 /* Whether uid is one of the process's real, effective or filesystem uids, the ones it can have created a
- * file with. True when they cannot be read: no marker is refused on ignorance. */
-bool process_has_uid(const struct process *p, uid_t uid);
+ * file with. OWN when /proc does not tell. */
+enum process_uid process_check_uid(const struct process *p, uid_t uid);
 
 #endif

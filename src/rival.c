@@ -10,6 +10,7 @@
 #include "src/clock.h"
 #include "src/number.h"
 #include "src/rival.h"
+#include "src/shortage.h"
 
 /* Births that are looked at one by one; after more of them a walk takes less time. */
 #define BIRTHS_MOST 4096
@@ -64,7 +65,7 @@ static void note(struct rivals *rivals, pid_t pid, pid_t name)
 {
 	unsigned bit = (unsigned)name % RIVAL_NAMES;
 
-	if (name != pid)
+	if (name != 0 && name != pid)
 		rivals->names[bit / 8] |= (unsigned char)(1u << bit % 8);
 }
 
@@ -78,17 +79,24 @@ static bool is_noted(const struct rivals *rivals, pid_t name)
 /* It must see the same directory, have been there when the marker came, and have the very uid that owns it,
  * root's included: a process of another user cannot have left it. One that had dropped the uid by now is not
  * found. */
-static bool could_have_left(
+static enum rival could_have_left(
     const struct marker_place *place, const struct process *p, pid_t pid, const struct sight *marker)
 {
+	const int64_t came = clock_to_ns(&marker->ctime) - clock_boot_offset() + clock_tick_ns();
+	enum rival could = RIVAL_FOUND;
+	enum process_uid uid;
 	struct process rival;
-	bool could;
+	int shared;
 
 	process_open(&rival, pid);
-	could = !rival.kernel && !process_gone(&rival) && abode_is_shared(place, p, &rival) &&
-		process_has_uid(&rival, marker->uid) &&
-		(int64_t)rival.start * clock_tick_ns() <=
-		    clock_to_ns(&marker->ctime) - clock_boot_offset() + clock_tick_ns();
+	uid = process_check_uid(&rival, marker->uid);
+	shared = abode_is_shared(place, p, &rival);
+	if (rival.kernel || process_gone(&rival) || uid == PROCESS_UID_FOREIGN || shared == 0)
+		could = RIVAL_NONE;
+	else if (rival.unread || uid == PROCESS_UID_UNKNOWN || shared < 0)
+		could = RIVAL_UNKNOWN;
+	else if ((int64_t)rival.start * clock_tick_ns() > came)
+		could = RIVAL_NONE;
 	process_close(&rival);
 	return could;
 }
@@ -100,64 +108,85 @@ struct search {
 	const struct sight *marker;
 };
 
-/* The first process of the system leaves no marker. */
-static bool is_rival(const struct search *search, pid_t pid, pid_t name)
+/* The first process of the system leaves no marker. name 0: it could not be read. */
+static enum rival check(const struct search *search, pid_t pid, pid_t name)
 {
-	return pid != 1 && pid != search->p->pid && name == search->p->name &&
-	       could_have_left(search->place, search->p, pid, search->marker);
+	if (name == 0)
+		return RIVAL_UNKNOWN;
+	if (search == NULL || pid == 1 || pid == search->p->pid || name != search->p->name)
+		return RIVAL_NONE;
+	return could_have_left(search->place, search->p, pid, search->marker);
 }
 
-/* Takes in all processes. Whether one of them is what is looked for, where something is. */
-static bool walk(struct rivals *rivals, const struct search *search)
+/* Takes in all processes, where there is an account of them. Whether one of them is what is looked for, where
+ * something is; UNKNOWN where not all could be taken in. */
+static enum rival walk(struct rivals *rivals, const struct search *search)
 {
 	DIR *proc = opendir("/proc");
+	enum rival found = RIVAL_NONE, one;
 	char own[NAMESPACE_SIZE];
 	struct dirent *entry;
-	bool found = false;
 	uint64_t pid;
 	pid_t name;
 
 	if (proc == NULL)
-		return false;
-	memset(rivals->names, 0, sizeof(rivals->names));
+		return is_shortage(errno) ? RIVAL_UNKNOWN : RIVAL_NONE;
+	if (rivals != rivals_lone())
+		memset(rivals->names, 0, sizeof(rivals->names));
 	read_namespace("self", own);
 	while ((entry = readdir(proc)) != NULL) {
 		if (number_parse(entry->d_name, strlen(entry->d_name), INT_MAX, &pid) != 0)
 			continue;
 		name = name_of((pid_t)pid, own);
-		note(rivals, (pid_t)pid, name);
-		found = found || (search != NULL && is_rival(search, (pid_t)pid, name));
+		if (rivals != rivals_lone())
+			note(rivals, (pid_t)pid, name);
+		one = check(search, (pid_t)pid, name);
+		if (one == RIVAL_FOUND || found == RIVAL_NONE)
+			found = one;
 	}
 	closedir(proc);
 	return found;
 }
 
+struct rivals *rivals_lone(void)
+{
+	static struct rivals lone; /* only its address means something */
+
+	return &lone;
+}
+
 void rivals_catch_up(struct rivals *rivals)
 {
-	pid_t newest, from = rivals->newest - BEING_BORN;
+	pid_t newest, name, from = rivals->newest - BEING_BORN;
 	char own[NAMESPACE_SIZE];
+	bool complete = true;
 
 	if (!have_namespaces_below())
 		return;
 	read_namespace("self", own);
 	newest = process_newest();
 	if (rivals->newest == 0 || newest < rivals->newest || newest - rivals->newest > BIRTHS_MOST)
-		(void)walk(rivals, NULL);
+		complete = walk(rivals, NULL) != RIVAL_UNKNOWN;
 	else
-		for (pid_t pid = from < 1 ? 1 : from; pid <= newest; pid++)
-			note(rivals, pid, name_of(pid, own));
-	rivals->newest = newest;
+		for (pid_t pid = from < 1 ? 1 : from; pid <= newest; pid++) {
+			name = name_of(pid, own);
+			complete = complete && name != 0;
+			note(rivals, pid, name);
+		}
+	rivals->newest = complete ? newest : 0;
 }
 
-bool rival_exists(struct rivals *rivals, const struct marker_place *place, const struct process *p,
+enum rival rival_find(struct rivals *rivals, const struct marker_place *place, const struct process *p,
     const struct sight *marker)
 {
 	const struct search search = {place, p, marker};
 
-	if (!process_is_nested(p)) {
-		rivals_catch_up(rivals);
-		if (!is_noted(rivals, p->name))
-			return false;
-	}
-	return walk(rivals, &search);
+	if (process_is_nested(p))
+		return walk(rivals, &search);
+	if (rivals == rivals_lone())
+		return RIVAL_NONE;
+	rivals_catch_up(rivals);
+	if (rivals->newest == 0)
+		return RIVAL_UNKNOWN;
+	return is_noted(rivals, p->name) ? walk(rivals, &search) : RIVAL_NONE;
 }

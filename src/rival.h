@@ -31,8 +31,18 @@ bool rival_is_possible(const struct process *p);
 /* Takes in the processes that were born since. Not needed, only that the next look takes less time. */
 void rivals_catch_up(struct rivals *rivals);
 
+/* For an asker that keeps no account and has no daemon to ask: it walks /proc for a process in a child pid
+ * namespace and finds no rivals for others, since a crowd of askers must not walk /proc at once. */
+struct rivals *rivals_lone(void);
+
+enum rival {
+	RIVAL_NONE,
+	RIVAL_FOUND,
+	RIVAL_UNKNOWN /* descriptors or memory ran out */
+};
+
 /* Whether another living process could have left the marker that is seen where p leaves its own. */
-bool rival_exists(struct rivals *rivals, const struct marker_place *place, const struct process *p,
+enum rival rival_find(struct rivals *rivals, const struct marker_place *place, const struct process *p,
     const struct sight *marker);
 
 #endif

@@ -50,6 +50,8 @@ const char *readyd_reason_name(enum readyd_reason reason)
 		return "namespace-denied";
 	case READYD_REASON_NAME_COLLISION:
 		return "name-collision";
+	case READYD_REASON_NO_RESOURCES:
+		return "no-resources";
 	}
 	return NULL;
 }

@@ -732,6 +732,32 @@ PY
 	expect "warnings" "$(grep -c "warning: cannot accept" readyd.log)" 1
 }
 
+# Another user takes every connection that there is, and plants a marker under the name of a worker that has not
+# written one. What is left must be enough to see whose marker that is.
+test_descriptors_used_up_make_nothing_ready() {
+	need_root
+	need prlimit
+	UNDER=(prlimit --nofile=40:40)
+	start_for_python --max-clients 1000
+	spawn_worker
+	spawn_python "$PID" <<'PY'
+old = Client()
+same(old.ask("PING"), "PONG")
+crowd = [Client() for i in range(100)]
+stage("crowded")
+reply = old.ask(f"QUERY {sys.argv[1]}")
+assert reply.startswith(f"stale {sys.argv[1]} ") and " reason=foreign-owner" in reply, reply
+PY
+	until_true 60 exists crowded
+	until_true 60 grep -q "warning: cannot accept clients" readyd.log
+	: >planted
+	chown 65534 planted
+	mv planted "$(marker "$PID")"
+	: >crowded.done
+	all_end 0 "$LAST"
+	expect_exit 5 ctl status "$PID"
+}
+
 # The connections are polled together, so that none is helped by another's being read.
 test_row_17_ten_thousand_waits() {
 	start_for_python

@@ -867,6 +867,32 @@ row_23_touched() {
 	both answers 0 "$READY" 20004
 }
 
+# A leftover, and any number of descriptors to examine the process with: it is stale or not known, never ready. With
+# 3 the loader may not even find the libraries (127).
+with_few_descriptors() {
+	local limit got
+	mkdir -p m
+	echo ready >"$(marker 20005)"
+	# Stamps are compared with a grain.
+	sleep 0.2
+	worker_at 20005
+	for limit in 3 4 5 6 7 8 16; do
+		got=0
+		READYD_BACKEND=file prlimit --nofile="$limit" "$READYCTL" status 20005 >out 2>err || got=$?
+		grep -Eqx '1|5|125|127' <<<"$got" || die "with $limit descriptors: exit status $got; $(cat out err)"
+	done
+	expect "with 16" "$got" 5
+	got=0
+	READYD_BACKEND=file prlimit --nofile=4 "$READYCTL" wait --timeout 1 20005 >out 2>err || got=$?
+	expect "wait with 4" "$got" 124
+	grep -q 'no-resources' err || die "no reason: $(cat err)"
+}
+test_few_descriptors_make_nothing_ready() {
+	need prlimit
+	need_pid_choice
+	in_pid_namespace with_few_descriptors
+}
+
 need_pid_choice() {
 	unshare $PIDS --mount-proc bash -c 'echo 500 >/proc/sys/kernel/ns_last_pid' 2>/dev/null ||
 		skip "ns_last_pid may not be set"

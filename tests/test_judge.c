@@ -5,7 +5,7 @@
 #include "src/judge.h"
 #include "tests/unit.h"
 
-/* What judge() is given, one value each of ten kinds: all combinations are tried. */
+/* What judge() is given, one value each of eleven kinds: all combinations are tried. */
 enum life { ALIVE = 1, GONE = 2, NEVER = 4, REUSED = 8 };
 enum kind { ABSENT = 1, FILED = 2, OTHER = 4, NO_DIRECTORY = 8, DENIED = 16 };
 enum leftover { NO_LEFTOVER = 1, THE_LEFTOVER = 2, NOT_THE_LEFTOVER = 4 };
@@ -13,7 +13,8 @@ enum age { OLDER = 1, WITHIN_GRAIN = 2, YOUNGER = 4, UNKNOWN_AGE = 8 };
 enum truth { NO = 1, YES = 2 };
 
 struct given {
-	unsigned life, kind, latched, absent_seen, leftover, age, foreign, closed, collision, excused;
+	unsigned life, kind, latched, absent_seen, leftover, age, foreign, closed, collision, excused,
+	    unknown;
 };
 
 /* The first rule that matches decides; what a rule does not name may be anything. */
@@ -22,6 +23,8 @@ static const struct {
 	enum readyd_verdict verdict;
 	enum readyd_reason reason;
 } rules[] = {
+    /* What could not be examined is no verdict. */
+    {{.unknown = YES}, READYD_PENDING, READYD_REASON_NO_RESOURCES},
     /* Once ready, nothing makes it unready but its end. */
     {{.latched = YES, .life = ALIVE}, READYD_READY, READYD_REASON_NONE},
     {{.latched = YES}, READYD_EXITED, READYD_REASON_NONE},
@@ -70,7 +73,8 @@ static size_t rule_for(const struct given *g)
 		    matches(g->latched, r->latched) && matches(g->absent_seen, r->absent_seen) &&
 		    matches(g->leftover, r->leftover) && matches(g->age, r->age) &&
 		    matches(g->foreign, r->foreign) && matches(g->closed, r->closed) &&
-		    matches(g->collision, r->collision) && matches(g->excused, r->excused))
+		    matches(g->collision, r->collision) && matches(g->excused, r->excused) &&
+		    matches(g->unknown, r->unknown))
 			return i;
 	}
 	ck_abort_msg("no rule for life %u kind %u", g->life, g->kind);
@@ -131,6 +135,7 @@ static void arrange(
 	    .closed = g->closed == YES,
 	    .collision = g->collision == YES,
 	    .excused = g->excused == YES,
+	    .unknown = g->unknown == YES,
 	    .boot_offset = BOOT_OFFSET,
 	    .sight = {.kind = sight_kind(g->kind), .dev = 1, .ino = 2, .size = 6}};
 	evidence->sight.ctime = stamp(g->age);
@@ -167,15 +172,15 @@ static void check_combination(const struct given *g, size_t rule)
 /* The combination of this number; false when there are no more. */
 static bool combination(unsigned number, struct given *g)
 {
-	static const unsigned sizes[] = {4, 5, 2, 2, 3, 4, 2, 2, 2, 2};
+	static const unsigned sizes[] = {4, 5, 2, 2, 3, 4, 2, 2, 2, 2, 2};
 	unsigned bits[UNIT_COUNT(sizes)];
 
 	for (size_t i = 0; i < UNIT_COUNT(sizes); i++) {
 		bits[i] = 1u << number % sizes[i];
 		number /= sizes[i];
 	}
-	*g = (struct given){
-	    bits[0], bits[1], bits[2], bits[3], bits[4], bits[5], bits[6], bits[7], bits[8], bits[9]};
+	*g = (struct given){bits[0], bits[1], bits[2], bits[3], bits[4], bits[5], bits[6], bits[7], bits[8],
+	    bits[9], bits[10]};
 	return number == 0;
 }
 
@@ -871,6 +876,44 @@ START_TEST(left_open)
 }
 END_TEST
 
+/* Nothing could be read of the process: a marker under its name may be anything. */
+START_TEST(unread_process_has_no_verdict)
+{
+	struct rlimit limit;
+
+	set_scene(getpid());
+	end_scene();
+	unit_write(scene.marker, "ready\n");
+	limit = unit_take_fds();
+	process_open(&scene.process, getpid());
+	inspect(&scene.place, &scene.process, &scene.memory, &scene.rivals, &scene.answer);
+	unit_give_fds(&limit);
+	ck_assert_int_eq(scene.answer.verdict, READYD_PENDING);
+	ck_assert_int_eq(scene.answer.reason, READYD_REASON_NO_RESOURCES);
+	ck_assert(!scene.memory.latched);
+	ck_assert(!scene.memory.absent_seen);
+	end_scene();
+}
+END_TEST
+
+/* The marker's owner is compared with user ids that cannot be read. */
+START_TEST(unread_owner_has_no_verdict)
+{
+	struct rlimit limit;
+
+	set_scene(getpid());
+	process_close(&scene.process);
+	unit_write(scene.marker, "ready\n");
+	ck_assert_int_eq(chown(scene.marker, 65534, 65534), 0);
+	limit = unit_take_fds();
+	inspect(&scene.place, &scene.process, &scene.memory, &scene.rivals, &scene.answer);
+	unit_give_fds(&limit);
+	ck_assert_int_eq(scene.answer.reason, READYD_REASON_NO_RESOURCES);
+	expect(READYD_STALE, READYD_REASON_FOREIGN_OWNER, 0);
+	end_scene();
+}
+END_TEST
+
 static bool can_change_root(void)
 {
 	pid_t child = fork();
@@ -898,6 +941,7 @@ static void add_privileged(TCase *tcase)
 	const bool is_root = geteuid() == 0, can_nest = unit_can_nest();
 
 	unit_add_if(tcase, foreign_owner, is_root, "needs root");
+	unit_add_if(tcase, unread_owner_has_no_verdict, is_root, "needs root");
 	unit_add_if(tcase, owner_is_the_process_or_root, is_root, "needs root");
 	unit_add_if(
 	    tcase, namespace_is_closed, can_nest && others_may_come(), "needs root and a public TMPDIR");
@@ -937,6 +981,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, unsure_when_too_close);
 	tcase_add_test(tcase, sure_when_it_was_seen_to_come);
 	tcase_add_test(tcase, newer_whatever_the_clocks_say);
+	tcase_add_test(tcase, unread_process_has_no_verdict);
 	add_privileged(tcase);
 	return s;
 }

@@ -417,7 +417,7 @@ START_TEST(lives_without_its_first_thread)
 	ck_assert(!p.never);
 	ck_assert(!process_gone(&p));
 	ck_assert_uint_eq(p.start, start_of(child));
-	ck_assert(process_has_uid(&p, geteuid()));
+	ck_assert_int_eq(process_check_uid(&p, geteuid()), PROCESS_UID_OWN);
 	ck_assert_int_eq(kill(child, SIGKILL), 0);
 	unit_await_zombie(child);
 	ck_assert(process_gone(&p));
@@ -449,10 +449,10 @@ START_TEST(own_uids_are_known)
 
 	process_open(&p, getpid());
 	for (int held = 1; held >= 0; held--) {
-		ck_assert(process_has_uid(&p, getuid()));
-		ck_assert(process_has_uid(&p, geteuid()));
-		ck_assert(!process_has_uid(&p, geteuid() + 1));
-		ck_assert(!process_has_uid(&p, (uid_t)-2));
+		ck_assert_int_eq(process_check_uid(&p, getuid()), PROCESS_UID_OWN);
+		ck_assert_int_eq(process_check_uid(&p, geteuid()), PROCESS_UID_OWN);
+		ck_assert_int_eq(process_check_uid(&p, geteuid() + 1), PROCESS_UID_FOREIGN);
+		ck_assert_int_eq(process_check_uid(&p, (uid_t)-2), PROCESS_UID_FOREIGN);
 		process_close(&p);
 	}
 }
@@ -479,7 +479,8 @@ START_TEST(filesystem_uid_counts)
 	process_open(&p, child);
 	for (int held = 1; held >= 0; held--) {
 		for (uid_t uid = 1000; uid <= 1004; uid++)
-			ck_assert(process_has_uid(&p, uid) == (uid > 1000 && uid < 1004));
+			ck_assert(
+			    (process_check_uid(&p, uid) == PROCESS_UID_OWN) == (uid > 1000 && uid < 1004));
 		process_close(&p);
 	}
 	unit_kill(child);
@@ -494,12 +495,12 @@ START_TEST(real_and_effective_uid_count)
 
 	process_open(&p, child);
 	for (int held = 1; held >= 0; held--) {
-		ck_assert(process_has_uid(&p, 1001));
-		ck_assert(process_has_uid(&p, 1002));
-		ck_assert(!process_has_uid(&p, 1003));
-		ck_assert(!process_has_uid(&p, 1000));
-		ck_assert(!process_has_uid(&p, 1004));
-		ck_assert(!process_has_uid(&p, 0));
+		ck_assert_int_eq(process_check_uid(&p, 1001), PROCESS_UID_OWN);
+		ck_assert_int_eq(process_check_uid(&p, 1002), PROCESS_UID_OWN);
+		ck_assert_int_eq(process_check_uid(&p, 1003), PROCESS_UID_FOREIGN);
+		ck_assert_int_eq(process_check_uid(&p, 1000), PROCESS_UID_FOREIGN);
+		ck_assert_int_eq(process_check_uid(&p, 1004), PROCESS_UID_FOREIGN);
+		ck_assert_int_eq(process_check_uid(&p, 0), PROCESS_UID_FOREIGN);
 		process_close(&p);
 	}
 	unit_kill(child);
@@ -513,31 +514,34 @@ START_TEST(unknown_uids_refuse_nobody)
 
 	process_open(&p, child);
 	unit_kill(child);
-	ck_assert(process_has_uid(&p, geteuid() + 1));
+	ck_assert_int_eq(process_check_uid(&p, geteuid() + 1), PROCESS_UID_OWN);
 	process_close(&p);
-	ck_assert(process_has_uid(&p, geteuid() + 1));
+	ck_assert_int_eq(process_check_uid(&p, geteuid() + 1), PROCESS_UID_OWN);
 }
 END_TEST
 
 /* Without descriptors: neither pidfd nor /proc. */
 
-START_TEST(starved_knows_the_living)
+START_TEST(starved_knows_nothing_of_the_living)
 {
 	pid_t child = unit_spawn(NULL);
 	struct rlimit limit = unit_take_fds();
-	bool gone, other_uid;
+	enum process_life life;
+	enum process_uid uid;
 	struct process p;
 
 	process_open(&p, child);
-	gone = process_gone(&p);
-	other_uid = process_has_uid(&p, geteuid() + 1);
+	life = process_life(&p);
+	uid = process_check_uid(&p, geteuid() + 1);
 	unit_give_fds(&limit);
 	ck_assert_int_eq(p.fd, -1);
 	ck_assert(!p.never);
-	ck_assert(!gone);
-	ck_assert(other_uid);
+	ck_assert(p.unread);
+	ck_assert_int_eq(life, PROCESS_UNKNOWN);
+	ck_assert_int_eq(uid, PROCESS_UID_UNKNOWN);
+	ck_assert_int_eq(process_life(&p), PROCESS_LIVES);
 	unit_kill(child);
-	ck_assert(process_gone(&p));
+	ck_assert_int_eq(process_life(&p), PROCESS_GONE);
 }
 END_TEST
 
@@ -697,7 +701,7 @@ static Suite *suite(void)
 	unit_add_if(tcase, real_and_effective_uid_count, geteuid() == 0, "needs root");
 	unit_add_if(tcase, filesystem_uid_counts, geteuid() == 0, "needs root");
 	tcase = unit_case(s, "starved");
-	tcase_add_test(tcase, starved_knows_the_living);
+	tcase_add_test(tcase, starved_knows_nothing_of_the_living);
 	tcase_add_test(tcase, starved_state_is_told_afterwards);
 	tcase_add_test(tcase, descriptor_zero_is_one);
 	tcase_add_test(tcase, starved_stays_alive_afterwards);

@@ -497,6 +497,25 @@ static const struct {
     {"WAIT 0\n", WIRE_BAD_ARGUMENT},
 };
 
+/* A marker lies there, and nothing can be read of the process: neither is it ready nor anything else. */
+START_TEST(no_verdict_without_descriptors)
+{
+	static const char *const questions[] = {"QUERY %d\n", "WAIT %d\n", "WAIT %d 0\n", "GATE %d\n"};
+	struct rlimit limit;
+
+	unit_write(marker, "ready\n");
+	for (size_t i = 0; i < UNIT_COUNT(questions); i++) {
+		limit = unit_take_fds();
+		ask(questions[i]);
+		unit_give_fds(&limit);
+		expect_error(WIRE_NO_RESOURCES, child);
+		ck_assert(!ledger_is_waited(witness.ledger));
+	}
+	ask("QUERY %d\n");
+	expect_answer(READYD_READY, READYD_REASON_NONE);
+}
+END_TEST
+
 START_TEST(errors_cost_nothing)
 {
 	ask(errors[_i].line);
@@ -542,6 +561,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, gate_is_given);
 	tcase_add_test(tcase, gates_have_a_limit);
 	tcase_add_test(tcase, list_tells_of_all);
+	tcase_add_test(tcase, no_verdict_without_descriptors);
 	tcase_add_loop_test(tcase, errors_cost_nothing, 0, UNIT_COUNT(errors));
 	tcase_add_test(tcase, too_long_a_line_ends_it);
 	return s;

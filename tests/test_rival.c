@@ -38,7 +38,7 @@ static bool has_rival(struct rivals *rivals, pid_t pid)
 	process_open(&p, pid);
 	ck_assert(rival_is_possible(&p));
 	ck_assert_int_eq(p.name, marker_name);
-	has = rival_exists(rivals, &place, &p, &marker);
+	has = rival_find(rivals, &place, &p, &marker) == RIVAL_FOUND;
 	process_close(&p);
 	return has;
 }
@@ -225,6 +225,56 @@ START_TEST(other_users_are_no_rivals)
 }
 END_TEST
 
+/* A walk that could not be made finds nothing out. */
+START_TEST(unknown_without_descriptors)
+{
+	struct rivals rivals = {0};
+	pid_t nested = unit_spawn_nested();
+	struct rlimit limit;
+	struct process p;
+	enum rival found;
+
+	set_scene();
+	marker_name = 1;
+	leave_marker();
+	process_open(&p, nested);
+	limit = unit_take_fds();
+	found = rival_find(&rivals, &place, &p, &marker);
+	unit_give_fds(&limit);
+	ck_assert_int_eq(found, RIVAL_UNKNOWN);
+	process_close(&p);
+	process_open(&p, getpid());
+	limit = unit_take_fds();
+	found = rival_find(&rivals, &place, &p, &marker);
+	unit_give_fds(&limit);
+	ck_assert_int_eq(found, RIVAL_UNKNOWN);
+	process_close(&p);
+	unit_kill(nested);
+}
+END_TEST
+
+/* An asker without an account looks for the rivals of a nested process alone. */
+START_TEST(lone_asker_walks_for_nested_ones)
+{
+	pid_t here, one, other;
+
+	set_scene();
+	marker_name = here = unit_spawn(NULL);
+	other = spawn_namesake();
+	leave_marker();
+	ck_assert(!has_rival(rivals_lone(), here));
+	unit_kill(other);
+	marker_name = 1;
+	one = unit_spawn_nested();
+	other = unit_spawn_nested();
+	leave_marker();
+	ck_assert(has_rival(rivals_lone(), one));
+	unit_kill(other);
+	unit_kill(one);
+	unit_kill(here);
+}
+END_TEST
+
 /* Once a namespace has been made there is no telling any more that there is none. */
 START_TEST(namespaces_are_noticed)
 {
@@ -254,6 +304,10 @@ static Suite *suite(void)
 	    tcase, wrapped_numbers_are_noticed, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
 	unit_add_if(tcase, some_are_no_rivals, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
 	unit_add_if(tcase, other_users_are_no_rivals, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(
+	    tcase, unknown_without_descriptors, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(
+	    tcase, lone_asker_walks_for_nested_ones, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
 	unit_add_if(tcase, namespaces_are_noticed, can_nest, "no pid namespace to be had");
 	return s;
 }

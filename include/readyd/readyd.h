@@ -53,8 +53,10 @@ enum readyd_reason {
 	READYD_REASON_DIRECTORY_DENIED, /* unreachable: the marker directory may not be searched */
 	READYD_REASON_NAMESPACE_DENIED, /* unreachable: it is in another pid namespace, and /proc/<pid>/root
 					 * may not be entered from here (ptrace access is missing) */
-	READYD_REASON_NAME_COLLISION /* unreachable or died: the marker may as well be of another process, in
-				      * another pid namespace, that has the same pid there */
+	READYD_REASON_NAME_COLLISION,	/* unreachable or died: the marker may as well be of another process,
+					 * in another pid namespace, that has the same pid there */
+	READYD_REASON_NO_RESOURCES	/* pending: descriptors or memory ran out before the process or its
+					 * marker could be examined; nothing is known of it */
 };
 
 enum readyd_backend {
