@@ -878,12 +878,12 @@ with_few_descriptors() {
 	worker_at 20005
 	for limit in 3 4 5 6 7 8 16; do
 		got=0
-		READYD_BACKEND=file prlimit --nofile="$limit" "$READYCTL" status 20005 >out 2>err || got=$?
+		READYD_BACKEND="file" prlimit --nofile="$limit" "$READYCTL" status 20005 >out 2>err || got=$?
 		grep -Eqx '1|5|125|127' <<<"$got" || die "with $limit descriptors: exit status $got; $(cat out err)"
 	done
 	expect "with 16" "$got" 5
 	got=0
-	READYD_BACKEND=file prlimit --nofile=4 "$READYCTL" wait --timeout 1 20005 >out 2>err || got=$?
+	READYD_BACKEND="file" prlimit --nofile=4 "$READYCTL" wait --timeout 1 20005 >out 2>err || got=$?
 	expect "wait with 4" "$got" 124
 	grep -q 'no-resources' err || die "no reason: $(cat err)"
 }
