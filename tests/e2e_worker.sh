@@ -169,26 +169,30 @@ test_exit_2_zero_bytes() {
 test_exit_3_background_thread() {
 	need_jemalloc
 	refuse_early 3 "MALLOC_CONF=background_thread:true" env MALLOC_CONF=background_thread:true "$WORKER" 1
+	grep -q ' /proc/self/task has [0-9]* threads instead of 1, ' err || die "no number of threads: $(cat err)"
 	start env MALLOC_CONF=background_thread:true "$WORKER" --churn 1
 }
+
+# refuse_marker CAUSE FILE COMMAND...: it cannot write its marker, that file.
+refuse_marker() { refuse 4 " failed to write ready marker $2: $1; " env "$OVERRIDE=$2" "${@:3}"; }
 
 test_exit_4_marker_cannot_be_written() {
 	local long
 	long=$(printf '%04096d' 0)
 	mkdir directory
 	ln -s elsewhere link
-	refuse 4 "No such file or directory" env "$OVERRIDE=$T/absent/marker" "$WORKER" 1
-	refuse 4 "Is a directory" env "$OVERRIDE=$T/directory" "$WORKER" 1
-	refuse 4 "Too many levels of symbolic links" env "$OVERRIDE=$T/link" "$WORKER" 1
-	refuse 4 "No space left on device" env "$OVERRIDE=/dev/full" "$WORKER" 1
-	refuse 4 "File name too long" env "$OVERRIDE=$T/$long" "$WORKER" 1
+	refuse_marker "No such file or directory" "$T/absent/marker" "$WORKER" 1
+	refuse_marker "Is a directory" "$T/directory" "$WORKER" 1
+	refuse_marker "Too many levels of symbolic links" "$T/link" "$WORKER" 1
+	refuse_marker "No space left on device" /dev/full "$WORKER" 1
+	refuse_marker "File name too long" "$T/$long" "$WORKER" 1
 	[ ! -e elsewhere ] || die "written through a symbolic link"
 }
 
 test_exit_4_fifo_does_not_hang() {
-	mkfifo marker
-	refuse 4 "No such device or address" "$WORKER" 1
-	refuse 4 "No such device or address" "$WORKER" --churn 1
+	mkfifo fifo
+	refuse_marker "No such device or address" "$T/fifo" "$WORKER" 1
+	refuse_marker "No such device or address" "$T/fifo" "$WORKER" --churn 1
 }
 
 test_exit_5_bad_bytes() {

@@ -226,7 +226,7 @@ static void require_single_thread(void)
 	close(tasks);
 	if (threads != 1)
 		fail(EXIT_NOT_SINGLE_THREADED,
-		    TASK_DIR " holds %d threads instead of 1, typically because of "
+		    TASK_DIR " has %d threads instead of 1, typically because of "
 			     "MALLOC_CONF=background_thread:true; start without it, or with --churn",
 		    threads);
 }
@@ -287,7 +287,7 @@ int main(int argc, char **argv)
 		require_single_thread();
 	allocate(request.bytes);
 	if (readyd_marker_write(path) != 0)
-		fail(EXIT_MARKER, "cannot write the marker %s: %s; clear that name, or make room for it",
+		fail(EXIT_MARKER, "failed to write ready marker %s: %s; clear that name, or make room for it",
 		    path, strerror(errno));
 	announce(pid, request.bytes);
 	if (request.churn)
