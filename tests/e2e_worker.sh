@@ -169,26 +169,30 @@ test_exit_2_zero_bytes() {
 test_exit_3_background_thread() {
 	need_jemalloc
 	refuse_early 3 "MALLOC_CONF=background_thread:true" env MALLOC_CONF=background_thread:true "$WORKER" 1
+	grep -q ' /proc/self/task has [0-9]* threads instead of 1, ' err || die "no number of threads: $(cat err)"
 	start env MALLOC_CONF=background_thread:true "$WORKER" --churn 1
 }
+
+# refuse_marker CAUSE FILE COMMAND...: it cannot write its marker, that file.
+refuse_marker() { refuse 4 " failed to write ready marker $2: $1; " env "$OVERRIDE=$2" "${@:3}"; }
 
 test_exit_4_marker_cannot_be_written() {
 	local long
 	long=$(printf '%04096d' 0)
 	mkdir directory
 	ln -s elsewhere link
-	refuse 4 "No such file or directory" env "$OVERRIDE=$T/absent/marker" "$WORKER" 1
-	refuse 4 "Is a directory" env "$OVERRIDE=$T/directory" "$WORKER" 1
-	refuse 4 "Too many levels of symbolic links" env "$OVERRIDE=$T/link" "$WORKER" 1
-	refuse 4 "No space left on device" env "$OVERRIDE=/dev/full" "$WORKER" 1
-	refuse 4 "File name too long" env "$OVERRIDE=$T/$long" "$WORKER" 1
+	refuse_marker "No such file or directory" "$T/absent/marker" "$WORKER" 1
+	refuse_marker "Is a directory" "$T/directory" "$WORKER" 1
+	refuse_marker "Too many levels of symbolic links" "$T/link" "$WORKER" 1
+	refuse_marker "No space left on device" /dev/full "$WORKER" 1
+	refuse_marker "File name too long" "$T/$long" "$WORKER" 1
 	[ ! -e elsewhere ] || die "written through a symbolic link"
 }
 
 test_exit_4_fifo_does_not_hang() {
-	mkfifo marker
-	refuse 4 "No such device or address" "$WORKER" 1
-	refuse 4 "No such device or address" "$WORKER" --churn 1
+	mkfifo fifo
+	refuse_marker "No such device or address" "$T/fifo" "$WORKER" 1
+	refuse_marker "No such device or address" "$T/fifo" "$WORKER" --churn 1
 }
 
 test_exit_5_bad_bytes() {
@@ -243,13 +247,49 @@ test_help_and_version() {
 	expect_exit 1 timeout 10 "$WORKER" --version >/dev/full
 }
 
-test_bytes_are_resident() {
+test_bytes_are_allocated() {
 	local little much
 	start "$WORKER" 1
-	little=$(field Rss "$LAST" smaps_rollup)
+	little=$(field VmData "$LAST" status)
 	start "$WORKER" "$SIZE"
-	much=$(field Rss "$LAST" smaps_rollup)
-	[ $((much - little + 256)) -ge $((SIZE / 1024)) ] || die "resident: $little KiB and $much KiB"
+	much=$(field VmData "$LAST" status)
+	[ $((much - little)) -ge $((SIZE / 1024)) ] || die "private and writable: $little KiB and $much KiB"
+}
+
+# Transparent huge pages may be enabled for all processes; resident memory would then depend on the machine.
+WITHOUT_HUGE_PAGES='import ctypes, os, sys
+PR_SET_THP_DISABLE = 41
+assert ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0
+os.execv(sys.argv[1], sys.argv[1:])'
+
+test_few_bytes_are_resident() {
+	local resident
+	need_jemalloc
+	need python3
+	start python3 -c "$WITHOUT_HUGE_PAGES" "$WORKER" $((16 * MIB))
+	resident=$(field Rss "$LAST" smaps_rollup)
+	[ "$resident" -lt 5000 ] || die "resident: $resident KiB"
+}
+
+is_asleep() { [ "$(field State "$1" status)" = S ]; }
+
+# count_faults BYTES: sets $FAULTS to the minor page faults of a worker up to its sleep. Faults of a Python
+# interpreter would be included, so here the allocator disables huge pages.
+count_faults() {
+	MALLOC_CONF=thp:never start "$WORKER" "$1"
+	until_true 60 is_asleep "$LAST"
+	FAULTS=$(stat_fields "$LAST" | cut -d ' ' -f 8)
+}
+
+# The allocator's metadata for a large block takes some 25 faults more, however large the block is.
+test_many_bytes_take_no_more_page_faults_than_few() {
+	local pages little
+	need_jemalloc
+	pages=$((16 * MIB / $(getconf PAGESIZE)))
+	count_faults 1024
+	little=$FAULTS
+	count_faults $((16 * MIB))
+	[ $((FAULTS - little)) -le $((pages / 64)) ] || die "minor page faults: $little and $FAULTS"
 }
 
 # The system calls from the last one that concerns memory up to the breadcrumb.

@@ -1,7 +1,7 @@
 /*
  * Runs a static worker under ptrace(2) and tells what became of its heap after the allocation. What a probe
  * sees of a thread's heap is jemalloc's thread state: counters and cache lie in it, and each allocation and
- * each release changes it. So it is kept when malloc(BYTES) has returned, and compared at each system call
+ * each release changes it. So it is kept when calloc(1, BYTES) has returned, and compared at each system call
  * that follows:
  *
  *	counted 1	so many of its words grew by exactly BYTES during that call
@@ -37,7 +37,7 @@
 
 /* Where things are in a static executable. */
 struct image {
-	uint64_t malloc_address;
+	uint64_t calloc_address;
 	uint64_t state_from_fs; /* to be subtracted from the thread pointer */
 	uint64_t state_size;
 };
@@ -105,7 +105,7 @@ static struct image read_image(const char *path)
 	if (memcmp(file->e_ident, ELFMAG, SELFMAG) != 0 || file->e_type != ET_EXEC)
 		errx(1, "%s is no static executable", path);
 	state = find_symbol(file, STATE_SYMBOL, STT_TLS);
-	image.malloc_address = find_symbol(file, "malloc", STT_FUNC)->st_value;
+	image.calloc_address = find_symbol(file, "calloc", STT_FUNC)->st_value;
 	image.state_from_fs = tls_size(file) - state->st_value;
 	image.state_size = state->st_size;
 	if (image.state_size == 0 || image.state_size > STATE_SIZE_MAX)
@@ -166,12 +166,12 @@ static void keep(pid_t pid, const struct image *image, struct state *state)
 		state->words[at / sizeof(uint64_t)] = peek(pid, start + at);
 }
 
-/* Until malloc(bytes) is about to run. */
+/* Until calloc(1, bytes) is about to run. */
 static void find_allocation(pid_t pid, const struct image *image, uint64_t bytes)
 {
 	for (;;) {
-		run_to(pid, image->malloc_address);
-		if (registers(pid).rdi == bytes)
+		run_to(pid, image->calloc_address);
+		if (registers(pid).rsi == bytes)
 			return;
 		go_on(PTRACE_SINGLESTEP, pid, SIGTRAP);
 	}
