@@ -31,7 +31,6 @@ static bool look(const struct settings *settings, pid_t pid, uint64_t start, str
 
 static int query(struct settings *settings, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
-	struct rivals rivals = {0};
 	struct readyd_answer said;
 
 	if (settings->backend == READYD_BACKEND_DAEMON)
@@ -46,7 +45,7 @@ static int query(struct settings *settings, pid_t pid, uint64_t start, struct re
 			return 0;
 		}
 	}
-	(void)look(settings, pid, start, &rivals, answer);
+	(void)look(settings, pid, start, rivals_lone(), answer);
 	return 0;
 }
 
@@ -152,7 +151,6 @@ static int take_entry(const struct wire_reply *reply, void *context)
 static int list_files(const struct settings *settings, struct listing *listing)
 {
 	DIR *dir = opendir(settings->place.dir);
-	struct rivals rivals = {0};
 	struct readyd_answer answer;
 	struct dirent *entry;
 	pid_t pid;
@@ -163,7 +161,7 @@ static int list_files(const struct settings *settings, struct listing *listing)
 		pid = marker_pid(&settings->place, entry->d_name);
 		if (pid == 0)
 			continue;
-		(void)look(settings, pid, 0, &rivals, &answer);
+		(void)look(settings, pid, 0, rivals_lone(), &answer);
 		if (answer.verdict == READYD_READY)
 			listing->stopped = listing->each(&answer, listing->context);
 	}

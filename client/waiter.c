@@ -33,7 +33,6 @@ HOT void waiter_fini(struct readyd_waiter *w)
 		target_free(w, t);
 	link_close(&w->link);
 	filewatch_close(&w->file);
-	free(w->rivals);
 }
 
 struct readyd_waiter *readyd_waiter_new(const struct readyd_options *options)
@@ -55,13 +54,6 @@ void readyd_waiter_free(struct readyd_waiter *w)
 		return;
 	waiter_fini(w);
 	free(w);
-}
-
-struct rivals *waiter_rivals(struct readyd_waiter *w)
-{
-	if (w->rivals == NULL)
-		w->rivals = calloc(1, sizeof(*w->rivals));
-	return w->rivals;
 }
 
 int readyd_waiter_fd(struct readyd_waiter *w)
@@ -90,13 +82,13 @@ void waiter_look_all(struct readyd_waiter *w)
 			target_look(w, t);
 }
 
-/* The looks that are there in case that the daemon is frozen. They come once a second from each of perhaps
- * thousands of waiters, so most of them only find that there is still nothing. */
+/* Each of perhaps thousands of waiters looks now and then, so most of these looks only find that there is
+ * still nothing: that the process has ended would show in the poll. */
 #define GLANCES 8
 
 static void glance_at_all(struct readyd_waiter *w)
 {
-	bool thorough = w->glances++ % GLANCES == 0;
+	bool thorough = ++w->glances % GLANCES == 0;
 	struct target *t, *next;
 
 	TARGETS_EACH (w, t, next)
@@ -151,6 +143,7 @@ int readyd_waiter_add_exact(struct readyd_waiter *w, pid_t pid, uint64_t start)
 	t = target_add(w, pid, start);
 	if (t == NULL)
 		return -1;
+	w->since = clock_ms();
 	/* Who insists on the daemon wants its answer, not ours. */
 	if (w->settings.backend != READYD_BACKEND_DAEMON || t->unborn)
 		target_look(w, t);
@@ -211,7 +204,7 @@ int readyd_waiter_peek(struct readyd_waiter *w, pid_t pid, struct readyd_answer 
 		    .wait_status = -1};
 		return 0;
 	}
-	inspect(&w->settings.place, &t->process, &t->memory, waiter_rivals(w), answer);
+	inspect(&w->settings.place, &t->process, &t->memory, rivals_lone(), answer);
 	answer->backend = READYD_BACKEND_FILE;
 	if (target_is_final(t, answer))
 		return 0;
@@ -234,8 +227,8 @@ static int on_timer(struct readyd_waiter *w)
 	w->armed_for = 0;
 	if (w->reply_by != 0 && w->reply_by <= now && daemon_on_late(w) != 0)
 		return -1;
-	if (w->doubt_by != 0 && w->doubt_by <= now)
-		targets_trust_own_look(w);
+	if (w->doubt_by != 0 && w->doubt_by <= now && daemon_on_doubt(w) != 0)
+		return -1;
 	if (w->retry_at != 0 && w->retry_at <= now && daemon_ask(w) != 0)
 		return -1;
 	if (w->look_at != 0 && w->look_at <= now) {

@@ -10,8 +10,11 @@
  *
  * A target that waits is covered when the daemon has promised to tell: its gate is held, or its WAIT was
  * taken by a living connection. While any is not, and the daemon cannot be had, the fallback is on. And
- * whatever is promised, every target is looked at about once a second: a frozen daemon keeps its promises
- * open for ever.
+ * whatever is promised, every target is looked at now and then: a frozen daemon keeps its promises open
+ *forever.
+ *
+ * What one waiter does in doubt thousands may do at once. So it asks the daemon and waits for as long as the
+ *daemon works, and it walks /proc only without a daemon and for a process in a child pid namespace.
  */
 #ifndef CLIENT_WAITER_H
 #define CLIENT_WAITER_H
@@ -75,6 +78,7 @@ struct readyd_waiter {
 	size_t waiting;	       /* targets that are not done */
 	size_t cover_count[3]; /* of the waiting ones, by enum cover */
 	size_t doubts, unborn; /* of the waiting ones */
+	size_t gate_doubts;    /* doubts that wait for the gate they hold */
 	bool daemon_silent;    /* it did not answer the question of a peek */
 	bool nested;	       /* some have another pid in their marker's name */
 	enum link_state link_state;
@@ -85,15 +89,19 @@ struct readyd_waiter {
 	struct filewatch file;
 	int64_t poll_ms; /* interval of looks while nothing can be watched */
 	/* Times on clock_ms(), 0: none. */
-	int64_t reply_by;   /* the daemon is taken for frozen */
-	int64_t doubt_by;   /* the own look counts for what is doubted */
-	int64_t retry_at;   /* connect, or ask again */
-	int64_t last_event; /* anything but the timer */
-	int64_t look_at;    /* look at all targets */
-	unsigned glances;   /* looks of that kind so far */
+	int64_t reply_by;    /* the daemon is taken for frozen */
+	int64_t doubt_by;    /* see whether the daemon still works on what is doubted */
+	int64_t doubt_ms;    /* the interval that ends then */
+	int64_t retry_at;    /* connect, or ask again */
+	int64_t last_event;  /* anything but the timer */
+	int64_t look_at;     /* look at all targets */
+	int64_t since;	     /* the last target was added */
+	unsigned glances;    /* looks without a daemon so far */
+	pid_t daemon_pid;    /* of the last connection */
+	int64_t heard_at;    /* it replied, or was asked after a pause */
+	uint64_t daemon_cpu; /* its CPU time when it was last checked, see process_is_active() */
 	struct settings settings;
 	struct link link;
-	struct rivals *rivals; /* for when there is no daemon to know them; NULL: not needed yet */
 };
 
 /* What an event is about: its tag holds this, and the pid where it is about a target. */
@@ -105,8 +113,6 @@ int waiter_init(struct readyd_waiter *w, const struct readyd_options *options);
 void waiter_fini(struct readyd_waiter *w);
 /* True: *answer is one that is there already. */
 bool waiter_take(struct readyd_waiter *w, struct readyd_answer *answer);
-/* NULL: no memory. */
-struct rivals *waiter_rivals(struct readyd_waiter *w);
 int waiter_on_event(struct readyd_waiter *w, uint64_t tag, uint32_t events);
 void waiter_look_all(struct readyd_waiter *w);
 /* The earlier of two times, where 0 is never. */
@@ -140,8 +146,11 @@ bool target_is_final(const struct target *t, const struct readyd_answer *answer)
 void target_settle(struct readyd_waiter *w, struct target *t, const struct readyd_answer *answer);
 void target_set_cover(struct readyd_waiter *w, struct target *t, enum cover cover);
 void target_on_death(struct readyd_waiter *w, struct target *t);
-/* Nobody is there to remember more: settles every doubted target by its own look. */
+/* No daemon is there to remember more: settles every doubted target by its own look, but for those that wait
+ * for the gate they hold. */
 void targets_trust_own_look(struct readyd_waiter *w);
+/* Those do not wait for it any longer. */
+void targets_leave_gates(struct readyd_waiter *w);
 
 /* waiter_daemon.c; -1: errno, with READYD_BACKEND_DAEMON only */
 int daemon_ask(struct readyd_waiter *w);
@@ -149,6 +158,7 @@ int daemon_ask(struct readyd_waiter *w);
 int daemon_resolve(struct readyd_waiter *w);
 int daemon_on_readable(struct readyd_waiter *w);
 int daemon_on_late(struct readyd_waiter *w);
+int daemon_on_doubt(struct readyd_waiter *w);
 int daemon_on_gate(struct readyd_waiter *w, struct target *t, uint32_t events);
 void daemon_cancel(struct readyd_waiter *w, const struct target *t);
 /* Lets go of the connection when nothing hangs on it. */

@@ -8,6 +8,7 @@
 #include "client/waiter.h"
 #include "src/clock.h"
 #include "src/hot.h"
+#include "src/sock.h"
 #include "src/verdict.h"
 
 /* A daemon that has not answered by then is taken for frozen: the fallback starts, and what it answers
@@ -15,9 +16,13 @@
  * watches are what it is there to avoid. Somebody who insists on the daemon is more patient. */
 #define LATE_MS	       1000
 #define LATE_FORCED_MS 5000
-/* How long an own look that settles a target waits for the word of a daemon that may remember more, however
- * many connections that takes: with a frozen one that is what the news of a death is late by. */
-#define DOUBT_MS 50
+/* How soon an own look that settles a target counts when the daemon, which may remember more, is stopped:
+ * that is what the news of a death is then late by. A daemon that works is waited for, with ever longer
+ * intervals. */
+#define DOUBT_MS      50
+#define DOUBT_MOST_MS 1000
+/* A daemon that works but has not replied for so long is not waited for any longer. */
+#define PATIENCE_MS 30000
 /* How soon to try a daemon again that is not there, that was there just now, that is crowded. */
 #define RETRY_MS     1000
 #define RECONNECT_MS 20
@@ -29,6 +34,14 @@
 static bool forced(const struct readyd_waiter *w)
 {
 	return w->settings.backend == READYD_BACKEND_DAEMON;
+}
+
+/* Whether the daemon does anything: however slow the machine and however many others it serves, it will
+ * answer. */
+static bool is_active(struct readyd_waiter *w)
+{
+	return w->daemon_pid > 0 && clock_ms() - w->heard_at < PATIENCE_MS &&
+	       process_is_active(w->daemon_pid, &w->daemon_cpu);
 }
 
 static void retry_in(struct readyd_waiter *w, int64_t ms)
@@ -111,7 +124,8 @@ static int ask_all(struct readyd_waiter *w)
 	}
 	if (link_send(&w->link, &ping) != 0)
 		return lose_link(w);
-	w->barriers++;
+	if (w->barriers++ == 0)
+		w->heard_at = clock_ms();
 	w->reply_by = clock_ms() + (forced(w) ? LATE_FORCED_MS : LATE_MS);
 	poll_link(w);
 	return 0;
@@ -138,6 +152,7 @@ static int greet(struct readyd_waiter *w)
 		return connect_failed(w);
 	w->crowded = 0;
 	w->link_state = LINK_GREETING;
+	w->daemon_pid = sock_peer_pid(w->link.fd);
 	if (poll_add(w, w->link.fd, POLLIN, SOURCE_LINK, 0) != 0 || link_put(&w->link, &hello) != 0)
 		return lose_link(w);
 	return ask_all(w);
@@ -152,7 +167,7 @@ int daemon_ask(struct readyd_waiter *w)
 			file_start(w);
 		return 0;
 	}
-	if (w->cover_count[COVER_NONE] == w->unborn && w->doubts == 0)
+	if (w->cover_count[COVER_NONE] == w->unborn && w->doubts == w->gate_doubts)
 		return 0;
 	if (w->link_state == LINK_CLOSED)
 		return greet(w);
@@ -164,10 +179,36 @@ int daemon_ask(struct readyd_waiter *w)
 	return ask_all(w);
 }
 
+static void await_word(struct readyd_waiter *w, int64_t ms)
+{
+	w->doubt_ms = ms < DOUBT_MOST_MS ? ms : DOUBT_MOST_MS;
+	w->doubt_by = clock_ms() + clock_jitter(w->doubt_ms);
+}
+
+/* A gate that is held is about to say what the daemon knows. One that stays open although the daemon works is
+ * asked about. */
+int daemon_on_doubt(struct readyd_waiter *w)
+{
+	bool active = is_active(w);
+
+	w->doubt_by = 0;
+	if (!active || w->doubt_ms > DOUBT_MS)
+		targets_leave_gates(w);
+	if (active)
+		await_word(w, 2 * w->doubt_ms);
+	else if (!forced(w))
+		targets_trust_own_look(w);
+	return 0;
+}
+
 int daemon_resolve(struct readyd_waiter *w)
 {
-	if (w->doubt_by == 0 && !forced(w))
-		w->doubt_by = clock_ms() + DOUBT_MS;
+	if (w->doubt_by == 0 && (w->gate_doubts > 0 || !forced(w))) {
+		w->heard_at = clock_ms();
+		await_word(w, DOUBT_MS);
+	}
+	if (w->doubts == w->gate_doubts)
+		return 0;
 	/* While its backlog is full, connecting is tried again in a while. */
 	if (w->barriers == 0)
 		return w->crowded > 0 ? 0 : daemon_ask(w);
@@ -201,11 +242,13 @@ static void take_answer(struct readyd_waiter *w, struct readyd_answer *answer)
 		file_start(w);
 }
 
-static void take_gate(struct readyd_waiter *w, pid_t pid, int fd)
+/* A gate of another holder of the pid is of no use. */
+static void take_gate(struct readyd_waiter *w, pid_t pid, uint64_t start, int fd)
 {
 	struct target *t = target_find(w, pid);
 
 	if (t == NULL || t->done || t->cover != COVER_NONE ||
+	    (start != t->process.start && t->process.start != 0) ||
 	    poll_add(w, fd, POLLIN, SOURCE_GATE, pid) != 0) {
 		close(fd);
 		return;
@@ -273,7 +316,7 @@ static int take_reply(struct readyd_waiter *w, struct wire_reply *reply, int fd)
 		take_answer(w, &reply->answer);
 		return 0;
 	case WIRE_REPLY_GATE:
-		take_gate(w, reply->answer.pid, fd);
+		take_gate(w, reply->answer.pid, reply->answer.start, fd);
 		return 0;
 	case WIRE_REPLY_PONG:
 		take_pong(w);
@@ -296,9 +339,13 @@ int daemon_on_readable(struct readyd_waiter *w)
 
 	if (link_flush(&w->link) != 0)
 		return lose_link(w);
-	while (w->link_state != LINK_CLOSED && (more = link_next(&w->link, &reply, &fd)) == 1)
+	while (w->link_state != LINK_CLOSED && (more = link_next(&w->link, &reply, &fd)) == 1) {
+		w->heard_at = clock_ms();
+		if (w->doubt_by != 0)
+			await_word(w, DOUBT_MS);
 		if (take_reply(w, &reply, fd) != 0)
 			return -1;
+	}
 	if (w->link_state != LINK_CLOSED && more < 0)
 		return lose_link(w);
 	poll_link(w);
@@ -308,14 +355,19 @@ int daemon_on_readable(struct readyd_waiter *w)
 int daemon_on_late(struct readyd_waiter *w)
 {
 	w->reply_by = 0;
+	if (is_active(w)) {
+		w->reply_by = clock_ms() + clock_jitter(LATE_MS);
+		return 0;
+	}
 	return do_without(w, ETIMEDOUT);
 }
 
-/* The gate is closed: look, and ask again where the look does not settle it. What was written into it is what
- * the daemon would say if each waiter asked again whether the marker is the process's own. */
+/* The gate is closed: look, and ask again where the look does not settle it. A byte in it says that this very
+ * process was seen ready, as the daemon would if each waiter asked again; whether it has exited since its
+ * pidfd tells. */
 HOT int daemon_on_gate(struct readyd_waiter *w, struct target *t, uint32_t events)
 {
-	t->memory.vouched |= (events & POLLIN) != 0;
+	t->memory.latched |= (events & POLLIN) != 0;
 	target_set_cover(w, t, COVER_NONE);
 	target_look(w, t);
 	if (!t->done)

@@ -7,6 +7,9 @@
 
 /* While daemon or watch should tell, the own look is only for what they cannot see. */
 #define BACKSTOP_MS 1000
+/* With a daemon such a look comes after half of the time waited: a frozen one then costs at most that, and no
+ * more than a minute, and waiting costs nothing in the long run. */
+#define BACKSTOP_MOST_MS 60000
 /* Polling starts quick and slows down, so that thousands of pollers leave the worker some CPU. */
 #define POLL_FIRST_MS 10
 #define POLL_LAST_MS  100
@@ -75,11 +78,22 @@ void file_on_readable(struct readyd_waiter *w)
 	}
 }
 
+static int64_t backstop(const struct readyd_waiter *w)
+{
+	int64_t half = (clock_ms() - w->since) / 2;
+
+	if (half < BACKSTOP_MS)
+		return BACKSTOP_MS;
+	return half < BACKSTOP_MOST_MS ? half : BACKSTOP_MOST_MS;
+}
+
 int64_t file_interval(struct readyd_waiter *w)
 {
 	if (w->unborn > 0)
 		return clock_jitter(UNBORN_MS);
-	if (!w->fallback || w->file.wd >= 0)
+	if (!w->fallback)
+		return clock_jitter(backstop(w));
+	if (w->file.wd >= 0)
 		return clock_jitter(BACKSTOP_MS);
 	w->poll_ms += w->poll_ms / 10;
 	if (w->poll_ms > POLL_LAST_MS)

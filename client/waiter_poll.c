@@ -59,10 +59,11 @@ static int each_source(struct readyd_waiter *w, int (*add)(void *, int, uint32_t
 	if (w->file.fd >= 0 && add(context, w->file.fd, EPOLLIN, tag(SOURCE_FILE, 0)) != 0)
 		return -1;
 	TARGETS_EACH (w, t, next) {
+		/* The gate says whether it was ready before it ended. */
+		if (t->gate >= 0 && add(context, t->gate, EPOLLIN, tag(SOURCE_GATE, t->process.pid)) != 0)
+			return -1;
 		if (t->watched &&
 		    add(context, t->process.fd, EPOLLIN, tag(SOURCE_PIDFD, t->process.pid)) != 0)
-			return -1;
-		if (t->gate >= 0 && add(context, t->gate, EPOLLIN, tag(SOURCE_GATE, t->process.pid)) != 0)
 			return -1;
 	}
 	return 0;

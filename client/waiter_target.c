@@ -116,8 +116,14 @@ struct target *target_add(struct readyd_waiter *w, pid_t pid, uint64_t start)
 	return t;
 }
 
+static bool waits_for_gate(const struct target *t)
+{
+	return t->doubted && t->cover == COVER_GATE;
+}
+
 HOT void target_set_cover(struct readyd_waiter *w, struct target *t, enum cover cover)
 {
+	w->gate_doubts -= waits_for_gate(t);
 	if (cover != COVER_NONE) {
 		/* The daemon has found it waiting, whatever we see ourselves. */
 		w->doubts -= t->doubted;
@@ -249,8 +255,8 @@ static void open_again(struct readyd_waiter *w, struct target *t)
 
 HOT void target_look(struct readyd_waiter *w, struct target *t)
 {
-	/* The daemon keeps account of them; for a waiter to find out itself takes a walk of /proc. */
-	struct rivals *rivals = w->settings.backend == READYD_BACKEND_FILE ? waiter_rivals(w) : NULL;
+	/* The daemon keeps account of them. */
+	struct rivals *rivals = w->settings.backend == READYD_BACKEND_FILE ? rivals_lone() : NULL;
 	struct readyd_answer answer;
 
 	if (t->unborn && !is_born(w, t))
@@ -271,12 +277,21 @@ HOT void target_look(struct readyd_waiter *w, struct target *t)
 		target_settle(w, t, &answer);
 		return;
 	}
-	/* A gate answers no question: it has to be asked anew. */
-	if (t->cover == COVER_GATE)
-		target_set_cover(w, t, COVER_NONE);
 	t->answer = answer;
-	w->doubts += !t->doubted;
+	if (t->doubted)
+		return;
 	t->doubted = true;
+	w->doubts++;
+	w->gate_doubts += waits_for_gate(t);
+}
+
+void targets_leave_gates(struct readyd_waiter *w)
+{
+	struct target *t, *next;
+
+	TARGETS_EACH (w, t, next)
+		if (waits_for_gate(t))
+			target_set_cover(w, t, COVER_NONE);
 }
 
 /* Looks once more: what was doubted may be some time ago. */
@@ -285,12 +300,12 @@ void targets_trust_own_look(struct readyd_waiter *w)
 	struct readyd_answer answer;
 	struct target *t, *next;
 
-	if (w->doubts == 0)
+	if (w->doubts == w->gate_doubts)
 		return;
 	TARGETS_EACH (w, t, next) {
-		if (!t->doubted)
+		if (!t->doubted || waits_for_gate(t))
 			continue;
-		inspect(&w->settings.place, &t->process, &t->memory, waiter_rivals(w), &answer);
+		inspect(&w->settings.place, &t->process, &t->memory, rivals_lone(), &answer);
 		answer.backend = READYD_BACKEND_FILE;
 		w->doubts--;
 		t->doubted = false;

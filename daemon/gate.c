@@ -78,15 +78,15 @@ static void gate_free(struct gate *gate)
 	memory_free(gate);
 }
 
-/* What is written spares waiters the question whether the marker that they see is the process's own; where it
- * cannot be written they ask. */
+/* What is written spares waiters the question whether the process was ready; where it cannot be written they
+ * ask. */
 static void on_settled(struct ledger_wait *wait, const struct readyd_answer *answer)
 {
 	struct gate *gate = (struct gate *)wait;
 	struct lane *lane;
 
 	while ((lane = TAILQ_FIRST(&gate->lanes)) != NULL) {
-		if (answer->verdict == READYD_READY)
+		if (answer->verdict == READYD_READY || answer->verdict == READYD_EXITED)
 			(void)!write(lane->fd, "r", 1);
 		lane_free(lane);
 	}

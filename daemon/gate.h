@@ -2,8 +2,8 @@
  * A gate: a pipe for each process that is waited for. Waiters hold its read end and poll it for hang-up. When
  * the process's verdict is known the write end is closed, which wakes every waiter in one system call. For a
  * crowd there are some more pipes, at most 16, so that those who are woken do not stand in each other's way.
- * A waiter that holds a gate costs the daemon nothing. If the verdict is ready, one byte is left in each
- * pipe: that says that the marker is the process's own, not that it is there.
+ * A waiter that holds a gate costs the daemon nothing. If the verdict is ready or exited, one byte is left in
+ * each pipe: that says that this very process was seen ready. Waiters share it, so they must not read it.
  *
  * Closing a gate at any time is safe: to its waiters it only ever says "look".
  */

@@ -77,6 +77,7 @@ static int read_proc(pid_t pid, const char *name, char *buf, size_t size)
 struct stat_line {
 	char state;	/* field 3 */
 	unsigned flags; /* field 9 */
+	uint64_t cpu;	/* fields 14 and 15, user and system time in clock ticks */
 	long threads;	/* field 20 */
 	uint64_t start; /* field 22 */
 	int exit_code;	/* field 52; 0 for readers who may not trace the process */
@@ -96,6 +97,8 @@ static int read_stat(pid_t pid, struct stat_line *line)
 			line->state = field[0];
 		else if (number == 9)
 			line->flags = (unsigned)strtoul(field, NULL, 10);
+		else if (number == 14 || number == 15)
+			line->cpu += strtoull(field, NULL, 10);
 		else if (number == 20)
 			line->threads = atol(field);
 		else if (number == 22)
@@ -109,6 +112,17 @@ static int read_stat(pid_t pid, struct stat_line *line)
 bool process_exists(pid_t pid)
 {
 	return kill(pid, 0) == 0 || errno != ESRCH;
+}
+
+bool process_is_active(pid_t pid, uint64_t *cpu)
+{
+	struct stat_line line;
+	uint64_t before = *cpu;
+
+	if (read_stat(pid, &line) != 0)
+		return false;
+	*cpu = line.cpu + 1; /* 0 stays "not seen yet" */
+	return strchr("TtZXx", line.state) == NULL && *cpu != before;
 }
 
 /* The last number behind NSpid: in /proc/<pid>/status, the first being the pid here. */

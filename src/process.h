@@ -38,6 +38,13 @@ static inline bool process_is_nested(const struct process *p)
 	return p->name != p->pid;
 }
 
+/*
+ * Whether a process makes progress, for one that owes an answer: a stopped process does not, and neither does
+ * one that has used no CPU time since the call before. cpu is what that call left there, 0 at first. False
+ * where it cannot be determined.
+ */
+bool process_is_active(pid_t pid, uint64_t *cpu);
+
 /* Whether the number is any process's or thread's at this moment: all that can be told with neither a
  * descriptor nor /proc, and the cheapest question there is. */
 bool process_exists(pid_t pid);

@@ -49,6 +49,14 @@ int sock_connect(const char *path)
 	return -1;
 }
 
+pid_t sock_peer_pid(int sock)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 ? peer.pid : 0;
+}
+
 /* The union aligns the buffer for the header. */
 union fd_control {
 	char buf[CMSG_SPACE(sizeof(int))];

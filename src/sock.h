@@ -16,6 +16,10 @@ socklen_t sock_address(struct sockaddr_un *addr, const char *path);
  * all. */
 int sock_connect(const char *path);
 
+/* The process that listens at the other end of a connected socket (SO_PEERCRED), or the one that listened for
+ * it when the socket was handed over; 0: not known. */
+pid_t sock_peer_pid(int sock);
+
 /* Sends len bytes with descriptor fd attached; like send(2) with MSG_DONTWAIT | MSG_NOSIGNAL. */
 ssize_t sock_send_fd(int sock, const void *data, size_t len, int fd);
 

@@ -1343,7 +1343,8 @@ test_row_26_name_collision() {
 }
 
 # One of the two is here. That the other one wrote the marker is not held against it for longer than that marker
-# lies there; only the daemon can remember it when the other one has ended.
+# lies there; only the daemon can remember it when the other one has ended. The file alone never looks for it: that
+# is a stated limit.
 test_row_26_name_collision_with_one_here() {
 	local here backend
 	need_root
@@ -1358,9 +1359,14 @@ test_row_26_name_collision_with_one_here() {
 		both answers 1 "$PENDING" "$here"
 		SINCE=$(now_ms)
 		mark "$here"
-		told 6 "unreachable $here start=[0-9]+ reason=name-collision.*"
-		grep -q "process $here is unreachable: " "err.$WAITER" || die "no words: $(cat "err.$WAITER")"
-		both answers 6 "unreachable $here start=[0-9]+ reason=name-collision.*" "$here"
+		if [ $backend = file ]; then
+			told 0 "$READY"
+		else
+			told 6 "unreachable $here start=[0-9]+ reason=name-collision.*"
+			grep -q "process $here is unreachable: " "err.$WAITER" || die "no words: $(cat "err.$WAITER")"
+		fi
+		answers daemon 6 "unreachable $here start=[0-9]+ reason=name-collision.*" "$here"
+		answers file 0 "$READY" "$here"
 		both answers 6 "unreachable $PID start=[0-9]+ reason=name-collision.*" "$PID"
 		rm "$(marker "$here")"
 	done
@@ -1435,6 +1441,78 @@ twin() {
 	exec 8<&-
 	expect "pid of the twin" "$INNER" "$1"
 	until_true 60 find_nested
+}
+
+# walks: how often the traced programs opened /proc itself.
+walks() { grep -c '"/proc", .*O_DIRECTORY' trace || [ $? -eq 1 ]; }
+TRACED=(strace -f -qq -e trace=openat -o trace)
+# traced_wait STATUS PID: a wait for it that begins now.
+traced_wait() { expect_exit "$1" timeout 60 "${TRACED[@]}" "$READYCTL" wait "$2" >out; }
+# traced_waiter PID: one that waits, once the daemon covers it.
+traced_waiter() {
+	AS=("${TRACED[@]}")
+	spawn_waiters 1 "$1"
+	until_true 60 counter_is gates 1
+}
+
+need_traced_namespaces() {
+	need_root
+	need strace
+	timeout 10 strace -o /dev/null true || skip "strace may not trace here"
+	spawn unshare --pid --fork --kill-child sleep 1000
+}
+
+# What one waiter may do, thousands do at once: with a daemon none of them goes through all processes.
+test_no_waiter_walks_proc() {
+	need_traced_namespaces
+	start_readyd
+	spawn_worker
+	mark "$PID"
+	traced_wait 0 "$PID"
+	expect "walks when it is ready already" "$(walks)" 0
+	freeze_readyd
+	traced_wait 0 "$PID"
+	expect "walks when the daemon is frozen" "$(walks)" 0
+	kill -CONT "$DAEMON"
+	end_worker "$PID"
+	traced_wait 3 4194304
+	expect "walks when there is none" "$(walks)" 0
+	spawn_worker
+	traced_waiter "$PID"
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+	expect "walks after the marker" "$(walks)" 0
+	end_worker "$PID"
+	spawn_worker
+	traced_waiter "$PID"
+	end_worker "$PID"
+	all_end 3 "${WAITERS[@]}"
+	expect "walks after a death" "$(walks)" 0
+	spawn_worker
+	traced_waiter "$PID"
+	freeze_readyd
+	mark "$PID"
+	end_worker "$PID"
+	kill -CONT "$DAEMON"
+	all_end 4 "${WAITERS[@]}"
+	expect "walks after marker and death" "$(walks)" 0
+}
+
+# Without one only for a process in a child pid namespace: there it must tell whose marker that is.
+test_lone_waiter_walks_proc_for_nested_processes() {
+	local nested
+	need_traced_namespaces
+	mkdir -p m
+	nested=$LAST
+	until_true 60 grep -q . "/proc/$nested/task/$nested/children"
+	nested=$(tr -d ' ' <"/proc/$nested/task/$nested/children")
+	spawn_worker
+	mark "$PID"
+	traced_wait 0 "$PID"
+	expect "walks for a process of our own namespace" "$(walks)" 0
+	mark 1
+	traced_wait 0 "$nested"
+	[ "$(walks)" -ge 1 ] || die "no walk for a nested process"
 }
 
 row_26_hidepid() {

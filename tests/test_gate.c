@@ -118,13 +118,19 @@ static bool same_file(int a, int b)
 	return first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
-static void mark(int child)
+static void write_marker(int child)
 {
-	struct readyd_answer answer;
 	char path[sizeof(place) + 16];
 
 	snprintf(path, sizeof(path), "%s/%s%d", place.dir, place.prefix, (int)children[child]);
 	unit_write(path, "ready\n");
+}
+
+static void mark(int child)
+{
+	struct readyd_answer answer;
+
+	write_marker(child);
 	witness_query(&witness, children[child], 0, &answer);
 	ck_assert_int_eq(answer.verdict, READYD_READY);
 }
@@ -206,6 +212,24 @@ START_TEST(death_wakes_all)
 	close(first);
 	close(second);
 	close(other);
+}
+END_TEST
+
+/* It was ready, and has exited before the marker was seen. */
+START_TEST(exit_after_the_marker_leaves_a_byte)
+{
+	int gate = join(0);
+	pid_t child = children[0];
+
+	write_marker(0);
+	unit_kill(child);
+	children[0] = 0;
+	while (gates.count == 1)
+		event_base_loop(base, EVLOOP_ONCE);
+	ck_assert(!is_open(gate));
+	ck_assert_int_eq(left_in(gate), 1);
+	ck_assert_int_eq(ledger_grave(witness.ledger, child)->answer.verdict, READYD_EXITED);
+	close(gate);
 }
 END_TEST
 
@@ -463,6 +487,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, only_its_owner_may_open_it);
 	tcase_add_test(tcase, marker_wakes_all);
 	tcase_add_test(tcase, death_wakes_all);
+	tcase_add_test(tcase, exit_after_the_marker_leaves_a_byte);
 	tcase_add_test(tcase, end_of_daemon_wakes_all);
 	tcase_add_test(tcase, gate_opens_again);
 	tcase_add_test(tcase, crowd_gets_more_pipes);

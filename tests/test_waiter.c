@@ -1,7 +1,9 @@
 /* A waiter's set of processes, by the library's interface: few are kept in another way than many. */
 #include <errno.h>
 
+#include "client/waiter.h"
 #include "readyd/readyd.h"
+#include "src/clock.h"
 #include "tests/unit.h"
 
 #define PROCESSES 20
@@ -158,6 +160,31 @@ START_TEST(cancelled_when_ready)
 }
 END_TEST
 
+/* The next look of a waiter that a daemon covers comes after half of the time waited, within bounds and up to
+ * a quarter earlier or later. */
+static const struct {
+	int64_t waited, interval;
+} backstops[] = {
+    {0, 1000}, {1000, 1000}, {2000, 1000}, {8000, 4000}, {60000, 30000}, {120000, 60000}, {3600000, 60000}};
+
+START_TEST(backstop_grows)
+{
+	const int64_t interval = backstops[_i].interval;
+	int64_t next;
+
+	ck_assert_int_eq(readyd_waiter_add(waiter, children[0]), 0);
+	ck_assert(!waiter->fallback);
+	waiter->since = clock_ms() - backstops[_i].waited;
+	next = file_interval(waiter);
+	/* The clock goes on while this runs. */
+	ck_assert_int_ge(next, interval * 3 / 4);
+	ck_assert_int_le(next, interval * 5 / 4 + 1000);
+	/* One that was added just now is looked at soon. */
+	ck_assert_int_eq(readyd_waiter_add(waiter, children[1]), 0);
+	ck_assert_int_le(file_interval(waiter), 1250 + 1000);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("waiter");
@@ -168,6 +195,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, each_is_told, 1, PROCESSES + 1);
 	tcase_add_test(tcase, ready_already);
 	tcase_add_test(tcase, cancelled_when_ready);
+	tcase_add_loop_test(tcase, backstop_grows, 0, UNIT_COUNT(backstops));
 	return s;
 }
 
