@@ -100,6 +100,7 @@ static int bind_listen_rename(struct endpoint *endpoint, int fd)
 	snprintf(early, sizeof(early), "%s" NEW_TAIL, endpoint->path);
 	len = sock_address(&addr, early);
 	(void)unlink(early); /* under the lock nobody but a dead daemon can have left it */
+	(void)sock_refuse_fds(fd);
 	if (bind(fd, (struct sockaddr *)&addr, len) != 0)
 		return -1;
 	if (chmod(early, endpoint->mode) != 0 || listen(fd, BACKLOG) != 0 || lstat(early, &st) != 0 ||

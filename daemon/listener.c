@@ -8,12 +8,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/discard.h"
 #include "daemon/endpoint.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/memory.h"
 #include "daemon/reserve.h"
+#include "src/sock.h"
 
 #define PAUSE_MS 100
 #define AGAIN_S	 1
@@ -23,6 +25,7 @@
 struct listener {
 	struct endpoint endpoint;
 	bool inherited;
+	bool discarded; /* so that it is logged once */
 	struct listener_hooks hooks;
 	void *context;
 	struct event_base *base;
@@ -63,6 +66,21 @@ static bool has_room(int fd)
 	return room;
 }
 
+/* A connection to an inherited listener that was made before descriptors were refused. */
+static bool may_hold_descriptors(const struct listener *listener, int client)
+{
+	return listener->inherited && sock_refuse_fds(client);
+}
+
+static void discard_client(struct listener *listener, int client)
+{
+	if (!listener->discarded)
+		log_info("closing connections made before the start: descriptors may have been sent on them; "
+			 "with systemd, set AcceptFileDescriptors=no");
+	listener->discarded = true;
+	discard(listener->base, client);
+}
+
 static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 {
 	struct listener *listener = arg;
@@ -76,7 +94,9 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 			return;
 		}
 		client = accept4((int)fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (client >= 0) {
+		if (client >= 0 && may_hold_descriptors(listener, client)) {
+			discard_client(listener, client);
+		} else if (client >= 0) {
 			listener->hooks.accepted(listener->context, client);
 		} else if (errno == EAGAIN) {
 			return;
@@ -177,6 +197,9 @@ void listener_free(struct listener *listener)
 		stop_accepting(listener);
 	event_free(listener->resume);
 	event_free(listener->again);
+	/* The exit closes it: connections that are to be discarded may be left in its queue. */
+	if (listener->inherited)
+		listener->endpoint.fd = -1;
 	endpoint_fini(&listener->endpoint);
 	memory_free(listener);
 }

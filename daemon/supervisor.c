@@ -57,6 +57,7 @@ int supervisor_inherited(void)
 		log_error("cannot use the passed descriptor %d: %s", fd, strerror(errno));
 		return -2;
 	}
+	(void)sock_refuse_fds(fd);
 	return fd;
 }
 

@@ -8,6 +8,11 @@
 
 #include "src/sock.h"
 
+/* Linux 6.16 is newer than the headers of the systems this is built on. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
 socklen_t sock_address(struct sockaddr_un *addr, const char *path)
 {
 	size_t len = strlen(path);
@@ -102,4 +107,15 @@ ssize_t sock_recv_fd(int sock, void *data, size_t len, int *fd)
 	else if (msg.msg_flags & MSG_CTRUNC)
 		*fd = SOCK_FD_LOST;
 	return n;
+}
+
+bool sock_refuse_fds(int sock)
+{
+	const int refuse = 0;
+	socklen_t len = sizeof(int);
+	int taken;
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &taken, &len) != 0 || !taken)
+		return false;
+	return setsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &refuse, sizeof(refuse)) == 0;
 }

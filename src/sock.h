@@ -2,6 +2,7 @@
 #ifndef SRC_SOCK_H
 #define SRC_SOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -29,5 +30,11 @@ ssize_t sock_send_fd(int sock, const void *data, size_t len, int fd);
 /* Receives bytes and at most one descriptor (*fd, else -1 or SOCK_FD_LOST; close-on-exec); like recv(2) with
  * MSG_DONTWAIT. */
 ssize_t sock_recv_fd(int sock, void *data, size_t len, int *fd);
+
+/* Makes the kernel refuse descriptors that a peer sends to this socket: the peer's sendmsg(2) fails with
+ * EPERM. What is accepted from a listening socket refuses them if the listener did when the peer connected.
+ * Returns whether the socket took descriptors until now, so that some may be in its queue; false before
+ * Linux 6.16, which cannot refuse any. */
+bool sock_refuse_fds(int sock);
 
 #endif

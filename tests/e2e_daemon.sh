@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # readyd as a process: how it starts and ends, what it shares and refuses, what it costs.
-# shellcheck source=tests/lib.sh disable=SC1091,SC2016
+# shellcheck source=tests/lib.sh disable=SC1091,SC2016,SC2119
 . "$(dirname "$0")/lib.sh"
 
 has_lines() { [ "$(wc -l <"$1")" -eq "$2" ]; }
@@ -181,14 +181,21 @@ test_socket_activation() {
 	is_socket s || die "it removed a socket that is not its own"
 }
 
-# What came before the daemon did is served.
+# A client that connects before the daemon starts is served, where nothing but bytes can have been sent: on a
+# kernel that can refuse descriptors the manager has it do so, as AcceptFileDescriptors=no does.
 test_socket_activation_with_a_client_already_there() {
 	need python3
 	cat >activate.py <<'EOF'
 import os, socket, sys
 
+SO_PASSRIGHTS = 83
+
 passed = socket.socket(socket.AF_UNIX)
 passed.bind(sys.argv[1])
+try:
+    passed.setsockopt(socket.SOL_SOCKET, SO_PASSRIGHTS, 0)
+except OSError:
+    pass
 passed.listen(64)
 client = socket.socket(socket.AF_UNIX)
 client.connect(sys.argv[1])
@@ -207,6 +214,129 @@ EOF
 	UNDER=(python3 activate.py "$T/s")
 	start_readyd
 	until_true 60 grep -sqx PONG heard
+}
+
+need_refusal() {
+	need python3
+	python3 -c 'import socket; socket.socket(socket.AF_UNIX).getsockopt(socket.SOL_SOCKET, 83)' 2>/dev/null ||
+		skip "this kernel cannot refuse descriptors (Linux 6.16 can)"
+}
+
+# The way from the daemon to its clients stays open.
+descriptors_are_refused() {
+	spawn_worker
+	python "$PID" <<'EOF'
+client = Client()
+try:
+    socket.send_fds(client.socket, [b"PING\n"], [0])
+    raise AssertionError("the descriptor was sent")
+except PermissionError:
+    pass
+same(client.ask("PING"), "PONG")
+os.close(client.gate(sys.argv[1]))
+EOF
+}
+
+test_descriptors_are_refused() {
+	need_refusal
+	start_for_python
+	descriptors_are_refused
+}
+
+test_descriptors_are_refused_behind_an_inherited_socket() {
+	need_refusal
+	write_activator
+	UNDER=(python3 activate.py "$T/s" listening 1 "")
+	start_for_python
+	descriptors_are_refused
+}
+
+# activate.py PATH CLIENTS COMMAND...: becomes the command, with a socket in whose queue are so many clients. The
+# last one has sent a TCP socket: nothing else holds that, and its last close blocks for 1000 seconds, because there
+# is data that the TCP peer does not read. What that client hears is in the file `heard`; when there is a file `stop`
+# it ends.
+write_lingering_activator() {
+	cat >activate.py <<'EOF'
+import os, socket, struct, sys, time
+
+def lingering():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sender = socket.create_connection(server.getsockname())
+        receiver, _ = server.accept()
+    sender.setblocking(False)
+    try:
+        while True:
+            sender.send(bytes(65536))
+    except BlockingIOError:
+        pass
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 1000))
+    return sender, receiver
+
+passed = socket.socket(socket.AF_UNIX)
+passed.bind(sys.argv[1])
+passed.listen(128)
+sender, receiver = lingering()
+clients = [socket.socket(socket.AF_UNIX) for i in range(int(sys.argv[2]))]
+for client in clients:
+    client.connect(sys.argv[1])
+socket.send_fds(client, [b"PING\n"], [sender.fileno()])
+sender.close()
+if passed.fileno() != 3:
+    os.dup2(passed.fileno(), 3)
+os.set_inheritable(3, True)
+if os.fork() != 0:
+    os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+    os.execv(sys.argv[3], sys.argv[3:])
+passed.close()
+os.closerange(3, 4)
+os.closerange(9, 10)
+try:
+    heard = client.recv(100)
+except ConnectionResetError:
+    heard = b""
+with open("heard", "wb") as file:
+    file.write(heard + b"end\n")
+while not os.path.exists("stop"):
+    time.sleep(0.01)
+EOF
+}
+
+has_children() { [ "$(grep -lsx "PPid:[[:space:]]*$1" /proc/[0-9]*/status | wc -l)" -eq "$2" ]; }
+
+test_socket_activation_with_a_descriptor_already_there() {
+	need_refusal
+	write_lingering_activator
+	UNDER=(python3 activate.py "$T/s" 1)
+	start_readyd
+	alive
+	until_true 60 grep -sqx end heard
+	expect "what the client hears" "$(cat heard)" end
+	# The client is one, forked before the daemon was what it is.
+	until_true 60 has_children "$DAEMON" 1
+	kill -TERM "$DAEMON"
+	ends 0
+	: >stop
+}
+
+# A connection that the daemon has not accepted when it ends is not closed by it either, where nothing else holds the
+# socket. Here it has no descriptor left to accept it with.
+test_socket_activation_with_a_descriptor_left_there() {
+	local limit
+	need_refusal
+	write_activator
+	UNDER=(python3 activate.py "$T/s" listening 1 "")
+	start_readyd
+	until_true 60 is_asleep "$DAEMON"
+	limit=$(descriptors "$DAEMON" | grep -c '^[0-9]')
+	kill_readyd
+	rm s
+	write_lingering_activator
+	UNDER=(python3 activate.py "$T/s" 1 "$BASH" -c 'ulimit -n "$0" && exec "$@"' "$limit")
+	start_readyd
+	until_true 60 grep -q "cannot accept clients" readyd.log
+	kill -TERM "$DAEMON"
+	ends 0
+	: >stop
 }
 
 test_socket_activation_meant_for_another() {

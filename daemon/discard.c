@@ -1,0 +1,59 @@
+#include "config.h"
+
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/discard.h"
+
+/* Newer than the headers of the systems this is built on. */
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
+/* Exits once the daemon has closed the other end of release. It keeps nothing else open: a close that blocks
+ * even here must not hold a gate or a connection. */
+_Noreturn static void hold_until_released(int fd, int release)
+{
+	char byte;
+
+	dup2(fd, STDIN_FILENO);
+	dup2(release, STDOUT_FILENO);
+	(void)syscall(SYS_close_range, STDERR_FILENO, ~0U, 0);
+	(void)!read(STDOUT_FILENO, &byte, sizeof(byte));
+	_exit(0);
+}
+
+static void on_exited(evutil_socket_t pidfd, short what, void *arg)
+{
+	(void)what;
+	(void)waitpid((pid_t)(intptr_t)arg, NULL, 0);
+	close((int)pidfd);
+}
+
+void discard(struct event_base *base, int fd)
+{
+	int release[2];
+	pid_t child;
+
+	shutdown(fd, SHUT_RDWR);
+	if (pipe2(release, O_CLOEXEC) != 0)
+		return;
+	child = fork();
+	if (child == 0)
+		hold_until_released(fd, release[0]);
+	if (child > 0)
+		close(fd);
+	close(release[0]);
+	close(release[1]);
+	if (child > 0)
+		event_base_once(base, (int)syscall(SYS_pidfd_open, child, 0), EV_READ, on_exited,
+		    (void *)(intptr_t)child, NULL);
+}
