@@ -221,7 +221,8 @@ static uint64_t random_epoch(void)
 static void wire_up(struct server *server)
 {
 	const struct server_config *config = server->config;
-	const struct session_hooks session_hooks = {requests_on_line, requests_on_closing};
+	const struct session_hooks session_hooks = {
+	    requests_on_line, requests_on_resume, requests_on_closing};
 	const struct witness_hooks witness_hooks = {on_wanted, on_elsewhere, on_catch_up};
 	const struct watch_hooks watch_hooks = {on_marker, on_posted, on_doubt, on_ground, is_wanted};
 	struct rlimit files = {1024, 1024};
