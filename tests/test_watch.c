@@ -6,8 +6,9 @@
 #include "tests/unit.h"
 
 #define PID 1234
-/* Markers that are there before: more than a scan reports in one turn. */
+/* Markers that are there before: more than a scan reports in one turn, and more than it reads names. */
 #define MANY  200
+#define MOST  1200
 #define SLICE 64
 
 /* A watch and what it reports. A loop ends when what the test awaits has been reported. */
@@ -17,7 +18,7 @@ static struct marker_place place;
 static char marker[2 * UNIT_PATH_SIZE], other[2 * UNIT_PATH_SIZE];
 static unsigned markers, doubts, grounds, asked;
 static pid_t last_pid, posted;
-static unsigned seen[MANY + 1];
+static unsigned seen[MOST + 1];
 static int post;
 static bool wanted;
 static const unsigned *awaited;
@@ -33,7 +34,7 @@ static void on_marker(void *context, pid_t pid)
 {
 	ck_assert_ptr_eq(context, &place);
 	last_pid = pid;
-	if (pid <= MANY)
+	if (pid <= MOST)
 		seen[pid]++;
 	count(&markers);
 }
@@ -533,20 +534,20 @@ START_TEST(refreshed)
 }
 END_TEST
 
-static void write_many(void)
+static void write_many(int count)
 {
 	char path[sizeof(place.dir) + 32];
 
-	for (int pid = 1; pid <= MANY; pid++) {
+	for (int pid = 1; pid <= count; pid++) {
 		snprintf(path, sizeof(path), "%s/ready-%d", place.dir, pid);
 		unit_write(path, "");
 	}
 }
 
-static void check_seen(unsigned times)
+static void check_seen(int count)
 {
-	for (int pid = 1; pid <= MANY; pid++)
-		unit_check(seen[pid] == times);
+	for (int pid = 1; pid <= count; pid++)
+		unit_check(seen[pid] == 1);
 }
 
 /* What happens meanwhile is not kept waiting for the end of the scan. */
@@ -554,10 +555,10 @@ START_TEST(scan_comes_in_slices)
 {
 	int fds;
 
-	write_many();
+	write_many(MANY);
 	arm();
 	ck_assert_uint_eq(markers, SLICE);
-	/* Held open, the directory could not be unmounted. */
+	/* Held open for the looks too, the directory could not be unmounted. */
 	fds = unit_open_fds();
 	unit_write(marker, "");
 	pass();
@@ -565,15 +566,69 @@ START_TEST(scan_comes_in_slices)
 	ck_assert_int_eq(unit_open_fds(), fds);
 	turn();
 	ck_assert_uint_eq(markers, MANY + 1);
-	check_seen(1);
+	check_seen(MANY);
 	ck_assert_uint_eq(watch_counts(watch)->scans, 1);
 	ck_assert_int_eq(unit_open_fds(), fds);
 }
 END_TEST
 
+/* A marker that comes while names are read is reported before them. */
+START_TEST(names_are_read_in_slices)
+{
+	int fds;
+
+	write_many(MOST);
+	arm();
+	fds = unit_open_fds();
+	ck_assert_uint_eq(markers, 0);
+	unit_write(marker, "");
+	pass();
+	ck_assert_uint_eq(markers, 1);
+	ck_assert_int_eq(last_pid, PID);
+	turn();
+	check_seen(MOST);
+	/* Not for longer than the names are read. */
+	ck_assert_int_eq(unit_open_fds(), fds - 1);
+}
+END_TEST
+
+START_TEST(freed_while_names_are_read)
+{
+	int fds = unit_open_fds();
+
+	write_many(MOST);
+	arm();
+	watch_free(watch);
+	watch = NULL;
+	turn();
+	ck_assert_uint_eq(markers, 0);
+	ck_assert_int_eq(unit_open_fds(), fds);
+}
+END_TEST
+
+/* The removal raises no event before the names have been read. */
+START_TEST(removed_while_names_are_read)
+{
+	char path[sizeof(place.dir) + 32];
+
+	write_many(MOST);
+	arm();
+	for (int pid = 1; pid <= MOST; pid++) {
+		snprintf(path, sizeof(path), "%s/ready-%d", place.dir, pid);
+		unit_check(unlink(path) == 0);
+	}
+	replace_directory();
+	unit_write(marker, "");
+	while (last_pid != PID)
+		event_base_loop(base, EVLOOP_ONCE);
+	ck_assert(!is_blind());
+	ck_assert_uint_eq(watch_counts(watch)->ticks, 0);
+}
+END_TEST
+
 START_TEST(scan_begins_anew)
 {
-	write_many();
+	write_many(MANY);
 	arm();
 	pass();
 	ck_assert_uint_eq(markers, 2 * SLICE);
@@ -582,14 +637,14 @@ START_TEST(scan_begins_anew)
 	ck_assert_uint_eq(markers, 3 * SLICE);
 	turn();
 	ck_assert_uint_eq(markers, 2 * SLICE + MANY);
-	check_seen(1);
+	check_seen(MANY);
 	ck_assert_uint_eq(watch_counts(watch)->scans, 2);
 }
 END_TEST
 
 START_TEST(directory_is_replaced_during_a_scan)
 {
-	write_many();
+	write_many(MANY);
 	arm();
 	ck_assert_int_eq(rename(place.dir, other), 0);
 	ck_assert_int_eq(mkdir(place.dir, 0700), 0);
@@ -604,7 +659,7 @@ END_TEST
 
 START_TEST(freed_during_a_scan)
 {
-	write_many();
+	write_many(MANY);
 	arm();
 	watch_free(watch);
 	watch = NULL;
@@ -796,6 +851,9 @@ static Suite *suite(void)
 	tcase_add_test(tcase, no_descriptors_at_start);
 	tcase_add_test(tcase, refreshed);
 	tcase_add_test(tcase, scan_comes_in_slices);
+	tcase_add_test(tcase, names_are_read_in_slices);
+	tcase_add_test(tcase, freed_while_names_are_read);
+	tcase_add_test(tcase, removed_while_names_are_read);
 	tcase_add_test(tcase, scan_begins_anew);
 	tcase_add_test(tcase, directory_is_replaced_during_a_scan);
 	tcase_add_test(tcase, freed_during_a_scan);
