@@ -16,6 +16,7 @@ struct ledger {
 	struct grave_queue by_age;    /* oldest first */
 	struct entry_queue waited;    /* entries with waits; those seen in this round are at the end */
 	uint64_t round;
+	uint64_t entered; /* number of the youngest entry */
 	size_t waited_count, wait_count, grave_limit;
 	void (*leaving)(struct ledger_entry *entry);
 };
@@ -48,9 +49,20 @@ static void remove_grave(struct ledger *ledger, struct ledger_grave *grave)
 	memory_free(grave);
 }
 
+static void move_cursor(struct ledger_cursor *cursor, struct ledger_entry *entry)
+{
+	if (cursor->entry != NULL)
+		LIST_REMOVE(cursor, link);
+	cursor->entry = entry != NULL && entry->number <= cursor->last ? entry : NULL;
+	if (cursor->entry != NULL)
+		LIST_INSERT_HEAD(&entry->cursors, cursor, link);
+}
+
 static void remove_entry(struct ledger *ledger, struct ledger_entry *entry)
 {
 	ledger->leaving(entry);
+	while (!LIST_EMPTY(&entry->cursors))
+		move_cursor(LIST_FIRST(&entry->cursors), entry->hh.next);
 	HASH_DEL(ledger->entries, entry);
 	process_close(&entry->process);
 	memory_free(entry);
@@ -89,6 +101,8 @@ struct ledger_entry *ledger_enter(
 	entry->process = *process;
 	entry->memory = *memory;
 	LIST_INIT(&entry->waits);
+	LIST_INIT(&entry->cursors);
+	entry->number = ++ledger->entered;
 	HASH_ADD_INT(ledger->entries, process.pid, entry);
 	return entry;
 }
@@ -212,6 +226,26 @@ struct ledger_entry *ledger_next_waited(struct ledger *ledger)
 struct ledger_entry *ledger_next(const struct ledger *ledger, const struct ledger_entry *entry)
 {
 	return entry == NULL ? ledger->entries : (struct ledger_entry *)entry->hh.next;
+}
+
+void ledger_cursor_start(struct ledger *ledger, struct ledger_cursor *cursor)
+{
+	*cursor = (struct ledger_cursor){.last = ledger->entered};
+	move_cursor(cursor, ledger->entries);
+}
+
+struct ledger_entry *ledger_cursor_next(struct ledger_cursor *cursor)
+{
+	struct ledger_entry *entry = cursor->entry;
+
+	if (entry != NULL)
+		move_cursor(cursor, entry->hh.next);
+	return entry;
+}
+
+void ledger_cursor_end(struct ledger_cursor *cursor)
+{
+	move_cursor(cursor, NULL);
 }
 
 void ledger_count(const struct ledger *ledger, struct ledger_counts *counts)

@@ -29,14 +29,24 @@ struct ledger_wait {
 	void (*settled)(struct ledger_wait *wait, const struct readyd_answer *answer);
 };
 
+/* A place in the list of all entries that stays valid while entries come and go, so that the list can be gone
+ * through in steps. Embed it. */
+struct ledger_cursor {
+	LIST_ENTRY(ledger_cursor) link; /* at the entry */
+	struct ledger_entry *entry;	/* the next one, NULL at the end */
+	uint64_t last;			/* number of the last entry there was at the start */
+};
+
 struct ledger_entry {
 	struct process process; /* owned; closed with the entry */
 	struct memory memory;
 	LIST_HEAD(, ledger_wait) waits;
-	TAILQ_ENTRY(ledger_entry) waited; /* in ledger->waited while waits is not empty */
-	uint64_t round;			  /* of the last ledger_next_waited() that returned it */
-	struct gate *gate;		  /* gate.c's own */
-	struct pidwatch *watch;		  /* pidwatch.c's own */
+	TAILQ_ENTRY(ledger_entry) waited;   /* in ledger->waited while waits is not empty */
+	LIST_HEAD(, ledger_cursor) cursors; /* those that this entry is the next one for */
+	uint64_t number;		    /* ascends in the order of entering */
+	uint64_t round;			    /* of the last ledger_next_waited() that returned it */
+	struct gate *gate;		    /* gate.c's own */
+	struct pidwatch *watch;		    /* pidwatch.c's own */
 	UT_hash_handle hh;
 };
 
@@ -87,6 +97,13 @@ struct ledger_entry *ledger_next_waited(struct ledger *ledger);
 
 /* All entries, in the order of entering: first with NULL, NULL at the end. */
 struct ledger_entry *ledger_next(const struct ledger *ledger, const struct ledger_entry *entry);
+
+/* The same in steps: from the first to the last entry that there is at the start. Each entry that stays is
+ * returned once, in the order of entering, and none that comes later. The cursor costs nothing but itself,
+ * however many entries there are. Ending it twice is nothing. */
+void ledger_cursor_start(struct ledger *ledger, struct ledger_cursor *cursor);
+struct ledger_entry *ledger_cursor_next(struct ledger_cursor *cursor);
+void ledger_cursor_end(struct ledger_cursor *cursor);
 
 struct ledger_counts {
 	size_t entries, waited, waits, graves;

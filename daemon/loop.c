@@ -19,6 +19,13 @@ void loop_add(struct event *event, const struct timeval *timeout)
 	_exit(71);
 }
 
+void loop_soon(struct event *timer)
+{
+	const struct timeval none = {0, 0};
+
+	loop_add(timer, &none);
+}
+
 static void on_log(int severity, const char *text)
 {
 	log_line(severity == EVENT_LOG_ERR ? LOG_ERROR : LOG_DEBUG, "libevent: %s", text);

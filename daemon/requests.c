@@ -11,6 +11,15 @@
 #include "daemon/session.h"
 #include "daemon/witness.h"
 
+/* Looks of a LIST in one turn. */
+#define LIST_SLICE 64
+
+/* A LIST of one session that is not complete yet. */
+struct request_list {
+	struct ledger_cursor cursor;
+	uint64_t count; /* of the answers until now */
+};
+
 /* One WAIT of one session. */
 struct request_wait {
 	struct ledger_wait wait; /* first */
@@ -191,27 +200,18 @@ static void do_cancel(struct session *session, pid_t pid)
 	session_put(session, line, wire_write_cancelled(line, sizeof(line), pid, count));
 }
 
-/* Each is looked at anew. A look may bury the entry it is at, so the pids are taken down first. */
+static void list_free(struct session *session)
+{
+	ledger_cursor_end(&session->list->cursor);
+	memory_free(session->list);
+	session->list = NULL;
+}
+
+/* From the next turn on, until it is complete. */
 static void do_list(struct requests *requests, struct session *session)
 {
-	struct ledger *ledger = requests->witness->ledger;
-	struct ledger_entry *entry = NULL;
-	struct readyd_answer answer;
-	struct ledger_counts counts;
-	char line[WIRE_REPLY_MAX];
-	size_t n = 0;
-	pid_t *pids;
-
-	ledger_count(ledger, &counts);
-	pids = memory_alloc(counts.entries * sizeof(*pids));
-	while ((entry = ledger_next(ledger, entry)) != NULL)
-		pids[n++] = entry->process.pid;
-	for (size_t i = 0; i < n; i++) {
-		witness_query(requests->witness, pids[i], 0, &answer);
-		session_put(session, line, wire_write_list(line, sizeof(line), &answer));
-	}
-	memory_free(pids);
-	session_put(session, line, wire_write_end(line, sizeof(line), n));
+	session->list = memory_alloc(sizeof(*session->list));
+	ledger_cursor_start(requests->witness->ledger, &session->list->cursor);
 }
 
 static void do_stats(struct requests *requests, struct session *session)
@@ -273,11 +273,35 @@ void requests_on_line(struct session *session, const char *line, size_t len, voi
 		dispatch(requests, session, &request);
 }
 
+/* Each is looked at anew. A look may bury the entry it is at; the cursor has left it by then. */
+void requests_on_resume(struct session *session, void *context)
+{
+	struct requests *requests = context;
+	struct request_list *list = session->list;
+	struct ledger_entry *entry;
+	struct readyd_answer answer;
+	char line[WIRE_REPLY_MAX];
+
+	for (unsigned n = 0; n < LIST_SLICE; n++) {
+		entry = ledger_cursor_next(&list->cursor);
+		if (entry == NULL) {
+			session_put(session, line, wire_write_end(line, sizeof(line), list->count));
+			list_free(session);
+			return;
+		}
+		witness_query(requests->witness, entry->process.pid, 0, &answer);
+		session_put(session, line, wire_write_list(line, sizeof(line), &answer));
+		list->count++;
+	}
+}
+
 void requests_on_closing(struct session *session, void *context)
 {
 	struct requests *requests = context;
 
 	while (!LIST_EMPTY(&session->waits))
 		wait_cancel(LIST_FIRST(&session->waits));
+	if (session->list != NULL)
+		list_free(session);
 	quota_leave(requests->quota, session->user);
 }

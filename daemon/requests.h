@@ -34,6 +34,7 @@ struct requests {
 
 /* The hooks of a session; context is a struct requests. */
 void requests_on_line(struct session *session, const char *line, size_t len, void *context);
+void requests_on_resume(struct session *session, void *context);
 void requests_on_closing(struct session *session, void *context);
 
 #endif

@@ -27,8 +27,8 @@
 
 /* Bytes that a client may leave unread. Answers are short: whoever is this far behind does not read. */
 #define UNSENT_LIMIT (256 * 1024)
-/* Looks in one go (a look takes a few microseconds); the other events are served between two goes. */
-#define ROUND_SLICE 256
+/* Looks in one turn of a round (a look takes a few microseconds). */
+#define ROUND_SLICE 64
 
 struct server {
 	const struct server_config *config;
@@ -40,15 +40,17 @@ struct server {
 	struct session_pool sessions;
 	struct watch *watch;
 	struct listener *listener;
+	bool fresh; /* the round is to begin anew */
 	struct event *round, *sigterm, *sigint, *sighup;
 	size_t refused;
 	int64_t started;
 };
 
-static void go_round(struct server *server, bool fresh)
+/* In the next turn: however many reasons there are until then, they are one. */
+static void begin_round(struct server *server)
 {
-	if (witness_round(&server->witness, fresh, ROUND_SLICE))
-		event_active(server->round, EV_TIMEOUT, 0);
+	server->fresh = true;
+	loop_soon(server->round);
 }
 
 static void on_marker(void *context, pid_t pid)
@@ -58,19 +60,24 @@ static void on_marker(void *context, pid_t pid)
 	witness_sighted(&server->witness, pid);
 	/* The number may be of another namespace than ours. */
 	if (server->witness.nested)
-		go_round(server, true);
+		begin_round(server);
 }
 
 static void on_round(evutil_socket_t fd, short what, void *arg)
 {
+	struct server *server = arg;
+	bool fresh = server->fresh;
+
 	(void)fd;
 	(void)what;
-	go_round(arg, false);
+	server->fresh = false;
+	if (witness_round(&server->witness, fresh, ROUND_SLICE))
+		loop_soon(server->round);
 }
 
 static void on_doubt(void *context)
 {
-	go_round(context, true);
+	begin_round(context);
 }
 
 static bool is_wanted(void *context)
@@ -214,14 +221,15 @@ static uint64_t random_epoch(void)
 static void wire_up(struct server *server)
 {
 	const struct server_config *config = server->config;
-	const struct session_hooks session_hooks = {requests_on_line, requests_on_closing};
+	const struct session_hooks session_hooks = {
+	    requests_on_line, requests_on_resume, requests_on_closing};
 	const struct witness_hooks witness_hooks = {on_wanted, on_elsewhere, on_catch_up};
 	const struct watch_hooks watch_hooks = {on_marker, on_posted, on_doubt, on_ground, is_wanted};
 	struct rlimit files = {1024, 1024};
 
 	(void)getrlimit(RLIMIT_NOFILE, &files);
 	server->started = clock_ms();
-	server->round = event_new(server->base, -1, 0, on_round, server);
+	server->round = evtimer_new(server->base, on_round, server);
 	witness_init(&server->witness, server->base, &config->place, &witness_hooks, server);
 	/* The rest is for clients and pidfds. */
 	gates_init(&server->gates, server->base, &server->witness, files.rlim_cur / 4);

@@ -15,6 +15,7 @@
 
 static void on_read(evutil_socket_t fd, short what, void *arg);
 static void on_write(evutil_socket_t fd, short what, void *arg);
+static void on_again(evutil_socket_t fd, short what, void *arg);
 
 void session_pool_init(struct session_pool *pool, struct event_base *base, const struct session_hooks *hooks,
     void *context, size_t unsent_limit)
@@ -37,6 +38,8 @@ static void session_free(struct session *session)
 	event_free(session->read);
 	if (session->write != NULL)
 		event_free(session->write);
+	if (session->again != NULL)
+		event_free(session->again);
 	close(session->fd);
 	memory_free(session->tail);
 	memory_free(session->unsent);
@@ -49,6 +52,13 @@ void session_pool_fini(struct session_pool *pool)
 		session_free(TAILQ_FIRST(&pool->all));
 }
 
+/* One client too many for the kernel (fs.epoll.max_user_watches) is no reason to stop for all. */
+static void read_on(struct session *session)
+{
+	if (event_add(session->read, NULL) != 0)
+		session_end(session);
+}
+
 struct session *session_new(struct session_pool *pool, int fd)
 {
 	struct session *session = memory_alloc(sizeof(*session));
@@ -57,9 +67,7 @@ struct session *session_new(struct session_pool *pool, int fd)
 	session->fd = fd;
 	LIST_INIT(&session->waits);
 	session->read = event_new(pool->base, fd, EV_READ | EV_PERSIST, on_read, session);
-	/* One client too many for the kernel (fs.epoll.max_user_watches) is no reason to stop for all. */
-	if (event_add(session->read, NULL) != 0)
-		session_end(session);
+	read_on(session);
 	TAILQ_INSERT_TAIL(&pool->all, session, link);
 	pool->count++;
 	return session;
@@ -163,28 +171,72 @@ static void keep_tail(struct session *session, const char *data, size_t len)
 	session->tail_len = len;
 }
 
-/* Handles whole lines until output is stuck. */
-static void handle_lines(struct session *session, const char *data, size_t len)
+static bool is_stuck(const struct session *session)
+{
+	return session->doomed || session->unsent_len > 0;
+}
+
+/* Also when the line is too long to be one. */
+static bool has_line(const char *data, size_t len)
+{
+	return len >= WIRE_REQUEST_MAX || (len > 0 && wire_line(data, len) > 0);
+}
+
+static size_t handle_line(struct session *session, const char *data, size_t len)
 {
 	struct session_pool *pool = session->pool;
-	size_t at = 0, line;
+	size_t line = wire_line(data, len);
+	bool too_long = line == 0 || line > WIRE_REQUEST_MAX;
 
-	if (len == 0)
+	pool->hooks.line(session, data, too_long ? 0 : line, pool->context);
+	if (too_long)
+		session_end(session);
+	return line;
+}
+
+/* At most so many as one turn has. */
+static size_t handle_lines(struct session *session, const char *data, size_t len)
+{
+	size_t at = 0;
+
+	for (unsigned n = 0;
+	     n < SESSION_TURN && session->list == NULL && !is_stuck(session) && has_line(data + at, len - at);
+	     n++)
+		at += handle_line(session, data + at, len - at);
+	return at;
+}
+
+/* What comes next: what is here already has its next turn, or more is read. Stuck output goes first. */
+static void go_on(struct session *session)
+{
+	if (is_stuck(session))
 		return;
+	if (session->list == NULL && !has_line(session->tail, session->tail_len)) {
+		read_on(session);
+		return;
+	}
+	event_del(session->read);
+	if (session->again == NULL)
+		session->again = evtimer_new(session->pool->base, on_again, session);
+	loop_soon(session->again);
+}
+
+static void take_turn(struct session *session, const char *data, size_t len)
+{
+	struct session_pool *pool = session->pool;
+	size_t at;
+
 	pool->current = session;
 	pool->batch++;
-	while (!session->doomed && session->unsent_len == 0 && (line = wire_line(data + at, len - at)) > 0 &&
-	       line <= WIRE_REQUEST_MAX) {
-		pool->hooks.line(session, data + at, line, pool->context);
-		at += line;
-	}
-	if (!session->doomed && session->unsent_len == 0 && len - at >= WIRE_REQUEST_MAX) {
-		pool->hooks.line(session, data + at, 0, pool->context);
-		session_end(session);
+	if (session->list != NULL) {
+		pool->hooks.resume(session, pool->context);
+	} else {
+		at = handle_lines(session, data, len);
+		keep_tail(session, data + at, len - at);
 	}
 	flush(pool);
 	pool->current = NULL;
-	keep_tail(session, data + at, len - at);
+	go_on(session);
 }
 
 /*
@@ -232,7 +284,7 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
 		memcpy(pool->in, session->tail, len);
 	n = recv((int)fd, pool->in + len, sizeof(pool->in) - len, MSG_DONTWAIT);
 	if (n > 0)
-		handle_lines(session, pool->in, len + (size_t)n);
+		take_turn(session, pool->in, len + (size_t)n);
 	else if (n == 0)
 		take_eof(session);
 	else if (errno != EAGAIN && errno != EINTR)
@@ -260,9 +312,20 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
 	memory_free(session->unsent);
 	session->unsent = NULL;
 	event_del(session->write);
-	loop_add(session->read, NULL);
-	/* Lines that came before the output got stuck. */
-	handle_lines(session, session->tail, session->tail_len);
+	go_on(session);
+	if (finished(session))
+		session_free(session);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *session = arg;
+
+	(void)fd;
+	(void)what;
+	/* A verdict that was pushed meanwhile may have filled the output. */
+	if (!is_stuck(session))
+		take_turn(session, session->tail, session->tail_len);
 	if (finished(session))
 		session_free(session);
 }

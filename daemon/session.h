@@ -1,6 +1,11 @@
 /*
  * A session: one client's connection, from accept to close. Bytes in, whole lines out to the hooks; what
  * is put goes to the client as soon as it can. It knows nothing of what the lines mean.
+ *
+ * Lines are handled in turns: SESSION_TURN of them, or a slice of a long answer, then the session waits until
+ * the loop has been through all that happened meanwhile. So each session that has something to say gets its
+ * turn before another one gets its second. What is left over stays in the session, and while it does, nothing
+ * more is read; so end of file is only found when all lines have been handled.
  */
 #ifndef DAEMON_SESSION_H
 #define DAEMON_SESSION_H
@@ -14,11 +19,16 @@ struct event;
 struct event_base;
 struct session;
 struct request_wait;
+struct request_list;
 struct quota_user;
+
+#define SESSION_TURN 16
 
 struct session_hooks {
 	/* One line, newline included, or (len 0) a line that is too long: then the session is ended. */
 	void (*line)(struct session *session, const char *line, size_t len, void *context);
+	/* The session's list is not NULL: goes on with that answer for one turn. */
+	void (*resume)(struct session *session, void *context);
 	/* The session is about to be freed: let go of its waits. */
 	void (*closing)(struct session *session, void *context);
 };
@@ -33,7 +43,7 @@ struct session_pool {
 	size_t unsent_limit;	 /* bytes that a client may leave unread before it is dropped */
 	uint64_t dropped;	 /* for that reason */
 	struct session *current; /* whose lines are being answered; its output is collected in out */
-	uint64_t batch;		 /* number of the input that these lines came with */
+	uint64_t batch;		 /* number of the turn: all its lines had arrived when it began */
 	size_t out_len;
 	char in[16384], out[65536];
 };
@@ -44,11 +54,14 @@ struct session {
 	struct quota_user *user;	 /* whose client it is; the server's and requests.c's own */
 	LIST_HEAD(, request_wait) waits; /* requests.c's own */
 	size_t wait_count;
+	struct request_list
+	    *list; /* an answer that is not complete, before any other line; requests.c's own */
 	int fd;
 	bool eof;    /* the client has closed its sending half: it may still be waiting for answers */
 	bool doomed; /* freed at the end of this round of events */
 	struct event *read, *write;
-	char *tail; /* input that is not handled yet: a part of a line, or more while output is stuck */
+	struct event *again; /* the next turn, for input that is here already */
+	char *tail; /* input that is not handled yet: a part of a line, or more before the next turn */
 	size_t tail_len;
 	char *unsent;
 	size_t unsent_len;

@@ -1,6 +1,5 @@
 #include "config.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -12,6 +11,7 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/memory.h"
+#include "daemon/scan.h"
 #include "daemon/watch.h"
 
 /* With a watch the tick only covers what raises no event; without one it is all there is. */
@@ -43,6 +43,7 @@ struct watch {
 	struct watch_hooks hooks;
 	void *context;
 	struct event_base *base;
+	struct scan scan;
 	int fd;		/* inotify instance, -1 while there is none */
 	int wd;		/* of the directory that the path names now, -1 while there is none */
 	int file;	/* of the file of watch_file(), -1 */
@@ -56,21 +57,10 @@ struct watch {
 	char buffer[BUFFER_SIZE] __attribute__((aligned(__alignof__(struct inotify_event))));
 };
 
-static void scan(struct watch *watch)
+static void begin_scan(struct watch *watch)
 {
-	DIR *dir = opendir(watch->place->dir);
-	struct dirent *entry;
-	pid_t pid;
-
-	if (dir == NULL)
-		return;
-	watch->counts.scans++;
-	while ((entry = readdir(dir)) != NULL) {
-		pid = marker_pid(watch->place, entry->d_name);
-		if (pid != 0)
-			watch->hooks.marker(watch->context, pid);
-	}
-	closedir(dir);
+	if (scan_begin(&watch->scan) == 0)
+		watch->counts.scans++;
 }
 
 static const char *cure(int error)
@@ -147,19 +137,22 @@ static bool rearm(struct watch *watch)
 	return watch->wd >= 0;
 }
 
-/* Watch, then look: in this order nothing that comes in between is missed. */
+/* Watch, then look: in this order nothing that comes in between is missed. That a scan takes several turns
+ * changes nothing: each of its looks comes after the watch, so a marker that is not there yet when its name
+ * is taken down or looked at raises an event. Where that event is lost, the overflow or the new directory
+ * begins another scan. */
 static void make_sure(struct watch *watch)
 {
 	if (!rearm(watch))
 		return;
-	scan(watch);
+	begin_scan(watch);
 	watch->hooks.doubt(watch->context);
 }
 
 void watch_refresh(struct watch *watch)
 {
 	(void)rearm(watch);
-	scan(watch);
+	begin_scan(watch);
 	watch->hooks.doubt(watch->context);
 }
 
@@ -390,7 +383,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	watch->counts.ticks++;
 	watch->hooks.ground(watch->context);
 	if (rearm(watch))
-		scan(watch);
+		begin_scan(watch);
 	watch->hooks.doubt(watch->context);
 	if (wanted)
 		watch_start_ticking(watch);
@@ -412,6 +405,7 @@ struct watch *watch_new(
 	watch->place = place;
 	watch->hooks = *hooks;
 	watch->context = context;
+	scan_init(&watch->scan, base, place, hooks->marker, context);
 	watch->fd = watch->wd = watch->file = -1;
 	watch->tick = evtimer_new(base, on_tick, watch);
 	watch->rested = evtimer_new(base, on_rested, watch);
@@ -425,6 +419,7 @@ struct watch *watch_new(
 void watch_free(struct watch *watch)
 {
 	age_outposts(watch, true);
+	scan_fini(&watch->scan);
 	if (watch->events != NULL)
 		event_free(watch->events);
 	if (watch->mounted != NULL)

@@ -33,8 +33,9 @@ struct watch_counts {
 	bool blind; /* no watch is armed: the tick alone finds markers */
 };
 
-/* Arms the watch, then reports every marker that is there. A directory that cannot be watched now is no
- * error: it is tried again. NULL and errno when there is no memory. */
+/* Arms the watch, then reports every marker that is there, a few of them at once and the rest from the loop.
+ * A directory that cannot be watched now is no error: it is tried again. NULL and errno when there is no
+ * memory. */
 struct watch *watch_new(struct event_base *base, const struct marker_place *place,
     const struct watch_hooks *hooks, void *context);
 void watch_free(struct watch *watch);

@@ -230,6 +230,40 @@ same(client.ask("PING"), "PONG")
 EOF
 }
 
+# What has been said when another client is answered: the daemon finds all of it at once, since it is frozen
+# until then, and its own count of requests tells what came first.
+test_flood_of_requests_leaves_others_their_turn() {
+	start_for_python
+	spawn_worker
+	python "$PID" "$DAEMON" <<'EOF'
+import re, signal
+
+worker, daemon = sys.argv[1], int(sys.argv[2])
+EACH = 1000
+flooders = [Client() for i in range(16)]
+other = Client()
+for client in [*flooders, other]:
+    same(client.ask("PING"), "PONG")
+before = int(re.search(" requests=([0-9]+) ", other.ask("STATS"))[1])
+os.kill(daemon, signal.SIGSTOP)
+while not re.search(r"\nState:\tT", open(f"/proc/{daemon}/status").read()):
+    time.sleep(0.01)
+for client in flooders:
+    client.send(f"QUERY {worker}\n" * EACH)
+other.send(f"QUERY {worker}\nSTATS\n")
+os.kill(daemon, signal.SIGCONT)
+assert other.line().startswith(f"pending {worker} ")
+handled = int(re.search(" requests=([0-9]+) ", other.line())[1]) - before
+assert handled <= 2 * 16 * 16 + 2, f"{handled} requests came first"
+for client in flooders:
+    for i in range(EACH):
+        line = client.line()
+        assert line.startswith(f"pending {worker} "), (i, line)
+    same(client.ask("PING"), "PONG")
+EOF
+	alive
+}
+
 # Waits and questions of many processes at once, each answered by name.
 test_1000_waits_in_one_write() {
 	start_for_python

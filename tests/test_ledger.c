@@ -145,6 +145,58 @@ START_TEST(entries_come_in_order)
 }
 END_TEST
 
+static void expect_next(struct ledger_cursor *cursor, pid_t pid)
+{
+	struct ledger_entry *entry = ledger_cursor_next(cursor);
+
+	ck_assert_int_eq(entry == NULL ? 0 : entry->process.pid, pid);
+}
+
+/* Two go through the list while some leave, come, and come back. */
+START_TEST(cursor_survives)
+{
+	struct ledger_cursor cursor, second;
+
+	ledger_cursor_start(ledger, &cursor);
+	expect_next(&cursor, 0);
+	for (pid_t pid = 1; pid <= 6; pid++)
+		enter(pid, false);
+	ledger_cursor_start(ledger, &cursor);
+	ledger_cursor_start(ledger, &second);
+	expect_next(&cursor, 1);
+	ledger_release(ledger, ledger_find(ledger, 2));
+	ledger_release(ledger, ledger_find(ledger, 3));
+	ledger_release(ledger, ledger_find(ledger, 1));
+	enter(7, false);
+	enter(2, false);
+	expect_next(&cursor, 4);
+	expect_next(&second, 4);
+	ledger_release(ledger, ledger_find(ledger, 4));
+	ledger_release(ledger, ledger_find(ledger, 6));
+	expect_next(&cursor, 5);
+	expect_next(&cursor, 0);
+	ledger_release(ledger, ledger_find(ledger, 5));
+	expect_next(&second, 0);
+	expect_next(&second, 0);
+}
+END_TEST
+
+START_TEST(cursor_is_given_up)
+{
+	struct ledger_cursor cursor;
+
+	enter(1, false);
+	enter(2, false);
+	ledger_cursor_start(ledger, &cursor);
+	expect_next(&cursor, 1);
+	ck_assert(!LIST_EMPTY(&ledger_find(ledger, 2)->cursors));
+	ledger_cursor_end(&cursor);
+	ck_assert(LIST_EMPTY(&ledger_find(ledger, 2)->cursors));
+	expect_next(&cursor, 0);
+	ledger_cursor_end(&cursor);
+}
+END_TEST
+
 START_TEST(pidfd_is_closed_with_the_entry)
 {
 	int fds = unit_open_fds();
@@ -735,6 +787,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, empty_ledger);
 	tcase_add_test(tcase, entries_are_found);
 	tcase_add_test(tcase, entries_come_in_order);
+	tcase_add_test(tcase, cursor_survives);
+	tcase_add_test(tcase, cursor_is_given_up);
 	tcase_add_test(tcase, pidfd_is_closed_with_the_entry);
 	tcase_add_test(tcase, release_spares_the_waited);
 	tcase_add_test(tcase, release_spares_the_latched);

@@ -15,6 +15,9 @@
 
 #define WAITS_PER_CLIENT 3
 #define GATES		 1
+/* Requests, and looks of a list, in one turn. */
+#define TURN  16
+#define SLICE 64
 
 /* A daemon without its server: one client of it, and a process to ask about. */
 static struct event_base *base;
@@ -59,7 +62,8 @@ static int connect_client(void)
 static void set_up(void)
 {
 	static const struct witness_hooks witness_hooks = {on_wanted, on_elsewhere, NULL};
-	static const struct session_hooks session_hooks = {requests_on_line, requests_on_closing};
+	static const struct session_hooks session_hooks = {
+	    requests_on_line, requests_on_resume, requests_on_closing};
 	char dir[UNIT_PATH_SIZE];
 
 	unit_dir(dir);
@@ -94,6 +98,12 @@ static void tear_down(void)
 	close(client);
 	if (child > 0)
 		unit_kill(child);
+}
+
+/* One pass of the loop: one turn for each session. */
+static void pass(void)
+{
+	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
 
 static void turn(void)
@@ -270,6 +280,25 @@ START_TEST(one_look_for_what_came_together)
 	ask("QUERY %d:1\nQUERY %d\n");
 	expect_answer(READYD_DIED, READYD_REASON_PID_REUSED);
 	expect_answer(READYD_READY, READYD_REASON_NONE);
+}
+END_TEST
+
+/* Questions of one input have one answer within a turn, and are looked at anew in the next. */
+START_TEST(one_look_in_each_turn)
+{
+	uint64_t looks = witness.looks;
+
+	for (int i = 0; i < TURN + 4; i++)
+		say("QUERY %d\n");
+	pass();
+	unit_write(marker, "ready\n");
+	turn();
+	for (int i = 0; i < TURN; i++)
+		expect_answer(READYD_PENDING, READYD_REASON_NONE);
+	for (int i = 0; i < 4; i++)
+		expect_answer(READYD_READY, READYD_REASON_NONE);
+	expect_silence();
+	ck_assert_uint_eq(witness.looks, looks + 2);
 }
 END_TEST
 
@@ -486,6 +515,129 @@ START_TEST(list_tells_of_all)
 }
 END_TEST
 
+/* Processes that have been seen ready and have ended unnoticed. */
+static void enter_many(int count)
+{
+	const struct memory memory = {.latched = true};
+	struct process process = {.fd = -1, .start = 1};
+
+	for (int i = 0; i < count; i++) {
+		process.pid = process.name = UNIT_PID_NEVER - i;
+		ledger_enter(witness.ledger, &process, &memory);
+	}
+}
+
+static struct session *the_session(void)
+{
+	return TAILQ_FIRST(&pool.all);
+}
+
+static void expect_list(int count)
+{
+	for (int i = 0; i < count; i++)
+		ck_assert_int_eq(expect_kind(WIRE_REPLY_LIST).answer.pid, UNIT_PID_NEVER - i);
+	ck_assert_uint_eq(expect_kind(WIRE_REPLY_END).count, count);
+}
+
+/* Another client is answered between two slices of the list, this one after its end. */
+START_TEST(list_comes_in_slices)
+{
+	int first = client;
+
+	enter_many(200);
+	ask("QUERY %d\n");
+	expect_answer(READYD_PENDING, READYD_REASON_NONE);
+	say("LIST\nPING\n");
+	pass();
+	pass();
+	client = connect_client();
+	say("QUERY %d\n");
+	pass();
+	expect_answer(READYD_PENDING, READYD_REASON_NONE);
+	ck_assert_ptr_nonnull(the_session()->list);
+	close(client);
+	client = first;
+	turn();
+	expect_list(200);
+	expect_kind(WIRE_REPLY_PONG);
+	ck_assert_ptr_null(the_session()->list);
+}
+END_TEST
+
+static unsigned lines_to_read(void)
+{
+	static char buf[65536];
+	ssize_t n = recv(client, buf, sizeof(buf), MSG_PEEK);
+	unsigned count = 0;
+
+	for (ssize_t i = 0; i < n; i++)
+		count += buf[i] == '\n';
+	return count;
+}
+
+START_TEST(slice_of_a_list)
+{
+	enter_many(200);
+	say("LIST\n");
+	pass();
+	for (unsigned i = 0; i < 4; i++) {
+		ck_assert_uint_eq(lines_to_read(), SLICE * i);
+		pass();
+	}
+	ck_assert_uint_eq(lines_to_read(), 201);
+}
+END_TEST
+
+/* A list that is not read is not made, and what has been made is not much. */
+START_TEST(list_waits_for_its_reader)
+{
+	const int size = 4096;
+	char byte[256];
+	unsigned count = 0;
+	uint64_t looks;
+	ssize_t n;
+
+	enter_many(1000);
+	ck_assert_int_eq(setsockopt(the_session()->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+	ask("LIST\n");
+	looks = witness.looks;
+	turn();
+	ck_assert_uint_eq(witness.looks, looks);
+	ck_assert_uint_gt(the_session()->unsent_len, 0);
+	ck_assert_uint_le(the_session()->unsent_len, SLICE * 64);
+	for (int i = 0; i < 100000 && count < 1001; i++) {
+		n = recv(client, byte, sizeof(byte), 0);
+		for (ssize_t at = 0; at < n; at++)
+			count += byte[at] == '\n';
+		pass();
+	}
+	ck_assert_uint_eq(count, 1001);
+	expect_silence();
+}
+END_TEST
+
+START_TEST(list_ends_with_its_session)
+{
+	struct ledger_entry *entry = NULL;
+	unsigned count = 0;
+
+	enter_many(200);
+	say("LIST\n");
+	pass();
+	pass();
+	ck_assert_ptr_nonnull(the_session()->list);
+	close(client);
+	turn();
+	ck_assert_uint_eq(pool.count, 0);
+	while ((entry = ledger_next(witness.ledger, entry)) != NULL) {
+		ck_assert(LIST_EMPTY(&entry->cursors));
+		count++;
+	}
+	ck_assert_uint_gt(count, 0);
+	client = connect_client();
+}
+END_TEST
+
 static const struct {
 	const char *line;
 	enum wire_error error;
@@ -547,6 +699,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, ping_and_stats);
 	tcase_add_test(tcase, query_leaves_nothing);
 	tcase_add_test(tcase, one_look_for_what_came_together);
+	tcase_add_test(tcase, one_look_in_each_turn);
 	tcase_add_test(tcase, query_of_another_process);
 	tcase_add_test(tcase, wait_is_told);
 	tcase_add_test(tcase, wait_ends_with_the_process);
@@ -562,6 +715,10 @@ static Suite *suite(void)
 	tcase_add_test(tcase, gates_have_a_limit);
 	tcase_add_test(tcase, list_tells_of_all);
 	tcase_add_test(tcase, no_verdict_without_descriptors);
+	tcase_add_test(tcase, list_comes_in_slices);
+	tcase_add_test(tcase, slice_of_a_list);
+	tcase_add_test(tcase, list_waits_for_its_reader);
+	tcase_add_test(tcase, list_ends_with_its_session);
 	tcase_add_loop_test(tcase, errors_cost_nothing, 0, UNIT_COUNT(errors));
 	tcase_add_test(tcase, too_long_a_line_ends_it);
 	return s;

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <event2/event.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "daemon/session.h"
@@ -8,7 +9,9 @@
 #include "tests/unit.h"
 
 #define UNSENT_LIMIT 16384
-#define MOST	     (1024 * 1024)
+/* Lines of a turn. */
+#define TURN 16
+#define MOST (1024 * 1024)
 
 /* A pool, the other side of one of its sessions, and what the hooks were told. */
 static struct event_base *base;
@@ -42,6 +45,16 @@ static void on_closing(struct session *session, void *context)
 	closings++;
 }
 
+/* Goes on with a long answer. */
+static void (*go_on)(struct session *session);
+
+static void on_resume(struct session *session, void *context)
+{
+	unit_check(context == &pool);
+	unit_check(session->list != NULL);
+	go_on(session);
+}
+
 static void echo(struct session *session, const char *line, size_t len)
 {
 	session_put(session, line, len);
@@ -50,6 +63,12 @@ static void echo(struct session *session, const char *line, size_t len)
 static struct session *the_session(void)
 {
 	return TAILQ_FIRST(&pool.all);
+}
+
+/* One pass of the loop: each session that has something to say gets one turn. */
+static void pass(void)
+{
+	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
 
 /* Whatever happened until now is handled afterwards: nothing here takes time. */
@@ -70,7 +89,7 @@ static int connect_session(void)
 
 static void set_up(void)
 {
-	const struct session_hooks hooks = {on_line, on_closing};
+	const struct session_hooks hooks = {on_line, on_resume, on_closing};
 
 	lines = long_lines = closings = 0;
 	heard_len = 0;
@@ -185,14 +204,12 @@ START_TEST(pipelined)
 	/* More than is read at once, and cut anywhere. */
 	ck_assert_uint_gt(len, 2 * sizeof(pool.in));
 	say_bytes(text, len);
-	turn();
+	shutdown(client, SHUT_WR);
+	ck_assert_uint_eq(read_all(), len);
+	ck_assert(memcmp(read_back, text, len) == 0);
 	ck_assert_uint_eq(lines, 10000);
 	ck_assert_uint_eq(heard_len, len);
 	ck_assert(memcmp(heard, text, len) == 0);
-	shutdown(client, SHUT_WR);
-	turn();
-	ck_assert_uint_eq(read_all(), len);
-	ck_assert(memcmp(read_back, text, len) == 0);
 	check_ended();
 }
 END_TEST
@@ -694,6 +711,307 @@ START_TEST(fini_ends_all)
 }
 END_TEST
 
+static void say_numbers(int count)
+{
+	static char text[64 * 1024];
+
+	say_bytes(text, numbers(text, sizeof(text), count));
+}
+
+/* Another client speaks up while the first of a thousand lines is handled. */
+static int other;
+static unsigned other_came;
+
+static void note_other(struct session *session, const char *line, size_t len)
+{
+	(void)session;
+	if (lines == 1)
+		unit_check(send(other, "other\n", 6, MSG_NOSIGNAL) == 6);
+	if (len == 6 && memcmp(line, "other\n", 6) == 0)
+		other_came = lines;
+}
+
+START_TEST(one_line_among_a_thousand)
+{
+	other_came = 0;
+	other = connect_session();
+	respond = note_other;
+	say_numbers(1000);
+	turn();
+	ck_assert_uint_eq(lines, 1001);
+	ck_assert_uint_gt(other_came, 0);
+	ck_assert_uint_le(other_came, 1 + 2 * TURN);
+	close(other);
+}
+END_TEST
+
+#define CROWD 4
+#define EACH  10000
+
+static unsigned said[CROWD];
+
+/* No session gets a second turn before each one that has lines left has had its first. */
+static void check_turns(struct session *session, const char *line, size_t len)
+{
+	unsigned me = (unsigned)(line[0] - 'a');
+
+	(void)session;
+	(void)len;
+	said[me]++;
+	for (unsigned i = 0; i < CROWD; i++)
+		unit_check(said[me] <= said[i] + TURN || said[i] == EACH);
+}
+
+START_TEST(turns_go_round)
+{
+	static char text[2 * EACH];
+	int clients[CROWD] = {client};
+
+	memset(said, 0, sizeof(said));
+	respond = check_turns;
+	/* More than is read at once. */
+	ck_assert_uint_gt(sizeof(text), sizeof(pool.in));
+	for (unsigned i = 0; i < CROWD; i++) {
+		clients[i] = i == 0 ? client : connect_session();
+		for (unsigned at = 0; at < sizeof(text); at += 2) {
+			text[at] = (char)('a' + i);
+			text[at + 1] = '\n';
+		}
+		ck_assert_int_eq(send(clients[i], text, sizeof(text), MSG_NOSIGNAL), sizeof(text));
+	}
+	turn();
+	for (unsigned i = 0; i < CROWD; i++)
+		ck_assert_uint_eq(said[i], EACH);
+	for (unsigned i = 1; i < CROWD; i++)
+		close(clients[i]);
+}
+END_TEST
+
+static int unread(void)
+{
+	int count;
+
+	ck_assert_int_eq(ioctl(the_session()->fd, FIONREAD, &count), 0);
+	return count;
+}
+
+START_TEST(nothing_is_read_while_lines_are_left)
+{
+	int before;
+
+	say_numbers(10000);
+	before = unread();
+	for (unsigned i = 1; i <= 10; i++) {
+		pass();
+		ck_assert_uint_eq(lines, i * TURN);
+		ck_assert_int_eq(unread(), before - (int)sizeof(pool.in));
+		ck_assert_uint_lt(the_session()->tail_len, sizeof(pool.in));
+	}
+	turn();
+	ck_assert_uint_eq(lines, 10000);
+	ck_assert_ptr_null(the_session()->tail);
+}
+END_TEST
+
+static uint64_t batches[40];
+
+static void note_batch(struct session *session, const char *line, size_t len)
+{
+	(void)line;
+	(void)len;
+	unit_check(lines <= UNIT_COUNT(batches));
+	batches[lines - 1] = session->pool->batch;
+}
+
+START_TEST(turn_has_a_number)
+{
+	respond = note_batch;
+	say_numbers(40);
+	turn();
+	ck_assert_uint_eq(lines, 40);
+	for (unsigned i = 1; i < 40; i++)
+		ck_assert((batches[i] == batches[i - 1]) == (i % TURN != 0));
+}
+END_TEST
+
+START_TEST(half_closed_with_lines_left)
+{
+	respond = echo;
+	say_numbers(1000);
+	shutdown(client, SHUT_WR);
+	pass();
+	ck_assert_uint_eq(lines, TURN);
+	turn();
+	ck_assert_uint_eq(lines, 1000);
+	ck_assert_uint_eq(read_all(), heard_len);
+	ck_assert_mem_eq(read_back, heard, heard_len);
+	check_ended();
+}
+END_TEST
+
+/* Also when the rest is too long a line. */
+START_TEST(too_long_a_line_after_some_turns)
+{
+	char text[300];
+
+	memset(text, 'x', sizeof(text));
+	say_numbers(40);
+	say_bytes(text, sizeof(text));
+	pass();
+	ck_assert_uint_eq(long_lines, 0);
+	turn();
+	ck_assert_uint_eq(lines, 40);
+	ck_assert_uint_eq(long_lines, 1);
+	check_ended();
+}
+END_TEST
+
+static void end_at_twenty(struct session *session, const char *line, size_t len)
+{
+	session_put(session, line, len);
+	if (lines == 20)
+		session_end(session);
+}
+
+START_TEST(ended_with_lines_left)
+{
+	respond = end_at_twenty;
+	say_numbers(1000);
+	turn();
+	ck_assert_uint_eq(lines, 20);
+	check_ended();
+	ck_assert_uint_eq(read_all(), heard_len);
+}
+END_TEST
+
+START_TEST(closed_with_lines_left)
+{
+	respond = echo;
+	say_numbers(1000);
+	pass();
+	hang_up();
+	check_ended();
+	ck_assert_uint_eq(lines, 2 * TURN);
+}
+END_TEST
+
+START_TEST(fini_with_lines_left)
+{
+	say_numbers(1000);
+	pass();
+	session_pool_fini(&pool);
+	ck_assert_uint_eq(closings, 1);
+	pass();
+	ck_assert_uint_eq(lines, TURN);
+}
+END_TEST
+
+/* Verdicts that are pushed fill the output between two turns. */
+START_TEST(stuck_between_two_turns)
+{
+	size_t len = 0;
+	int count;
+
+	say_numbers(1000);
+	pass();
+	count = put_until_stuck();
+	turn();
+	ck_assert_uint_eq(lines, TURN);
+	while (len < 100 * (size_t)count) {
+		ck_assert(read_some(&len));
+		turn();
+	}
+	check_numbered(len, count);
+	ck_assert_uint_eq(lines, 1000);
+}
+END_TEST
+
+/* An answer that takes three turns. */
+static unsigned parts;
+
+static void put_part(struct session *session)
+{
+	session_put(session, "part\n", 5);
+	if (++parts == 3)
+		session->list = NULL;
+}
+
+static void begin_long(struct session *session, const char *line, size_t len)
+{
+	if (memcmp(line, "long", 4) == 0)
+		session->list = (struct request_list *)&parts;
+	else
+		session_put(session, line, len);
+}
+
+START_TEST(long_answer_takes_turns)
+{
+	int first = client;
+
+	parts = 0;
+	respond = begin_long;
+	go_on = put_part;
+	say_bytes("one\nlong\ntwo\n", 13);
+	pass();
+	expect_heard("one\nlong\n");
+	pass();
+	ck_assert_uint_eq(parts, 1);
+	client = connect_session();
+	say_bytes("other\n", 6);
+	pass();
+	expect_read("other\n");
+	ck_assert_uint_eq(parts, 2);
+	close(client);
+	client = first;
+	turn();
+	ck_assert_uint_eq(parts, 3);
+	expect_read("one\npart\npart\npart\ntwo\n");
+	ck_assert(!unit_loop_is_busy());
+}
+END_TEST
+
+/* The client has said all, and the last is what takes long. */
+START_TEST(half_closed_before_a_long_answer)
+{
+	parts = 0;
+	respond = begin_long;
+	go_on = put_part;
+	say_bytes("long\n", 5);
+	shutdown(client, SHUT_WR);
+	turn();
+	expect_read("part\npart\npart\n");
+	check_ended();
+}
+END_TEST
+
+static void put_much_of_it(struct session *session)
+{
+	parts++;
+	put_much(session, NULL, 0);
+}
+
+START_TEST(long_answer_gets_stuck)
+{
+	size_t len = 0;
+
+	parts = 0;
+	respond = begin_long;
+	go_on = put_much_of_it;
+	make_small();
+	say("long\ntwo\n");
+	ck_assert_uint_eq(parts, 1);
+	while (parts < 2) {
+		ck_assert(read_some(&len));
+		turn();
+	}
+	ck_assert_uint_ge(len, MUCH - 2 * 65536);
+	ck_assert_uint_eq(parts, 2);
+	hang_up();
+	check_ended();
+	ck_assert_uint_eq(lines, 1);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("session");
@@ -727,6 +1045,19 @@ static Suite *suite(void)
 	tcase_add_test(tcase, ended_later_with_what_it_was_sent);
 	tcase_add_test(tcase, ended_from_a_line);
 	tcase_add_test(tcase, fini_ends_all);
+	tcase_add_test(tcase, one_line_among_a_thousand);
+	tcase_add_test(tcase, turns_go_round);
+	tcase_add_test(tcase, nothing_is_read_while_lines_are_left);
+	tcase_add_test(tcase, turn_has_a_number);
+	tcase_add_test(tcase, half_closed_with_lines_left);
+	tcase_add_test(tcase, too_long_a_line_after_some_turns);
+	tcase_add_test(tcase, ended_with_lines_left);
+	tcase_add_test(tcase, closed_with_lines_left);
+	tcase_add_test(tcase, fini_with_lines_left);
+	tcase_add_test(tcase, stuck_between_two_turns);
+	tcase_add_test(tcase, long_answer_takes_turns);
+	tcase_add_test(tcase, half_closed_before_a_long_answer);
+	tcase_add_test(tcase, long_answer_gets_stuck);
 	return s;
 }
 

@@ -6,6 +6,10 @@
 #include "tests/unit.h"
 
 #define PID 1234
+/* Markers that are there before: more than a scan reports in one turn, and more than it reads names. */
+#define MANY  200
+#define MOST  1200
+#define SLICE 64
 
 /* A watch and what it reports. A loop ends when what the test awaits has been reported. */
 static struct event_base *base;
@@ -14,6 +18,7 @@ static struct marker_place place;
 static char marker[2 * UNIT_PATH_SIZE], other[2 * UNIT_PATH_SIZE];
 static unsigned markers, doubts, grounds, asked;
 static pid_t last_pid, posted;
+static unsigned seen[MOST + 1];
 static int post;
 static bool wanted;
 static const unsigned *awaited;
@@ -29,6 +34,8 @@ static void on_marker(void *context, pid_t pid)
 {
 	ck_assert_ptr_eq(context, &place);
 	last_pid = pid;
+	if (pid <= MOST)
+		seen[pid]++;
 	count(&markers);
 }
 
@@ -68,6 +75,7 @@ static void set_up(void)
 	ck_assert_str_eq(place.dir, dir);
 	snprintf(marker, sizeof(marker), "%s/ready-%d", dir, PID);
 	snprintf(other, sizeof(other), "%s.other", dir);
+	memset(seen, 0, sizeof(seen));
 	markers = doubts = grounds = asked = 0;
 	last_pid = posted = 0;
 	wanted = false;
@@ -98,18 +106,28 @@ static void await_marker(void)
 	ck_assert_int_eq(last_pid, PID);
 }
 
+static void pass(void)
+{
+	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+}
+
 static void turn(void)
 {
 	for (int i = 0; i < 8; i++)
 		event_base_loop(base, EVLOOP_NONBLOCK);
 }
 
-static void start(void)
+static void arm(void)
 {
 	static const struct watch_hooks hooks = {on_marker, on_posted, on_doubt, on_ground, is_wanted};
 
 	watch = watch_new(base, &place, &hooks, &place);
 	ck_assert_ptr_nonnull(watch);
+}
+
+static void start(void)
+{
+	arm();
 	/* The mount table shows as changed once: afterwards only what a test does is news. */
 	turn();
 }
@@ -516,6 +534,140 @@ START_TEST(refreshed)
 }
 END_TEST
 
+static void write_many(int count)
+{
+	char path[sizeof(place.dir) + 32];
+
+	for (int pid = 1; pid <= count; pid++) {
+		snprintf(path, sizeof(path), "%s/ready-%d", place.dir, pid);
+		unit_write(path, "");
+	}
+}
+
+static void check_seen(int count)
+{
+	for (int pid = 1; pid <= count; pid++)
+		unit_check(seen[pid] == 1);
+}
+
+/* What happens meanwhile is not kept waiting for the end of the scan. */
+START_TEST(scan_comes_in_slices)
+{
+	int fds;
+
+	write_many(MANY);
+	arm();
+	ck_assert_uint_eq(markers, SLICE);
+	/* Held open for the looks too, the directory could not be unmounted. */
+	fds = unit_open_fds();
+	unit_write(marker, "");
+	pass();
+	ck_assert_uint_eq(markers, 2 * SLICE + 1);
+	ck_assert_int_eq(unit_open_fds(), fds);
+	turn();
+	ck_assert_uint_eq(markers, MANY + 1);
+	check_seen(MANY);
+	ck_assert_uint_eq(watch_counts(watch)->scans, 1);
+	ck_assert_int_eq(unit_open_fds(), fds);
+}
+END_TEST
+
+/* A marker that comes while names are read is reported before them. */
+START_TEST(names_are_read_in_slices)
+{
+	int fds;
+
+	write_many(MOST);
+	arm();
+	fds = unit_open_fds();
+	ck_assert_uint_eq(markers, 0);
+	unit_write(marker, "");
+	pass();
+	ck_assert_uint_eq(markers, 1);
+	ck_assert_int_eq(last_pid, PID);
+	turn();
+	check_seen(MOST);
+	/* Not for longer than the names are read. */
+	ck_assert_int_eq(unit_open_fds(), fds - 1);
+}
+END_TEST
+
+START_TEST(freed_while_names_are_read)
+{
+	int fds = unit_open_fds();
+
+	write_many(MOST);
+	arm();
+	watch_free(watch);
+	watch = NULL;
+	turn();
+	ck_assert_uint_eq(markers, 0);
+	ck_assert_int_eq(unit_open_fds(), fds);
+}
+END_TEST
+
+/* The removal raises no event before the names have been read. */
+START_TEST(removed_while_names_are_read)
+{
+	char path[sizeof(place.dir) + 32];
+
+	write_many(MOST);
+	arm();
+	for (int pid = 1; pid <= MOST; pid++) {
+		snprintf(path, sizeof(path), "%s/ready-%d", place.dir, pid);
+		unit_check(unlink(path) == 0);
+	}
+	replace_directory();
+	unit_write(marker, "");
+	while (last_pid != PID)
+		event_base_loop(base, EVLOOP_ONCE);
+	ck_assert(!is_blind());
+	ck_assert_uint_eq(watch_counts(watch)->ticks, 0);
+}
+END_TEST
+
+START_TEST(scan_begins_anew)
+{
+	write_many(MANY);
+	arm();
+	pass();
+	ck_assert_uint_eq(markers, 2 * SLICE);
+	memset(seen, 0, sizeof(seen));
+	watch_refresh(watch);
+	ck_assert_uint_eq(markers, 3 * SLICE);
+	turn();
+	ck_assert_uint_eq(markers, 2 * SLICE + MANY);
+	check_seen(MANY);
+	ck_assert_uint_eq(watch_counts(watch)->scans, 2);
+}
+END_TEST
+
+START_TEST(directory_is_replaced_during_a_scan)
+{
+	write_many(MANY);
+	arm();
+	ck_assert_int_eq(rename(place.dir, other), 0);
+	ck_assert_int_eq(mkdir(place.dir, 0700), 0);
+	unit_write(marker, "");
+	await_marker();
+	turn();
+	/* What was left of the old one is not reported any more. */
+	ck_assert_uint_eq(markers, SLICE + 1);
+	ck_assert(!is_blind());
+}
+END_TEST
+
+START_TEST(freed_during_a_scan)
+{
+	write_many(MANY);
+	arm();
+	watch_free(watch);
+	watch = NULL;
+	turn();
+	ck_assert_uint_eq(markers, SLICE);
+}
+END_TEST
+
 /* Somebody is waited for who leaves its marker elsewhere. */
 static void make_outpost(void)
 {
@@ -698,6 +850,13 @@ static Suite *suite(void)
 	unit_add_if(tcase, overflow_is_survived, queue_limit() <= 65536, "too long a queue to fill");
 	tcase_add_test(tcase, no_descriptors_at_start);
 	tcase_add_test(tcase, refreshed);
+	tcase_add_test(tcase, scan_comes_in_slices);
+	tcase_add_test(tcase, names_are_read_in_slices);
+	tcase_add_test(tcase, freed_while_names_are_read);
+	tcase_add_test(tcase, removed_while_names_are_read);
+	tcase_add_test(tcase, scan_begins_anew);
+	tcase_add_test(tcase, directory_is_replaced_during_a_scan);
+	tcase_add_test(tcase, freed_during_a_scan);
 	tcase_add_test(tcase, elsewhere_is_in_doubt);
 	tcase_add_test(tcase, posts_are_caught_up_with);
 	tcase_add_test(tcase, elsewhere_may_be_here_or_nowhere);

@@ -1,0 +1,98 @@
+#include "config.h"
+
+#include <event2/event.h>
+
+#include "daemon/loop.h"
+#include "daemon/memory.h"
+#include "daemon/scan.h"
+#include "src/marker.h"
+
+static void close_directory(struct scan *scan)
+{
+	if (scan->dir != NULL)
+		closedir(scan->dir);
+	scan->dir = NULL;
+}
+
+static void drop(struct scan *scan)
+{
+	close_directory(scan);
+	memory_free(scan->pids);
+	scan->pids = NULL;
+	scan->count = scan->at = 0;
+}
+
+static void take_down(struct scan *scan, pid_t pid)
+{
+	/* Full whenever the count is 0 or a power of two from the slice on. */
+	if (scan->count == 0 || (scan->count >= SCAN_SLICE && (scan->count & (scan->count - 1)) == 0))
+		scan->pids = memory_resize(
+		    scan->pids, (scan->count == 0 ? SCAN_SLICE : 2 * scan->count) * sizeof(*scan->pids));
+	scan->pids[scan->count++] = pid;
+}
+
+static void read_names(struct scan *scan)
+{
+	struct dirent *entry;
+	pid_t pid;
+
+	for (unsigned n = 0; n < SCAN_NAMES; n++) {
+		entry = readdir(scan->dir);
+		if (entry == NULL) {
+			close_directory(scan);
+			return;
+		}
+		pid = marker_pid(scan->place, entry->d_name);
+		if (pid != 0)
+			take_down(scan, pid);
+	}
+}
+
+static void report(struct scan *scan)
+{
+	for (unsigned n = 0; n < SCAN_SLICE && scan->at < scan->count; n++)
+		scan->marker(scan->context, scan->pids[scan->at++]);
+}
+
+static void take_turn(struct scan *scan)
+{
+	if (scan->dir != NULL)
+		read_names(scan);
+	if (scan->dir == NULL)
+		report(scan);
+	if (scan->dir != NULL || scan->at < scan->count)
+		loop_soon(scan->next);
+	else
+		drop(scan);
+}
+
+static void on_next(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	take_turn(arg);
+}
+
+void scan_init(struct scan *scan, struct event_base *base, const struct marker_place *place,
+    void (*marker)(void *context, pid_t pid), void *context)
+{
+	*scan = (struct scan){.place = place, .marker = marker, .context = context};
+	scan->next = evtimer_new(base, on_next, scan);
+}
+
+void scan_fini(struct scan *scan)
+{
+	event_free(scan->next);
+	drop(scan);
+}
+
+int scan_begin(struct scan *scan)
+{
+	drop(scan);
+	event_del(scan->next);
+	scan->dir = opendir(scan->place->dir);
+	if (scan->dir == NULL)
+		return -1;
+	take_turn(scan);
+	return 0;
+}
