@@ -32,6 +32,11 @@ static int64_t time_one(const char *path)
 	return now_ns() - began;
 }
 
+static double microseconds(int64_t ns)
+{
+	return (double)ns / 1000;
+}
+
 int main(int argc, char **argv)
 {
 	long count = argc == 3 ? strtol(argv[2], NULL, 10) : 0;
@@ -47,12 +52,13 @@ int main(int argc, char **argv)
 		cost[i] = time_one(path);
 		if (cost[i] < 0 || unlink(path) != 0) {
 			perror(path);
+			free(cost);
 			return 1;
 		}
 	}
 	qsort(cost, (size_t)count, sizeof(*cost), by_value);
-	printf("median %.1f us, 99th percentile %.1f us of %ld\n", (double)cost[count / 2] / 1000,
-	    (double)cost[count * 99 / 100] / 1000, count);
+	printf("median %.1f us, 99th percentile %.1f us of %ld\n", microseconds(cost[count / 2]),
+	    microseconds(cost[count * 99 / 100]), count);
 	free(cost);
 	return 0;
 }

@@ -97,6 +97,7 @@ static void be_broker(struct field *field)
 	for (int i = field->peer->unasked; i < field->waiters; i++)
 		if (send(fds[i], "r", 1, MSG_NOSIGNAL) != 1)
 			fail_errno("send");
+	free(fds);
 }
 
 #define BROKER                                                                                               \

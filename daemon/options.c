@@ -59,7 +59,7 @@ static void print_version(void)
 	const char *allocator = "none (the C library's malloc)";
 
 #ifdef HAVE_JEMALLOC
-	size_t len = sizeof(allocator);
+	size_t len = sizeof(allocator); /* NOLINT(bugprone-sizeof-expression): it is given a pointer */
 
 	/* Asked of the library itself, so that this line proves that it is linked. */
 	if (mallctl("version", &allocator, &len, NULL, 0) != 0)

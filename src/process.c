@@ -269,7 +269,9 @@ char process_state(const struct process *p)
 	if (read_stat(p->pid, &line) != 0 || (p->start != 0 && line.start != p->start))
 		return '?';
 	/* Not that of a process whose last thread has ended meanwhile. */
-	return line.state == 'Z' && process_gone(p) ? 'X' : line.state;
+	if (line.state == 'Z' && process_gone(p))
+		return 'X';
+	return line.state;
 }
 
 static int zombie_status(const struct process *p)

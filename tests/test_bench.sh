@@ -4,6 +4,9 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
+# A make of its own: the one that runs the tests builds no bench, and its variables are not for this.
+env -u MAKEFLAGS -u MFLAGS make -s -C "$BUILD" bench-programs >/dev/null || exit 1
+
 # bench MEASURE OPTION...: its figures in figures, what it says in said.
 bench() {
 	rm -rf "$T/b"

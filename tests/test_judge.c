@@ -89,18 +89,18 @@ static size_t rule_for(const struct given *g)
 
 static struct timespec stamp(enum age age)
 {
-	int64_t start = START_TICKS * clock_tick_ns() + BOOT_OFFSET, ns = start;
+	int64_t ns = START_TICKS * clock_tick_ns() + BOOT_OFFSET;
 
 	switch (age) {
 	case OLDER:
 	case UNKNOWN_AGE:
-		ns = start - GRAIN_NS - 1;
+		ns -= GRAIN_NS + 1;
 		break;
 	case WITHIN_GRAIN:
-		ns = start - GRAIN_NS;
+		ns -= GRAIN_NS;
 		break;
 	case YOUNGER:
-		ns = start + 1000000000;
+		ns += 1000000000;
 		break;
 	}
 	return (struct timespec){ns / 1000000000, ns % 1000000000};

@@ -47,8 +47,9 @@ static bool has_rival(struct rivals *rivals, pid_t pid)
 static bool choose_pid(pid_t pid)
 {
 	FILE *file = fopen("/proc/sys/kernel/ns_last_pid", "w");
+	bool written = file != NULL && fprintf(file, "%d", (int)pid - 1) > 0;
 
-	return file != NULL && fprintf(file, "%d", (int)pid - 1) > 0 && fclose(file) == 0;
+	return file != NULL && fclose(file) == 0 && written;
 }
 
 static bool can_choose_pid(void)

@@ -676,8 +676,8 @@ static const char *const grown[] = {
     "GATE 1234 start=99",
     "CANCEL 1",
     "LIST stale 12 reason=older-than-process start=5",
-    "READYD 1 epoch=18446744073709551615 pidns=4026531836 timens=1 dir=27:1 prefix=ktstr-worker-ready- "
-    "path=/tmp",
+    ("READYD 1 epoch=18446744073709551615 pidns=4026531836 timens=1 dir=27:1 prefix=ktstr-worker-ready- "
+     "path=/tmp"),
     "READYD 1 path=/a%20b%25 prefix=%ff",
     "ready 5 start=123456 latched=1 empty=1",
     "died 2147483647 start=18446744073709551615 reason=no-process status=255",

@@ -118,7 +118,7 @@ __attribute__((noreturn)) static void print_version(void)
 {
 #ifdef HAVE_JEMALLOC
 	const char *version = "unknown";
-	size_t size = sizeof(version);
+	size_t size = sizeof(version); /* NOLINT(bugprone-sizeof-expression): it is given a pointer */
 
 	mallctl("version", &version, &size, NULL, 0);
 	printf("%s %s\njemalloc %s\n", PROGRAM, PACKAGE_VERSION, version);

@@ -244,7 +244,7 @@ static pid_t start(char **command)
 
 int main(int argc, char **argv)
 {
-	struct state before, after;
+	struct state before = {0}, after = {0};
 	struct image image;
 	uint64_t bytes;
 	pid_t pid;
