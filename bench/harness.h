@@ -14,7 +14,7 @@
 #define BENCH_PEERS_MOST  16
 #define BENCH_PATH_SIZE	  256
 
-struct peer;
+struct baseline;
 
 /* What the command line says. */
 struct bench {
@@ -24,8 +24,8 @@ struct bench {
 	char markers[BENCH_PATH_SIZE]; /* the marker directory */
 	int counts[BENCH_COUNTS_MOST]; /* of waiting processes */
 	int count_count;
-	const struct peer *peers[BENCH_PEERS_MOST];
-	int peer_count;
+	const struct baseline *baselines[BENCH_PEERS_MOST];
+	int baseline_count;
 	int many;	  /* joins, connections, wherever there are thousands */
 	int rounds;	  /* at most */
 	int64_t until_ns; /* on now_ns(): what has not been measured by then is left out */

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "bench/dialect.h"
+#include "bench/adapter.h"
 #include "bench/measures.h"
 #include "bench/sleeper.h"
 #include "bench/wire.h"
@@ -77,7 +77,7 @@ static void join_memcached(const struct bench *bench, pid_t pid)
 	struct client client;
 
 	client_open(&client, server_socket(bench, SERVER_MEMCACHED));
-	if (dialect_ask(&dialect_memcached, &client, pid))
+	if (adapter_ask(&adapter_memcached, &client, pid))
 		fail("memcached has a key that nobody has set");
 	client_close(&client);
 }

@@ -11,7 +11,7 @@
 
 #include "bench/harness.h"
 #include "bench/measures.h"
-#include "bench/peer.h"
+#include "bench/baseline.h"
 
 static const struct {
 	const char *name, *what;
@@ -24,7 +24,7 @@ static const struct {
     {"ready", "a whole process that waits for what is there already", measure_ready},
     {"memory", "of the servers, idle and with thousands who wait", measure_memory},
     {"start", "of the servers, up to the first answer", measure_start},
-    {"growth", "what changes with 32,000 markers in the directory, and with noise", measure_growth},
+    {"scaling", "what changes with 32,000 markers in the directory, and with noise", measure_scaling},
 };
 
 static const struct option longopts[] = {
@@ -32,7 +32,7 @@ static const struct option longopts[] = {
     {"static", required_argument, NULL, 't'},
     {"dir", required_argument, NULL, 'd'},
     {"waiters", required_argument, NULL, 'n'},
-    {"peers", required_argument, NULL, 'p'},
+    {"baselines", required_argument, NULL, 'p'},
     {"many", required_argument, NULL, 'm'},
     {"rounds", required_argument, NULL, 'r'},
     {"seconds", required_argument, NULL, 's'},
@@ -44,13 +44,13 @@ static const struct option longopts[] = {
 __attribute__((noreturn)) static void usage(FILE *out, int status)
 {
 	fputs("Usage: bench MEASURE --bin DIR --dir DIR [OPTION]...\n"
-	      "Measures readyd beside its peers; prints CSV.\n"
+	      "Measures readyd beside its baselines; prints CSV.\n"
 	      "\n"
 	      "      --bin DIR      where readyd and readyctl were built\n"
 	      "      --static DIR   where they were built without shared libraries\n"
 	      "      --dir DIR      an empty directory for markers, sockets and logs\n"
 	      "      --waiters N,.. how many processes wait (0,1,10,100,1000,2000)\n"
-	      "      --peers P,..   which peers (all)\n"
+	      "      --baselines P,..   which baselines (all)\n"
 	      "      --many N       how many joins and connections (10000)\n"
 	      "      --rounds N     at most so many turns (100)\n"
 	      "      --seconds N    leave out what has not begun by then (60)\n"
@@ -83,19 +83,19 @@ static void set_counts(struct bench *bench, char *list)
 	}
 }
 
-static void add_peer(struct bench *bench, const struct peer *peer, const char *name)
+static void add_baseline(struct bench *bench, const struct baseline *baseline, const char *name)
 {
-	if (peer == NULL)
-		fail("no peer '%s'", name);
-	if (bench->peer_count == BENCH_PEERS_MOST)
-		fail("--peers: at most %d", BENCH_PEERS_MOST);
-	bench->peers[bench->peer_count++] = peer;
+	if (baseline == NULL)
+		fail("no baseline '%s'", name);
+	if (bench->baseline_count == BENCH_PEERS_MOST)
+		fail("--baselines: at most %d", BENCH_PEERS_MOST);
+	bench->baselines[bench->baseline_count++] = baseline;
 }
 
-static void set_peers(struct bench *bench, char *list)
+static void set_baselines(struct bench *bench, char *list)
 {
 	for (char *word = strtok(list, ","); word != NULL; word = strtok(NULL, ","))
-		add_peer(bench, peer_find(word), word);
+		add_baseline(bench, baseline_find(word), word);
 }
 
 static void set(struct bench *bench, int option)
@@ -114,7 +114,7 @@ static void set(struct bench *bench, int option)
 		set_counts(bench, optarg);
 		return;
 	case 'p':
-		set_peers(bench, optarg);
+		set_baselines(bench, optarg);
 		return;
 	case 'm':
 		bench->many = number(optarg, 100000);
@@ -139,8 +139,8 @@ static void set_up(struct bench *bench)
 {
 	if (bench->bin == NULL || bench->dir == NULL)
 		usage(stderr, 2);
-	for (int i = 0; bench->peer_count == i && peer_default(i) != NULL; i++)
-		add_peer(bench, peer_default(i), "");
+	for (int i = 0; bench->baseline_count == i && baseline_default(i) != NULL; i++)
+		add_baseline(bench, baseline_default(i), "");
 	snprintf(bench->markers, sizeof(bench->markers), "%s/markers", bench->dir);
 	if (mkdir(bench->markers, 01777) != 0)
 		fail_errno("%s", bench->markers);

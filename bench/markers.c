@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "bench/markers.h"
-#include "bench/peer.h"
+#include "bench/baseline.h"
 #include "bench/processors.h"
 #include "bench/server.h"
 #include "bench/sleeper.h"
@@ -31,15 +31,15 @@ static void be_busy(void)
 		;
 }
 
-static void keep_apart(const struct field *field, const cpu_set_t *worker, const cpu_set_t *watchers)
+static void keep_apart(const struct trial *trial, const cpu_set_t *worker, const cpu_set_t *watchers)
 {
 	pid_t readyd = server_pid(SERVER_READYD);
 
 	processors_allow(0, worker);
 	if (readyd > 0)
 		processors_allow(readyd, watchers);
-	if (field->helper > 0)
-		processors_allow(field->helper, watchers);
+	if (trial->helper > 0)
+		processors_allow(trial->helper, watchers);
 }
 
 static int64_t time_one(const char *path)
@@ -57,13 +57,13 @@ static int64_t time_one(const char *path)
 	return cost;
 }
 
-static void time_all(const struct field *field, struct samples *cost)
+static void time_all(const struct trial *trial, struct samples *cost)
 {
 	int64_t limit = now_ns() + MARKERS_NS, one;
 	char path[BENCH_PATH_SIZE + 64];
 	bool late = false;
 
-	(void)sleeper_marker(field->bench, getpid(), path);
+	(void)sleeper_marker(trial->bench, getpid(), path);
 	for (int i = 0; i < MARKERS_MOST && !late; i++) {
 		one = time_one(path);
 		late = now_ns() > limit;
@@ -72,16 +72,16 @@ static void time_all(const struct field *field, struct samples *cost)
 	}
 }
 
-void markers_write(const struct field *field, struct samples *cost)
+void markers_write(const struct trial *trial, struct samples *cost)
 {
 	cpu_set_t first, others, all;
 
 	if (!processors_split(&first, &others)) {
-		time_all(field, cost);
+		time_all(trial, cost);
 		return;
 	}
 	CPU_OR(&all, &first, &others);
-	keep_apart(field, &first, &others);
-	time_all(field, cost);
-	keep_apart(field, &all, &all);
+	keep_apart(trial, &first, &others);
+	time_all(trial, cost);
+	keep_apart(trial, &all, &all);
 }

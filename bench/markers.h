@@ -2,9 +2,9 @@
 #ifndef BENCH_MARKERS_H
 #define BENCH_MARKERS_H
 
-#include "bench/field.h"
+#include "bench/trial.h"
 
 /* Adds the time of each of some hundred markers, as many as there is time for; one at least. */
-void markers_write(const struct field *field, struct samples *cost);
+void markers_write(const struct trial *trial, struct samples *cost);
 
 #endif

@@ -10,7 +10,7 @@ void measure_noise(const struct bench *bench);
 void measure_join(const struct bench *bench);
 void measure_memory(const struct bench *bench);
 void measure_start(const struct bench *bench);
-void measure_growth(const struct bench *bench);
+void measure_scaling(const struct bench *bench);
 void measure_query(const struct bench *bench);
 void measure_ready(const struct bench *bench);
 

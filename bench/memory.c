@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bench/dialect.h"
-#include "bench/family.h"
+#include "bench/adapter.h"
+#include "bench/tree.h"
 #include "bench/measures.h"
 #include "bench/sleeper.h"
 #include "bench/wire.h"
@@ -127,7 +127,7 @@ static void hold_connection(const struct bench *bench, pid_t pid, int *fd)
 	struct client client;
 
 	client_open(&client, server_socket(bench, SERVER_MEMCACHED));
-	(void)dialect_ask(&dialect_memcached, &client, pid);
+	(void)adapter_ask(&adapter_memcached, &client, pid);
 	*fd = client.fd;
 }
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "bench/measures.h"
-#include "bench/peer.h"
+#include "bench/baseline.h"
 
 /* As many as fit into that time. */
 #define FILES_MOST 8000
@@ -81,81 +81,83 @@ static long sleeps_of(pid_t pid)
 }
 
 /* Nanoseconds of processor time in IDLE_US. */
-static int64_t measure_idle(const struct field *field, struct cell *cell)
+static int64_t measure_idle(const struct trial *trial, struct cell *cell)
 {
-	pid_t server = server_pid(field->peer->server);
-	int64_t cpu = family_cpu(&field->family);
+	pid_t server = server_pid(trial->baseline->server);
+	int64_t cpu = tree_cpu(&trial->tree);
 	long sleeps = sleeps_of(server);
 
 	nap_us(IDLE_US);
-	cpu = family_cpu(&field->family) - cpu;
+	cpu = tree_cpu(&trial->tree) - cpu;
 	samples_add(&cell->idle, cpu);
 	samples_add(&cell->wake_ups, sleeps_of(server) - sleeps);
 	return cpu;
 }
 
-static void run_round(const struct bench *bench, const struct peer *peer, int waiters, struct cell *cell)
+static void run_round(
+    const struct bench *bench, const struct baseline *baseline, int waiters, struct cell *cell)
 {
-	struct field field;
+	struct trial trial;
 	int64_t idle, began, cost, own;
 
-	field_open(&field, bench, peer, waiters);
-	idle = measure_idle(&field, cell);
+	trial_open(&trial, bench, baseline, waiters);
+	idle = measure_idle(&trial, cell);
 	began = now_ns();
-	cost = field_cpu(&field);
+	cost = trial_cpu(&trial);
 	own = cpu_of(getpid());
 	cell->files = create_files(bench);
 	own = cpu_of(getpid()) - own;
-	field_calm(&field);
+	trial_calm(&trial);
 	idle = idle * ((now_ns() - began) / 1000) / IDLE_US;
-	cost = field_cpu(&field) - cost;
+	cost = trial_cpu(&trial) - cost;
 	/* Where the waiting takes more than the files, their difference says nothing. */
 	if (cost > 2 * idle)
 		samples_add(&cell->file, (own + cost - idle) / cell->files);
-	field_release(&field);
-	field_close(&field);
+	trial_release(&trial);
+	trial_close(&trial);
 	remove_files(bench, cell->files);
 }
 
-static void print_cell(const struct peer *peer, int waiters, struct cell *cell)
+static void print_cell(const struct baseline *baseline, int waiters, struct cell *cell)
 {
 	if (cell->idle.count == 0) {
-		left_out("noise, %s with %d waiters: the time was up", peer->name, waiters);
+		left_out("noise, %s with %d waiters: the time was up", baseline->name, waiters);
 		return;
 	}
-	printf("%s,%d,%zu,%.1f,", peer->name, waiters, cell->idle.count,
+	printf("%s,%d,%zu,%.1f,", baseline->name, waiters, cell->idle.count,
 	    (double)samples_at(&cell->idle, 0.5) / 1e3);
-	if (peer->server != SERVER_NONE)
+	if (baseline->server != SERVER_NONE)
 		printf("%lld", (long long)samples_at(&cell->wake_ups, 0.5));
 	if (cell->file.count == 0) {
 		printf(",,\n");
 		left_out("noise, files with %s and %d waiters: the waiting itself takes more than they do",
-		    peer->name, waiters);
+		    baseline->name, waiters);
 	} else
 		printf(",%d,%.2f\n", cell->files, (double)samples_at(&cell->file, 0.5) / 1e3);
 }
 
 void measure_noise(const struct bench *bench)
 {
-	struct cell(*cells)[BENCH_COUNTS_MOST] = calloc((size_t)bench->peer_count, sizeof(*cells));
+	struct cell(*cells)[BENCH_COUNTS_MOST] = calloc((size_t)bench->baseline_count, sizeof(*cells));
 
 	if (cells == NULL)
 		fail_errno("noise");
 	for (int turn = 0; turn < bench->rounds && now_ns() < bench->until_ns; turn++)
 		for (int i = 0; i < bench->count_count; i++)
-			for (int p = 0; p < bench->peer_count; p++)
-				if (peer_why_not(bench->peers[p], bench->counts[i]) == NULL &&
+			for (int p = 0; p < bench->baseline_count; p++)
+				if (baseline_why_not(bench->baselines[p], bench->counts[i]) == NULL &&
 				    now_ns() < bench->until_ns)
-					run_round(bench, bench->peers[p], bench->counts[i], &cells[p][i]);
-	printf("peer,waiters,rounds,idle_us_per_s,server_wake_ups_per_s,files,file_us\n");
+					run_round(bench, bench->baselines[p], bench->counts[i], &cells[p][i]);
+	printf("baseline,waiters,rounds,idle_us_per_s,server_wake_ups_per_s,files,file_us\n");
 	for (int i = 0; i < bench->count_count; i++)
-		for (int p = 0; p < bench->peer_count; p++)
-			if (peer_why_not(bench->peers[p], bench->counts[i]) == NULL)
-				print_cell(bench->peers[p], bench->counts[i], &cells[p][i]);
-			else if (!bench->peers[p]->unasked)
-				left_out("noise, %s with %d waiters: %s", bench->peers[p]->name,
-				    bench->counts[i], peer_why_not(bench->peers[p], bench->counts[i]));
-	for (int p = 0; p < bench->peer_count; p++)
+		for (int p = 0; p < bench->baseline_count; p++)
+			if (baseline_why_not(bench->baselines[p], bench->counts[i]) == NULL)
+				print_cell(bench->baselines[p], bench->counts[i], &cells[p][i]);
+			else if (!bench->baselines[p]->unasked)
+				left_out("noise, %s with %d waiters: %s", bench->baselines[p]->name,
+				    bench->counts[i],
+				    baseline_why_not(bench->baselines[p], bench->counts[i]));
+	for (int p = 0; p < bench->baseline_count; p++)
 		for (int i = 0; i < bench->count_count; i++)
 			cell_fini(&cells[p][i]);
 	free(cells);

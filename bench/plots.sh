@@ -15,13 +15,13 @@ head_of() { # FILE TITLE YLABEL
 	EOT
 }
 
-# lines NAME FILE COLUMN TITLE YLABEL: over the number of waiters, a line for each peer, both axes logarithmic.
+# lines NAME FILE COLUMN TITLE YLABEL: over the number of waiters, a line for each baseline, both axes logarithmic.
 lines() {
-	local peer peers=() parts=()
+	local baseline baselines=() parts=()
 	[ -e "$2" ] || return 0
-	mapfile -t peers < <(awk -F, 'NR > 1 && $2 > 0 && !seen[$1]++ { print $1 }' "$2")
-	for peer in "${peers[@]}"; do
-		parts+=("\"< awk -F, -v col=$3 -v peer='$peer' 'NR == 1 { for (i = 1; i <= NF; i++) if (\$i == col) c = i; next } \$1 == peer && \$2 > 0 && \$c > 0 { print \$2 \\\",\\\" \$c }' $2\" using 1:2 with linespoints title \"$peer\"")
+	mapfile -t baselines < <(awk -F, 'NR > 1 && $2 > 0 && !seen[$1]++ { print $1 }' "$2")
+	for baseline in "${baselines[@]}"; do
+		parts+=("\"< awk -F, -v col=$3 -v baseline='$baseline' 'NR == 1 { for (i = 1; i <= NF; i++) if (\$i == col) c = i; next } \$1 == baseline && \$2 > 0 && \$c > 0 { print \$2 \\\",\\\" \$c }' $2\" using 1:2 with linespoints title \"$baseline\"")
 	done
 	{
 		head_of "$1" "$4" "$5"
@@ -53,4 +53,4 @@ bars query query.csv '$1 " " $2 " " $3' '$6' "Queries over one connection" "quer
 bars memory memory.csv '$1 " " $2 " " $3' '$5' "Private memory of the server" "KiB"
 bars start start.csv '$1' '$3' "From nothing to the first answer" "milliseconds"
 bars sizes sizes.csv '$1 " " $2' '$3' "Size without symbols" "bytes"
-bars growth growth.csv '$1' '$4 / $3' "With 32,000 markers, times what it is with none" "ratio"
+bars scaling scaling.csv '$1' '$4 / $3' "With 32,000 markers, times what it is with none" "ratio"

@@ -1,4 +1,5 @@
-/* The servers that the peers need, each with a private unix socket and no port. They end with the bench. */
+/* The servers that the baselines need, each with a private unix socket and no port. They end with the bench.
+ */
 #ifndef BENCH_SERVER_H
 #define BENCH_SERVER_H
 

@@ -9,32 +9,32 @@ load=$3
 
 was_measured() { [ -e "$results/$1" ] || ! echo "Not measured."; }
 
-# pivot FILE COLUMN UNIT RELATIVE: peers down, waiters across. UNIT divides. Each value with its ratio to what
-# RELATIVE names: a peer, or "first" for the peer's own with the fewest waiters.
+# pivot FILE COLUMN UNIT RELATIVE: baselines down, waiters across. UNIT divides. Each value with its ratio to what
+# RELATIVE names: a baseline, or "first" for the baseline's own with the fewest waiters.
 pivot() {
 	was_measured "$1" || return 0
 	awk -F, -v col="$2" -v unit="$3" -v relative="$4" '
 		NR == 1 { for (i = 1; i <= NF; i++) if ($i == col) c = i; next }
 		{
-			if (!($1 in seen)) { seen[$1] = 1; peers[++np] = $1 }
+			if (!($1 in seen)) { seen[$1] = 1; baselines[++np] = $1 }
 			if (!($2 in have)) { have[$2] = 1; counts[++nc] = $2 }
 			if ($c != "") value[$1, $2] = $c / unit
 		}
-		function base(peer, count, i) {
+		function base(baseline, count, i) {
 			if (relative != "first") return value[relative, count]
-			for (i = 1; i <= nc; i++) if ((peer, counts[i]) in value) return value[peer, counts[i]]
+			for (i = 1; i <= nc; i++) if ((baseline, counts[i]) in value) return value[baseline, counts[i]]
 		}
 		function number(x) { return sprintf(x >= 100 ? "%.0f" : x >= 10 ? "%.1f" : "%.2f", x) }
 		END {
 			printf "| waiters |"; for (j = 1; j <= nc; j++) printf " %s |", counts[j]
 			printf "\n|---|"; for (j = 1; j <= nc; j++) printf "---|"
 			for (i = 1; i <= np; i++) {
-				printf "\n| %s |", peers[i]
+				printf "\n| %s |", baselines[i]
 				for (j = 1; j <= nc; j++) {
-					if (!((peers[i], counts[j]) in value)) { printf " - |"; continue }
-					b = base(peers[i], counts[j])
-					ratio = (b > 0 ? sprintf(" (%s x)", number(value[peers[i], counts[j]] / b)) : "")
-					printf " %s%s |", number(value[peers[i], counts[j]]), ratio
+					if (!((baselines[i], counts[j]) in value)) { printf " - |"; continue }
+					b = base(baselines[i], counts[j])
+					ratio = (b > 0 ? sprintf(" (%s x)", number(value[baselines[i], counts[j]] / b)) : "")
+					printf " %s%s |", number(value[baselines[i], counts[j]]), ratio
 				}
 			}
 			print ""
@@ -136,13 +136,13 @@ each() {
 	EOT
 }
 
-# loss TEXT PEER VALUES: a line where readyd takes more than the peer; VALUES are "readyd's, the peer's", and where
+# loss TEXT PEER VALUES: a line where readyd takes more than the baseline; VALUES are "readyd's, the baseline's", and where
 # one is missing it was not measured.
 loss() {
-	awk -v text="$1" -v peer="$2" '
+	awk -v text="$1" -v baseline="$2" '
 		function say(mine, theirs) {
-			if (mine > 0 && theirs == 0) printf "| %s | %s | the peer takes none |\n", text, peer
-			else if (mine > theirs) printf "| %s | %s | %.2f |\n", text, peer, mine / theirs
+			if (mine > 0 && theirs == 0) printf "| %s | %s | the baseline takes none |\n", text, baseline
+			else if (mine > theirs) printf "| %s | %s | %.2f |\n", text, baseline, mine / theirs
 		}
 		BEGIN { say('"$3"') }' 2>/dev/null || return 0
 }
@@ -151,26 +151,26 @@ noise() { cell noise.csv "\$1 == \"$1\" && \$2 == $2" "$3"; }
 join_cost() { cell join.csv "\$1 == \"$1\"" cost_us; }
 
 losses() {
-	local peer n mode state counts
+	local baseline n mode state counts
 	mapfile -t counts < <(awk -F, 'NR > 1 && $2 > 0 { print $2 }' "$results/fanout.csv" | sort -nu | sed -n '1p;$p')
-	echo "| what | peer | readyd through the peer |"
+	echo "| what | baseline | readyd through the baseline |"
 	echo "|---|---|---|"
-	for peer in inotify poll inotifywait send s6 redis memcached; do
+	for baseline in inotify poll inotifywait send s6 redis memcached; do
 		for n in "${counts[@]}"; do
-			loss "last of $n awake" $peer "$(fanout gate "$n" last_us), $(fanout $peer "$n" last_us)"
-			loss "processor time, $n awake" $peer "$(fanout gate "$n" cpu_us), $(fanout $peer "$n" cpu_us)"
-			loss "processor time while $n wait" $peer \
-				"$(noise gate "$n" idle_us_per_s), $(noise $peer "$n" idle_us_per_s)"
-			loss "a file of nobody while $n wait" $peer "$(noise gate "$n" file_us), $(noise $peer "$n" file_us)"
+			loss "last of $n awake" $baseline "$(fanout gate "$n" last_us), $(fanout $baseline "$n" last_us)"
+			loss "processor time, $n awake" $baseline "$(fanout gate "$n" cpu_us), $(fanout $baseline "$n" cpu_us)"
+			loss "processor time while $n wait" $baseline \
+				"$(noise gate "$n" idle_us_per_s), $(noise $baseline "$n" idle_us_per_s)"
+			loss "a file of nobody while $n wait" $baseline "$(noise gate "$n" file_us), $(noise $baseline "$n" file_us)"
 		done
 	done
-	for peer in "inotify" "redis SUBSCRIBE" "memcached get"; do
-		loss "beginning to wait" "$peer" "$(join_cost "readyd (libreadyd)"), $(join_cost "$peer")"
+	for baseline in "inotify" "redis SUBSCRIBE" "memcached get"; do
+		loss "beginning to wait" "$baseline" "$(join_cost "readyd (libreadyd)"), $(join_cost "$baseline")"
 	done
-	for peer in memcached redis; do
+	for baseline in memcached redis; do
 		for state in ready not-ready; do
 			for mode in one-by-one pipelined; do
-				loss "query, $state, $mode" $peer "$(query readyd $mode $state), $(query $peer $mode $state)"
+				loss "query, $state, $mode" $baseline "$(query readyd $mode $state), $(query $baseline $mode $state)"
 			done
 		done
 	done
@@ -194,7 +194,7 @@ cat <<EOT
 # Results
 
 Written by \`script/bench\`; do not edit. What is measured and what it means is in \`BENCHMARKS.md\`.
-All are medians. Only their ratios say something; peers took turns in one run.
+All are medians. Only their ratios say something; baselines took turns in one run.
 
 $(machine)
 
@@ -279,7 +279,7 @@ $(rows sizes.csv)
 
 ## Growth
 
-$(rows growth.csv)
+$(rows scaling.csv)
 EOT
 printf '\n## Where readyd loses\n\n'
 losses

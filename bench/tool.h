@@ -1,4 +1,4 @@
-/* Programs that a peer is made of. */
+/* Programs that a baseline is made of. */
 #ifndef BENCH_TOOL_H
 #define BENCH_TOOL_H
 

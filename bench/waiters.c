@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "bench/peer.h"
+#include "bench/baseline.h"
 #include "bench/waiters.h"
 
 static struct shared *shared;
@@ -13,38 +13,39 @@ static int count, room;
 
 /* What it costs to touch a page for the first time is not to be measured: the marker is looked at, and the
  * slot written, before the wait. */
-static void wait_once(struct field *field, int i)
+static void wait_once(struct trial *trial, int i)
 {
-	struct slot *slot = &field->shared->slots[i];
+	struct slot *slot = &trial->shared->slots[i];
 	int64_t reaped = cpu_of_reaped();
 
-	slot->woken = field_marker_is_there(field) ? 0 : now_ns();
-	if (field->peer->wait(field, i) != 0)
-		fail_errno("%s: waiter %d of %d", field->peer->name, i, field->waiters);
-	if (!field_marker_is_there(field))
-		fail("%s: waiter %d of %d was woken without a marker", field->peer->name, i, field->waiters);
+	slot->woken = trial_marker_is_there(trial) ? 0 : now_ns();
+	if (trial->baseline->wait(trial, i) != 0)
+		fail_errno("%s: waiter %d of %d", trial->baseline->name, i, trial->waiters);
+	if (!trial_marker_is_there(trial))
+		fail("%s: waiter %d of %d was woken without a marker", trial->baseline->name, i,
+		    trial->waiters);
 	slot->woken = now_ns();
-	if (field->peer->processes > 0)
+	if (trial->baseline->processes > 0)
 		slot->cpu_reaped = cpu_of_reaped() - reaped;
-	field->shared->awake++;
-	futex_wait(&field->shared->over, 0);
-	if (field->peer->leave != NULL)
-		field->peer->leave(field);
+	trial->shared->awake++;
+	futex_wait(&trial->shared->over, 0);
+	if (trial->baseline->leave != NULL)
+		trial->baseline->leave(trial);
 }
 
 __attribute__((noreturn)) static void be_waiter(const struct bench *bench, int i)
 {
-	struct field field = {.bench = bench, .shared = shared};
+	struct trial trial = {.bench = bench, .shared = shared};
 	int order = 0;
 
 	for (;;) {
 		futex_wait(&shared->slots[i].order, order);
 		order = shared->slots[i].order;
-		field.peer = shared->peer;
-		field.worker = shared->worker;
-		field.waiters = shared->waiters;
-		field_find_marker(&field);
-		wait_once(&field, i);
+		trial.baseline = shared->baseline;
+		trial.worker = shared->worker;
+		trial.waiters = shared->waiters;
+		trial_find_marker(&trial);
+		wait_once(&trial, i);
 		shared->home++;
 	}
 }
@@ -61,30 +62,30 @@ static void make_room(const struct bench *bench)
 		fail_errno("memory for %d waiters", room);
 }
 
-void waiters_gather(struct field *field)
+void waiters_gather(struct trial *trial)
 {
 	if (shared == NULL)
-		make_room(field->bench);
-	for (; count < field->waiters; count++) {
+		make_room(trial->bench);
+	for (; count < trial->waiters; count++) {
 		pids[count] = bench_fork();
 		if (pids[count] == 0)
-			be_waiter(field->bench, count);
+			be_waiter(trial->bench, count);
 	}
-	field->shared = shared;
-	field->pids = pids;
+	trial->shared = shared;
+	trial->pids = pids;
 	shared->armed = shared->awake = shared->home = 0;
 	shared->go = shared->done = shared->over = shared->called = 0;
 	shared->worker_cpu_reaped = 0;
-	for (int i = 0; i < field->waiters; i++)
+	for (int i = 0; i < trial->waiters; i++)
 		shared->slots[i].cpu_reaped = 0;
 }
 
-void waiters_send(const struct field *field)
+void waiters_send(const struct trial *trial)
 {
-	shared->peer = field->peer;
-	shared->worker = field->worker;
-	shared->waiters = field->waiters;
-	for (int i = 0; i < field->waiters; i++) {
+	shared->baseline = trial->baseline;
+	shared->worker = trial->worker;
+	shared->waiters = trial->waiters;
+	for (int i = 0; i < trial->waiters; i++) {
 		shared->slots[i].order++;
 		futex_wake_all(&shared->slots[i].order);
 	}

@@ -1,14 +1,14 @@
-/* The processes that wait, in one field after the other. */
+/* The processes that wait, in one trial after the other. */
 #ifndef BENCH_WAITERS_H
 #define BENCH_WAITERS_H
 
-#include "bench/field.h"
+#include "bench/trial.h"
 
-/* Makes sure that there are enough of them, all at home, and gives the field its share of them. */
-void waiters_gather(struct field *field);
-/* Sends those of the field out to wait. */
-void waiters_send(const struct field *field);
-/* How many there are, in the field or not. */
+/* Makes sure that there are enough of them, all at home, and gives the trial its share of them. */
+void waiters_gather(struct trial *trial);
+/* Sends those of the trial out to wait. */
+void waiters_send(const struct trial *trial);
+/* How many there are, in the trial or not. */
 int waiters_count(void);
 
 #endif

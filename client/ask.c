@@ -4,7 +4,7 @@
 #include <poll.h>
 
 #include "client/ask.h"
-#include "client/link.h"
+#include "client/daemon_conn.h"
 #include "src/clock.h"
 #include "src/verdict.h"
 
@@ -13,18 +13,18 @@
 #define LATE_MS	       250
 #define LATE_FORCED_MS 5000
 
-static int await_readable(struct link *link, int64_t late)
+static int await_readable(struct daemon_conn *conn, int64_t late)
 {
-	struct pollfd poll_fd = {.fd = link->fd, .events = POLLIN};
+	struct pollfd poll_fd = {.fd = conn->fd, .events = POLLIN};
 	int64_t left = late - clock_ms();
 
-	if (link_wants_write(link))
+	if (daemon_conn_wants_write(conn))
 		poll_fd.events |= POLLOUT;
 	if (left <= 0 || poll(&poll_fd, 1, (int)left) == 0) {
 		errno = ETIMEDOUT;
 		return -1;
 	}
-	return link_flush(link);
+	return daemon_conn_flush(conn);
 }
 
 static int take_reply(
@@ -44,7 +44,7 @@ static int take_reply(
 }
 
 /* Each reply renews the time that the daemon has: a long list is no frozen daemon. */
-static int converse(struct link *link, struct settings *settings, const struct question *question)
+static int converse(struct daemon_conn *conn, struct settings *settings, const struct question *question)
 {
 	int64_t patience = settings->backend == READYD_BACKEND_DAEMON ? LATE_FORCED_MS : LATE_MS;
 	int64_t late = clock_ms() + patience;
@@ -52,13 +52,13 @@ static int converse(struct link *link, struct settings *settings, const struct q
 	int result, fd;
 
 	for (;;) {
-		result = link_next(link, &reply, &fd);
+		result = daemon_conn_next(conn, &reply, &fd);
 		if (result == 1) {
 			result = take_reply(settings, question, &reply);
 			if (result != 0)
 				return result;
 			late = clock_ms() + patience;
-		} else if (result < 0 || await_readable(link, late) != 0) {
+		} else if (result < 0 || await_readable(conn, late) != 0) {
 			return -1;
 		}
 	}
@@ -67,16 +67,16 @@ static int converse(struct link *link, struct settings *settings, const struct q
 int ask_daemon(struct settings *settings, const struct question *question)
 {
 	const struct wire_request hello = {.verb = WIRE_HELLO};
-	struct link link;
+	struct daemon_conn conn;
 	int result = -1, saved;
 
-	link_init(&link);
-	if (link_open(&link, settings->socket) == 0 &&
-	    (question->of_daemon || link_put(&link, &hello) == 0) &&
-	    link_send(&link, &question->request) == 0)
-		result = converse(&link, settings, question);
+	daemon_conn_init(&conn);
+	if (daemon_conn_open(&conn, settings->socket) == 0 &&
+	    (question->of_daemon || daemon_conn_put(&conn, &hello) == 0) &&
+	    daemon_conn_send(&conn, &question->request) == 0)
+		result = converse(&conn, settings, question);
 	saved = errno;
-	link_close(&link);
+	daemon_conn_close(&conn);
 	errno = saved;
 	return result < 0 ? -1 : 0;
 }
@@ -109,8 +109,8 @@ int ask_verdict(struct settings *settings, pid_t pid, uint64_t start, struct rea
 
 void ask_complete(struct readyd_answer *said, const struct readyd_answer *own)
 {
-	if (own->start != 0 && own->start == said->start && verdict_is_end(own->verdict) &&
-	    verdict_is_end(said->verdict) && said->wait_status < 0)
+	if (own->start != 0 && own->start == said->start && verdict_is_process_gone(own->verdict) &&
+	    verdict_is_process_gone(said->verdict) && said->wait_status < 0)
 		said->wait_status = own->wait_status;
 }
 

@@ -9,7 +9,7 @@
 #include "client/output.h"
 #include "src/verdict.h"
 
-static const char *cure(int error)
+static const char *hint(int error)
 {
 	switch (error) {
 	case ENOENT:
@@ -32,7 +32,7 @@ static const char *cure(int error)
 	case EMFILE:
 		return "raise the descriptor limit (ulimit -n)";
 	default:
-		return "no cure is known";
+		return "no hint is known";
 	}
 }
 
@@ -41,7 +41,7 @@ int command_failed(const struct command_line *line, const char *what)
 	const char *socket = line->options.socket != NULL ? line->options.socket : "the daemon";
 	int error = errno;
 
-	fprintf(stderr, "readyctl: %s: %s: %s (%s)\n", what, socket, strerror(error), cure(error));
+	fprintf(stderr, "readyctl: %s: %s: %s (%s)\n", what, socket, strerror(error), hint(error));
 	return EXIT_FAILED;
 }
 
@@ -68,7 +68,7 @@ static const char *words_for(enum readyd_reason reason)
 	case READYD_REASON_NONE:
 	case READYD_REASON_DEADLINE:
 	case READYD_REASON_NOT_A_FILE:
-	case READYD_REASON_UNBORN:
+	case READYD_REASON_NOT_STARTED:
 	case READYD_REASON_NO_PROCESS:
 	case READYD_REASON_PID_REUSED:
 	case READYD_REASON_OLDER:

@@ -140,7 +140,7 @@ static void print_json(const struct readyd_answer *answer, const char *legend,
 		printf(",\"status\":%d", WEXITSTATUS(status));
 	if (status >= 0 && WIFSIGNALED(status))
 		printf(",\"signal\":%d%s", WTERMSIG(status), WCOREDUMP(status) ? ",\"core\":true" : "");
-	if (verdict_is_end(answer->verdict) && status < 0)
+	if (verdict_is_process_gone(answer->verdict) && status < 0)
 		printf(",\"status\":null");
 	if (legend != NULL) {
 		printf(",\"legend\":");

@@ -23,7 +23,7 @@ enum {
 	OPT_JSON,
 	OPT_NO_FALLBACK,
 	OPT_PREFIX,
-	OPT_UNBORN,
+	OPT_NOT_STARTED,
 	OPT_LEGEND,
 	OPT_VERSION
 };
@@ -32,7 +32,7 @@ static const struct option longopts[] = {
     {"timeout", required_argument, NULL, OPT_TIMEOUT},
     {"any", no_argument, NULL, OPT_ANY},
     {"all", no_argument, NULL, OPT_ALL},
-    {"unborn", required_argument, NULL, OPT_UNBORN},
+    {"not-started", required_argument, NULL, OPT_NOT_STARTED},
     {"legend", required_argument, NULL, OPT_LEGEND},
     {"json", no_argument, NULL, OPT_JSON},
     {"quiet", no_argument, NULL, 'q'},
@@ -67,7 +67,7 @@ static const char help[] =
     "      --timeout DURATION  give up after 5, 0.5, 500ms, 2m, ... (no default: waits for ever)\n"
     "      --any               wait until one of the processes is ready\n"
     "      --all               wait until all are ready; end when one cannot be any more (default)\n"
-    "      --unborn=fail|wait  a pid that no process has yet has died (default), or is waited for\n"
+    "      --not-started=fail|wait  a pid that no process has yet has died (default), or is waited for\n"
     "      --legend CODE=TEXT  what exit status CODE means; shown with it\n"
     "      --json              one JSON object a line\n"
     "  -q, --quiet             no answers on standard output, only the exit status\n"
@@ -83,10 +83,10 @@ static const char help[] =
     "124 timed out, 125 failure. With several processes: of the first that is not ready.\n"
     "See readyctl(1).\n";
 
-static int usage(const char *what, const char *value, const char *cure)
+static int usage(const char *what, const char *value, const char *hint)
 {
 	fprintf(stderr, "readyctl: %s%s%s%s: %s; try 'readyctl --help'\n", what, value[0] != '\0' ? " '" : "",
-	    value, value[0] != '\0' ? "'" : "", cure);
+	    value, value[0] != '\0' ? "'" : "", hint);
 	return -1;
 }
 
@@ -97,15 +97,15 @@ struct parsed {
 	const char *wait_only; /* the last option that only wait takes */
 };
 
-static int set_unborn(struct parsed *parsed, const char *value)
+static int set_not_started(struct parsed *parsed, const char *value)
 {
-	parsed->wait_only = "--unborn";
+	parsed->wait_only = "--not-started";
 	if (strcmp(value, "wait") == 0)
-		parsed->line.options.flags |= READYD_OPTION_UNBORN;
+		parsed->line.options.flags |= READYD_OPTION_AWAIT_START;
 	else if (strcmp(value, "fail") == 0)
-		parsed->line.options.flags &= ~READYD_OPTION_UNBORN;
+		parsed->line.options.flags &= ~READYD_OPTION_AWAIT_START;
 	else
-		return usage("--unborn", value, "say fail or wait");
+		return usage("--not-started", value, "say fail or wait");
 	return 0;
 }
 
@@ -136,8 +136,8 @@ static int set(struct parsed *parsed, int opt, const char *value)
 		parsed->wait_only = opt == OPT_ANY ? "--any" : "--all";
 		line->any = opt == OPT_ANY;
 		return 0;
-	case OPT_UNBORN:
-		return set_unborn(parsed, value);
+	case OPT_NOT_STARTED:
+		return set_not_started(parsed, value);
 	case OPT_LEGEND:
 		return set_legend(parsed, value);
 	case OPT_JSON:

@@ -12,21 +12,21 @@
 #include "client/waiter.h"
 #include "src/clock.h"
 #include "src/hot.h"
-#include "src/judge.h"
+#include "src/evaluate.h"
 #include "src/verdict.h"
 
 /* Looks oneself. True when the daemon can only confirm what is seen; else it may know more. */
-static bool look(const struct settings *settings, pid_t pid, uint64_t start, struct rivals *rivals,
+static bool look(const struct settings *settings, pid_t pid, uint64_t start, struct collisions *collisions,
     struct readyd_answer *answer)
 {
-	struct memory memory = {0};
+	struct history history = {0};
 	struct process process;
 
 	process_open_exact(&process, pid, start);
-	inspect(&settings->place, &process, &memory, rivals, answer);
+	check_process(&settings->place, &process, &history, collisions, answer);
 	process_close(&process);
 	answer->backend = READYD_BACKEND_FILE;
-	return !memory.unsure && verdict_is_complete(answer);
+	return !history.unconfirmed && verdict_needs_no_daemon(answer);
 }
 
 static int query(struct settings *settings, pid_t pid, uint64_t start, struct readyd_answer *answer)
@@ -45,7 +45,7 @@ static int query(struct settings *settings, pid_t pid, uint64_t start, struct re
 			return 0;
 		}
 	}
-	(void)look(settings, pid, start, rivals_lone(), answer);
+	(void)look(settings, pid, start, collisions_lone(), answer);
 	return 0;
 }
 
@@ -161,7 +161,7 @@ static int list_files(const struct settings *settings, struct listing *listing)
 		pid = marker_pid(&settings->place, entry->d_name);
 		if (pid == 0)
 			continue;
-		(void)look(settings, pid, 0, rivals_lone(), &answer);
+		(void)look(settings, pid, 0, collisions_lone(), &answer);
 		if (answer.verdict == READYD_READY)
 			listing->stopped = listing->each(&answer, listing->context);
 	}

@@ -58,7 +58,7 @@ int settings_init(struct settings *settings, const struct readyd_options *option
 	settings->place_given = dir != NULL || options->prefix != NULL;
 	if (marker_place_init(&settings->place, dir, options->prefix) != 0)
 		return -1;
-	settings->unborn = (options->flags & READYD_OPTION_UNBORN) != 0;
+	settings->await_start = (options->flags & READYD_OPTION_AWAIT_START) != 0;
 	return choose_backend(settings, options->backend);
 }
 

@@ -14,7 +14,7 @@ struct settings {
 	struct marker_place place;
 	bool place_given; /* else what a daemon says that it serves is taken over */
 	enum readyd_backend backend;
-	bool unborn; /* READYD_OPTION_UNBORN */
+	bool await_start; /* READYD_OPTION_AWAIT_START */
 };
 
 /* options may be NULL. -1: EINVAL or ENAMETOOLONG. */

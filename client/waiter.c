@@ -16,7 +16,7 @@ int waiter_init(struct readyd_waiter *w, const struct readyd_options *options)
 	memset(w, 0, sizeof(*w));
 	w->epoll = w->timer = -1;
 	w->descriptors = sysconf(_SC_OPEN_MAX);
-	link_init(&w->link);
+	daemon_conn_init(&w->conn);
 	filewatch_init(&w->file);
 	TAILQ_INIT(&w->all);
 	STAILQ_INIT(&w->done);
@@ -31,7 +31,7 @@ HOT void waiter_fini(struct readyd_waiter *w)
 	poll_close(w);
 	TARGETS_EACH (w, t, next)
 		target_free(w, t);
-	link_close(&w->link);
+	daemon_conn_close(&w->conn);
 	filewatch_close(&w->file);
 }
 
@@ -78,31 +78,31 @@ void waiter_look_all(struct readyd_waiter *w)
 	struct target *t, *next;
 
 	TARGETS_EACH (w, t, next)
-		if (!t->done && !t->doubted)
+		if (!t->done && !t->unconfirmed)
 			target_look(w, t);
 }
 
 /* Each of perhaps thousands of waiters looks now and then, so most of these looks only find that there is
  * still nothing: that the process has ended would show in the poll. */
-#define GLANCES 8
+#define QUICK_RECHECKS 8
 
-static void glance_at_all(struct readyd_waiter *w)
+static void recheck_all(struct readyd_waiter *w)
 {
-	bool thorough = ++w->glances % GLANCES == 0;
+	bool thorough = ++w->quick_rechecks % QUICK_RECHECKS == 0;
 	struct target *t, *next;
 
 	TARGETS_EACH (w, t, next)
-		if (!t->done && !t->doubted &&
-		    (thorough || t->cover == COVER_NONE || t->memory.elsewhere || t->process.unread ||
-			!marker_is_absent(&w->settings.place, t->process.name)))
+		if (!t->done && !t->unconfirmed &&
+		    (thorough || t->subscription == SUBSCRIPTION_NONE || t->history.in_other_dir ||
+			t->process.unread || !marker_is_absent(&w->settings.place, t->process.ns_pid)))
 			target_look(w, t);
 }
 
 /* The timer stands for every time there is, and for answers that lie ready to be taken. */
 HOT static void set_timer(struct readyd_waiter *w)
 {
-	int64_t at =
-	    waiter_earlier(waiter_earlier(w->reply_by, w->doubt_by), waiter_earlier(w->retry_at, w->look_at));
+	int64_t at = waiter_earlier(
+	    waiter_earlier(w->reply_by, w->confirm_by), waiter_earlier(w->retry_at, w->look_at));
 
 	poll_set_timer(w, STAILQ_EMPTY(&w->done) ? at : 1);
 }
@@ -110,10 +110,10 @@ HOT static void set_timer(struct readyd_waiter *w)
 /* After every step: ask for what is in doubt, let go of what is not needed, set the timer. */
 static int settle_down(struct readyd_waiter *w)
 {
-	if (w->doubts > 0 && daemon_resolve(w) != 0)
+	if (w->unconfirmed_count > 0 && daemon_resolve(w) != 0)
 		return -1;
-	if (w->doubts == 0)
-		w->doubt_by = 0;
+	if (w->unconfirmed_count == 0)
+		w->confirm_by = 0;
 	daemon_rest(w);
 	if (w->waiting == 0)
 		w->look_at = 0;
@@ -145,7 +145,7 @@ int readyd_waiter_add_exact(struct readyd_waiter *w, pid_t pid, uint64_t start)
 		return -1;
 	w->since = clock_ms();
 	/* Who insists on the daemon wants its answer, not ours. */
-	if (w->settings.backend != READYD_BACKEND_DAEMON || t->unborn)
+	if (w->settings.backend != READYD_BACKEND_DAEMON || t->not_started)
 		target_look(w, t);
 	/* The daemon is asked when the events are handled, so that it is asked for a whole set at once. */
 	if (!t->done && w->retry_at == 0)
@@ -176,7 +176,8 @@ static void ask_once(struct readyd_waiter *w, const struct target *t, struct rea
 {
 	struct readyd_answer said;
 
-	if (t->cover != COVER_NONE || w->settings.backend == READYD_BACKEND_FILE || w->daemon_silent)
+	if (t->subscription != SUBSCRIPTION_NONE || w->settings.backend == READYD_BACKEND_FILE ||
+	    w->daemon_silent)
 		return;
 	w->daemon_silent = ask_verdict(&w->settings, t->process.pid, t->process.start, &said) != 0;
 	if (w->daemon_silent || !ask_knows_more(answer, &said))
@@ -196,17 +197,17 @@ int readyd_waiter_peek(struct readyd_waiter *w, pid_t pid, struct readyd_answer 
 	*answer = t->answer;
 	if (t->done)
 		return 0;
-	if (t->unborn) {
+	if (t->not_started) {
 		*answer = (struct readyd_answer){.pid = pid,
 		    .verdict = READYD_PENDING,
-		    .reason = READYD_REASON_UNBORN,
+		    .reason = READYD_REASON_NOT_STARTED,
 		    .backend = READYD_BACKEND_FILE,
 		    .wait_status = -1};
 		return 0;
 	}
-	inspect(&w->settings.place, &t->process, &t->memory, rivals_lone(), answer);
+	check_process(&w->settings.place, &t->process, &t->history, collisions_lone(), answer);
 	answer->backend = READYD_BACKEND_FILE;
-	if (target_is_final(t, answer))
+	if (target_ends_wait(t, answer))
 		return 0;
 	/* What we may not see the daemon sees, and it has not told. */
 	if (verdict_ends_wait(answer)) {
@@ -227,14 +228,14 @@ static int on_timer(struct readyd_waiter *w)
 	w->armed_for = 0;
 	if (w->reply_by != 0 && w->reply_by <= now && daemon_on_late(w) != 0)
 		return -1;
-	if (w->doubt_by != 0 && w->doubt_by <= now && daemon_on_doubt(w) != 0)
+	if (w->confirm_by != 0 && w->confirm_by <= now && daemon_on_unconfirmed(w) != 0)
 		return -1;
 	if (w->retry_at != 0 && w->retry_at <= now && daemon_ask(w) != 0)
 		return -1;
 	if (w->look_at != 0 && w->look_at <= now) {
 		w->look_at = 0;
 		file_check(w);
-		glance_at_all(w);
+		recheck_all(w);
 	}
 	return 0;
 }
@@ -246,8 +247,8 @@ HOT static int handle(struct readyd_waiter *w, enum source source, uint64_t tag,
 	switch (source) {
 	case SOURCE_TIMER:
 		return on_timer(w);
-	case SOURCE_LINK:
-		return w->link_state == LINK_CLOSED ? 0 : daemon_on_readable(w);
+	case SOURCE_CONN:
+		return w->conn_state == CONN_CLOSED ? 0 : daemon_on_readable(w);
 	case SOURCE_FILE:
 		if (w->file.fd >= 0)
 			file_on_readable(w);
@@ -257,7 +258,7 @@ HOT static int handle(struct readyd_waiter *w, enum source source, uint64_t tag,
 			target_on_death(w, t);
 		return 0;
 	case SOURCE_GATE:
-		return t != NULL && t->cover == COVER_GATE ? daemon_on_gate(w, t, events) : 0;
+		return t != NULL && t->subscription == SUBSCRIPTION_GATE ? daemon_on_gate(w, t, events) : 0;
 	}
 	return 0;
 }

@@ -26,30 +26,30 @@
 #include <uthash.h>
 
 #include "client/filewatch.h"
-#include "client/link.h"
+#include "client/daemon_conn.h"
 #include "client/settings.h"
 #include "readyd/readyd.h"
-#include "src/judge.h"
+#include "src/evaluate.h"
 #include "src/process.h"
 
 /* So few targets are walked and polled directly; for more of them there are a hash and an epoll. */
 #define TARGETS_FEW 8
 
-enum cover { COVER_NONE, COVER_GATE, COVER_WAIT };
+enum subscription { SUBSCRIPTION_NONE, SUBSCRIPTION_GATE, SUBSCRIPTION_WAIT };
 
 struct target {
 	struct process process; /* the process is pinned when the target is added */
-	struct memory memory;
-	struct readyd_answer answer; /* when done, or the own opinion while doubted */
-	enum cover cover;
+	struct history history;
+	struct readyd_answer answer; /* when done, or the own opinion while unconfirmed */
+	enum subscription subscription;
 	int gate;
 	bool done;
-	bool unborn;  /* no process has had the pid yet, and that is waited out */
-	bool watched; /* its pidfd is in the epoll */
-	bool asked;   /* a GATE or WAIT of it is under way */
-	bool no_gate; /* the daemon could not give one: use WAIT */
-	bool pending; /* was found waiting once: from then on a missing directory is waited out */
-	bool doubted; /* settled by our own look, but the daemon may remember more: ask it first */
+	bool not_started; /* no process has had the pid yet, and that is waited out */
+	bool watched;	  /* its pidfd is in the epoll */
+	bool asked;	  /* a GATE or WAIT of it is under way */
+	bool no_gate;	  /* the daemon could not give one: use WAIT */
+	bool pending;	  /* was found waiting once: from then on a missing directory is waited out */
+	bool unconfirmed; /* settled by our own look, but the daemon may remember more: ask it first */
 	STAILQ_ENTRY(target) link; /* in waiter->done */
 	TAILQ_ENTRY(target) all;   /* in waiter->all */
 	UT_hash_handle hh;	   /* in waiter->by_pid; no table: not in there */
@@ -61,7 +61,7 @@ TAILQ_HEAD(targets, target);
 #define TARGETS_EACH(w, t, next)                                                                             \
 	for ((t) = TAILQ_FIRST(&(w)->all); (t) != NULL && ((next) = TAILQ_NEXT(t, all), true); (t) = (next))
 
-enum link_state { LINK_CLOSED, LINK_GREETING, LINK_OPEN };
+enum conn_state { CONN_CLOSED, CONN_GREETING, CONN_OPEN };
 
 /* What is touched after a wake-up comes first: where it is on the stack, that is next to what the calls
  * touch. */
@@ -75,37 +75,38 @@ struct readyd_waiter {
 	size_t count;	       /* of all */
 	struct target *by_pid; /* all, where they are not few */
 	STAILQ_HEAD(, target) done;
-	size_t waiting;	       /* targets that are not done */
-	size_t cover_count[3]; /* of the waiting ones, by enum cover */
-	size_t doubts, unborn; /* of the waiting ones */
-	size_t gate_doubts;    /* doubts that wait for the gate they hold */
-	bool daemon_silent;    /* it did not answer the question of a peek */
-	bool nested;	       /* some have another pid in their marker's name */
-	enum link_state link_state;
-	bool link_polls_write;
-	unsigned barriers; /* PINGs under way: when the last PONG is here, all asked before it is answered */
-	unsigned crowded;  /* connects in a row that found the backlog full */
+	size_t waiting;			       /* targets that are not done */
+	size_t subscription_count[3];	       /* of the waiting ones, by enum subscription */
+	size_t unconfirmed_count, not_started; /* of the waiting ones */
+	size_t gate_unconfirmed_count;	       /* unconfirmed_count that wait for the gate they hold */
+	bool daemon_silent;		       /* it did not answer the question of a peek */
+	bool nested;			       /* some have another pid in their marker's name */
+	enum conn_state conn_state;
+	bool conn_polls_write;
+	unsigned pings_in_flight; /* PINGs under way: when the last PONG is here, all asked before it is
+				     answered */
+	unsigned backlog_full;	  /* connects in a row that found the backlog full */
 	bool fallback;
 	struct filewatch file;
 	int64_t poll_ms; /* interval of looks while nothing can be watched */
 	/* Times on clock_ms(), 0: none. */
-	int64_t reply_by;    /* the daemon is taken for frozen */
-	int64_t doubt_by;    /* see whether the daemon still works on what is doubted */
-	int64_t doubt_ms;    /* the interval that ends then */
-	int64_t retry_at;    /* connect, or ask again */
-	int64_t last_event;  /* anything but the timer */
-	int64_t look_at;     /* look at all targets */
-	int64_t since;	     /* the last target was added */
-	unsigned glances;    /* looks without a daemon so far */
-	pid_t daemon_pid;    /* of the last connection */
-	int64_t heard_at;    /* it replied, or was asked after a pause */
-	uint64_t daemon_cpu; /* its CPU time when it was last checked, see process_is_active() */
+	int64_t reply_by;	 /* the daemon is taken for frozen */
+	int64_t confirm_by;	 /* see whether the daemon still works on what is unconfirmed */
+	int64_t confirm_ms;	 /* the interval that ends then */
+	int64_t retry_at;	 /* connect, or ask again */
+	int64_t last_event;	 /* anything but the timer */
+	int64_t look_at;	 /* look at all targets */
+	int64_t since;		 /* the last target was added */
+	unsigned quick_rechecks; /* looks without a daemon so far */
+	pid_t daemon_pid;	 /* of the last connection */
+	int64_t heard_at;	 /* it replied, or was asked after a pause */
+	uint64_t daemon_cpu;	 /* its CPU time when it was last checked, see process_is_active() */
 	struct settings settings;
-	struct link link;
+	struct daemon_conn conn;
 };
 
 /* What an event is about: its tag holds this, and the pid where it is about a target. */
-enum source { SOURCE_TIMER, SOURCE_LINK, SOURCE_FILE, SOURCE_PIDFD, SOURCE_GATE };
+enum source { SOURCE_TIMER, SOURCE_CONN, SOURCE_FILE, SOURCE_PIDFD, SOURCE_GATE };
 
 /* waiter.c */
 /* Where it is the caller's memory. -1: errno. */
@@ -125,7 +126,7 @@ int poll_open(struct readyd_waiter *w);
 void poll_close(struct readyd_waiter *w);
 /* A descriptor is watched from now on. -1: errno. */
 int poll_add(struct readyd_waiter *w, int fd, uint32_t events, enum source source, pid_t pid);
-void poll_change_link(struct readyd_waiter *w, bool write);
+void poll_change_conn(struct readyd_waiter *w, bool write);
 /* Before the descriptor is closed, where others share the open file; or when it is watched no more. */
 void poll_remove(struct readyd_waiter *w, int fd);
 /* at: clock_ms(), 0: never. */
@@ -137,28 +138,28 @@ int poll_take(struct readyd_waiter *w, int timeout_ms);
 struct target *target_add(struct readyd_waiter *w, pid_t pid, uint64_t start);
 struct target *target_find(struct readyd_waiter *w, pid_t pid);
 void target_free(struct readyd_waiter *w, struct target *t);
-/* Looks, and settles or doubts the target by what is seen. */
+/* Looks, and settles or unconfirmed_count the target by what is seen. */
 void target_look(struct readyd_waiter *w, struct target *t);
 /* Whether an own look with this answer ends the wait. Where the daemon has promised to tell, it can see what
  * we may not. */
-bool target_is_final(const struct target *t, const struct readyd_answer *answer);
+bool target_ends_wait(const struct target *t, const struct readyd_answer *answer);
 /* The answer is final. */
 void target_settle(struct readyd_waiter *w, struct target *t, const struct readyd_answer *answer);
-void target_set_cover(struct readyd_waiter *w, struct target *t, enum cover cover);
+void target_set_subscription(struct readyd_waiter *w, struct target *t, enum subscription subscription);
 void target_on_death(struct readyd_waiter *w, struct target *t);
-/* No daemon is there to remember more: settles every doubted target by its own look, but for those that wait
- * for the gate they hold. */
+/* No daemon is there to remember more: settles every unconfirmed target by its own look, but for those that
+ * wait for the gate they hold. */
 void targets_trust_own_look(struct readyd_waiter *w);
 /* Those do not wait for it any longer. */
 void targets_leave_gates(struct readyd_waiter *w);
 
 /* waiter_daemon.c; -1: errno, with READYD_BACKEND_DAEMON only */
 int daemon_ask(struct readyd_waiter *w);
-/* Some targets are doubted: gets the daemon's word on them, or does without. */
+/* Some targets are unconfirmed: gets the daemon's word on them, or does without. */
 int daemon_resolve(struct readyd_waiter *w);
 int daemon_on_readable(struct readyd_waiter *w);
 int daemon_on_late(struct readyd_waiter *w);
-int daemon_on_doubt(struct readyd_waiter *w);
+int daemon_on_unconfirmed(struct readyd_waiter *w);
 int daemon_on_gate(struct readyd_waiter *w, struct target *t, uint32_t events);
 void daemon_cancel(struct readyd_waiter *w, const struct target *t);
 /* Lets go of the connection when nothing hangs on it. */

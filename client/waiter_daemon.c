@@ -19,15 +19,15 @@
 /* How soon an own look that settles a target counts when the daemon, which may remember more, is stopped:
  * that is what the news of a death is then late by. A daemon that works is waited for, with ever longer
  * intervals. */
-#define DOUBT_MS      50
-#define DOUBT_MOST_MS 1000
+#define CONFIRM_MS	50
+#define CONFIRM_MOST_MS 1000
 /* A daemon that works but has not replied for so long is not waited for any longer. */
 #define PATIENCE_MS 30000
 /* How soon to try a daemon again that is not there, that was there just now, that is crowded. */
-#define RETRY_MS     1000
-#define RECONNECT_MS 20
-#define CROWDED_MS   20
-#define CROWDED_MOST 10
+#define RETRY_MS	  1000
+#define RECONNECT_MS	  20
+#define BACKLOG_FULL_MS	  20
+#define BACKLOG_FULL_MOST 10
 /* Up to this many processes a gate each, and the connection is given up; beyond, one connection for all. */
 #define GATES_MOST 8
 
@@ -50,27 +50,27 @@ static void retry_in(struct readyd_waiter *w, int64_t ms)
 }
 
 /* Keeps what the link is polled for up to date. */
-static void poll_link(struct readyd_waiter *w)
+static void poll_conn(struct readyd_waiter *w)
 {
-	bool want = link_wants_write(&w->link);
+	bool want = daemon_conn_wants_write(&w->conn);
 
-	if (w->link_state != LINK_CLOSED && want != w->link_polls_write)
-		poll_change_link(w, want);
+	if (w->conn_state != CONN_CLOSED && want != w->conn_polls_write)
+		poll_change_conn(w, want);
 }
 
-static void close_link(struct readyd_waiter *w)
+static void close_conn(struct readyd_waiter *w)
 {
 	struct target *t, *next;
 
-	link_close(&w->link);
-	w->link_state = LINK_CLOSED;
-	w->link_polls_write = false;
-	w->barriers = 0;
+	daemon_conn_close(&w->conn);
+	w->conn_state = CONN_CLOSED;
+	w->conn_polls_write = false;
+	w->pings_in_flight = 0;
 	w->reply_by = 0;
 	TARGETS_EACH (w, t, next) {
 		t->asked = false;
-		if (!t->done && t->cover == COVER_WAIT)
-			target_set_cover(w, t, COVER_NONE);
+		if (!t->done && t->subscription == SUBSCRIPTION_WAIT)
+			target_set_subscription(w, t, SUBSCRIPTION_NONE);
 	}
 }
 
@@ -83,19 +83,19 @@ static int do_without(struct readyd_waiter *w, int error)
 	}
 	retry_in(w, RETRY_MS);
 	targets_trust_own_look(w);
-	if (w->cover_count[COVER_NONE] > 0)
+	if (w->subscription_count[SUBSCRIPTION_NONE] > 0)
 		file_start(w);
 	return 0;
 }
 
 /* The daemon that was there is gone, perhaps only restarted. Try again soon, not all at once. One that goes
  * before it has answered may do that each time. */
-static int lose_link(struct readyd_waiter *w)
+static int lose_conn(struct readyd_waiter *w)
 {
 	int error = errno;
-	bool answered = w->link_state == LINK_OPEN && w->barriers == 0;
+	bool answered = w->conn_state == CONN_OPEN && w->pings_in_flight == 0;
 
-	close_link(w);
+	close_conn(w);
 	if (!answered || forced(w))
 		return do_without(w, error);
 	waiter_look_all(w);
@@ -109,7 +109,7 @@ static int send_ask(struct readyd_waiter *w, struct target *t)
 
 	request.verb = w->waiting <= GATES_MOST && !t->no_gate ? WIRE_GATE : WIRE_WAIT;
 	t->asked = true;
-	return link_put(&w->link, &request);
+	return daemon_conn_put(&w->conn, &request);
 }
 
 /* Asks for every target that is not covered, and with a PING for the moment when all is answered. */
@@ -119,26 +119,27 @@ static int ask_all(struct readyd_waiter *w)
 	struct target *t, *next;
 
 	TARGETS_EACH (w, t, next) {
-		if (!t->done && !t->unborn && t->cover == COVER_NONE && !t->asked && send_ask(w, t) != 0)
-			return lose_link(w);
+		if (!t->done && !t->not_started && t->subscription == SUBSCRIPTION_NONE && !t->asked &&
+		    send_ask(w, t) != 0)
+			return lose_conn(w);
 	}
-	if (link_send(&w->link, &ping) != 0)
-		return lose_link(w);
-	if (w->barriers++ == 0)
+	if (daemon_conn_send(&w->conn, &ping) != 0)
+		return lose_conn(w);
+	if (w->pings_in_flight++ == 0)
 		w->heard_at = clock_ms();
 	w->reply_by = clock_ms() + (forced(w) ? LATE_FORCED_MS : LATE_MS);
-	poll_link(w);
+	poll_conn(w);
 	return 0;
 }
 
 static int connect_failed(struct readyd_waiter *w)
 {
-	if (errno == EAGAIN && w->crowded < CROWDED_MOST) {
-		w->crowded++;
-		retry_in(w, CROWDED_MS);
+	if (errno == EAGAIN && w->backlog_full < BACKLOG_FULL_MOST) {
+		w->backlog_full++;
+		retry_in(w, BACKLOG_FULL_MS);
 		return 0;
 	}
-	w->crowded = 0;
+	w->backlog_full = 0;
 	return do_without(w, errno);
 }
 
@@ -148,13 +149,13 @@ static int greet(struct readyd_waiter *w)
 {
 	struct wire_request hello = {.verb = WIRE_HELLO};
 
-	if (link_open(&w->link, w->settings.socket) != 0)
+	if (daemon_conn_open(&w->conn, w->settings.socket) != 0)
 		return connect_failed(w);
-	w->crowded = 0;
-	w->link_state = LINK_GREETING;
-	w->daemon_pid = sock_peer_pid(w->link.fd);
-	if (poll_add(w, w->link.fd, POLLIN, SOURCE_LINK, 0) != 0 || link_put(&w->link, &hello) != 0)
-		return lose_link(w);
+	w->backlog_full = 0;
+	w->conn_state = CONN_GREETING;
+	w->daemon_pid = sock_peer_pid(w->conn.fd);
+	if (poll_add(w, w->conn.fd, POLLIN, SOURCE_CONN, 0) != 0 || daemon_conn_put(&w->conn, &hello) != 0)
+		return lose_conn(w);
 	return ask_all(w);
 }
 
@@ -167,12 +168,13 @@ int daemon_ask(struct readyd_waiter *w)
 			file_start(w);
 		return 0;
 	}
-	if (w->cover_count[COVER_NONE] == w->unborn && w->doubts == w->gate_doubts)
+	if (w->subscription_count[SUBSCRIPTION_NONE] == w->not_started &&
+	    w->unconfirmed_count == w->gate_unconfirmed_count)
 		return 0;
-	if (w->link_state == LINK_CLOSED)
+	if (w->conn_state == CONN_CLOSED)
 		return greet(w);
 	/* Late, perhaps frozen: what it has been asked already is enough for when it thaws. */
-	if (w->barriers > 0 && w->reply_by == 0) {
+	if (w->pings_in_flight > 0 && w->reply_by == 0) {
 		retry_in(w, RETRY_MS);
 		return 0;
 	}
@@ -181,21 +183,21 @@ int daemon_ask(struct readyd_waiter *w)
 
 static void await_word(struct readyd_waiter *w, int64_t ms)
 {
-	w->doubt_ms = ms < DOUBT_MOST_MS ? ms : DOUBT_MOST_MS;
-	w->doubt_by = clock_ms() + clock_jitter(w->doubt_ms);
+	w->confirm_ms = ms < CONFIRM_MOST_MS ? ms : CONFIRM_MOST_MS;
+	w->confirm_by = clock_ms() + clock_jitter(w->confirm_ms);
 }
 
 /* A gate that is held is about to say what the daemon knows. One that stays open although the daemon works is
  * asked about. */
-int daemon_on_doubt(struct readyd_waiter *w)
+int daemon_on_unconfirmed(struct readyd_waiter *w)
 {
 	bool active = is_active(w);
 
-	w->doubt_by = 0;
-	if (!active || w->doubt_ms > DOUBT_MS)
+	w->confirm_by = 0;
+	if (!active || w->confirm_ms > CONFIRM_MS)
 		targets_leave_gates(w);
 	if (active)
-		await_word(w, 2 * w->doubt_ms);
+		await_word(w, 2 * w->confirm_ms);
 	else if (!forced(w))
 		targets_trust_own_look(w);
 	return 0;
@@ -203,15 +205,15 @@ int daemon_on_doubt(struct readyd_waiter *w)
 
 int daemon_resolve(struct readyd_waiter *w)
 {
-	if (w->doubt_by == 0 && (w->gate_doubts > 0 || !forced(w))) {
+	if (w->confirm_by == 0 && (w->gate_unconfirmed_count > 0 || !forced(w))) {
 		w->heard_at = clock_ms();
-		await_word(w, DOUBT_MS);
+		await_word(w, CONFIRM_MS);
 	}
-	if (w->doubts == w->gate_doubts)
+	if (w->unconfirmed_count == w->gate_unconfirmed_count)
 		return 0;
 	/* While its backlog is full, connecting is tried again in a while. */
-	if (w->barriers == 0)
-		return w->crowded > 0 ? 0 : daemon_ask(w);
+	if (w->pings_in_flight == 0)
+		return w->backlog_full > 0 ? 0 : daemon_ask(w);
 	if (w->reply_by == 0)
 		targets_trust_own_look(w);
 	return 0;
@@ -232,13 +234,13 @@ static void take_answer(struct readyd_waiter *w, struct readyd_answer *answer)
 	}
 	answer->backend = READYD_BACKEND_DAEMON;
 	ask_complete(answer, &t->answer);
-	t->memory.vouched |= answer->verdict == READYD_READY && answer->start == t->process.start;
+	t->history.confirmed |= answer->verdict == READYD_READY && answer->start == t->process.start;
 	if (forced(w) ? !t->pending || verdict_ends_wait(answer) : ask_knows_more(&t->answer, answer)) {
 		target_settle(w, t, answer);
 		return;
 	}
 	t->asked = false;
-	if (!t->doubted)
+	if (!t->unconfirmed)
 		file_start(w);
 }
 
@@ -247,14 +249,14 @@ static void take_gate(struct readyd_waiter *w, pid_t pid, uint64_t start, int fd
 {
 	struct target *t = target_find(w, pid);
 
-	if (t == NULL || t->done || t->cover != COVER_NONE ||
+	if (t == NULL || t->done || t->subscription != SUBSCRIPTION_NONE ||
 	    (start != t->process.start && t->process.start != 0) ||
 	    poll_add(w, fd, POLLIN, SOURCE_GATE, pid) != 0) {
 		close(fd);
 		return;
 	}
 	t->gate = fd;
-	target_set_cover(w, t, COVER_GATE);
+	target_set_subscription(w, t, SUBSCRIPTION_GATE);
 	target_look(w, t);
 }
 
@@ -263,18 +265,18 @@ static void take_pong(struct readyd_waiter *w)
 {
 	struct target *t, *next;
 
-	if (w->barriers == 0 || --w->barriers > 0)
+	if (w->pings_in_flight == 0 || --w->pings_in_flight > 0)
 		return;
 	w->reply_by = 0;
 	TARGETS_EACH (w, t, next) {
 		if (!t->done && t->asked) {
-			target_set_cover(w, t, COVER_WAIT);
+			target_set_subscription(w, t, SUBSCRIPTION_WAIT);
 			target_look(w, t);
 		}
 	}
 	targets_trust_own_look(w);
 	/* Refused ones. */
-	if (w->cover_count[COVER_NONE] > 0)
+	if (w->subscription_count[SUBSCRIPTION_NONE] > 0)
 		retry_in(w, RETRY_MS);
 }
 
@@ -284,7 +286,7 @@ static int take_error(struct readyd_waiter *w, const struct wire_reply *reply)
 
 	if (reply->answer.pid == 0) {
 		errno = reply->error == WIRE_TOO_MANY_CLIENTS ? EAGAIN : EPROTO;
-		close_link(w);
+		close_conn(w);
 		return do_without(w, errno);
 	}
 	if (t == NULL || t->done)
@@ -307,10 +309,10 @@ static int take_reply(struct readyd_waiter *w, struct wire_reply *reply, int fd)
 {
 	switch (reply->kind) {
 	case WIRE_REPLY_HELLO:
-		w->link_state = LINK_OPEN;
+		w->conn_state = CONN_OPEN;
 		if (settings_agree(&w->settings, &reply->hello))
 			return 0;
-		close_link(w);
+		close_conn(w);
 		return do_without(w, EXDEV);
 	case WIRE_REPLY_ANSWER:
 		take_answer(w, &reply->answer);
@@ -337,18 +339,18 @@ int daemon_on_readable(struct readyd_waiter *w)
 	struct wire_reply reply;
 	int fd, more = 0;
 
-	if (link_flush(&w->link) != 0)
-		return lose_link(w);
-	while (w->link_state != LINK_CLOSED && (more = link_next(&w->link, &reply, &fd)) == 1) {
+	if (daemon_conn_flush(&w->conn) != 0)
+		return lose_conn(w);
+	while (w->conn_state != CONN_CLOSED && (more = daemon_conn_next(&w->conn, &reply, &fd)) == 1) {
 		w->heard_at = clock_ms();
-		if (w->doubt_by != 0)
-			await_word(w, DOUBT_MS);
+		if (w->confirm_by != 0)
+			await_word(w, CONFIRM_MS);
 		if (take_reply(w, &reply, fd) != 0)
 			return -1;
 	}
-	if (w->link_state != LINK_CLOSED && more < 0)
-		return lose_link(w);
-	poll_link(w);
+	if (w->conn_state != CONN_CLOSED && more < 0)
+		return lose_conn(w);
+	poll_conn(w);
 	return 0;
 }
 
@@ -367,8 +369,8 @@ int daemon_on_late(struct readyd_waiter *w)
  * pidfd tells. */
 HOT int daemon_on_gate(struct readyd_waiter *w, struct target *t, uint32_t events)
 {
-	t->memory.latched |= (events & POLLIN) != 0;
-	target_set_cover(w, t, COVER_NONE);
+	t->history.latched |= (events & POLLIN) != 0;
+	target_set_subscription(w, t, SUBSCRIPTION_NONE);
 	target_look(w, t);
 	if (!t->done)
 		retry_in(w, RECONNECT_MS);
@@ -380,18 +382,18 @@ void daemon_cancel(struct readyd_waiter *w, const struct target *t)
 	struct wire_request request = {.verb = WIRE_CANCEL, .pid = t->process.pid};
 
 	/* A link that breaks here shows at the next event. */
-	if (w->link_state != LINK_CLOSED && (t->asked || t->cover == COVER_WAIT))
-		(void)link_send(&w->link, &request);
+	if (w->conn_state != CONN_CLOSED && (t->asked || t->subscription == SUBSCRIPTION_WAIT))
+		(void)daemon_conn_send(&w->conn, &request);
 }
 
 void daemon_rest(struct readyd_waiter *w)
 {
-	if (w->cover_count[COVER_NONE] > 0)
+	if (w->subscription_count[SUBSCRIPTION_NONE] > 0)
 		return;
 	file_stop(w);
-	if (w->doubts > 0)
+	if (w->unconfirmed_count > 0)
 		return;
 	w->retry_at = 0;
-	if (w->cover_count[COVER_WAIT] == 0)
-		close_link(w);
+	if (w->subscription_count[SUBSCRIPTION_WAIT] == 0)
+		close_conn(w);
 }

@@ -9,14 +9,14 @@
 #include <unistd.h>
 
 #include "client/waiter.h"
-#include "src/abode.h"
+#include "src/marker_dir.h"
 #include "src/clock.h"
 #include "src/verdict.h"
 
 static const char *process_word(const struct target *t)
 {
-	if (t->unborn)
-		return "unborn";
+	if (t->not_started)
+		return "not-started";
 	switch (process_state(&t->process)) {
 	case 'R':
 		return "running";
@@ -29,7 +29,7 @@ static const char *process_word(const struct target *t)
 	case 't':
 		return "stopped";
 	case 'Z':
-		return "headless";
+		return "leader-exited";
 	case 'X':
 		return "gone";
 	default:
@@ -43,7 +43,7 @@ static const char *marker_word(const struct readyd_answer *now, const struct mar
 {
 	const char *reason = readyd_reason_name(now->reason);
 
-	if (now->reason == READYD_REASON_UNBORN)
+	if (now->reason == READYD_REASON_NOT_STARTED)
 		reason = marker_is_absent(there, now->pid) ? NULL : readyd_reason_name(READYD_REASON_OLDER);
 	if (reason != NULL)
 		return reason;
@@ -112,7 +112,7 @@ static bool has_our_mounts(const struct process *p)
 
 static const char *via_word(const struct readyd_waiter *w, const struct target *t)
 {
-	if (t->cover != COVER_NONE)
+	if (t->subscription != SUBSCRIPTION_NONE)
 		return "daemon";
 	if (t->asked && !w->fallback)
 		return "asking";
@@ -124,21 +124,22 @@ int readyd_waiter_explain(struct readyd_waiter *w, pid_t pid, struct readyd_expl
 	struct target *t = target_find(w, pid);
 	struct marker_place there;
 	struct readyd_answer now;
-	enum abode abode;
+	enum marker_dir where;
 
 	if (t == NULL || readyd_waiter_peek(w, pid, &now) != 0) {
 		errno = ENOENT;
 		return -1;
 	}
-	abode = abode_find(&w->settings.place, &t->process, &there);
+	where = marker_dir_find(&w->settings.place, &t->process, &there);
 	memset(explanation, 0, sizeof(*explanation));
 	explanation->process = process_word(t);
 	explanation->marker = marker_word(&now, &there);
-	explanation->directory =
-	    abode == ABODE_CLOSED && !has_our_mounts(&t->process) ? "hidden" : directory_word(there.dir);
+	explanation->directory = where == MARKER_DIR_INACCESSIBLE && !has_our_mounts(&t->process)
+				     ? "hidden"
+				     : directory_word(there.dir);
 	explanation->via = via_word(w, t);
 	explanation->last_event_ms = w->last_event == 0 ? -1 : clock_ms() - w->last_event;
 	snprintf(explanation->path, sizeof(explanation->path), "%s/%s%ld", there.dir, there.prefix,
-	    (long)t->process.name);
+	    (long)t->process.ns_pid);
 	return 0;
 }

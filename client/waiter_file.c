@@ -14,7 +14,7 @@
 #define POLL_FIRST_MS 10
 #define POLL_LAST_MS  100
 /* Nothing announces that a process is born. */
-#define UNBORN_MS 50
+#define NOT_STARTED_MS 50
 
 /* Watch, then look. */
 void file_start(struct readyd_waiter *w)
@@ -51,8 +51,8 @@ static void take_posted(struct readyd_waiter *w, const struct filewatch_news *ne
 	struct target *t, *next;
 
 	TARGETS_EACH (w, t, next)
-		if (t->memory.post == news->wd && t->process.name == news->name)
-			t->memory.posted |= news->came;
+		if (t->history.extra_watch == news->wd && t->process.ns_pid == news->name)
+			t->history.arrived |= news->came;
 }
 
 void file_on_readable(struct readyd_waiter *w)
@@ -89,8 +89,8 @@ static int64_t backstop(const struct readyd_waiter *w)
 
 int64_t file_interval(struct readyd_waiter *w)
 {
-	if (w->unborn > 0)
-		return clock_jitter(UNBORN_MS);
+	if (w->not_started > 0)
+		return clock_jitter(NOT_STARTED_MS);
 	if (!w->fallback)
 		return clock_jitter(backstop(w));
 	if (w->file.wd >= 0)

@@ -43,9 +43,9 @@ static int add_to_epoll(void *context, int fd, uint32_t events, uint64_t tag)
 	return epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
-static uint32_t link_events(const struct readyd_waiter *w)
+static uint32_t conn_events(const struct readyd_waiter *w)
 {
-	return EPOLLIN | (w->link_polls_write ? EPOLLOUT : 0);
+	return EPOLLIN | (w->conn_polls_write ? EPOLLOUT : 0);
 }
 
 /* Calls add() with every descriptor that is watched, until it fails. */
@@ -53,8 +53,8 @@ static int each_source(struct readyd_waiter *w, int (*add)(void *, int, uint32_t
 {
 	struct target *t, *next;
 
-	if (w->link_state != LINK_CLOSED &&
-	    add(context, w->link.fd, link_events(w), tag(SOURCE_LINK, 0)) != 0)
+	if (w->conn_state != CONN_CLOSED &&
+	    add(context, w->conn.fd, conn_events(w), tag(SOURCE_CONN, 0)) != 0)
 		return -1;
 	if (w->file.fd >= 0 && add(context, w->file.fd, EPOLLIN, tag(SOURCE_FILE, 0)) != 0)
 		return -1;
@@ -74,14 +74,14 @@ int poll_add(struct readyd_waiter *w, int fd, uint32_t events, enum source sourc
 	return w->epoll < 0 ? 0 : add_to_epoll(w, fd, events, tag(source, pid));
 }
 
-void poll_change_link(struct readyd_waiter *w, bool write)
+void poll_change_conn(struct readyd_waiter *w, bool write)
 {
-	struct epoll_event event = {.data = {.u64 = tag(SOURCE_LINK, 0)}};
+	struct epoll_event event = {.data = {.u64 = tag(SOURCE_CONN, 0)}};
 
-	w->link_polls_write = write;
-	event.events = link_events(w);
+	w->conn_polls_write = write;
+	event.events = conn_events(w);
 	if (w->epoll >= 0)
-		(void)epoll_ctl(w->epoll, EPOLL_CTL_MOD, w->link.fd, &event);
+		(void)epoll_ctl(w->epoll, EPOLL_CTL_MOD, w->conn.fd, &event);
 }
 
 void poll_remove(struct readyd_waiter *w, int fd)

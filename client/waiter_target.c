@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "client/waiter.h"
-#include "src/abode.h"
+#include "src/marker_dir.h"
 #include "src/clock.h"
 #include "src/hot.h"
 #include "src/verdict.h"
@@ -66,7 +66,7 @@ static void open_process(struct readyd_waiter *w, struct target *t, uint64_t sta
 
 static void watch_process(struct readyd_waiter *w, struct target *t)
 {
-	w->nested |= process_is_nested(&t->process);
+	w->nested |= process_in_child_ns(&t->process);
 	if (t->process.fd >= 0)
 		t->watched = poll_add(w, t->process.fd, POLLIN, SOURCE_PIDFD, t->process.pid) == 0;
 }
@@ -98,7 +98,7 @@ struct target *target_add(struct readyd_waiter *w, pid_t pid, uint64_t start)
 	t->process.pid = pid;
 	open_process(w, t, start);
 	/* One that has a start was born. */
-	t->unborn = w->settings.unborn && t->process.never && start == 0;
+	t->not_started = w->settings.await_start && t->process.no_such_process && start == 0;
 	t->gate = -1;
 	TAILQ_INSERT_TAIL(&w->all, t, all);
 	w->count++;
@@ -109,32 +109,32 @@ struct target *target_add(struct readyd_waiter *w, pid_t pid, uint64_t start)
 		errno = ENOMEM;
 		return NULL;
 	}
-	w->unborn += t->unborn;
+	w->not_started += t->not_started;
 	w->waiting++;
-	w->cover_count[COVER_NONE]++;
+	w->subscription_count[SUBSCRIPTION_NONE]++;
 	watch_process(w, t);
 	return t;
 }
 
 static bool waits_for_gate(const struct target *t)
 {
-	return t->doubted && t->cover == COVER_GATE;
+	return t->unconfirmed && t->subscription == SUBSCRIPTION_GATE;
 }
 
-HOT void target_set_cover(struct readyd_waiter *w, struct target *t, enum cover cover)
+HOT void target_set_subscription(struct readyd_waiter *w, struct target *t, enum subscription subscription)
 {
-	w->gate_doubts -= waits_for_gate(t);
-	if (cover != COVER_NONE) {
+	w->gate_unconfirmed_count -= waits_for_gate(t);
+	if (subscription != SUBSCRIPTION_NONE) {
 		/* The daemon has found it waiting, whatever we see ourselves. */
-		w->doubts -= t->doubted;
-		t->doubted = false;
+		w->unconfirmed_count -= t->unconfirmed;
+		t->unconfirmed = false;
 		t->pending = true;
 	}
-	w->cover_count[t->cover]--;
-	w->cover_count[cover]++;
-	t->cover = cover;
+	w->subscription_count[t->subscription]--;
+	w->subscription_count[subscription]++;
+	t->subscription = subscription;
 	t->asked = false;
-	if (cover != COVER_GATE && t->gate >= 0) {
+	if (subscription != SUBSCRIPTION_GATE && t->gate >= 0) {
 		/* Closing alone would leave it there: other waiters share the open file. */
 		poll_remove(w, t->gate);
 		close(t->gate);
@@ -146,12 +146,12 @@ HOT static void stop_waiting(struct readyd_waiter *w, struct target *t)
 {
 	if (t->done)
 		return;
-	target_set_cover(w, t, COVER_NONE);
-	w->cover_count[COVER_NONE]--;
+	target_set_subscription(w, t, SUBSCRIPTION_NONE);
+	w->subscription_count[SUBSCRIPTION_NONE]--;
 	w->waiting--;
-	w->doubts -= t->doubted;
-	w->unborn -= t->unborn;
-	t->doubted = t->unborn = t->watched = false;
+	w->unconfirmed_count -= t->unconfirmed;
+	w->not_started -= t->not_started;
+	t->unconfirmed = t->not_started = t->watched = false;
 	t->done = true;
 }
 
@@ -178,7 +178,7 @@ void target_on_death(struct readyd_waiter *w, struct target *t)
 		poll_remove(w, t->process.fd);
 	t->watched = false;
 	/* What the kernel has told before is all that is left of a directory that was the process's own. */
-	if (t->memory.elsewhere && w->file.fd >= 0)
+	if (t->history.in_other_dir && w->file.fd >= 0)
 		file_on_readable(w);
 	if (!t->done)
 		target_look(w, t);
@@ -191,53 +191,54 @@ static bool daemon_may_know_more(
 {
 	if (w->settings.backend == READYD_BACKEND_FILE)
 		return false;
-	return t->memory.unsure || !verdict_is_complete(answer);
+	return t->history.unconfirmed || !verdict_needs_no_daemon(answer);
 }
 
 /* Whether the marker has come since the target was first looked at. Looks before it is asked whether there is
  * a process: if there is none then, there was one, too short-lived to be seen. */
-static bool was_born(struct readyd_waiter *w, struct target *t)
+static bool detect_start_by_marker(struct readyd_waiter *w, struct target *t)
 {
-	struct sight sight;
+	struct marker_stat seen;
 
-	marker_look(&w->settings.place, t->process.pid, &sight);
-	if (sight.kind != SIGHT_ABSENT)
-		return sight.kind == SIGHT_FILE && t->memory.absent_seen;
-	memory_saw_none(&t->memory, &sight);
+	marker_stat(&w->settings.place, t->process.pid, &seen);
+	if (seen.kind != MARKER_ABSENT)
+		return seen.kind == MARKER_FILE && t->history.absent_seen;
+	history_saw_none(&t->history, &seen);
 	return false;
 }
 
 /* Nothing tells of a birth: see file_interval(). True when the target is or was born. */
-static bool is_born(struct readyd_waiter *w, struct target *t)
+static bool detect_start(struct readyd_waiter *w, struct target *t)
 {
-	bool was = was_born(w, t);
+	bool was = detect_start_by_marker(w, t);
 
 	open_process(w, t, 0);
-	if (t->process.never && !was)
+	if (t->process.no_such_process && !was)
 		return false;
-	w->unborn--;
-	t->unborn = false;
+	w->not_started--;
+	t->not_started = false;
 	watch_process(w, t);
 	w->retry_at = clock_ms();
 	return true;
 }
 
 /* It leaves its marker in another directory: watch that too, then look. */
-static void look_elsewhere(struct readyd_waiter *w, struct target *t)
+static void check_other_dir(struct readyd_waiter *w, struct target *t)
 {
 	struct marker_place there;
 
-	if (t->memory.elsewhere && abode_find(&w->settings.place, &t->process, &there) == ABODE_ELSEWHERE &&
-	    filewatch_also(&w->file, there.dir, &t->memory.post))
+	if (t->history.in_other_dir &&
+	    marker_dir_find(&w->settings.place, &t->process, &there) == MARKER_DIR_OTHER &&
+	    filewatch_also(&w->file, there.dir, &t->history.extra_watch))
 		target_look(w, t);
 }
 
-HOT bool target_is_final(const struct target *t, const struct readyd_answer *answer)
+HOT bool target_ends_wait(const struct target *t, const struct readyd_answer *answer)
 {
 	if (!t->pending)
-		return verdict_settles(answer);
+		return verdict_answers_query(answer);
 	return verdict_ends_wait(answer) &&
-	       (t->cover == COVER_NONE || answer->reason != READYD_REASON_NAMESPACE_DENIED);
+	       (t->subscription == SUBSCRIPTION_NONE || answer->reason != READYD_REASON_NAMESPACE_DENIED);
 }
 
 /* A shortage may be over, and what has the pid may be another process by then: its start decides. */
@@ -256,21 +257,21 @@ static void open_again(struct readyd_waiter *w, struct target *t)
 HOT void target_look(struct readyd_waiter *w, struct target *t)
 {
 	/* The daemon keeps account of them. */
-	struct rivals *rivals = w->settings.backend == READYD_BACKEND_FILE ? rivals_lone() : NULL;
+	struct collisions *collisions = w->settings.backend == READYD_BACKEND_FILE ? collisions_lone() : NULL;
 	struct readyd_answer answer;
 
-	if (t->unborn && !is_born(w, t))
+	if (t->not_started && !detect_start(w, t))
 		return;
-	if (t->process.unread && !t->process.never)
+	if (t->process.unread && !t->process.no_such_process)
 		open_again(w, t);
-	inspect(&w->settings.place, &t->process, &t->memory, rivals, &answer);
+	check_process(&w->settings.place, &t->process, &t->history, collisions, &answer);
 	answer.backend = READYD_BACKEND_FILE;
-	if (!target_is_final(t, &answer)) {
+	if (!target_ends_wait(t, &answer)) {
 		t->pending = true;
 		t->answer = answer;
 		if (answer.reason == READYD_REASON_NO_RESOURCES)
 			w->look_at = waiter_earlier(w->look_at, clock_ms() + clock_jitter(SHORTAGE_MS));
-		look_elsewhere(w, t);
+		check_other_dir(w, t);
 		return;
 	}
 	if (!daemon_may_know_more(w, t, &answer)) {
@@ -278,11 +279,11 @@ HOT void target_look(struct readyd_waiter *w, struct target *t)
 		return;
 	}
 	t->answer = answer;
-	if (t->doubted)
+	if (t->unconfirmed)
 		return;
-	t->doubted = true;
-	w->doubts++;
-	w->gate_doubts += waits_for_gate(t);
+	t->unconfirmed = true;
+	w->unconfirmed_count++;
+	w->gate_unconfirmed_count += waits_for_gate(t);
 }
 
 void targets_leave_gates(struct readyd_waiter *w)
@@ -291,25 +292,25 @@ void targets_leave_gates(struct readyd_waiter *w)
 
 	TARGETS_EACH (w, t, next)
 		if (waits_for_gate(t))
-			target_set_cover(w, t, COVER_NONE);
+			target_set_subscription(w, t, SUBSCRIPTION_NONE);
 }
 
-/* Looks once more: what was doubted may be some time ago. */
+/* Looks once more: what was unconfirmed may be some time ago. */
 void targets_trust_own_look(struct readyd_waiter *w)
 {
 	struct readyd_answer answer;
 	struct target *t, *next;
 
-	if (w->doubts == w->gate_doubts)
+	if (w->unconfirmed_count == w->gate_unconfirmed_count)
 		return;
 	TARGETS_EACH (w, t, next) {
-		if (!t->doubted || waits_for_gate(t))
+		if (!t->unconfirmed || waits_for_gate(t))
 			continue;
-		inspect(&w->settings.place, &t->process, &t->memory, rivals_lone(), &answer);
+		check_process(&w->settings.place, &t->process, &t->history, collisions_lone(), &answer);
 		answer.backend = READYD_BACKEND_FILE;
-		w->doubts--;
-		t->doubted = false;
-		if (verdict_settles(&answer))
+		w->unconfirmed_count--;
+		t->unconfirmed = false;
+		if (verdict_answers_query(&answer))
 			target_settle(w, t, &answer);
 		else
 			t->pending = true;

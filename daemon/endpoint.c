@@ -15,7 +15,7 @@
 #define BACKLOG	  4096
 #define LOCK_TAIL ".lock"
 #define NEW_TAIL  ".new"
-#define CURE	  "choose another place with --socket"
+#define HINT	  "choose another place with --socket"
 
 __attribute__((format(printf, 2, 3))) static int fail(struct endpoint *endpoint, const char *format, ...)
 {
@@ -31,7 +31,7 @@ int endpoint_init(struct endpoint *endpoint, const char *path, mode_t mode)
 {
 	*endpoint = (struct endpoint){.fd = -1, .lock = -1, .mode = mode};
 	if (strlen(path) + sizeof(NEW_TAIL) > sizeof(endpoint->path))
-		return fail(endpoint, "the socket path %s is too long: at most %zu bytes; " CURE, path,
+		return fail(endpoint, "the socket path %s is too long: at most %zu bytes; " HINT, path,
 		    sizeof(endpoint->path) - sizeof(NEW_TAIL));
 	strcpy(endpoint->path, path);
 	return 0;
@@ -64,15 +64,15 @@ static int take_lock(struct endpoint *endpoint)
 			close(endpoint->lock);
 		endpoint->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (endpoint->lock < 0)
-			return fail(endpoint, "cannot create %s: %s; " CURE, path, strerror(errno));
+			return fail(endpoint, "cannot create %s: %s; " HINT, path, strerror(errno));
 		if (flock(endpoint->lock, LOCK_EX | LOCK_NB) != 0) {
 			const int error = errno;
 
 			close(endpoint->lock);
 			endpoint->lock = -1;
 			if (error != EWOULDBLOCK)
-				return fail(endpoint, "cannot lock %s: %s; " CURE, path, strerror(error));
-			return fail(endpoint, "another readyd serves %s; stop it, or " CURE, endpoint->path);
+				return fail(endpoint, "cannot lock %s: %s; " HINT, path, strerror(error));
+			return fail(endpoint, "another readyd serves %s; stop it, or " HINT, endpoint->path);
 		}
 	}
 	return 0;
@@ -85,7 +85,7 @@ static int check_name(struct endpoint *endpoint)
 
 	if (lstat(endpoint->path, &st) != 0 || S_ISSOCK(st.st_mode))
 		return 0;
-	return fail(endpoint, "%s exists and is no socket; remove it, or " CURE, endpoint->path);
+	return fail(endpoint, "%s exists and is no socket; remove it, or " HINT, endpoint->path);
 }
 
 /* Bound to a name that nobody looks for, listening, and only then renamed: whoever sees the name is
@@ -125,7 +125,7 @@ int endpoint_listen(struct endpoint *endpoint)
 		error = errno;
 		if (fd >= 0)
 			close(fd);
-		return fail(endpoint, "cannot listen at %s: %s; " CURE, endpoint->path, strerror(error));
+		return fail(endpoint, "cannot listen at %s: %s; " HINT, endpoint->path, strerror(error));
 	}
 	if (endpoint->fd >= 0)
 		close(endpoint->fd);

@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #include "daemon/gate.h"
-#include "daemon/ledger.h"
+#include "daemon/registry.h"
 #include "daemon/loop.h"
-#include "daemon/memory.h"
+#include "daemon/xalloc.h"
 #include "daemon/reserve.h"
-#include "daemon/witness.h"
+#include "daemon/tracker.h"
 
 /*
  * A read end is kept and handed out for as long as waiters keep coming, so that they share one open file.
@@ -28,44 +28,44 @@
  * one queue the first is awake after 4.7 ms and the last after 30 ms, with 16 pipes after 0.6 and 22 ms. So
  * so many share a pipe, and then the next one is filled, up to so many pipes: then they are filled in turn.
  */
-#define LANE_SHARE 64
-#define LANES_MOST 16
+#define SHARD_WAITERS 64
+#define SHARDS_MAX    16
 
-struct lane {
-	TAILQ_ENTRY(lane) link;
+struct shard {
+	TAILQ_ENTRY(shard) link;
 	struct gate *gate;
-	int fd;		/* the write end */
-	int share;	/* the read end, -1 while nobody comes: then that the last waiter goes shows */
-	uint64_t joins; /* so far */
+	int fd;		     /* the write end */
+	int shared;	     /* the read end, -1 while nobody comes: then that the last waiter goes shows */
+	uint64_t handed_out; /* so far */
 	struct event *abandoned;
 };
 
 struct gate {
-	struct ledger_wait wait; /* first: the wait is the gate. Closing it is how a gate is told. */
+	struct registry_wait wait; /* first: the wait is the gate. Closing it is how a gate is told. */
 	LIST_ENTRY(gate) link;
 	struct gates *gates;
-	struct ledger_entry *entry;
-	TAILQ_HEAD(lanes, lane) lanes; /* the first is being filled; empty only at the end */
-	unsigned lane_count;
+	struct registry_entry *entry;
+	TAILQ_HEAD(shards, shard) shards; /* the first is being filled; empty only at the end */
+	unsigned shard_count;
 };
 
-void gates_init(struct gates *gates, struct event_base *base, struct witness *witness, size_t limit)
+void gates_init(struct gates *gates, struct event_base *base, struct tracker *tracker, size_t limit)
 {
-	*gates = (struct gates){.base = base, .witness = witness, .limit = limit};
+	*gates = (struct gates){.base = base, .tracker = tracker, .limit = limit};
 	LIST_INIT(&gates->all);
 }
 
-static void lane_free(struct lane *lane)
+static void shard_free(struct shard *shard)
 {
-	TAILQ_REMOVE(&lane->gate->lanes, lane, link);
-	lane->gate->lane_count--;
-	lane->gate->gates->lanes--;
+	TAILQ_REMOVE(&shard->gate->shards, shard, link);
+	shard->gate->shard_count--;
+	shard->gate->gates->shards--;
 	/* The event first: libevent must not be left with a descriptor that is closed. */
-	event_free(lane->abandoned);
-	close(lane->fd);
-	if (lane->share >= 0)
-		close(lane->share);
-	memory_free(lane);
+	event_free(shard->abandoned);
+	close(shard->fd);
+	if (shard->shared >= 0)
+		close(shard->shared);
+	xalloc_free(shard);
 }
 
 static void gate_free(struct gate *gate)
@@ -73,71 +73,71 @@ static void gate_free(struct gate *gate)
 	LIST_REMOVE(gate, link);
 	gate->entry->gate = NULL;
 	gate->gates->count--;
-	while (!TAILQ_EMPTY(&gate->lanes))
-		lane_free(TAILQ_FIRST(&gate->lanes));
-	memory_free(gate);
+	while (!TAILQ_EMPTY(&gate->shards))
+		shard_free(TAILQ_FIRST(&gate->shards));
+	xalloc_free(gate);
 }
 
 /* What is written spares waiters the question whether the process was ready; where it cannot be written they
  * ask. */
-static void on_settled(struct ledger_wait *wait, const struct readyd_answer *answer)
+static void on_settled(struct registry_wait *wait, const struct readyd_answer *answer)
 {
 	struct gate *gate = (struct gate *)wait;
-	struct lane *lane;
+	struct shard *shard;
 
-	while ((lane = TAILQ_FIRST(&gate->lanes)) != NULL) {
+	while ((shard = TAILQ_FIRST(&gate->shards)) != NULL) {
 		if (answer->verdict == READYD_READY || answer->verdict == READYD_EXITED)
-			(void)!write(lane->fd, "r", 1);
-		lane_free(lane);
+			(void)!write(shard->fd, "r", 1);
+		shard_free(shard);
 	}
 	gate_free(gate);
 }
 
-static void keep_sharing(struct lane *lane)
+static void keep_sharing(struct shard *shard)
 {
 	struct timeval interval = {SHARE_MS / 1000, SHARE_MS % 1000 * 1000};
 
-	loop_add(lane->abandoned, &interval);
+	loop_add(shard->abandoned, &interval);
 }
 
-static void stop_sharing(struct lane *lane)
+static void stop_sharing(struct shard *shard)
 {
-	close(lane->share);
-	lane->share = -1;
-	loop_add(lane->abandoned, NULL);
+	close(shard->shared);
+	shard->shared = -1;
+	loop_add(shard->abandoned, NULL);
 }
 
 /* Nobody has come for a while, or nobody holds a read end any more. The latter is a hint: one may have
  * been handed out since. */
 static void on_abandoned(evutil_socket_t fd, short what, void *arg)
 {
-	struct lane *lane = arg;
-	struct gate *gate = lane->gate;
-	struct ledger_entry *entry = gate->entry;
-	struct witness *witness = gate->gates->witness;
+	struct shard *shard = arg;
+	struct gate *gate = shard->gate;
+	struct registry_entry *entry = gate->entry;
+	struct tracker *tracker = gate->gates->tracker;
 	struct pollfd poll_fd = {.fd = (int)fd, .events = 0};
 
 	(void)what;
-	if (lane->share >= 0)
-		stop_sharing(lane);
+	if (shard->shared >= 0)
+		stop_sharing(shard);
 	if (poll(&poll_fd, 1, 0) == 0) {
-		loop_add(lane->abandoned, NULL);
+		loop_add(shard->abandoned, NULL);
 		return;
 	}
-	if (gate->lane_count > 1) {
-		lane_free(lane);
+	if (gate->shard_count > 1) {
+		shard_free(shard);
 		return;
 	}
-	witness_detach(witness, &gate->wait);
+	tracker_detach(tracker, &gate->wait);
 	gate_free(gate);
-	witness_release(witness, entry);
+	tracker_release(tracker, entry);
 }
 
 /* The pipe's inode belongs to this process's uid with mode 0600: no other user can open a write end
  * through /proc and hold the gate shut. */
 static int open_pipe(const struct gates *gates, int ends[2])
 {
-	if (gates->lanes >= gates->limit) {
+	if (gates->shards >= gates->limit) {
 		errno = ENOSPC;
 		return -1;
 	}
@@ -155,79 +155,79 @@ static int open_pipe(const struct gates *gates, int ends[2])
 	return 0;
 }
 
-static void add_lane(struct gate *gate, const int ends[2])
+static void add_shard(struct gate *gate, const int ends[2])
 {
-	struct lane *lane = memory_alloc(sizeof(*lane));
+	struct shard *shard = xalloc_new(sizeof(*shard));
 
-	lane->gate = gate;
-	lane->fd = ends[1];
-	lane->share = ends[0];
+	shard->gate = gate;
+	shard->fd = ends[1];
+	shard->shared = ends[0];
 	/* A write end is readable only by EPOLLERR, when no reader is left. */
-	lane->abandoned = event_new(gate->gates->base, lane->fd, EV_READ, on_abandoned, lane);
-	TAILQ_INSERT_HEAD(&gate->lanes, lane, link);
-	gate->lane_count++;
-	gate->gates->lanes++;
+	shard->abandoned = event_new(gate->gates->base, shard->fd, EV_READ, on_abandoned, shard);
+	TAILQ_INSERT_HEAD(&gate->shards, shard, link);
+	gate->shard_count++;
+	gate->gates->shards++;
 }
 
-static struct gate *gate_open(struct gates *gates, struct ledger_entry *entry)
+static struct gate *gate_open(struct gates *gates, struct registry_entry *entry)
 {
 	struct gate *gate;
 	int ends[2];
 
 	if (open_pipe(gates, ends) != 0)
 		return NULL;
-	gate = memory_alloc(sizeof(*gate));
+	gate = xalloc_new(sizeof(*gate));
 	gate->gates = gates;
 	gate->entry = entry;
 	gate->wait.settled = on_settled;
-	TAILQ_INIT(&gate->lanes);
-	add_lane(gate, ends);
-	witness_attach(gates->witness, entry, &gate->wait);
+	TAILQ_INIT(&gate->shards);
+	add_shard(gate, ends);
+	tracker_attach(gates->tracker, entry, &gate->wait);
 	entry->gate = gate;
 	LIST_INSERT_HEAD(&gates->all, gate, link);
 	gates->count++;
 	return gate;
 }
 
-/* The lane for the next waiter. Where no other can be had, the old ones have to take more. */
-static struct lane *choose_lane(struct gate *gate)
+/* The shard for the next waiter. Where no other can be had, the old ones have to take more. */
+static struct shard *choose_shard(struct gate *gate)
 {
-	struct lane *first = TAILQ_FIRST(&gate->lanes);
+	struct shard *first = TAILQ_FIRST(&gate->shards);
 	int ends[2];
 
-	if (first->joins == 0 || first->joins % LANE_SHARE != 0)
+	if (first->handed_out == 0 || first->handed_out % SHARD_WAITERS != 0)
 		return first;
-	if (gate->lane_count < LANES_MOST && open_pipe(gate->gates, ends) == 0) {
-		add_lane(gate, ends);
+	if (gate->shard_count < SHARDS_MAX && open_pipe(gate->gates, ends) == 0) {
+		add_shard(gate, ends);
 	} else {
-		TAILQ_REMOVE(&gate->lanes, first, link);
-		TAILQ_INSERT_TAIL(&gate->lanes, first, link);
+		TAILQ_REMOVE(&gate->shards, first, link);
+		TAILQ_INSERT_TAIL(&gate->shards, first, link);
 	}
-	return TAILQ_FIRST(&gate->lanes);
+	return TAILQ_FIRST(&gate->shards);
 }
 
-static int share_again(struct lane *lane)
+static int share_again(struct shard *shard)
 {
 	char path[32];
 
-	if (lane->share < 0) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", lane->fd);
-		lane->share = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (shard->shared < 0) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", shard->fd);
+		shard->shared = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	}
-	return lane->share;
+	return shard->shared;
 }
 
-int gate_join(struct gates *gates, struct ledger_entry *entry)
+int gate_join(struct gates *gates, struct registry_entry *entry)
 {
 	struct gate *gate = entry->gate != NULL ? entry->gate : gate_open(gates, entry);
-	struct lane *lane = gate == NULL ? NULL : choose_lane(gate);
+	struct shard *shard = gate == NULL ? NULL : choose_shard(gate);
 
-	if (lane == NULL || share_again(lane) < 0)
+	if (shard == NULL || share_again(shard) < 0)
 		return -1;
-	keep_sharing(lane);
-	lane->joins++;
-	gates->joins++;
-	return lane->share;
+	keep_sharing(shard);
+	shard->handed_out++;
+	gates->handed_out++;
+	return shard->shared;
 }
 
 void gates_fini(struct gates *gates)
@@ -235,7 +235,7 @@ void gates_fini(struct gates *gates)
 	struct gate *gate;
 
 	while ((gate = LIST_FIRST(&gates->all)) != NULL) {
-		witness_detach(gates->witness, &gate->wait);
+		tracker_detach(gates->tracker, &gate->wait);
 		gate_free(gate);
 	}
 }

@@ -16,23 +16,23 @@
 
 struct event_base;
 struct gate;
-struct ledger_entry;
-struct witness;
+struct registry_entry;
+struct tracker;
 
 struct gates {
 	struct event_base *base;
-	struct witness *witness;
+	struct tracker *tracker;
 	LIST_HEAD(, gate) all;
 	size_t count;
-	size_t lanes, limit; /* pipes, of all gates */
-	uint64_t joins;	     /* read ends handed out so far */
+	size_t shards, limit; /* pipes, of all gates */
+	uint64_t handed_out;  /* read ends handed out so far */
 };
 
-void gates_init(struct gates *gates, struct event_base *base, struct witness *witness, size_t limit);
+void gates_init(struct gates *gates, struct event_base *base, struct tracker *tracker, size_t limit);
 
 /* A read end of the entry's gate, which is made if it has none. It stays the gate's: send it now. -1:
  * errno; ENOSPC at the limit, else no descriptor or no /proc to be had. */
-int gate_join(struct gates *gates, struct ledger_entry *entry);
+int gate_join(struct gates *gates, struct registry_entry *entry);
 
 /* Closes every gate. */
 void gates_fini(struct gates *gates);

@@ -13,7 +13,7 @@
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
-#include "daemon/memory.h"
+#include "daemon/xalloc.h"
 #include "daemon/reserve.h"
 #include "src/sock.h"
 
@@ -30,7 +30,7 @@ struct listener {
 	void *context;
 	struct event_base *base;
 	struct event *acceptable, *resume, *again;
-	char complained[sizeof(((struct endpoint *)0)->why)]; /* so that a lasting state is logged once */
+	char last_logged[sizeof(((struct endpoint *)0)->why)]; /* so that a lasting state is logged once */
 	struct listener_counts counts;
 };
 
@@ -97,7 +97,7 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 		if (client >= 0 && may_hold_descriptors(listener, client)) {
 			discard_client(listener, client);
 		} else if (client >= 0) {
-			listener->hooks.accepted(listener->context, client);
+			listener->hooks.accepted(client, listener->context);
 		} else if (errno == EAGAIN) {
 			return;
 		} else if (errno != EINTR && errno != ECONNABORTED) {
@@ -115,7 +115,7 @@ static void start_accepting(struct listener *listener)
 	if (listener->inherited)
 		return;
 	/* Watch, then look: the name may have been taken away before it was watched. */
-	listener->hooks.named(listener->context);
+	listener->hooks.rebound(listener->context);
 	if (listener->endpoint.bound && !event_pending(listener->again, EV_TIMEOUT, NULL) &&
 	    !endpoint_holds(&listener->endpoint))
 		event_active(listener->again, EV_TIMEOUT, 0);
@@ -139,9 +139,9 @@ static void complain(struct listener *listener)
 {
 	const struct timeval interval = {AGAIN_S, 0};
 
-	if (strcmp(listener->complained, listener->endpoint.why) != 0) {
+	if (strcmp(listener->last_logged, listener->endpoint.why) != 0) {
 		log_warning("lost the socket's name: %s; trying again", listener->endpoint.why);
-		strcpy(listener->complained, listener->endpoint.why);
+		strcpy(listener->last_logged, listener->endpoint.why);
 	}
 	loop_add(listener->again, &interval);
 }
@@ -152,8 +152,8 @@ void listener_check(struct listener *listener)
 		return;
 	stop_accepting(listener);
 	if (endpoint_listen(&listener->endpoint) == 0) {
-		listener->counts.renames++;
-		listener->complained[0] = '\0';
+		listener->counts.rebinds++;
+		listener->last_logged[0] = '\0';
 		log_info("the socket's name was lost; serving %s again", listener->endpoint.path);
 	} else {
 		complain(listener);
@@ -175,7 +175,7 @@ static int open_endpoint(struct listener *listener, const struct listener_config
 struct listener *listener_new(struct event_base *base, const struct listener_config *config,
     const struct listener_hooks *hooks, void *context)
 {
-	struct listener *listener = memory_alloc(sizeof(*listener));
+	struct listener *listener = xalloc_new(sizeof(*listener));
 
 	listener->hooks = *hooks;
 	listener->context = context;
@@ -201,7 +201,7 @@ void listener_free(struct listener *listener)
 	if (listener->inherited)
 		listener->endpoint.fd = -1;
 	endpoint_fini(&listener->endpoint);
-	memory_free(listener);
+	xalloc_free(listener);
 }
 
 const struct listener_counts *listener_counts(const struct listener *listener)

@@ -17,8 +17,8 @@ struct listener_config {
 };
 
 struct listener_hooks {
-	void (*accepted)(void *context, int fd); /* takes over fd, non-blocking */
-	void (*named)(void *context);		 /* the name leads to another socket file than before */
+	void (*accepted)(int fd, void *context); /* takes over fd, non-blocking */
+	void (*rebound)(void *context);		 /* the name leads to another socket file than before */
 };
 
 /* NULL, after the reason is logged. */
@@ -33,7 +33,7 @@ void listener_free(struct listener *listener);
 
 struct listener_counts {
 	uint64_t pauses;  /* for want of descriptors */
-	uint64_t renames; /* how often the name had to be taken back */
+	uint64_t rebinds; /* how often the name had to be taken back */
 };
 const struct listener_counts *listener_counts(const struct listener *listener);
 

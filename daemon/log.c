@@ -6,10 +6,12 @@
 
 #include "daemon/log.h"
 
-static const char *const names[] = {
-    [LOG_ERROR] = "error", [LOG_WARNING] = "warning", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
+static const char *const names[] = {[LOG_LEVEL_ERROR] = "error",
+    [LOG_LEVEL_WARNING] = "warning",
+    [LOG_LEVEL_INFO] = "info",
+    [LOG_LEVEL_DEBUG] = "debug"};
 
-static enum log_level limit = LOG_INFO;
+static enum log_level limit = LOG_LEVEL_INFO;
 
 void log_set_level(enum log_level level)
 {
@@ -18,7 +20,7 @@ void log_set_level(enum log_level level)
 
 int log_parse_level(const char *word, enum log_level *level)
 {
-	for (int i = LOG_ERROR; i <= LOG_DEBUG; i++) {
+	for (int i = LOG_LEVEL_ERROR; i <= LOG_LEVEL_DEBUG; i++) {
 		if (strcmp(word, names[i]) == 0) {
 			*level = (enum log_level)i;
 			return 0;

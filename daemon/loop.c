@@ -28,7 +28,7 @@ void loop_soon(struct event *timer)
 
 static void on_log(int severity, const char *text)
 {
-	log_line(severity == EVENT_LOG_ERR ? LOG_ERROR : LOG_DEBUG, "libevent: %s", text);
+	log_line(severity == EVENT_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_DEBUG, "libevent: %s", text);
 }
 
 void loop_take_log(void)

@@ -11,7 +11,7 @@
 
 #include "daemon/log.h"
 #include "daemon/loop.h"
-#include "daemon/memory.h"
+#include "daemon/xalloc.h"
 #include "daemon/options.h"
 #include "daemon/server.h"
 #include "daemon/supervisor.h"
@@ -74,7 +74,7 @@ int main(int argc, char **argv)
 	reset_signals();
 	raise_descriptor_limit();
 	loop_take_log();
-	event_set_mem_functions(memory_alloc, memory_resize, memory_free);
+	event_set_mem_functions(xalloc_new, xalloc_resize, xalloc_free);
 	config.inherited = supervisor_inherited();
 	if (config.inherited == -2)
 		return EXIT_FAILED;

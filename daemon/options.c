@@ -90,7 +90,7 @@ static int parse_mode(const char *text, mode_t *mode)
 	return 0;
 }
 
-/* getopt's own message has no cure in it, and a line of its own. */
+/* getopt's own message has no hint in it, and a line of its own. */
 static enum options_result bad_option(const char *word, bool lacks_value)
 {
 	fprintf(stderr, "readyd: %s '%s'; try 'readyd --help'\n",

@@ -2,15 +2,15 @@
 
 #include <event2/event.h>
 
-#include "daemon/ledger.h"
+#include "daemon/registry.h"
 #include "daemon/loop.h"
-#include "daemon/memory.h"
+#include "daemon/xalloc.h"
 #include "daemon/pidwatch.h"
 
 struct pidwatch {
 	struct event *event;
-	struct ledger_entry *entry;
-	void (*ended)(struct ledger_entry *entry, void *context);
+	struct registry_entry *entry;
+	void (*ended)(struct registry_entry *entry, void *context);
 	void *context;
 };
 
@@ -23,14 +23,14 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	watch->ended(watch->entry, watch->context);
 }
 
-void pidwatch_start(struct event_base *base, struct ledger_entry *entry,
-    void (*ended)(struct ledger_entry *entry, void *context), void *context)
+void pidwatch_start(struct event_base *base, struct registry_entry *entry,
+    void (*ended)(struct registry_entry *entry, void *context), void *context)
 {
 	struct pidwatch *watch;
 
 	if (entry->process.fd < 0)
 		return;
-	watch = memory_alloc(sizeof(*watch));
+	watch = xalloc_new(sizeof(*watch));
 	watch->entry = entry;
 	watch->ended = ended;
 	watch->context = context;
@@ -39,11 +39,11 @@ void pidwatch_start(struct event_base *base, struct ledger_entry *entry,
 	entry->watch = watch;
 }
 
-void pidwatch_stop(struct ledger_entry *entry)
+void pidwatch_stop(struct registry_entry *entry)
 {
 	if (entry->watch == NULL)
 		return;
 	event_free(entry->watch->event);
-	memory_free(entry->watch);
+	xalloc_free(entry->watch);
 	entry->watch = NULL;
 }

@@ -14,9 +14,9 @@ struct quota_user {
 };
 
 struct quota {
-	struct quota_user *users; /* by uid; those without clients are not kept */
-	uid_t own;		  /* the daemon's uid; it and root have no limit of their own */
-	size_t clients, waits;	  /* limits of every other user */
+	struct quota_user *users;      /* by uid; those without clients are not kept */
+	uid_t own;		       /* the daemon's uid; it and root have no limit of their own */
+	size_t max_clients, max_waits; /* limits of every other user */
 };
 
 /* Every user may have half of max_clients and the waits of 16 clients. */

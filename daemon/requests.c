@@ -5,76 +5,76 @@
 
 #include "daemon/gate.h"
 #include "daemon/loop.h"
-#include "daemon/memory.h"
+#include "daemon/xalloc.h"
 #include "daemon/quota.h"
 #include "daemon/requests.h"
-#include "daemon/session.h"
-#include "daemon/witness.h"
+#include "daemon/connection.h"
+#include "daemon/tracker.h"
 
 /* Looks of a LIST in one turn. */
 #define LIST_SLICE 64
 
 /* A LIST of one session that is not complete yet. */
 struct request_list {
-	struct ledger_cursor cursor;
+	struct registry_cursor cursor;
 	uint64_t count; /* of the answers until now */
 };
 
-/* One WAIT of one session. */
+/* One WAIT of one connection. */
 struct request_wait {
-	struct ledger_wait wait; /* first */
+	struct registry_wait wait; /* first */
 	struct requests *requests;
-	struct session *session;
-	LIST_ENTRY(request_wait) link; /* in session->waits */
+	struct connection *connection;
+	LIST_ENTRY(request_wait) link; /* in connection->waits */
 	struct event *deadline;	       /* NULL: none */
 };
 
-static void put_error(struct session *session, enum wire_error error, pid_t pid)
+static void put_error(struct connection *connection, enum wire_error error, pid_t pid)
 {
 	char line[WIRE_REPLY_MAX];
 
-	session_put(session, line, wire_write_error(line, sizeof(line), error, pid));
+	connection_put(connection, line, wire_write_error(line, sizeof(line), error, pid));
 }
 
 /* What could not be examined is no verdict. */
-static void put_answer(struct session *session, const struct readyd_answer *answer)
+static void put_answer(struct connection *connection, const struct readyd_answer *answer)
 {
 	char line[WIRE_REPLY_MAX];
 
 	if (answer->reason == READYD_REASON_NO_RESOURCES)
-		put_error(session, WIRE_NO_RESOURCES, answer->pid);
+		put_error(connection, WIRE_NO_RESOURCES, answer->pid);
 	else
-		session_put(session, line, wire_write_answer(line, sizeof(line), answer));
+		connection_put(connection, line, wire_write_answer(line, sizeof(line), answer));
 }
 
-/* Takes the wait out of its session; it is attached to no entry any more. */
+/* Takes the wait out of its connection; it is attached to no entry any more. */
 static void wait_free(struct request_wait *wait)
 {
 	LIST_REMOVE(wait, link);
-	wait->session->wait_count--;
-	wait->session->user->waits--;
+	wait->connection->wait_count--;
+	wait->connection->user->waits--;
 	if (wait->deadline != NULL)
 		event_free(wait->deadline);
-	memory_free(wait);
+	xalloc_free(wait);
 }
 
 static void wait_cancel(struct request_wait *wait)
 {
-	struct witness *witness = wait->requests->witness;
-	struct ledger_entry *entry = wait->wait.entry;
+	struct tracker *tracker = wait->requests->tracker;
+	struct registry_entry *entry = wait->wait.entry;
 
-	witness_detach(witness, &wait->wait);
+	tracker_detach(tracker, &wait->wait);
 	wait_free(wait);
-	witness_release(witness, entry);
+	tracker_release(tracker, entry);
 }
 
-static void on_settled(struct ledger_wait *ledger_wait, const struct readyd_answer *answer)
+static void on_settled(struct registry_wait *registry_wait, const struct readyd_answer *answer)
 {
-	struct request_wait *wait = (struct request_wait *)ledger_wait;
-	struct session *session = wait->session;
+	struct request_wait *wait = (struct request_wait *)registry_wait;
+	struct connection *connection = wait->connection;
 
 	wait_free(wait);
-	put_answer(session, answer);
+	put_answer(connection, answer);
 }
 
 /* Nothing is called pending from memory: it looks once more. If that settles it, the wait has been told
@@ -82,18 +82,18 @@ static void on_settled(struct ledger_wait *ledger_wait, const struct readyd_answ
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct request_wait *wait = arg;
-	struct session *session = wait->session;
-	struct witness *witness = wait->requests->witness;
+	struct connection *connection = wait->connection;
+	struct tracker *tracker = wait->requests->tracker;
 	struct readyd_answer answer;
 
 	(void)fd;
 	(void)what;
-	if (!witness_still_waits(witness, wait->wait.entry, &answer))
+	if (!tracker_still_waits(tracker, wait->wait.entry, &answer))
 		return;
 	answer.verdict = READYD_PENDING;
 	answer.reason = READYD_REASON_DEADLINE;
 	wait_cancel(wait);
-	put_answer(session, &answer);
+	put_answer(connection, &answer);
 }
 
 static void set_deadline(struct request_wait *wait, uint64_t ms)
@@ -104,7 +104,7 @@ static void set_deadline(struct request_wait *wait, uint64_t ms)
 	loop_add(wait->deadline, &interval);
 }
 
-static void do_hello(struct requests *requests, struct session *session)
+static void do_hello(struct requests *requests, struct connection *connection)
 {
 	struct wire_hello hello = {.epoch = requests->epoch, .place = *requests->place};
 	char line[WIRE_REPLY_MAX];
@@ -116,150 +116,154 @@ static void do_hello(struct requests *requests, struct session *session)
 		hello.dev = st.st_dev;
 		hello.ino = st.st_ino;
 	}
-	session_put(session, line, wire_write_hello(line, sizeof(line), &hello));
+	connection_put(connection, line, wire_write_hello(line, sizeof(line), &hello));
 }
 
-static void do_query(struct requests *requests, struct session *session, const struct wire_request *request)
+static void do_query(
+    struct requests *requests, struct connection *connection, const struct wire_request *request)
 {
 	struct readyd_answer *answer = &requests->last.answer;
 
 	/* A look that was made after the request arrived answers it, and requests of one input have all
 	 * arrived before the first of them is answered. */
-	if (requests->last.batch != session->pool->batch || requests->last.start != request->start ||
+	if (requests->last.batch != connection->pool->batch || requests->last.start != request->start ||
 	    answer->pid != request->pid) {
-		witness_query(requests->witness, request->pid, request->start, answer);
-		requests->last.batch = session->pool->batch;
+		tracker_query(requests->tracker, request->pid, request->start, answer);
+		requests->last.batch = connection->pool->batch;
 		requests->last.start = request->start;
 	}
-	put_answer(session, answer);
+	put_answer(connection, answer);
 }
 
-static void do_wait(struct requests *requests, struct session *session, const struct wire_request *request)
+static void do_wait(
+    struct requests *requests, struct connection *connection, const struct wire_request *request)
 {
-	struct ledger_entry *entry;
+	struct registry_entry *entry;
 	struct readyd_answer answer;
 	struct request_wait *wait;
 
-	if (session->wait_count >= requests->waits_per_client ||
-	    !quota_may_wait(requests->quota, session->user)) {
-		put_error(session, WIRE_TOO_MANY_WAITS, request->pid);
+	if (connection->wait_count >= requests->waits_per_client ||
+	    !quota_may_wait(requests->quota, connection->user)) {
+		put_error(connection, WIRE_TOO_MANY_WAITS, request->pid);
 		return;
 	}
-	entry = witness_enroll(requests->witness, request->pid, request->start, &answer);
+	entry = tracker_enroll(requests->tracker, request->pid, request->start, &answer);
 	if (entry == NULL) {
-		put_answer(session, &answer);
+		put_answer(connection, &answer);
 		return;
 	}
-	wait = memory_alloc(sizeof(*wait));
+	wait = xalloc_new(sizeof(*wait));
 	wait->requests = requests;
-	wait->session = session;
+	wait->connection = connection;
 	wait->wait.settled = on_settled;
-	LIST_INSERT_HEAD(&session->waits, wait, link);
-	session->wait_count++;
-	session->user->waits++;
-	witness_attach(requests->witness, entry, &wait->wait);
+	LIST_INSERT_HEAD(&connection->waits, wait, link);
+	connection->wait_count++;
+	connection->user->waits++;
+	tracker_attach(requests->tracker, entry, &wait->wait);
 	if (request->has_ms)
 		set_deadline(wait, request->ms);
 }
 
-static void do_gate(struct requests *requests, struct session *session, const struct wire_request *request)
+static void do_gate(
+    struct requests *requests, struct connection *connection, const struct wire_request *request)
 {
 	char line[WIRE_REPLY_MAX];
-	struct ledger_entry *entry;
+	struct registry_entry *entry;
 	struct readyd_answer answer;
 	int fd, sent = -1;
 
-	entry = witness_enroll(requests->witness, request->pid, request->start, &answer);
+	entry = tracker_enroll(requests->tracker, request->pid, request->start, &answer);
 	if (entry == NULL) {
-		put_answer(session, &answer);
+		put_answer(connection, &answer);
 		return;
 	}
 	fd = gate_join(requests->gates, entry);
 	if (fd >= 0)
-		sent = session_put_fd(
-		    session, line, wire_write_gate(line, sizeof(line), request->pid, answer.start), fd);
+		sent = connection_put_fd(
+		    connection, line, wire_write_gate(line, sizeof(line), request->pid, answer.start), fd);
 	if (sent != 0)
-		put_error(session, WIRE_NO_RESOURCES, request->pid);
+		put_error(connection, WIRE_NO_RESOURCES, request->pid);
 	/* A gate that nobody got shows as abandoned; an entry without one leaves now. */
-	witness_release(requests->witness, entry);
+	tracker_release(requests->tracker, entry);
 }
 
-static void do_cancel(struct session *session, pid_t pid)
+static void do_cancel(struct connection *connection, pid_t pid)
 {
 	struct request_wait *wait, *next;
 	char line[WIRE_REPLY_MAX];
 	uint64_t count = 0;
 
-	for (wait = LIST_FIRST(&session->waits); wait != NULL; wait = next) {
+	for (wait = LIST_FIRST(&connection->waits); wait != NULL; wait = next) {
 		next = LIST_NEXT(wait, link);
 		if (wait->wait.entry->process.pid != pid)
 			continue;
 		wait_cancel(wait);
 		count++;
 	}
-	session_put(session, line, wire_write_cancelled(line, sizeof(line), pid, count));
+	connection_put(connection, line, wire_write_cancelled(line, sizeof(line), pid, count));
 }
 
-static void list_free(struct session *session)
+static void list_free(struct connection *connection)
 {
-	ledger_cursor_end(&session->list->cursor);
-	memory_free(session->list);
-	session->list = NULL;
+	registry_cursor_end(&connection->list->cursor);
+	xalloc_free(connection->list);
+	connection->list = NULL;
 }
 
 /* From the next turn on, until it is complete. */
-static void do_list(struct requests *requests, struct session *session)
+static void do_list(struct requests *requests, struct connection *connection)
 {
-	session->list = memory_alloc(sizeof(*session->list));
-	ledger_cursor_start(requests->witness->ledger, &session->list->cursor);
+	connection->list = xalloc_new(sizeof(*connection->list));
+	registry_cursor_start(requests->tracker->registry, &connection->list->cursor);
 }
 
-static void do_stats(struct requests *requests, struct session *session)
+static void do_stats(struct requests *requests, struct connection *connection)
 {
 	char text[WIRE_REPLY_MAX / 2], line[WIRE_REPLY_MAX];
 
-	requests->stats(requests->context, text, sizeof(text));
-	session_put(session, line, wire_write_stats(line, sizeof(line), text));
+	requests->stats(text, sizeof(text), requests->context);
+	connection_put(connection, line, wire_write_stats(line, sizeof(line), text));
 }
 
-static void do_ping(struct session *session)
+static void do_ping(struct connection *connection)
 {
 	char line[WIRE_REPLY_MAX];
 
-	session_put(session, line, wire_write_pong(line, sizeof(line)));
+	connection_put(connection, line, wire_write_pong(line, sizeof(line)));
 }
 
-static void dispatch(struct requests *requests, struct session *session, const struct wire_request *request)
+static void dispatch(
+    struct requests *requests, struct connection *connection, const struct wire_request *request)
 {
 	switch (request->verb) {
 	case WIRE_HELLO:
-		do_hello(requests, session);
+		do_hello(requests, connection);
 		return;
 	case WIRE_QUERY:
-		do_query(requests, session, request);
+		do_query(requests, connection, request);
 		return;
 	case WIRE_WAIT:
-		do_wait(requests, session, request);
+		do_wait(requests, connection, request);
 		return;
 	case WIRE_GATE:
-		do_gate(requests, session, request);
+		do_gate(requests, connection, request);
 		return;
 	case WIRE_CANCEL:
-		do_cancel(session, request->pid);
+		do_cancel(connection, request->pid);
 		return;
 	case WIRE_LIST:
-		do_list(requests, session);
+		do_list(requests, connection);
 		return;
 	case WIRE_STATS:
-		do_stats(requests, session);
+		do_stats(requests, connection);
 		return;
 	case WIRE_PING:
-		do_ping(session);
+		do_ping(connection);
 		return;
 	}
 }
 
-void requests_on_line(struct session *session, const char *line, size_t len, void *context)
+void requests_on_line(struct connection *connection, const char *line, size_t len, void *context)
 {
 	struct requests *requests = context;
 	struct wire_request request;
@@ -268,40 +272,40 @@ void requests_on_line(struct session *session, const char *line, size_t len, voi
 	requests->handled++;
 	error = len == 0 ? WIRE_LINE_TOO_LONG : wire_parse_request(line, len, &request);
 	if (error != WIRE_OK)
-		put_error(session, error, 0);
+		put_error(connection, error, 0);
 	else
-		dispatch(requests, session, &request);
+		dispatch(requests, connection, &request);
 }
 
 /* Each is looked at anew. A look may bury the entry it is at; the cursor has left it by then. */
-void requests_on_resume(struct session *session, void *context)
+void requests_on_resume(struct connection *connection, void *context)
 {
 	struct requests *requests = context;
-	struct request_list *list = session->list;
-	struct ledger_entry *entry;
+	struct request_list *list = connection->list;
+	struct registry_entry *entry;
 	struct readyd_answer answer;
 	char line[WIRE_REPLY_MAX];
 
 	for (unsigned n = 0; n < LIST_SLICE; n++) {
-		entry = ledger_cursor_next(&list->cursor);
+		entry = registry_cursor_next(&list->cursor);
 		if (entry == NULL) {
-			session_put(session, line, wire_write_end(line, sizeof(line), list->count));
-			list_free(session);
+			connection_put(connection, line, wire_write_end(line, sizeof(line), list->count));
+			list_free(connection);
 			return;
 		}
-		witness_query(requests->witness, entry->process.pid, 0, &answer);
-		session_put(session, line, wire_write_list(line, sizeof(line), &answer));
+		tracker_query(requests->tracker, entry->process.pid, 0, &answer);
+		connection_put(connection, line, wire_write_list(line, sizeof(line), &answer));
 		list->count++;
 	}
 }
 
-void requests_on_closing(struct session *session, void *context)
+void requests_on_closing(struct connection *connection, void *context)
 {
 	struct requests *requests = context;
 
-	while (!LIST_EMPTY(&session->waits))
-		wait_cancel(LIST_FIRST(&session->waits));
-	if (session->list != NULL)
-		list_free(session);
-	quota_leave(requests->quota, session->user);
+	while (!LIST_EMPTY(&connection->waits))
+		wait_cancel(LIST_FIRST(&connection->waits));
+	if (connection->list != NULL)
+		list_free(connection);
+	quota_leave(requests->quota, connection->user);
 }

@@ -10,19 +10,19 @@
 struct event_base;
 struct gates;
 struct quota;
-struct session;
-struct witness;
+struct connection;
+struct tracker;
 
 struct requests {
 	struct event_base *base;
-	struct witness *witness;
+	struct tracker *tracker;
 	struct gates *gates;
 	const struct marker_place *place;
 	uint64_t epoch;
 	struct quota *quota;
 	size_t waits_per_client; /* limit */
 	/* Writes "key=value ..." into buf. */
-	void (*stats)(void *context, char *buf, size_t size);
+	void (*stats)(char *buf, size_t size, void *context);
 	void *context;
 	uint64_t handled;
 	/* The last QUERY, and the input that it came with. */
@@ -32,9 +32,9 @@ struct requests {
 	} last;
 };
 
-/* The hooks of a session; context is a struct requests. */
-void requests_on_line(struct session *session, const char *line, size_t len, void *context);
-void requests_on_resume(struct session *session, void *context);
-void requests_on_closing(struct session *session, void *context);
+/* The hooks of a connection; context is a struct requests. */
+void requests_on_line(struct connection *connection, const char *line, size_t len, void *context);
+void requests_on_resume(struct connection *connection, void *context);
+void requests_on_closing(struct connection *connection, void *context);
 
 #endif

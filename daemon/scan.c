@@ -3,7 +3,7 @@
 #include <event2/event.h>
 
 #include "daemon/loop.h"
-#include "daemon/memory.h"
+#include "daemon/xalloc.h"
 #include "daemon/scan.h"
 #include "src/marker.h"
 
@@ -17,7 +17,7 @@ static void close_directory(struct scan *scan)
 static void drop(struct scan *scan)
 {
 	close_directory(scan);
-	memory_free(scan->pids);
+	xalloc_free(scan->pids);
 	scan->pids = NULL;
 	scan->count = scan->at = 0;
 }
@@ -26,7 +26,7 @@ static void take_down(struct scan *scan, pid_t pid)
 {
 	/* Full whenever the count is 0 or a power of two from the slice on. */
 	if (scan->count == 0 || (scan->count >= SCAN_SLICE && (scan->count & (scan->count - 1)) == 0))
-		scan->pids = memory_resize(
+		scan->pids = xalloc_resize(
 		    scan->pids, (scan->count == 0 ? SCAN_SLICE : 2 * scan->count) * sizeof(*scan->pids));
 	scan->pids[scan->count++] = pid;
 }
@@ -51,7 +51,7 @@ static void read_names(struct scan *scan)
 static void report(struct scan *scan)
 {
 	for (unsigned n = 0; n < SCAN_SLICE && scan->at < scan->count; n++)
-		scan->marker(scan->context, scan->pids[scan->at++]);
+		scan->marker(scan->pids[scan->at++], scan->context);
 }
 
 static void take_turn(struct scan *scan)
@@ -74,7 +74,7 @@ static void on_next(evutil_socket_t fd, short what, void *arg)
 }
 
 void scan_init(struct scan *scan, struct event_base *base, const struct marker_place *place,
-    void (*marker)(void *context, pid_t pid), void *context)
+    void (*marker)(pid_t pid, void *context), void *context)
 {
 	*scan = (struct scan){.place = place, .marker = marker, .context = context};
 	scan->next = evtimer_new(base, on_next, scan);

@@ -23,7 +23,7 @@ struct marker_place;
 
 struct scan {
 	const struct marker_place *place;
-	void (*marker)(void *context, pid_t pid);
+	void (*marker)(pid_t pid, void *context);
 	void *context;
 	struct event *next;
 	DIR *dir; /* NULL when all names have been read */
@@ -32,7 +32,7 @@ struct scan {
 };
 
 void scan_init(struct scan *scan, struct event_base *base, const struct marker_place *place,
-    void (*marker)(void *context, pid_t pid), void *context);
+    void (*marker)(pid_t pid, void *context), void *context);
 void scan_fini(struct scan *scan);
 
 /* Does the first turn; the others follow from the loop. What is left of a scan before is dropped: what it

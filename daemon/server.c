@@ -15,55 +15,55 @@
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
-#include "daemon/memory.h"
+#include "daemon/xalloc.h"
 #include "daemon/quota.h"
 #include "daemon/requests.h"
 #include "daemon/server.h"
-#include "daemon/session.h"
+#include "daemon/connection.h"
 #include "daemon/supervisor.h"
 #include "daemon/watch.h"
-#include "daemon/witness.h"
+#include "daemon/tracker.h"
 #include "src/clock.h"
 
 /* Bytes that a client may leave unread. Answers are short: whoever is this far behind does not read. */
-#define UNSENT_LIMIT (256 * 1024)
+#define OUTPUT_LIMIT (256 * 1024)
 /* Looks in one turn of a round (a look takes a few microseconds). */
-#define ROUND_SLICE 64
+#define SWEEP_SLICE 64
 
 struct server {
 	const struct server_config *config;
 	struct event_base *base;
-	struct witness witness;
+	struct tracker tracker;
 	struct gates gates;
 	struct quota quota;
 	struct requests requests;
-	struct session_pool sessions;
+	struct connection_pool connections;
 	struct watch *watch;
 	struct listener *listener;
 	bool fresh; /* the round is to begin anew */
-	struct event *round, *sigterm, *sigint, *sighup;
+	struct event *sweep, *sigterm, *sigint, *sighup;
 	size_t refused;
 	int64_t started;
 };
 
 /* In the next turn: however many reasons there are until then, they are one. */
-static void begin_round(struct server *server)
+static void begin_sweep(struct server *server)
 {
 	server->fresh = true;
-	loop_soon(server->round);
+	loop_soon(server->sweep);
 }
 
-static void on_marker(void *context, pid_t pid)
+static void on_marker(pid_t pid, void *context)
 {
 	struct server *server = context;
 
-	witness_sighted(&server->witness, pid);
+	tracker_marker_seen(&server->tracker, pid);
 	/* The number may be of another namespace than ours. */
-	if (server->witness.nested)
-		begin_round(server);
+	if (server->tracker.nested)
+		begin_sweep(server);
 }
 
-static void on_round(evutil_socket_t fd, short what, void *arg)
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
 {
 	struct server *server = arg;
 	bool fresh = server->fresh;
@@ -71,34 +71,34 @@ static void on_round(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	server->fresh = false;
-	if (witness_round(&server->witness, fresh, ROUND_SLICE))
-		loop_soon(server->round);
+	if (tracker_sweep(&server->tracker, fresh, SWEEP_SLICE))
+		loop_soon(server->sweep);
 }
 
-static void on_doubt(void *context)
+static void on_rescan(void *context)
 {
-	begin_round(context);
+	begin_sweep(context);
 }
 
-static bool is_wanted(void *context)
+static bool has_waits(void *context)
 {
 	struct server *server = context;
 
-	return ledger_is_waited(server->witness.ledger);
+	return registry_is_waited(server->tracker.registry);
 }
 
-static void on_wanted(void *context)
+static void on_first_wait(void *context)
 {
 	struct server *server = context;
 
 	watch_start_ticking(server->watch);
 }
 
-static bool on_elsewhere(void *context, const char *dir, int *post)
+static bool on_other_dir(const char *dir, int *extra_watch, void *context)
 {
 	struct server *server = context;
 
-	return watch_also(server->watch, dir, post);
+	return watch_add_extra(server->watch, dir, extra_watch);
 }
 
 static void on_catch_up(void *context)
@@ -108,14 +108,14 @@ static void on_catch_up(void *context)
 	watch_catch_up(server->watch);
 }
 
-static void on_posted(void *context, int post, pid_t name)
+static void on_arrived(int extra_watch, pid_t ns_pid, void *context)
 {
 	struct server *server = context;
 
-	witness_posted(&server->witness, post, name);
+	tracker_marker_arrived(&server->tracker, extra_watch, ns_pid);
 }
 
-static void on_ground(void *context)
+static void on_environment_changed(void *context)
 {
 	struct server *server = context;
 
@@ -123,7 +123,7 @@ static void on_ground(void *context)
 		listener_check(server->listener);
 }
 
-static void on_named(void *context)
+static void on_rebound(void *context)
 {
 	struct server *server = context;
 
@@ -136,20 +136,20 @@ static struct quota_user *admit(struct server *server, int fd)
 	struct ucred peer = {.uid = (uid_t)-1};
 	socklen_t len = sizeof(peer);
 
-	if (server->sessions.count >= server->config->max_clients)
+	if (server->connections.count >= server->config->max_clients)
 		return NULL;
 	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
 	return quota_enter(&server->quota, peer.uid);
 }
 
-static void on_accepted(void *context, int fd)
+static void on_accepted(int fd, void *context)
 {
 	struct server *server = context;
 	struct quota_user *user = admit(server, fd);
 	char line[WIRE_REPLY_MAX];
 
 	if (user != NULL) {
-		session_new(&server->sessions, fd)->user = user;
+		connection_new(&server->connections, fd)->user = user;
 		return;
 	}
 	if (server->refused++ == 0)
@@ -160,25 +160,26 @@ static void on_accepted(void *context, int fd)
 	close(fd);
 }
 
-static void write_stats(void *context, char *buf, size_t size)
+static void write_stats(char *buf, size_t size, void *context)
 {
 	struct server *server = context;
 	const struct watch_counts *watch = watch_counts(server->watch);
 	const struct listener_counts *listener = listener_counts(server->listener);
-	struct ledger_counts ledger;
+	struct registry_counts registry;
 
-	ledger_count(server->witness.ledger, &ledger);
+	registry_count(server->tracker.registry, &registry);
 	snprintf(buf, size,
 	    "version=%s pid=%ld uptime_ms=%" PRId64 " clients=%zu refused=%zu dropped=%" PRIu64
-	    " accept_pauses=%" PRIu64 " renames=%" PRIu64
-	    " processes=%zu waited=%zu waits=%zu gates=%zu joins=%" PRIu64 " remembered=%zu"
+	    " accept_pauses=%" PRIu64 " rebinds=%" PRIu64
+	    " processes=%zu waited=%zu waits=%zu gates=%zu handed_out=%" PRIu64 " remembered=%zu"
 	    " requests=%" PRIu64 " looks=%" PRIu64 " settled=%" PRIu64 " events=%" PRIu64
 	    " overflows=%" PRIu64 " scans=%" PRIu64 " ticks=%" PRIu64 " watching=%d",
-	    PACKAGE_VERSION, (long)getpid(), clock_ms() - server->started, server->sessions.count,
-	    server->refused, server->sessions.dropped, listener->pauses, listener->renames, ledger.entries,
-	    ledger.waited, ledger.waits - server->gates.count, server->gates.count, server->gates.joins,
-	    ledger.graves, server->requests.handled, server->witness.looks, server->witness.settled,
-	    watch->events, watch->overflows, watch->scans, watch->ticks, !watch->blind);
+	    PACKAGE_VERSION, (long)getpid(), clock_ms() - server->started, server->connections.count,
+	    server->refused, server->connections.dropped, listener->pauses, listener->rebinds,
+	    registry.entries, registry.waited, registry.waits - server->gates.count, server->gates.count,
+	    server->gates.handed_out, registry.tombstones, server->requests.handled, server->tracker.looks,
+	    server->tracker.settled, watch->events, watch->overflows, watch->scans, watch->ticks,
+	    !watch->polling);
 }
 
 static void on_stop(evutil_socket_t signal, short what, void *arg)
@@ -221,21 +222,22 @@ static uint64_t random_epoch(void)
 static void wire_up(struct server *server)
 {
 	const struct server_config *config = server->config;
-	const struct session_hooks session_hooks = {
+	const struct connection_hooks connection_hooks = {
 	    requests_on_line, requests_on_resume, requests_on_closing};
-	const struct witness_hooks witness_hooks = {on_wanted, on_elsewhere, on_catch_up};
-	const struct watch_hooks watch_hooks = {on_marker, on_posted, on_doubt, on_ground, is_wanted};
+	const struct tracker_hooks tracker_hooks = {on_first_wait, on_other_dir, on_catch_up};
+	const struct watch_hooks watch_hooks = {
+	    on_marker, on_arrived, on_rescan, on_environment_changed, has_waits};
 	struct rlimit files = {1024, 1024};
 
 	(void)getrlimit(RLIMIT_NOFILE, &files);
 	server->started = clock_ms();
-	server->round = evtimer_new(server->base, on_round, server);
-	witness_init(&server->witness, server->base, &config->place, &witness_hooks, server);
+	server->sweep = evtimer_new(server->base, on_sweep, server);
+	tracker_init(&server->tracker, server->base, &config->place, &tracker_hooks, server);
 	/* The rest is for clients and pidfds. */
-	gates_init(&server->gates, server->base, &server->witness, files.rlim_cur / 4);
+	gates_init(&server->gates, server->base, &server->tracker, files.rlim_cur / 4);
 	quota_init(&server->quota, geteuid(), config->max_clients, config->max_waits);
 	server->requests = (struct requests){.base = server->base,
-	    .witness = &server->witness,
+	    .tracker = &server->tracker,
 	    .gates = &server->gates,
 	    .place = &config->place,
 	    .epoch = random_epoch(),
@@ -243,7 +245,8 @@ static void wire_up(struct server *server)
 	    .waits_per_client = config->max_waits,
 	    .stats = write_stats,
 	    .context = server};
-	session_pool_init(&server->sessions, server->base, &session_hooks, &server->requests, UNSENT_LIMIT);
+	connection_pool_init(
+	    &server->connections, server->base, &connection_hooks, &server->requests, OUTPUT_LIMIT);
 	server->sigterm = on_signal(server, SIGTERM, on_stop);
 	server->sigint = on_signal(server, SIGINT, on_stop);
 	server->sighup = on_signal(server, SIGHUP, on_hangup);
@@ -268,12 +271,12 @@ static void tear_down(struct server *server)
 	block_signals();
 	if (server->listener != NULL)
 		listener_free(server->listener);
-	session_pool_fini(&server->sessions);
+	connection_pool_fini(&server->connections);
 	quota_fini(&server->quota);
 	gates_fini(&server->gates);
-	witness_fini(&server->witness);
+	tracker_fini(&server->tracker);
 	watch_free(server->watch);
-	event_free(server->round);
+	event_free(server->sweep);
 	event_free(server->sigterm);
 	event_free(server->sigint);
 	event_free(server->sighup);
@@ -282,16 +285,16 @@ static void tear_down(struct server *server)
 
 int server_run(const struct server_config *config)
 {
-	const struct listener_hooks hooks = {on_accepted, on_named};
+	const struct listener_hooks hooks = {on_accepted, on_rebound};
 	const struct listener_config where = {config->socket, config->socket_mode, config->inherited};
-	struct server *server = memory_alloc(sizeof(*server));
+	struct server *server = xalloc_new(sizeof(*server));
 	int result = -1;
 
 	server->config = config;
 	server->base = event_base_new();
 	if (server->base == NULL) {
 		log_error("cannot make an event loop: %s", strerror(errno));
-		memory_free(server);
+		xalloc_free(server);
 		return -1;
 	}
 	wire_up(server);
@@ -308,6 +311,6 @@ int server_run(const struct server_config *config)
 		supervisor_stopping();
 	}
 	tear_down(server);
-	memory_free(server);
+	xalloc_free(server);
 	return result < 0 ? -1 : 0;
 }

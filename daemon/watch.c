@@ -10,7 +10,7 @@
 
 #include "daemon/log.h"
 #include "daemon/loop.h"
-#include "daemon/memory.h"
+#include "daemon/xalloc.h"
 #include "daemon/scan.h"
 #include "daemon/watch.h"
 
@@ -24,35 +24,35 @@
 /* After a drain that found at least so much: somebody floods the directory. Then many events are taken
  * with one wake-up, and the rest of the machine keeps its CPU. */
 #define FLOOD_BYTES (BUFFER_SIZE / 4)
-#define NAP_MS	    5
+#define THROTTLE_MS 5
 /* IN_MODIFY is left out: a writer could flood it, and existence is all that counts. */
 #define MASK                                                                                                 \
 	(IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
 /* A directory elsewhere. */
-struct outpost {
-	LIST_ENTRY(outpost) link;
+struct extra_watch {
+	LIST_ENTRY(extra_watch) link;
 	int wd;
 	bool wanted; /* asked for since the last tick but one */
 	bool fresh;  /* since the last tick */
 };
 
 struct watch {
-	LIST_HEAD(, outpost) outposts;
+	LIST_HEAD(, extra_watch) extra_watches;
 	const struct marker_place *place;
 	struct watch_hooks hooks;
 	void *context;
 	struct event_base *base;
 	struct scan scan;
-	int fd;		/* inotify instance, -1 while there is none */
-	int wd;		/* of the directory that the path names now, -1 while there is none */
-	int file;	/* of the file of watch_file(), -1 */
-	int mounts;	/* /proc/self/mountinfo, -1 without /proc or epoll */
-	int complained; /* errno of the last complaint, so that a lasting state is logged once */
-	struct event *events, *mounted, *tick, *rested;
-	bool doubtful; /* something happened at an outpost, */
-	bool moved;    /* or to the file, while events were taken */
-	bool behind;   /* events were read ahead by watch_catch_up() */
+	int fd;		 /* inotify instance, -1 while there is none */
+	int wd;		 /* of the directory that the path names now, -1 while there is none */
+	int file;	 /* of the file of watch_file(), -1 */
+	int mounts;	 /* /proc/self/mountinfo, -1 without /proc or epoll */
+	int last_logged; /* errno of the last complaint, so that a lasting state is logged once */
+	struct event *events, *mounted, *tick, *throttled;
+	bool needs_rescan; /* something happened at an extra_watch, */
+	bool moved;	   /* or to the file, while events were taken */
+	bool behind;	   /* events were read ahead by watch_catch_up() */
 	struct watch_counts counts;
 	char buffer[BUFFER_SIZE] __attribute__((aligned(__alignof__(struct inotify_event))));
 };
@@ -63,7 +63,7 @@ static void begin_scan(struct watch *watch)
 		watch->counts.scans++;
 }
 
-static const char *cure(int error)
+static const char *hint(int error)
 {
 	switch (error) {
 	case EMFILE:
@@ -89,13 +89,13 @@ static void tick_in(struct watch *watch, long ms)
 
 static void complain(struct watch *watch, int error)
 {
-	if (error != 0 && error != watch->complained)
+	if (error != 0 && error != watch->last_logged)
 		log_warning("cannot watch %s: %s (%s); polling it while somebody waits", watch->place->dir,
-		    strerror(error), cure(error));
-	if (error == 0 && watch->complained != 0)
+		    strerror(error), hint(error));
+	if (error == 0 && watch->last_logged != 0)
 		log_info("watching %s again", watch->place->dir);
-	watch->complained = error;
-	watch->counts.blind = error != 0;
+	watch->last_logged = error;
+	watch->counts.polling = error != 0;
 	if (error != 0 && !event_pending(watch->tick, EV_TIMEOUT, NULL))
 		tick_in(watch, TICK_IDLE_BLIND_MS);
 }
@@ -146,34 +146,34 @@ static void make_sure(struct watch *watch)
 	if (!rearm(watch))
 		return;
 	begin_scan(watch);
-	watch->hooks.doubt(watch->context);
+	watch->hooks.rescan(watch->context);
 }
 
 void watch_refresh(struct watch *watch)
 {
 	(void)rearm(watch);
 	begin_scan(watch);
-	watch->hooks.doubt(watch->context);
+	watch->hooks.rescan(watch->context);
 }
 
-bool watch_also(struct watch *watch, const char *dir, int *post)
+bool watch_add_extra(struct watch *watch, const char *dir, int *number)
 {
-	struct outpost *outpost;
+	struct extra_watch *extra_watch;
 	int wd = watch->fd < 0 ? -1 : inotify_add_watch(watch->fd, dir, MASK);
 
-	*post = wd < 0 ? 0 : wd;
+	*number = wd < 0 ? 0 : wd;
 	if (wd < 0 || wd == watch->wd)
 		return false;
-	LIST_FOREACH (outpost, &watch->outposts, link) {
-		if (outpost->wd != wd)
+	LIST_FOREACH (extra_watch, &watch->extra_watches, link) {
+		if (extra_watch->wd != wd)
 			continue;
-		outpost->wanted = outpost->fresh = true;
+		extra_watch->wanted = extra_watch->fresh = true;
 		return false;
 	}
-	outpost = memory_alloc(sizeof(*outpost));
-	outpost->wd = wd;
-	outpost->wanted = outpost->fresh = true;
-	LIST_INSERT_HEAD(&watch->outposts, outpost, link);
+	extra_watch = xalloc_new(sizeof(*extra_watch));
+	extra_watch->wd = wd;
+	extra_watch->wanted = extra_watch->fresh = true;
+	LIST_INSERT_HEAD(&watch->extra_watches, extra_watch, link);
 	return true;
 }
 
@@ -187,29 +187,29 @@ void watch_file(struct watch *watch, const char *path)
 }
 
 /* Gives up those that nobody has asked for. */
-static void age_outposts(struct watch *watch, bool all)
+static void age_extra_watches(struct watch *watch, bool all)
 {
-	struct outpost *outpost, *next;
+	struct extra_watch *extra_watch, *next;
 
-	for (outpost = LIST_FIRST(&watch->outposts); outpost != NULL; outpost = next) {
-		next = LIST_NEXT(outpost, link);
-		if (outpost->wanted && !all) {
-			outpost->wanted = outpost->fresh;
-			outpost->fresh = false;
+	for (extra_watch = LIST_FIRST(&watch->extra_watches); extra_watch != NULL; extra_watch = next) {
+		next = LIST_NEXT(extra_watch, link);
+		if (extra_watch->wanted && !all) {
+			extra_watch->wanted = extra_watch->fresh;
+			extra_watch->fresh = false;
 			continue;
 		}
-		(void)inotify_rm_watch(watch->fd, outpost->wd); /* fails where the directory is gone */
-		LIST_REMOVE(outpost, link);
-		memory_free(outpost);
+		(void)inotify_rm_watch(watch->fd, extra_watch->wd); /* fails where the directory is gone */
+		LIST_REMOVE(extra_watch, link);
+		xalloc_free(extra_watch);
 	}
 }
 
-static bool is_outpost(const struct watch *watch, int wd)
+static bool is_extra_watch(const struct watch *watch, int wd)
 {
-	const struct outpost *outpost;
+	const struct extra_watch *extra_watch;
 
-	LIST_FOREACH (outpost, &watch->outposts, link)
-		if (outpost->wd == wd)
+	LIST_FOREACH (extra_watch, &watch->extra_watches, link)
+		if (extra_watch->wd == wd)
 			return true;
 	return false;
 }
@@ -232,7 +232,7 @@ static bool take_event(struct watch *watch, const struct inotify_event *event)
 	}
 	if (event->wd != watch->wd) {
 		/* Else what is left in the queue of a directory that was watched before. */
-		watch->doubtful |= is_outpost(watch, event->wd);
+		watch->needs_rescan |= is_extra_watch(watch, event->wd);
 		return true;
 	}
 	if (event->mask & IN_IGNORED)
@@ -241,14 +241,14 @@ static bool take_event(struct watch *watch, const struct inotify_event *event)
 		return false;
 	pid = event->len > 0 ? marker_pid(watch->place, event->name) : 0;
 	if (pid != 0)
-		watch->hooks.marker(watch->context, pid);
+		watch->hooks.marker(pid, watch->context);
 	return true;
 }
 
 /* It cannot be read any more: polled from now on, until the tick has another one. */
 static void lose_instance(struct watch *watch, int error)
 {
-	age_outposts(watch, true);
+	age_extra_watches(watch, true);
 	event_free(watch->events);
 	watch->events = NULL;
 	close(watch->fd);
@@ -256,15 +256,15 @@ static void lose_instance(struct watch *watch, int error)
 	complain(watch, error);
 }
 
-static void take_nap(struct watch *watch)
+static void throttle(struct watch *watch)
 {
-	const struct timeval interval = {0, NAP_MS * 1000};
+	const struct timeval interval = {0, THROTTLE_MS * 1000};
 
 	event_del(watch->events);
-	loop_add(watch->rested, &interval);
+	loop_add(watch->throttled, &interval);
 }
 
-static void on_rested(evutil_socket_t fd, short what, void *arg)
+static void on_throttled(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *watch = arg;
 
@@ -286,13 +286,14 @@ static const struct inotify_event *next_event(const char *buffer, ssize_t len, s
 
 static void announce(struct watch *watch, const struct inotify_event *event)
 {
-	pid_t name;
+	pid_t ns_pid;
 
-	if (event->len == 0 || !(event->mask & (IN_CREATE | IN_MOVED_TO)) || !is_outpost(watch, event->wd))
+	if (event->len == 0 || !(event->mask & (IN_CREATE | IN_MOVED_TO)) ||
+	    !is_extra_watch(watch, event->wd))
 		return;
-	name = marker_pid(watch->place, event->name);
-	if (name != 0)
-		watch->hooks.posted(watch->context, event->wd, name);
+	ns_pid = marker_pid(watch->place, event->name);
+	if (ns_pid != 0)
+		watch->hooks.arrived(event->wd, ns_pid, watch->context);
 }
 
 /* What has been posted is reported before anything is looked at, since whoever posted it may be gone. */
@@ -330,16 +331,16 @@ static void on_events(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	watch->behind = false;
 	if (n >= FLOOD_BYTES)
-		take_nap(watch);
+		throttle(watch);
 	for (ssize_t at = 0; (event = next_event(watch->buffer, n, &at)) != NULL;)
 		sure = take_event(watch, event) && sure;
 	if (!sure)
 		watch_refresh(watch);
-	else if (watch->doubtful)
-		watch->hooks.doubt(watch->context);
+	else if (watch->needs_rescan)
+		watch->hooks.rescan(watch->context);
 	if (watch->moved)
-		watch->hooks.ground(watch->context);
-	watch->doubtful = watch->moved = false;
+		watch->hooks.environment_changed(watch->context);
+	watch->needs_rescan = watch->moved = false;
 }
 
 static void on_mounted(evutil_socket_t fd, short what, void *arg)
@@ -349,7 +350,7 @@ static void on_mounted(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	make_sure(watch);
-	watch->hooks.ground(watch->context);
+	watch->hooks.environment_changed(watch->context);
 }
 
 /* Level-triggered this would spin, since the file always has something to read; only epoll can do else. */
@@ -369,22 +370,22 @@ static void watch_mounts(struct watch *watch)
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *watch = arg;
-	bool wanted = watch->hooks.wanted(watch->context);
+	bool wanted = watch->hooks.has_waits(watch->context);
 	bool sighted = watch->wd >= 0 && watch->mounts >= 0;
 
 	(void)fd;
 	(void)what;
 
-	age_outposts(watch, !wanted);
+	age_extra_watches(watch, !wanted);
 	if (!wanted && sighted)
 		return;
 	if (watch->mounts < 0)
 		watch_mounts(watch);
 	watch->counts.ticks++;
-	watch->hooks.ground(watch->context);
+	watch->hooks.environment_changed(watch->context);
 	if (rearm(watch))
 		begin_scan(watch);
-	watch->hooks.doubt(watch->context);
+	watch->hooks.rescan(watch->context);
 	if (wanted)
 		watch_start_ticking(watch);
 	else if (watch->mounts < 0)
@@ -399,7 +400,7 @@ void watch_start_ticking(struct watch *watch)
 struct watch *watch_new(
     struct event_base *base, const struct marker_place *place, const struct watch_hooks *hooks, void *context)
 {
-	struct watch *watch = memory_alloc(sizeof(*watch));
+	struct watch *watch = xalloc_new(sizeof(*watch));
 
 	watch->base = base;
 	watch->place = place;
@@ -408,7 +409,7 @@ struct watch *watch_new(
 	scan_init(&watch->scan, base, place, hooks->marker, context);
 	watch->fd = watch->wd = watch->file = -1;
 	watch->tick = evtimer_new(base, on_tick, watch);
-	watch->rested = evtimer_new(base, on_rested, watch);
+	watch->throttled = evtimer_new(base, on_throttled, watch);
 	watch_mounts(watch);
 	make_sure(watch);
 	if (watch->mounts < 0)
@@ -418,19 +419,19 @@ struct watch *watch_new(
 
 void watch_free(struct watch *watch)
 {
-	age_outposts(watch, true);
+	age_extra_watches(watch, true);
 	scan_fini(&watch->scan);
 	if (watch->events != NULL)
 		event_free(watch->events);
 	if (watch->mounted != NULL)
 		event_free(watch->mounted);
 	event_free(watch->tick);
-	event_free(watch->rested);
+	event_free(watch->throttled);
 	if (watch->mounts >= 0)
 		close(watch->mounts);
 	if (watch->fd >= 0)
 		close(watch->fd);
-	memory_free(watch);
+	xalloc_free(watch);
 }
 
 const struct watch_counts *watch_counts(const struct watch *watch)

@@ -17,25 +17,25 @@ struct watch;
 
 struct watch_hooks {
 	/* Something happened to this pid's marker. */
-	void (*marker)(void *context, pid_t pid);
-	/* A marker of this name has come to the directory of watch_also() that has this number. */
-	void (*posted)(void *context, int post, pid_t name);
+	void (*marker)(pid_t pid, void *context);
+	/* A marker of this name has come to the directory of watch_add_extra() that has this number. */
+	void (*arrived)(int extra_watch, pid_t ns_pid, void *context);
 	/* Anything may have happened to any marker that is waited for. */
-	void (*doubt)(void *context);
+	void (*rescan)(void *context);
 	/* The mounts have changed, or something happened to the file of watch_file(), or time has passed. */
-	void (*ground)(void *context);
+	void (*environment_changed)(void *context);
 	/* Whether anybody waits. */
-	bool (*wanted)(void *context);
+	bool (*has_waits)(void *context);
 };
 
 struct watch_counts {
 	uint64_t events, overflows, scans, ticks;
-	bool blind; /* no watch is armed: the tick alone finds markers */
+	bool polling; /* no watch is armed: the tick alone finds markers */
 };
 
 /* Arms the watch, then reports every marker that is there, a few of them at once and the rest from the loop.
  * A directory that cannot be watched now is no error: it is tried again. NULL and errno when there is no
- * memory. */
+ * history. */
 struct watch *watch_new(struct event_base *base, const struct marker_place *place,
     const struct watch_hooks *hooks, void *context);
 void watch_free(struct watch *watch);
@@ -48,8 +48,8 @@ void watch_refresh(struct watch *watch);
 
 /* Watches one more directory until nobody waits any more, or it is not asked for in two ticks: where a
  * process that is waited for leaves its marker elsewhere. What happens there is reported as doubt. True when
- * it was not watched before: look again. *post is its number, 0 where it cannot be watched. */
-bool watch_also(struct watch *watch, const char *dir, int *post);
+ * it was not watched before: look again. *extra_watch is its number, 0 where it cannot be watched. */
+bool watch_add_extra(struct watch *watch, const char *dir, int *extra_watch);
 
 /* Before somebody who lived elsewhere is called dead: reports what has been posted so far. What else has
  * happened is in doubt then. */

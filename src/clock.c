@@ -49,30 +49,30 @@ int64_t clock_boot_offset(void)
 }
 
 /* They come into being within this time after the boot. */
-#define WITNESS_LATE_NS (10 * NS_PER_S)
+#define REFERENCE_LATE_NS (10 * NS_PER_S)
 /* Slewing and rounding are no setting of the clock. */
 #define STEP_LEAST_NS NS_PER_S
 
-static bool excused_by(const char *witness, int64_t stamp, int64_t age, int64_t offset)
+static bool excused_by(const char *tracker, int64_t stamp, int64_t age, int64_t offset)
 {
 	struct stat st;
 	int64_t step;
 
-	if (stat(witness, &st) != 0)
+	if (stat(tracker, &st) != 0)
 		return false;
 	step = offset - clock_to_ns(&st.st_ctim);
-	return step > STEP_LEAST_NS && age <= step + WITNESS_LATE_NS &&
+	return step > STEP_LEAST_NS && age <= step + REFERENCE_LATE_NS &&
 	       stamp + step <= clock_now_ns(CLOCK_REALTIME);
 }
 
 bool clock_excuses(int64_t stamp, int64_t age)
 {
 	/* More than one, since the clock may have been set more than once. */
-	static const char *const witnesses[] = {"/dev/null", "/proc/1", "/sys/kernel", "/dev/pts"};
+	static const char *const references[] = {"/dev/null", "/proc/1", "/sys/kernel", "/dev/pts"};
 	int64_t offset = clock_boot_offset();
 
-	for (size_t i = 0; i < sizeof(witnesses) / sizeof(witnesses[0]); i++)
-		if (excused_by(witnesses[i], stamp, age, offset))
+	for (size_t i = 0; i < sizeof(references) / sizeof(references[0]); i++)
+		if (excused_by(references[i], stamp, age, offset))
 			return true;
 	return false;
 }

@@ -43,27 +43,27 @@ pid_t marker_pid(const struct marker_place *place, const char *name)
 	return (pid_t)pid;
 }
 
-static enum sight_kind why_not_there(const struct marker_place *place, struct stat *dir)
+static enum marker_kind why_not_there(const struct marker_place *place, struct stat *dir)
 {
 	if (errno == ENOENT && stat(place->dir, dir) == 0)
-		return SIGHT_ABSENT;
+		return MARKER_ABSENT;
 	if (is_shortage(errno))
-		return SIGHT_UNKNOWN;
+		return MARKER_UNKNOWN;
 	if (errno == ENOENT)
-		return SIGHT_NO_DIRECTORY;
+		return MARKER_NO_DIRECTORY;
 	if (errno == ENOTDIR || errno == ELOOP || errno == ENAMETOOLONG)
-		return SIGHT_NO_DIRECTORY;
-	return SIGHT_DENIED;
+		return MARKER_NO_DIRECTORY;
+	return MARKER_DENIED;
 }
 
-HOT static void take(struct sight *sight, const struct stat *st)
+HOT static void take(struct marker_stat *seen, const struct stat *st)
 {
-	sight->dev = st->st_dev;
-	sight->ino = st->st_ino;
-	sight->uid = st->st_uid;
-	sight->size = st->st_size;
-	sight->mtime = st->st_mtim;
-	sight->ctime = st->st_ctim;
+	seen->dev = st->st_dev;
+	seen->ino = st->st_ino;
+	seen->uid = st->st_uid;
+	seen->size = st->st_size;
+	seen->mtime = st->st_mtim;
+	seen->ctime = st->st_ctim;
 }
 
 #define PATH_SIZE (MARKER_REACH_SIZE + MARKER_PREFIX_SIZE + 24)
@@ -94,17 +94,17 @@ bool marker_is_absent(const struct marker_place *place, pid_t pid)
 	return lstat(path, &st) != 0 && errno == ENOENT;
 }
 
-HOT void marker_look(const struct marker_place *place, pid_t pid, struct sight *sight)
+HOT void marker_stat(const struct marker_place *place, pid_t pid, struct marker_stat *seen)
 {
 	char path[PATH_SIZE];
 	struct stat st;
 
-	memset(sight, 0, sizeof(*sight));
+	memset(seen, 0, sizeof(*seen));
 	write_path(place, pid, path);
 	if (lstat(path, &st) == 0)
-		sight->kind = S_ISREG(st.st_mode) ? SIGHT_FILE : SIGHT_OTHER;
+		seen->kind = S_ISREG(st.st_mode) ? MARKER_FILE : MARKER_OTHER;
 	else
-		sight->kind = why_not_there(place, &st);
-	if (sight->kind == SIGHT_FILE || sight->kind == SIGHT_OTHER || sight->kind == SIGHT_ABSENT)
-		take(sight, &st);
+		seen->kind = why_not_there(place, &st);
+	if (seen->kind == MARKER_FILE || seen->kind == MARKER_OTHER || seen->kind == MARKER_ABSENT)
+		take(seen, &st);
 }

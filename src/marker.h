@@ -19,18 +19,18 @@ struct marker_place {
 	char prefix[MARKER_PREFIX_SIZE];
 };
 
-enum sight_kind {
-	SIGHT_ABSENT,	    /* the directory is there, the marker is not */
-	SIGHT_FILE,	    /* a regular file */
-	SIGHT_OTHER,	    /* something else has the name: symlink, directory, fifo, device, socket */
-	SIGHT_NO_DIRECTORY, /* the directory is missing or is none */
-	SIGHT_DENIED,	    /* the directory cannot be searched */
-	SIGHT_UNKNOWN	    /* for want of descriptors or memory */
+enum marker_kind {
+	MARKER_ABSENT,	     /* the directory is there, the marker is not */
+	MARKER_FILE,	     /* a regular file */
+	MARKER_OTHER,	     /* something else has the name: symlink, directory, fifo, device, socket */
+	MARKER_NO_DIRECTORY, /* the directory is missing or is none */
+	MARKER_DENIED,	     /* the directory cannot be searched */
+	MARKER_UNKNOWN	     /* for want of descriptors or memory */
 };
 
-/* What one look saw: of SIGHT_FILE all, of SIGHT_ABSENT which directory that is (dev and ino). */
-struct sight {
-	enum sight_kind kind;
+/* What one look saw: of MARKER_FILE all, of MARKER_ABSENT which directory that is (dev and ino). */
+struct marker_stat {
+	enum marker_kind kind;
 	dev_t dev;
 	ino_t ino;
 	uid_t uid;
@@ -50,6 +50,6 @@ pid_t marker_pid(const struct marker_place *place, const char *name);
 bool marker_is_absent(const struct marker_place *place, pid_t pid);
 
 /* Looks by lstat(2) alone: opening could block (a fifo, a leased file) and stat(2) follows symlinks. */
-void marker_look(const struct marker_place *place, pid_t pid, struct sight *sight);
+void marker_stat(const struct marker_place *place, pid_t pid, struct marker_stat *seen);
 
 #endif

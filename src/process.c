@@ -126,7 +126,7 @@ bool process_is_active(pid_t pid, uint64_t *cpu)
 }
 
 /* The last number behind NSpid: in /proc/<pid>/status, the first being the pid here. */
-pid_t process_name_of(pid_t pid)
+pid_t process_ns_pid_of(pid_t pid)
 {
 	char buf[4096], *line, *end, *last;
 
@@ -173,13 +173,13 @@ static bool has_its_pid(const struct process *p)
 	return syscall(SYS_pidfd_send_signal, p->fd, 0, NULL, 0) == 0 || errno == EPERM;
 }
 
-static void read_name(struct process *p)
+static void read_ns_pid(struct process *p)
 {
-	pid_t name = process_name_of(p->pid);
+	pid_t name = process_ns_pid_of(p->pid);
 
 	p->unread |= name == 0;
 	if (name != 0)
-		p->name = name;
+		p->ns_pid = name;
 }
 
 void process_open(struct process *p, pid_t pid)
@@ -187,20 +187,20 @@ void process_open(struct process *p, pid_t pid)
 	struct stat_line line = {0};
 
 	memset(p, 0, sizeof(*p));
-	p->pid = p->name = pid;
+	p->pid = p->ns_pid = pid;
 	p->fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	/* EINVAL and ENOENT: the number is a thread's, or its process is being reaped right now. */
-	p->never = p->fd < 0 && (errno == ESRCH || errno == EINVAL || errno == ENOENT);
-	if (p->never)
+	p->no_such_process = p->fd < 0 && (errno == ESRCH || errno == EINVAL || errno == ENOENT);
+	if (p->no_such_process)
 		return;
 	if (read_stat(pid, &line) == 0) {
 		take_stat(p, &line);
 	} else {
 		p->unread = is_shortage(errno);
-		p->never = p->fd < 0 && !process_exists(pid);
+		p->no_such_process = p->fd < 0 && !process_exists(pid);
 	}
-	if (!p->never)
-		read_name(p);
+	if (!p->no_such_process)
+		read_ns_pid(p);
 	/* It ended meanwhile, and what was read may be of the pid's next holder. */
 	if (p->fd >= 0 && process_gone(p) && line.state != 'Z' && !has_its_pid(p))
 		p->start = 0;
@@ -212,9 +212,9 @@ void process_open_exact(struct process *p, pid_t pid, uint64_t start)
 	if (start == 0)
 		return;
 	/* Not known (no /proc): what the caller says is as good as it gets. */
-	if (!p->never && p->start != 0 && p->start != start) {
+	if (!p->no_such_process && p->start != 0 && p->start != start) {
 		process_close(p);
-		p->never = p->reused = true;
+		p->no_such_process = p->reused = true;
 	}
 	p->start = start;
 }
@@ -255,7 +255,7 @@ static enum process_life life_by_stat(const struct process *p)
 
 HOT enum process_life process_life(const struct process *p)
 {
-	if (p->never)
+	if (p->no_such_process)
 		return PROCESS_GONE;
 	return p->fd >= 0 ? life_by_fd(p) : life_by_stat(p);
 }
@@ -278,7 +278,8 @@ static int zombie_status(const struct process *p)
 {
 	struct stat_line line;
 
-	if (p->start == 0 || read_stat(p->pid, &line) != 0 || line.start != p->start || line.state != 'Z')
+	if (p->start == 0 || read_stat(p->pid, &line) != 0 || line.start != p->start ||
+	    strchr("ZX", line.state) == NULL)
 		return -1;
 	/* 0 is also what a reader without the right to trace is shown. */
 	if (line.exit_code == 0 && geteuid() != 0)

@@ -13,13 +13,13 @@
 
 struct process {
 	pid_t pid;
-	int fd;	    /* pidfd; -1: none to be had (no descriptors left, kernel before 5.3), or no process */
-	pid_t name; /* the pid in its own pid namespace, which stands in its marker's name */
-	uint64_t start; /* clock ticks since boot; 0: not known (no /proc) */
-	bool kernel;	/* a kernel thread */
-	bool never;	/* no process had this pid when it was opened */
-	bool reused;	/* another process had it than the one that was meant; then never is set too */
-	bool unread;	/* for want of descriptors or memory: start and name are not known */
+	int fd;	      /* pidfd; -1: none to be had (no descriptors left, kernel before 5.3), or no process */
+	pid_t ns_pid; /* the pid in its own pid namespace, which stands in its marker's name */
+	uint64_t start;	      /* clock ticks since boot; 0: not known (no /proc) */
+	bool kernel;	      /* a kernel thread */
+	bool no_such_process; /* no process had this pid when it was opened */
+	bool reused;	      /* another process had it than the one that was meant; then never is set too */
+	bool unread;	      /* for want of descriptors or memory: start and name are not known */
 };
 
 /* Never fails: a pid that no process has gives a process that is gone. */
@@ -33,9 +33,9 @@ void process_open_exact(struct process *p, pid_t pid, uint64_t start);
 void process_close(struct process *p);
 
 /* Whether it is in another pid namespace, so that a name here and its name are different things. */
-static inline bool process_is_nested(const struct process *p)
+static inline bool process_in_child_ns(const struct process *p)
 {
-	return p->name != p->pid;
+	return p->ns_pid != p->pid;
 }
 
 /*
@@ -51,7 +51,7 @@ bool process_exists(pid_t pid);
 
 /* The pid that process pid has in its own pid namespace; pid itself where that cannot be read, 0 where
  * descriptors or memory ran out. */
-pid_t process_name_of(pid_t pid);
+pid_t process_ns_pid_of(pid_t pid);
 
 /* The pid that was given last in our pid namespace, to a process or a thread; 0 where that cannot be read. */
 pid_t process_newest(void);

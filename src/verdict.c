@@ -32,8 +32,8 @@ const char *readyd_reason_name(enum readyd_reason reason)
 		return "deadline";
 	case READYD_REASON_NOT_A_FILE:
 		return "not-a-file";
-	case READYD_REASON_UNBORN:
-		return "unborn";
+	case READYD_REASON_NOT_STARTED:
+		return "not-started";
 	case READYD_REASON_NO_PROCESS:
 		return "no-process";
 	case READYD_REASON_PID_REUSED:

@@ -11,7 +11,7 @@
 int verdict_exit_code(enum readyd_verdict verdict);
 
 /* True where the answer is final for one who asks now. */
-static inline bool verdict_settles(const struct readyd_answer *answer)
+static inline bool verdict_answers_query(const struct readyd_answer *answer)
 {
 	return answer->verdict != READYD_PENDING;
 }
@@ -20,18 +20,18 @@ static inline bool verdict_settles(const struct readyd_answer *answer)
  * not, it may come back. */
 static inline bool verdict_ends_wait(const struct readyd_answer *answer)
 {
-	return verdict_settles(answer) && answer->reason != READYD_REASON_NO_DIRECTORY &&
+	return verdict_answers_query(answer) && answer->reason != READYD_REASON_NO_DIRECTORY &&
 	       answer->reason != READYD_REASON_DIRECTORY_DENIED;
 }
 
 /* True where the process is no more. */
-static inline bool verdict_is_end(enum readyd_verdict verdict)
+static inline bool verdict_is_process_gone(enum readyd_verdict verdict)
 {
 	return verdict == READYD_DIED || verdict == READYD_EXITED;
 }
 
 /* True where somebody who remembers more could add nothing. */
-static inline bool verdict_is_complete(const struct readyd_answer *answer)
+static inline bool verdict_needs_no_daemon(const struct readyd_answer *answer)
 {
 	return answer->verdict == READYD_READY ||
 	       (answer->verdict == READYD_EXITED && answer->wait_status >= 0);

@@ -148,7 +148,7 @@ test_killing_the_group_leaves_nothing() {
 	harness 2 sh -c 'for i in 1 2 3; do "$@" & done; wait' waits "$READYCTL" wait --json "$PID"
 	has exit_code -1
 	has drained ""
-	expect "joins" "$(counter joins)" 3
+	expect "handed_out" "$(counter handed_out)" 3
 	until_true 60 counter_is gates 0
 	expect "clients but this one" "$(counter clients)" 1
 }

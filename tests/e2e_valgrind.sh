@@ -32,7 +32,7 @@ test_every_verb_and_verdict() {
 		pids+=("$PID")
 	done
 	spawn_waiters 5 "${pids[0]}"
-	until_true 60 counter_is joins 5
+	until_true 60 counter_is handed_out 5
 	mark "${pids[0]}"
 	all_end 0 "${WAITERS[@]}"
 	rm "$(marker "${pids[0]}")"
@@ -57,7 +57,7 @@ test_stopped_in_the_middle() {
 	start_under_valgrind
 	spawn_worker
 	spawn_waiters 10 "$PID"
-	until_true 60 counter_is joins 10
+	until_true 60 counter_is handed_out 10
 	printf 'WAIT %s\nWAIT %s 50000\n' "$PID" "$PID" >request
 	# shellcheck disable=SC2094
 	spawn nc -U "$T/s" <request
@@ -69,7 +69,7 @@ test_directory_comes_and_goes() {
 	start_under_valgrind
 	spawn_worker
 	spawn_waiters 1 "$PID"
-	until_true 60 counter_is joins 1
+	until_true 60 counter_is handed_out 1
 	mv m gone
 	mkdir m
 	mark "$PID"

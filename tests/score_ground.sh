@@ -25,7 +25,7 @@ apart() {
 	# shellcheck disable=SC2086
 	unshare $flags true 2>/dev/null || skip "unshare $flags is not permitted"
 	# shellcheck disable=SC2086
-	T=$T SCORE_INSIDE=1 timeout -k 5 300 unshare $flags bash "$SELF" "$@" || got=$?
+	T=$T TEST_INSIDE=1 timeout -k 5 300 unshare $flags bash "$SELF" "$@" || got=$?
 	[ "$got" -ne 77 ] || exit 77
 	[ "$got" -eq 0 ] || die "'$*' in unshare $flags: exit status $got"
 }
@@ -1676,8 +1676,8 @@ overlaid() {
 
 test_row_tick_overlay() { apart $MOUNTS row_overlay; }
 
-if [ -n "${SCORE_INSIDE:-}" ]; then
-	unset SCORE_INSIDE
+if [ -n "${TEST_INSIDE:-}" ]; then
+	unset TEST_INSIDE
 	trap reap_spawned EXIT
 	set -eu
 	cd "$T"

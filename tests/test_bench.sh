@@ -25,20 +25,20 @@ fails_with() {
 
 column() { awk -F, -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) c = i; next } { print $c }' figures; }
 
-test_a_peer_that_never_wakes_fails() {
-	fails_with "never-wakes: only 0 of 3 waiters are awake after 700 ms" --peers never-wakes --limit 700
+test_a_baseline_that_never_wakes_fails() {
+	fails_with "never-wakes: only 0 of 3 waiters are awake after 700 ms" --baselines never-wakes --limit 700
 }
 
 test_a_waiter_that_dies_fails() {
-	fails_with "dies: waiter 0 (pid [0-9]*) has ended: signal 9" --peers dies
+	fails_with "dies: waiter 0 (pid [0-9]*) has ended: signal 9" --baselines dies
 }
 
 test_a_lost_message_fails() {
-	fails_with "loses-one: only 2 of 3 waiters are awake after 700 ms" --peers loses-one --limit 700
+	fails_with "loses-one: only 2 of 3 waiters are awake after 700 ms" --baselines loses-one --limit 700
 }
 
 test_a_waiter_that_wakes_without_a_marker_fails() {
-	fails_with "lies: waiter [012] of 3 was woken without a marker" --peers lies
+	fails_with "lies: waiter [012] of 3 was woken without a marker" --baselines lies
 }
 
 # Its waiters would go on by the file, and that would be measured in its name.
@@ -46,7 +46,7 @@ test_a_daemon_that_dies_fails() {
 	local bench got=0
 	need pgrep
 	mkdir b
-	spawn timeout 60 "$BUILD/bench/bench" fanout --waiters 3 --peers gate --bin "$BUILD" --dir "$T/b" >figures 2>said
+	spawn timeout 60 "$BUILD/bench/bench" fanout --waiters 3 --baselines gate --bin "$BUILD" --dir "$T/b" >figures 2>said
 	bench=$LAST
 	until_true 30 waits_at_gate
 	DAEMON=$(pgrep -f "^$READYD --socket $T/b/")
@@ -56,46 +56,46 @@ test_a_daemon_that_dies_fails() {
 	grep -qE '^bench: (gate: |.*/readyd\.sock: )' said || die "it does not say what is wrong: $(cat said)"
 	expect "figures of a failure" "$(cat figures)" ""
 }
-waits_at_gate() { "$READYCTL" --socket "$T/b/readyd.sock" --dir "$T/b/markers" stats 2>/dev/null | grep -q '^joins=[1-9]'; }
+waits_at_gate() { "$READYCTL" --socket "$T/b/readyd.sock" --dir "$T/b/markers" stats 2>/dev/null | grep -q '^handed_out=[1-9]'; }
 
 test_a_failure_leaves_nobody_behind() {
-	fails_with "never-wakes: " --peers gate,never-wakes --limit 700
+	fails_with "never-wakes: " --baselines gate,never-wakes --limit 700
 	until_true 10 nobody_uses "$T/b"
 }
 nobody_uses() { ! grep -qs "$1" /proc/[0-9]*/cmdline; }
 
-test_a_fan_out_reports_every_peer() {
-	bench fanout --waiters 0,1,5 --peers gate,inotify,poll,send,futex --rounds 1 || die "$(cat said)"
-	expect "peers" "$(column peer | sort | uniq -c | tr -s ' \n' ' ')" " 3 futex 3 gate 3 inotify 3 poll 3 send "
+test_a_fan_out_reports_every_baseline() {
+	bench fanout --waiters 0,1,5 --baselines gate,inotify,poll,send,futex --rounds 1 || die "$(cat said)"
+	expect "baselines" "$(column baseline | sort | uniq -c | tr -s ' \n' ' ')" " 3 futex 3 gate 3 inotify 3 poll 3 send "
 	expect "rows without a cost" "$(column worker_us | grep -cv '^[0-9.]*[1-9][0-9.]*$' || true)" 0
 	expect "wake-ups out of order" "$(awk -F, 'NR > 1 && $2 > 0 && !($9 > 0 && $9 <= $10 && $10 <= $11)' figures)" ""
 	expect "wake-ups of nobody" "$(awk -F, 'NR > 1 && $2 == 0 && $9 != ""' figures)" ""
 }
 
 test_what_takes_too_many_is_left_out_by_name() {
-	bench fanout --waiters 1001 --peers poll --rounds 1 || die "$(cat said)"
+	bench fanout --waiters 1001 --baselines poll --rounds 1 || die "$(cat said)"
 	grep -q '^bench: left out: poll with 1001 waiters: ' said || die "$(cat said)"
 	expect "rows" "$(wc -l <figures)" 1
 }
 
 test_time_that_is_up_is_said() {
-	bench fanout --waiters 2 --peers futex --seconds 0 || die "$(cat said)"
+	bench fanout --waiters 2 --baselines futex --seconds 0 || die "$(cat said)"
 	grep -q '^bench: left out: futex with 2 waiters: the time was up' said || die "$(cat said)"
 	expect "rows" "$(wc -l <figures)" 1
 }
 
-test_a_peer_that_nobody_knows_is_refused() {
-	fails_with "no peer 'telepathy'" --peers telepathy
+test_a_baseline_that_nobody_knows_is_refused() {
+	fails_with "no baseline 'telepathy'" --baselines telepathy
 }
 
 test_the_tables_name_a_goal_that_is_missed() {
 	local results=$T/results
 	need awk
 	mkdir "$results"
-	printf 'peer,waiters,worker_us,worker_p99_us,own_marker_us,cpu_us,first_us,median_us,last_us\n%s\n' \
+	printf 'baseline,waiters,worker_us,worker_p99_us,own_marker_us,cpu_us,first_us,median_us,last_us\n%s\n' \
 		gate,0,10,20,10,5,,, gate,50,11,20,10,5,1,2,300 inotify,0,10,20,10,5,,, inotify,50,90,20,10,5,1,2,400 \
 		futex,50,10,20,10,5,1,2,200 >"$results/fanout.csv"
-	printf 'peer,waiters,rounds,idle_us_per_s,server_wake_ups_per_s,files,file_us\n' >"$results/noise.csv"
+	printf 'baseline,waiters,rounds,idle_us_per_s,server_wake_ups_per_s,files,file_us\n' >"$results/noise.csv"
 	printf 'server,state,mode,runs,query_us,queries_per_s\n' >"$results/query.csv"
 	printf 'server,holding,count,rss_kib,private_kib,descriptors\n' >"$results/memory.csv"
 	printf 'command,runs,cost_us,p99_us\n' | tee "$results/ready.csv" "$results/join.csv" "$results/start.csv" \

@@ -4,7 +4,7 @@
 #include <sys/ioctl.h>
 
 #include "daemon/gate.h"
-#include "daemon/witness.h"
+#include "daemon/tracker.h"
 #include "tests/unit.h"
 
 #define LIMIT 2
@@ -12,27 +12,27 @@
 /* A witness with its gates, and two processes to wait for. */
 static struct event_base *base;
 static struct marker_place place;
-static struct witness witness;
+static struct tracker tracker;
 static struct gates gates;
 static pid_t children[LIMIT + 1];
 static int fds_before;
 
-static void on_wanted(void *context)
+static void on_first_wait(void *context)
 {
 	(void)context;
 }
 
-static bool on_elsewhere(void *context, const char *dir, int *post)
+static bool on_other_dir(const char *dir, int *extra_watch, void *context)
 {
 	(void)context;
-	(void)post;
+	(void)extra_watch;
 	ck_abort_msg("nobody is at %s", dir);
 	return false;
 }
 
 static void set_up(void)
 {
-	const struct witness_hooks hooks = {on_wanted, on_elsewhere, NULL};
+	const struct tracker_hooks hooks = {on_first_wait, on_other_dir, NULL};
 	char dir[UNIT_PATH_SIZE];
 
 	unit_dir(dir);
@@ -43,15 +43,15 @@ static void set_up(void)
 		children[i] = unit_spawn(NULL);
 	fds_before = unit_open_fds();
 	base = event_base_new();
-	witness_init(&witness, base, &place, &hooks, NULL);
-	gates_init(&gates, base, &witness, LIMIT);
+	tracker_init(&tracker, base, &place, &hooks, NULL);
+	gates_init(&gates, base, &tracker, LIMIT);
 }
 
 static void tear_down(void)
 {
-	if (witness.ledger != NULL)
+	if (tracker.registry != NULL)
 		gates_fini(&gates);
-	witness_fini(&witness);
+	tracker_fini(&tracker);
 	event_base_free(base);
 	ck_assert_uint_eq(gates.count, 0);
 	ck_assert_int_eq(unit_open_fds(), fds_before);
@@ -66,10 +66,10 @@ static void turn(void)
 		event_base_loop(base, EVLOOP_NONBLOCK);
 }
 
-static struct ledger_entry *enroll(int child)
+static struct registry_entry *enroll(int child)
 {
 	struct readyd_answer answer;
-	struct ledger_entry *entry = witness_enroll(&witness, children[child], 0, &answer);
+	struct registry_entry *entry = tracker_enroll(&tracker, children[child], 0, &answer);
 
 	ck_assert_ptr_nonnull(entry);
 	ck_assert_int_eq(answer.verdict, READYD_PENDING);
@@ -79,14 +79,14 @@ static struct ledger_entry *enroll(int child)
 /* As a waiter that was sent the gate: the descriptor is its own, the open file is shared. */
 static int join(int child)
 {
-	struct ledger_entry *entry = enroll(child);
+	struct registry_entry *entry = enroll(child);
 	int fd = gate_join(&gates, entry);
 
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_ne(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
 	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	ck_assert_int_ge(fd, 0);
-	witness_release(&witness, entry);
+	tracker_release(&tracker, entry);
 	return fd;
 }
 
@@ -131,15 +131,15 @@ static void mark(int child)
 	struct readyd_answer answer;
 
 	write_marker(child);
-	witness_query(&witness, children[child], 0, &answer);
+	tracker_query(&tracker, children[child], 0, &answer);
 	ck_assert_int_eq(answer.verdict, READYD_READY);
 }
 
 static void check_ledger(size_t entries, size_t waits)
 {
-	struct ledger_counts counts;
+	struct registry_counts counts;
 
-	ledger_count(witness.ledger, &counts);
+	registry_count(tracker.registry, &counts);
 	ck_assert_uint_eq(counts.entries, entries);
 	ck_assert_uint_eq(counts.waits, waits);
 }
@@ -151,7 +151,7 @@ START_TEST(one_gate_for_all)
 	ck_assert(same_file(first, second));
 	ck_assert(!same_file(first, other));
 	ck_assert_uint_eq(gates.count, 2);
-	ck_assert_uint_eq(gates.joins, 3);
+	ck_assert_uint_eq(gates.handed_out, 3);
 	check_ledger(2, 2);
 	turn();
 	ck_assert(is_open(first) && is_open(second) && is_open(other));
@@ -190,8 +190,8 @@ START_TEST(marker_wakes_all)
 	close(other);
 	ck_assert_uint_eq(gates.count, 1);
 	/* It stays, latched. */
-	ck_assert_ptr_nonnull(ledger_find(witness.ledger, children[0]));
-	ck_assert_ptr_null(ledger_find(witness.ledger, children[0])->gate);
+	ck_assert_ptr_nonnull(registry_find(tracker.registry, children[0]));
+	ck_assert_ptr_null(registry_find(tracker.registry, children[0])->gate);
 }
 END_TEST
 
@@ -206,7 +206,7 @@ START_TEST(death_wakes_all)
 	ck_assert(!is_open(first) && !is_open(second) && is_open(other));
 	ck_assert_int_eq(left_in(first), 0);
 	check_ledger(1, 1);
-	ck_assert_int_eq(ledger_grave(witness.ledger, child)->answer.verdict, READYD_DIED);
+	ck_assert_int_eq(registry_tombstone(tracker.registry, child)->answer.verdict, READYD_DIED);
 	unit_reap(child);
 	children[0] = 0;
 	close(first);
@@ -228,7 +228,7 @@ START_TEST(exit_after_the_marker_leaves_a_byte)
 		event_base_loop(base, EVLOOP_ONCE);
 	ck_assert(!is_open(gate));
 	ck_assert_int_eq(left_in(gate), 1);
-	ck_assert_int_eq(ledger_grave(witness.ledger, child)->answer.verdict, READYD_EXITED);
+	ck_assert_int_eq(registry_tombstone(tracker.registry, child)->answer.verdict, READYD_EXITED);
 	close(gate);
 }
 END_TEST
@@ -289,7 +289,7 @@ START_TEST(crowd_gets_more_pipes)
 	gates.limit = 2 * PIPES;
 	for (size_t i = 0; i <= PIPES; i++) {
 		held[i] = join(0);
-		ck_assert_uint_eq(gates.lanes, i < PIPES ? i + 1 : PIPES);
+		ck_assert_uint_eq(gates.shards, i < PIPES ? i + 1 : PIPES);
 		ck_assert(i == 0 || !same_file(held[i], held[i - 1]));
 		for (int more = 1; more < SHARE; more++)
 			join_held(held[i]);
@@ -303,7 +303,7 @@ START_TEST(crowd_gets_more_pipes)
 		ck_assert(!is_open(held[i]));
 		ck_assert_int_eq(left_in(held[i]), 1);
 	}
-	ck_assert_uint_eq(gates.lanes, 0);
+	ck_assert_uint_eq(gates.shards, 0);
 	close_all(held, UNIT_COUNT(held));
 }
 END_TEST
@@ -315,7 +315,7 @@ START_TEST(crowd_at_the_limit)
 
 	for (size_t i = 0; i < UNIT_COUNT(waiting); i++)
 		waiting[i] = join(0);
-	ck_assert_uint_eq(gates.lanes, LIMIT);
+	ck_assert_uint_eq(gates.shards, LIMIT);
 	ck_assert(same_file(waiting[0], waiting[2 * SHARE]));
 	mark(0);
 	ck_assert(!is_open(waiting[0]) && !is_open(waiting[2 * SHARE]));
@@ -351,7 +351,7 @@ START_TEST(abandoned_pipe_of_a_crowd)
 	for (size_t i = 0; i < UNIT_COUNT(waiting); i++)
 		waiting[i] = join(0);
 	close_all(waiting, SHARE);
-	while (gates.lanes == 2)
+	while (gates.shards == 2)
 		await_gate();
 	ck_assert_uint_eq(gates.count, 1);
 	ck_assert(is_open(waiting[SHARE]));
@@ -400,7 +400,7 @@ END_TEST
 
 static bool told;
 
-static void on_settled(struct ledger_wait *wait, const struct readyd_answer *answer)
+static void on_settled(struct registry_wait *wait, const struct readyd_answer *answer)
 {
 	(void)wait;
 	told = answer->verdict == READYD_READY;
@@ -408,10 +408,10 @@ static void on_settled(struct ledger_wait *wait, const struct readyd_answer *ans
 
 START_TEST(others_wait_without_the_gate)
 {
-	struct ledger_wait wait = {.settled = on_settled};
-	struct ledger_entry *entry = enroll(0);
+	struct registry_wait wait = {.settled = on_settled};
+	struct registry_entry *entry = enroll(0);
 
-	witness_attach(&witness, entry, &wait);
+	tracker_attach(&tracker, entry, &wait);
 	close(join(0));
 	while (gates.count > 0)
 		await_gate();
@@ -424,7 +424,7 @@ END_TEST
 START_TEST(gates_have_a_limit)
 {
 	int held[LIMIT];
-	struct ledger_entry *entry;
+	struct registry_entry *entry;
 
 	for (int i = 0; i < LIMIT; i++)
 		held[i] = join(i);
@@ -433,7 +433,7 @@ START_TEST(gates_have_a_limit)
 	ck_assert_int_eq(gate_join(&gates, entry), -1);
 	ck_assert_int_eq(errno, ENOSPC);
 	ck_assert_uint_eq(gates.count, LIMIT);
-	witness_release(&witness, entry);
+	tracker_release(&tracker, entry);
 	check_ledger(LIMIT, LIMIT);
 	/* Those that are there may still be joined, and one that closes makes room. */
 	close(join(0));
@@ -446,7 +446,7 @@ END_TEST
 
 START_TEST(no_descriptor_for_a_gate)
 {
-	struct ledger_entry *entry = enroll(0);
+	struct registry_entry *entry = enroll(0);
 	struct rlimit limit = unit_take_fds();
 	int gate = gate_join(&gates, entry), error = errno;
 
@@ -454,7 +454,7 @@ START_TEST(no_descriptor_for_a_gate)
 	ck_assert_int_eq(gate, -1);
 	ck_assert_int_eq(error, EMFILE);
 	ck_assert_uint_eq(gates.count, 0);
-	witness_release(&witness, entry);
+	tracker_release(&tracker, entry);
 	check_ledger(0, 0);
 }
 END_TEST
@@ -466,7 +466,7 @@ START_TEST(no_descriptor_to_join)
 
 	await_gate();
 	limit = unit_take_fds();
-	second = gate_join(&gates, ledger_find(witness.ledger, children[0]));
+	second = gate_join(&gates, registry_find(tracker.registry, children[0]));
 	unit_give_fds(&limit);
 	ck_assert_int_eq(second, -1);
 	ck_assert_uint_eq(gates.count, 1);

@@ -79,9 +79,9 @@ test_the_worker_knows_the_contract_only() {
 # A pure data structure: no loop, no descriptor, no clock.
 test_the_ledger_is_pure() {
 	none "of the ledger" '<(event2/|unistd\.h|fcntl\.h|time\.h|sys/time\.h|poll\.h|sys/socket\.h|signal\.h|stdio\.h)' \
-		daemon/ledger.c daemon/ledger.h
+		daemon/registry.c daemon/registry.h
 	expect "its calls" "$(calls 'open|close|read|write|poll|clock_[a-z_]+|time|log_[a-z]+|event_[a-z_]+|malloc|calloc|free' \
-		daemon/ledger.c)" ""
+		daemon/registry.c)" ""
 }
 
 # Bytes in, messages out.

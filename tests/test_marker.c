@@ -228,40 +228,40 @@ static void make_socket(const char *path)
 
 static const struct {
 	void (*make)(const char *path);
-	enum sight_kind kind;
+	enum marker_kind kind;
 	off_t size;
-} sights[] = {
-    {make_nothing, SIGHT_ABSENT, 0},
-    {make_file, SIGHT_FILE, 6},
-    {make_by_contract, SIGHT_FILE, 6},
-    {make_empty, SIGHT_FILE, 0},
-    {make_unreadable, SIGHT_FILE, 6},
-    {make_symlink, SIGHT_OTHER, 0},
-    {make_dangling, SIGHT_OTHER, 0},
-    {make_dir, SIGHT_OTHER, 0},
-    {make_fifo, SIGHT_OTHER, 0},
-    {make_socket, SIGHT_OTHER, 0},
+} seen_pairs[] = {
+    {make_nothing, MARKER_ABSENT, 0},
+    {make_file, MARKER_FILE, 6},
+    {make_by_contract, MARKER_FILE, 6},
+    {make_empty, MARKER_FILE, 0},
+    {make_unreadable, MARKER_FILE, 6},
+    {make_symlink, MARKER_OTHER, 0},
+    {make_dangling, MARKER_OTHER, 0},
+    {make_dir, MARKER_OTHER, 0},
+    {make_fifo, MARKER_OTHER, 0},
+    {make_socket, MARKER_OTHER, 0},
 };
 
 START_TEST(look_tells_what_has_the_name)
 {
 	struct marker_place place;
 	char path[UNIT_PATH_SIZE];
-	struct sight sight;
+	struct marker_stat seen;
 
 	make_place(&place, path);
-	sights[_i].make(path);
-	memset(&sight, 0xff, sizeof(sight));
-	marker_look(&place, PID, &sight);
-	ck_assert_int_eq(sight.kind, sights[_i].kind);
-	if (sight.kind == SIGHT_FILE)
-		ck_assert_int_eq(sight.size, sights[_i].size);
-	ck_assert(marker_is_absent(&place, PID) == (sights[_i].kind == SIGHT_ABSENT));
-	marker_look(&place, PID + 1, &sight);
-	ck_assert_int_eq(sight.kind, SIGHT_ABSENT);
+	seen_pairs[_i].make(path);
+	memset(&seen, 0xff, sizeof(seen));
+	marker_stat(&place, PID, &seen);
+	ck_assert_int_eq(seen.kind, seen_pairs[_i].kind);
+	if (seen.kind == MARKER_FILE)
+		ck_assert_int_eq(seen.size, seen_pairs[_i].size);
+	ck_assert(marker_is_absent(&place, PID) == (seen_pairs[_i].kind == MARKER_ABSENT));
+	marker_stat(&place, PID + 1, &seen);
+	ck_assert_int_eq(seen.kind, MARKER_ABSENT);
 	ck_assert(marker_is_absent(&place, PID + 1));
-	marker_look(&place, PID / 10, &sight);
-	ck_assert_int_eq(sight.kind, SIGHT_ABSENT);
+	marker_stat(&place, PID / 10, &seen);
+	ck_assert_int_eq(seen.kind, MARKER_ABSENT);
 }
 END_TEST
 
@@ -269,20 +269,20 @@ START_TEST(look_identifies_the_file)
 {
 	struct marker_place place;
 	char path[UNIT_PATH_SIZE];
-	struct sight sight;
+	struct marker_stat seen;
 	struct stat st;
 
 	make_place(&place, path);
 	make_file(path);
 	if (geteuid() == 0)
 		ck_assert_int_eq(chown(path, 4321, (gid_t)-1), 0);
-	marker_look(&place, PID, &sight);
+	marker_stat(&place, PID, &seen);
 	ck_assert_int_eq(lstat(path, &st), 0);
-	ck_assert_uint_eq(sight.uid, st.st_uid);
-	ck_assert_uint_eq(sight.dev, st.st_dev);
-	ck_assert_uint_eq(sight.ino, st.st_ino);
-	ck_assert_int_eq(sight.ctime.tv_sec, st.st_ctim.tv_sec);
-	ck_assert_int_eq(sight.ctime.tv_nsec, st.st_ctim.tv_nsec);
+	ck_assert_uint_eq(seen.uid, st.st_uid);
+	ck_assert_uint_eq(seen.dev, st.st_dev);
+	ck_assert_uint_eq(seen.ino, st.st_ino);
+	ck_assert_int_eq(seen.ctime.tv_sec, st.st_ctim.tv_sec);
+	ck_assert_int_eq(seen.ctime.tv_nsec, st.st_ctim.tv_nsec);
 }
 END_TEST
 
@@ -309,15 +309,15 @@ START_TEST(longest_place_is_looked_at)
 {
 	char dir[MARKER_DIR_SIZE], path[MARKER_REACH_SIZE + MARKER_PREFIX_SIZE + 16];
 	struct marker_place place;
-	struct sight sight;
+	struct marker_stat seen;
 
 	make_deep(dir);
 	ck_assert_uint_eq(strlen(dir), MARKER_DIR_SIZE - 1);
 	ck_assert_int_eq(marker_place_init(&place, dir, long_text('p', 'p', MARKER_PREFIX_SIZE - 1)), 0);
 	snprintf(path, sizeof(path), "%s/%s%d", place.dir, place.prefix, INT_MAX);
 	make_file(path);
-	marker_look(&place, INT_MAX, &sight);
-	ck_assert_int_eq(sight.kind, SIGHT_FILE);
+	marker_stat(&place, INT_MAX, &seen);
+	ck_assert_int_eq(seen.kind, MARKER_FILE);
 }
 END_TEST
 
@@ -325,31 +325,31 @@ END_TEST
 static const struct {
 	void (*make)(const char *path);
 	const char *suffix;
-	enum sight_kind kind;
+	enum marker_kind kind;
 } dirs[] = {
-    {make_nothing, "", SIGHT_NO_DIRECTORY},
-    {make_nothing, "/deep/below", SIGHT_NO_DIRECTORY},
-    {make_file, "", SIGHT_NO_DIRECTORY},
-    {make_file, "/below", SIGHT_NO_DIRECTORY},
-    {make_dangling, "", SIGHT_NO_DIRECTORY},
-    {make_fifo, "", SIGHT_NO_DIRECTORY},
-    {make_dir, "", SIGHT_ABSENT},
-    {make_dir, "/", SIGHT_ABSENT},
-    {make_dir, "/below", SIGHT_NO_DIRECTORY},
+    {make_nothing, "", MARKER_NO_DIRECTORY},
+    {make_nothing, "/deep/below", MARKER_NO_DIRECTORY},
+    {make_file, "", MARKER_NO_DIRECTORY},
+    {make_file, "/below", MARKER_NO_DIRECTORY},
+    {make_dangling, "", MARKER_NO_DIRECTORY},
+    {make_fifo, "", MARKER_NO_DIRECTORY},
+    {make_dir, "", MARKER_ABSENT},
+    {make_dir, "/", MARKER_ABSENT},
+    {make_dir, "/below", MARKER_NO_DIRECTORY},
 };
 
 START_TEST(look_tells_what_the_directory_is)
 {
 	char dir[UNIT_PATH_SIZE], path[UNIT_PATH_SIZE + 16];
 	struct marker_place place;
-	struct sight sight;
+	struct marker_stat seen;
 
 	make_place(&place, dir);
 	dirs[_i].make(dir);
 	snprintf(path, sizeof(path), "%s%s", dir, dirs[_i].suffix);
 	ck_assert_int_eq(marker_place_init(&place, path, "x"), 0);
-	marker_look(&place, PID, &sight);
-	ck_assert_int_eq(sight.kind, dirs[_i].kind);
+	marker_stat(&place, PID, &seen);
+	ck_assert_int_eq(seen.kind, dirs[_i].kind);
 }
 END_TEST
 
@@ -357,19 +357,19 @@ START_TEST(directory_may_be_a_symlink)
 {
 	char path[UNIT_PATH_SIZE], link[UNIT_PATH_SIZE];
 	struct marker_place place;
-	struct sight sight;
+	struct marker_stat seen;
 
 	make_place(&place, path);
 	make_file(path);
 	snprintf(link, sizeof(link), "%.400s/link", place.dir);
 	ck_assert_int_eq(symlink(place.dir, link), 0);
 	strcpy(place.dir, link);
-	marker_look(&place, PID, &sight);
-	ck_assert_int_eq(sight.kind, SIGHT_FILE);
+	marker_stat(&place, PID, &seen);
+	ck_assert_int_eq(seen.kind, MARKER_FILE);
 	ck_assert_int_eq(unlink(link), 0);
 	ck_assert_int_eq(symlink("link", link), 0);
-	marker_look(&place, PID, &sight);
-	ck_assert_int_eq(sight.kind, SIGHT_NO_DIRECTORY);
+	marker_stat(&place, PID, &seen);
+	ck_assert_int_eq(seen.kind, MARKER_NO_DIRECTORY);
 }
 END_TEST
 
@@ -377,11 +377,11 @@ END_TEST
 START_TEST(directory_name_that_cannot_be)
 {
 	struct marker_place place;
-	struct sight sight;
+	struct marker_stat seen;
 
 	ck_assert_int_eq(marker_place_init(&place, long_text('/', 'd', 400), "x"), 0);
-	marker_look(&place, PID, &sight);
-	ck_assert_int_eq(sight.kind, SIGHT_NO_DIRECTORY);
+	marker_stat(&place, PID, &seen);
+	ck_assert_int_eq(seen.kind, MARKER_NO_DIRECTORY);
 }
 END_TEST
 
@@ -391,20 +391,20 @@ START_TEST(look_is_denied)
 	const uid_t nobody = 65534, self = geteuid();
 	struct marker_place place;
 	char path[UNIT_PATH_SIZE];
-	struct sight sight;
+	struct marker_stat seen;
 
 	make_place(&place, path);
 	make_file(path);
 	ck_assert_int_eq(chmod(place.dir, 0600), 0);
 	if (self == 0)
 		ck_assert_int_eq(seteuid(nobody), 0);
-	marker_look(&place, PID, &sight);
+	marker_stat(&place, PID, &seen);
 	if (self == 0)
 		ck_assert_int_eq(seteuid(self), 0);
 	ck_assert_int_eq(chmod(place.dir, 0700), 0);
-	ck_assert_int_eq(sight.kind, SIGHT_DENIED);
-	marker_look(&place, PID, &sight);
-	ck_assert_int_eq(sight.kind, SIGHT_FILE);
+	ck_assert_int_eq(seen.kind, MARKER_DENIED);
+	marker_stat(&place, PID, &seen);
+	ck_assert_int_eq(seen.kind, MARKER_FILE);
 }
 END_TEST
 
@@ -421,7 +421,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, prefix_may_end_in_digits);
 	tcase_add_test(tcase, every_pid_has_its_name);
 	tcase = unit_case(s, "look");
-	tcase_add_loop_test(tcase, look_tells_what_has_the_name, 0, UNIT_COUNT(sights));
+	tcase_add_loop_test(tcase, look_tells_what_has_the_name, 0, UNIT_COUNT(seen_pairs));
 	tcase_add_test(tcase, look_identifies_the_file);
 	tcase_add_test(tcase, longest_place_is_looked_at);
 	tcase_add_loop_test(tcase, look_tells_what_the_directory_is, 0, UNIT_COUNT(dirs));

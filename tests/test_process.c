@@ -50,7 +50,7 @@ START_TEST(self_lives)
 	process_open(&p, getpid());
 	ck_assert_int_eq(p.pid, getpid());
 	ck_assert_int_ge(p.fd, 0);
-	ck_assert(!p.never);
+	ck_assert(!p.no_such_process);
 	ck_assert(!process_gone(&p));
 	ck_assert_uint_eq(p.start, start_of(getpid()));
 	ck_assert_int_eq(process_wait_status(&p), -1);
@@ -83,7 +83,7 @@ START_TEST(nobody_has_the_pid)
 	struct process p;
 
 	process_open(&p, nobodies[_i]);
-	ck_assert(p.never);
+	ck_assert(p.no_such_process);
 	ck_assert_int_eq(p.fd, -1);
 	ck_assert(process_gone(&p));
 	ck_assert_uint_eq(p.start, 0);
@@ -163,19 +163,19 @@ START_TEST(one_particular_process)
 	uint64_t start = start_of(getpid());
 
 	process_open_exact(&p, getpid(), 0);
-	ck_assert(!p.never && !p.reused && !process_gone(&p));
+	ck_assert(!p.no_such_process && !p.reused && !process_gone(&p));
 	ck_assert_uint_eq(p.start, start);
 	process_close(&p);
 	process_open_exact(&p, getpid(), start);
-	ck_assert(!p.never && !p.reused && !process_gone(&p));
+	ck_assert(!p.no_such_process && !p.reused && !process_gone(&p));
 	ck_assert_uint_eq(p.start, start);
 	process_close(&p);
 	process_open_exact(&p, getpid(), start - 1);
-	ck_assert(p.never && p.reused && process_gone(&p));
+	ck_assert(p.no_such_process && p.reused && process_gone(&p));
 	ck_assert_uint_eq(p.start, start - 1);
 	ck_assert_int_eq(p.fd, -1);
 	process_open_exact(&p, UNIT_PID_NEVER, start);
-	ck_assert(p.never && !p.reused && process_gone(&p));
+	ck_assert(p.no_such_process && !p.reused && process_gone(&p));
 	ck_assert_uint_eq(p.start, start);
 	ck_assert_int_eq(unit_open_fds(), fds);
 }
@@ -186,11 +186,11 @@ START_TEST(at_home_it_has_one_name)
 	struct process p;
 
 	process_open(&p, getpid());
-	ck_assert_int_eq(p.name, getpid());
-	ck_assert(!process_is_nested(&p));
+	ck_assert_int_eq(p.ns_pid, getpid());
+	ck_assert(!process_in_child_ns(&p));
 	ck_assert(!p.kernel);
-	ck_assert_int_eq(process_name_of(getpid()), getpid());
-	ck_assert_int_eq(process_name_of(UNIT_PID_NEVER), UNIT_PID_NEVER);
+	ck_assert_int_eq(process_ns_pid_of(getpid()), getpid());
+	ck_assert_int_eq(process_ns_pid_of(UNIT_PID_NEVER), UNIT_PID_NEVER);
 	process_close(&p);
 }
 END_TEST
@@ -226,8 +226,8 @@ START_TEST(nested_has_another_name)
 
 	process_open(&p, child);
 	ck_assert_int_eq(p.pid, child);
-	ck_assert_int_eq(p.name, 1);
-	ck_assert(process_is_nested(&p));
+	ck_assert_int_eq(p.ns_pid, 1);
+	ck_assert(process_in_child_ns(&p));
 	ck_assert(!process_gone(&p));
 	unit_kill(child);
 	ck_assert(process_gone(&p));
@@ -277,7 +277,7 @@ START_TEST(zombie_is_gone)
 	process_open(&early, child);
 	unit_await_zombie(child);
 	process_open(&late, child);
-	ck_assert(!late.never);
+	ck_assert(!late.no_such_process);
 	ck_assert(process_gone(&early));
 	ck_assert(process_gone(&late));
 	ck_assert_uint_eq(late.start, start_of(child));
@@ -301,7 +301,7 @@ START_TEST(reaped_is_gone)
 	start = p.start;
 	unit_reap(child);
 	ck_assert(process_gone(&p));
-	ck_assert(!p.never);
+	ck_assert(!p.no_such_process);
 	ck_assert_uint_eq(p.start, start);
 	ck_assert_int_eq(process_wait_status(&p), kernel_tells_of_reaped() ? ends[_i].wait_status : -1);
 	process_close(&p);
@@ -321,7 +321,7 @@ START_TEST(start_of_a_zombie_is_known)
 		for (int spin = 0; spin < i % 100 * 100; spin++)
 			__asm__ volatile("");
 		process_open(&p, child);
-		unit_check(!p.never && p.start != 0);
+		unit_check(!p.no_such_process && p.start != 0);
 		process_close(&p);
 		unit_reap(child);
 	}
@@ -371,7 +371,7 @@ START_TEST(thread_is_no_process)
 	pthread_barrier_wait(&thread.started);
 	process_open(&p, thread.tid);
 	ck_assert_int_ne(thread.tid, getpid());
-	ck_assert(p.never);
+	ck_assert(p.no_such_process);
 	ck_assert(process_gone(&p));
 	process_close(&p);
 	pthread_barrier_wait(&thread.end);
@@ -414,7 +414,7 @@ START_TEST(lives_without_its_first_thread)
 	struct process p;
 
 	process_open(&p, child);
-	ck_assert(!p.never);
+	ck_assert(!p.no_such_process);
 	ck_assert(!process_gone(&p));
 	ck_assert_uint_eq(p.start, start_of(child));
 	ck_assert_int_eq(process_check_uid(&p, geteuid()), PROCESS_UID_OWN);
@@ -535,7 +535,7 @@ START_TEST(starved_knows_nothing_of_the_living)
 	uid = process_check_uid(&p, geteuid() + 1);
 	unit_give_fds(&limit);
 	ck_assert_int_eq(p.fd, -1);
-	ck_assert(!p.never);
+	ck_assert(!p.no_such_process);
 	ck_assert(p.unread);
 	ck_assert_int_eq(life, PROCESS_UNKNOWN);
 	ck_assert_int_eq(uid, PROCESS_UID_UNKNOWN);
@@ -567,7 +567,7 @@ START_TEST(descriptor_zero_is_one)
 	close(STDIN_FILENO);
 	process_open(&p, getpid());
 	ck_assert_int_eq(p.fd, STDIN_FILENO);
-	ck_assert(!p.never);
+	ck_assert(!p.no_such_process);
 	ck_assert(!process_gone(&p));
 	process_close(&p);
 	ck_assert_int_eq(fcntl(STDIN_FILENO, F_GETFD), -1);
@@ -608,7 +608,7 @@ START_TEST(starved_takes_the_word_for_it)
 	unit_give_fds(&limit);
 	ck_assert(!gone);
 	ck_assert_uint_eq(right.start, start);
-	ck_assert_int_eq(right.name, getpid());
+	ck_assert_int_eq(right.ns_pid, getpid());
 	ck_assert(!process_gone(&right));
 	ck_assert(process_gone(&wrong));
 }
@@ -644,9 +644,9 @@ START_TEST(starved_knows_the_gone)
 	gone = process_gone(&before) && process_gone(&after) && process_gone(&nobody);
 	unit_give_fds(&limit);
 	ck_assert(gone);
-	ck_assert(!before.never);
-	ck_assert(after.never);
-	ck_assert(nobody.never);
+	ck_assert(!before.no_such_process);
+	ck_assert(after.no_such_process);
+	ck_assert(nobody.no_such_process);
 }
 END_TEST
 

@@ -8,8 +8,8 @@
 #include "daemon/pidwatch.h"
 #include "daemon/quota.h"
 #include "daemon/requests.h"
-#include "daemon/session.h"
-#include "daemon/witness.h"
+#include "daemon/connection.h"
+#include "daemon/tracker.h"
 #include "src/sock.h"
 #include "tests/unit.h"
 
@@ -22,29 +22,29 @@
 /* A daemon without its server: one client of it, and a process to ask about. */
 static struct event_base *base;
 static struct marker_place place;
-static struct witness witness;
+static struct tracker tracker;
 static struct gates gates;
 static struct quota quota;
 static struct requests requests;
-static struct session_pool pool;
+static struct connection_pool pool;
 static int client;
 static pid_t child;
 static char marker[2 * UNIT_PATH_SIZE];
 
-static void on_wanted(void *context)
+static void on_first_wait(void *context)
 {
 	(void)context;
 }
 
-static bool on_elsewhere(void *context, const char *dir, int *post)
+static bool on_other_dir(const char *dir, int *extra_watch, void *context)
 {
 	(void)context;
-	(void)post;
+	(void)extra_watch;
 	(void)dir;
 	return false;
 }
 
-static void write_stats(void *context, char *buf, size_t size)
+static void write_stats(char *buf, size_t size, void *context)
 {
 	(void)context;
 	snprintf(buf, size, "a=1 b=2");
@@ -55,14 +55,14 @@ static int connect_client(void)
 	int ends[2];
 
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-	session_new(&pool, ends[0])->user = quota_enter(&quota, geteuid());
+	connection_new(&pool, ends[0])->user = quota_enter(&quota, geteuid());
 	return ends[1];
 }
 
 static void set_up(void)
 {
-	static const struct witness_hooks witness_hooks = {on_wanted, on_elsewhere, NULL};
-	static const struct session_hooks session_hooks = {
+	static const struct tracker_hooks tracker_hooks = {on_first_wait, on_other_dir, NULL};
+	static const struct connection_hooks connection_hooks = {
 	    requests_on_line, requests_on_resume, requests_on_closing};
 	char dir[UNIT_PATH_SIZE];
 
@@ -73,26 +73,26 @@ static void set_up(void)
 	child = unit_spawn(NULL);
 	snprintf(marker, sizeof(marker), "%s/ready-%d", dir, (int)child);
 	base = event_base_new();
-	witness_init(&witness, base, &place, &witness_hooks, NULL);
-	gates_init(&gates, base, &witness, GATES);
+	tracker_init(&tracker, base, &place, &tracker_hooks, NULL);
+	gates_init(&gates, base, &tracker, GATES);
 	quota_init(&quota, geteuid(), 100, WAITS_PER_CLIENT);
 	requests = (struct requests){.base = base,
-	    .witness = &witness,
+	    .tracker = &tracker,
 	    .gates = &gates,
 	    .place = &place,
 	    .epoch = 42,
 	    .quota = &quota,
 	    .waits_per_client = WAITS_PER_CLIENT,
 	    .stats = write_stats};
-	session_pool_init(&pool, base, &session_hooks, &requests, 65536);
+	connection_pool_init(&pool, base, &connection_hooks, &requests, 65536);
 	client = connect_client();
 }
 
 static void tear_down(void)
 {
-	session_pool_fini(&pool);
+	connection_pool_fini(&pool);
 	gates_fini(&gates);
-	witness_fini(&witness);
+	tracker_fini(&tracker);
 	quota_fini(&quota);
 	event_base_free(base);
 	close(client);
@@ -100,7 +100,7 @@ static void tear_down(void)
 		unit_kill(child);
 }
 
-/* One pass of the loop: one turn for each session. */
+/* One pass of the loop: one turn for each connection. */
 static void pass(void)
 {
 	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
@@ -133,12 +133,12 @@ static void ask_in_a_hurry(void)
 {
 	say("WAIT %d 0\n");
 	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-	ck_assert(ledger_is_waited(witness.ledger));
+	ck_assert(registry_is_waited(tracker.registry));
 }
 
 static void await_deadline(void)
 {
-	while (ledger_is_waited(witness.ledger))
+	while (registry_is_waited(tracker.registry))
 		event_base_loop(base, EVLOOP_ONCE);
 	turn();
 }
@@ -200,15 +200,15 @@ static void mark(void)
 	struct readyd_answer answer;
 
 	unit_write(marker, "ready\n");
-	witness_query(&witness, child, 0, &answer);
+	tracker_query(&tracker, child, 0, &answer);
 	turn();
 }
 
 static void check_ledger(size_t entries, size_t waits)
 {
-	struct ledger_counts counts;
+	struct registry_counts counts;
 
-	ledger_count(witness.ledger, &counts);
+	registry_count(tracker.registry, &counts);
 	ck_assert_uint_eq(counts.entries, entries);
 	ck_assert_uint_eq(counts.waits, waits);
 }
@@ -265,16 +265,16 @@ END_TEST
 /* What has arrived together is answered by one look; the next input by another. */
 START_TEST(one_look_for_what_came_together)
 {
-	uint64_t looks = witness.looks;
+	uint64_t looks = tracker.looks;
 
 	ask("QUERY %d\nQUERY %d\nQUERY %d\n");
 	for (int i = 0; i < 3; i++)
 		expect_answer(READYD_PENDING, READYD_REASON_NONE);
-	ck_assert_uint_eq(witness.looks, looks + 1);
+	ck_assert_uint_eq(tracker.looks, looks + 1);
 	unit_write(marker, "ready\n");
 	ask("QUERY %d\n");
 	expect_answer(READYD_READY, READYD_REASON_NONE);
-	ck_assert_uint_eq(witness.looks, looks + 2);
+	ck_assert_uint_eq(tracker.looks, looks + 2);
 	ask("QUERY 2147483646\n");
 	ck_assert_int_eq(expect_kind(WIRE_REPLY_ANSWER).answer.verdict, READYD_DIED);
 	ask("QUERY %d:1\nQUERY %d\n");
@@ -286,7 +286,7 @@ END_TEST
 /* Questions of one input have one answer within a turn, and are looked at anew in the next. */
 START_TEST(one_look_in_each_turn)
 {
-	uint64_t looks = witness.looks;
+	uint64_t looks = tracker.looks;
 
 	for (int i = 0; i < TURN + 4; i++)
 		say("QUERY %d\n");
@@ -298,7 +298,7 @@ START_TEST(one_look_in_each_turn)
 	for (int i = 0; i < 4; i++)
 		expect_answer(READYD_READY, READYD_REASON_NONE);
 	expect_silence();
-	ck_assert_uint_eq(witness.looks, looks + 2);
+	ck_assert_uint_eq(tracker.looks, looks + 2);
 }
 END_TEST
 
@@ -333,7 +333,7 @@ START_TEST(wait_ends_with_the_process)
 {
 	ask("WAIT %d\n");
 	ck_assert_int_eq(kill(child, SIGKILL), 0);
-	while (ledger_is_waited(witness.ledger))
+	while (registry_is_waited(tracker.registry))
 		event_base_loop(base, EVLOOP_ONCE);
 	turn();
 	expect_answer(READYD_DIED, READYD_REASON_NONE);
@@ -380,10 +380,10 @@ END_TEST
  */
 START_TEST(pid_is_reused_at_the_deadline)
 {
-	struct ledger_entry *entry;
+	struct registry_entry *entry;
 
 	ask_in_a_hurry();
-	entry = ledger_find(witness.ledger, child);
+	entry = registry_find(tracker.registry, child);
 	pidwatch_stop(entry);
 	process_close(&entry->process);
 	entry->process.start--;
@@ -518,16 +518,16 @@ END_TEST
 /* Processes that have been seen ready and have ended unnoticed. */
 static void enter_many(int count)
 {
-	const struct memory memory = {.latched = true};
+	const struct history history = {.latched = true};
 	struct process process = {.fd = -1, .start = 1};
 
 	for (int i = 0; i < count; i++) {
-		process.pid = process.name = UNIT_PID_NEVER - i;
-		ledger_enter(witness.ledger, &process, &memory);
+		process.pid = process.ns_pid = UNIT_PID_NEVER - i;
+		registry_enter(tracker.registry, &process, &history);
 	}
 }
 
-static struct session *the_session(void)
+static struct connection *the_session(void)
 {
 	return TAILQ_FIRST(&pool.all);
 }
@@ -600,11 +600,11 @@ START_TEST(list_waits_for_its_reader)
 	enter_many(1000);
 	ck_assert_int_eq(setsockopt(the_session()->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
 	ask("LIST\n");
-	looks = witness.looks;
+	looks = tracker.looks;
 	turn();
-	ck_assert_uint_eq(witness.looks, looks);
-	ck_assert_uint_gt(the_session()->unsent_len, 0);
-	ck_assert_uint_le(the_session()->unsent_len, SLICE * 64);
+	ck_assert_uint_eq(tracker.looks, looks);
+	ck_assert_uint_gt(the_session()->output_len, 0);
+	ck_assert_uint_le(the_session()->output_len, SLICE * 64);
 	for (int i = 0; i < 100000 && count < 1001; i++) {
 		n = recv(client, byte, sizeof(byte), 0);
 		for (ssize_t at = 0; at < n; at++)
@@ -618,7 +618,7 @@ END_TEST
 
 START_TEST(list_ends_with_its_session)
 {
-	struct ledger_entry *entry = NULL;
+	struct registry_entry *entry = NULL;
 	unsigned count = 0;
 
 	enter_many(200);
@@ -629,7 +629,7 @@ START_TEST(list_ends_with_its_session)
 	close(client);
 	turn();
 	ck_assert_uint_eq(pool.count, 0);
-	while ((entry = ledger_next(witness.ledger, entry)) != NULL) {
+	while ((entry = registry_next(tracker.registry, entry)) != NULL) {
 		ck_assert(LIST_EMPTY(&entry->cursors));
 		count++;
 	}
@@ -661,7 +661,7 @@ START_TEST(no_verdict_without_descriptors)
 		ask(questions[i]);
 		unit_give_fds(&limit);
 		expect_error(WIRE_NO_RESOURCES, child);
-		ck_assert(!ledger_is_waited(witness.ledger));
+		ck_assert(!registry_is_waited(tracker.registry));
 	}
 	ask("QUERY %d\n");
 	expect_answer(READYD_READY, READYD_REASON_NONE);

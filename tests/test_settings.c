@@ -111,15 +111,15 @@ START_TEST(backend_is_chosen)
 }
 END_TEST
 
-START_TEST(unborn_is_an_option)
+START_TEST(await_start_is_an_option)
 {
-	struct readyd_options options = {.flags = READYD_OPTION_UNBORN};
+	struct readyd_options options = {.flags = READYD_OPTION_AWAIT_START};
 
 	ck_assert_int_eq(settings_init(&settings, &options), 0);
-	ck_assert(settings.unborn);
+	ck_assert(settings.await_start);
 	options.flags = 0;
 	ck_assert_int_eq(settings_init(&settings, &options), 0);
-	ck_assert(!settings.unborn);
+	ck_assert(!settings.await_start);
 }
 END_TEST
 
@@ -316,7 +316,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, socket_is_chosen, 0, UNIT_COUNT(sockets));
 	tcase_add_loop_test(tcase, place_is_chosen, 0, UNIT_COUNT(places));
 	tcase_add_loop_test(tcase, backend_is_chosen, 0, UNIT_COUNT(backends));
-	tcase_add_test(tcase, unborn_is_an_option);
+	tcase_add_test(tcase, await_start_is_an_option);
 	tcase_add_test(tcase, no_options_are_defaults);
 	tcase_add_test(tcase, environment_counts_without_options);
 	tcase_add_loop_test(tcase, bad_value_is_refused, 0, UNIT_COUNT(bad));

@@ -23,7 +23,7 @@ static const char *const reasons[] = {
     [READYD_REASON_NAME_COLLISION] = "name-collision",
     [READYD_REASON_NO_RESOURCES] = "no-resources",
     [READYD_REASON_PID_REUSED] = "pid-reused",
-    [READYD_REASON_UNBORN] = "unborn",
+    [READYD_REASON_NOT_STARTED] = "not-started",
 };
 
 static const char *const no_words[] = {"", " ", "READY", "Ready", "ready ", " ready", "readyx", "none",
@@ -83,7 +83,7 @@ START_TEST(only_pending_does_not_settle)
 {
 	const struct readyd_answer answer = {.verdict = (enum readyd_verdict)_i};
 
-	ck_assert(verdict_settles(&answer) == (_i != READYD_PENDING));
+	ck_assert(verdict_answers_query(&answer) == (_i != READYD_PENDING));
 	ck_assert(verdict_ends_wait(&answer) == (_i != READYD_PENDING));
 }
 END_TEST
@@ -106,7 +106,7 @@ START_TEST(missing_directory_is_waited_out)
 {
 	struct readyd_answer answer = {.verdict = READYD_UNREACHABLE, .reason = READYD_REASON_NO_DIRECTORY};
 
-	ck_assert(verdict_settles(&answer));
+	ck_assert(verdict_answers_query(&answer));
 	ck_assert(!verdict_ends_wait(&answer));
 	answer.reason = READYD_REASON_DIRECTORY_DENIED;
 	ck_assert(!verdict_ends_wait(&answer));

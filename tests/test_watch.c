@@ -16,10 +16,10 @@ static struct event_base *base;
 static struct watch *watch;
 static struct marker_place place;
 static char marker[2 * UNIT_PATH_SIZE], other[2 * UNIT_PATH_SIZE];
-static unsigned markers, doubts, grounds, asked;
+static unsigned markers, unconfirmed_count, grounds, asked;
 static pid_t last_pid, posted;
 static unsigned seen[MOST + 1];
-static int post;
+static int extra_watch;
 static bool wanted;
 static const unsigned *awaited;
 
@@ -30,7 +30,7 @@ static void count(unsigned *counter)
 		event_base_loopbreak(base);
 }
 
-static void on_marker(void *context, pid_t pid)
+static void on_marker(pid_t pid, void *context)
 {
 	ck_assert_ptr_eq(context, &place);
 	last_pid = pid;
@@ -39,26 +39,26 @@ static void on_marker(void *context, pid_t pid)
 	count(&markers);
 }
 
-static void on_posted(void *context, int where, pid_t name)
+static void on_arrived(int number, pid_t ns_pid, void *context)
 {
 	ck_assert_ptr_eq(context, &place);
-	ck_assert_int_eq(where, post);
-	posted = name;
+	ck_assert_int_eq(number, extra_watch);
+	posted = ns_pid;
 }
 
-static void on_doubt(void *context)
+static void on_rescan(void *context)
 {
 	ck_assert_ptr_eq(context, &place);
-	count(&doubts);
+	count(&unconfirmed_count);
 }
 
-static void on_ground(void *context)
+static void on_environment_changed(void *context)
 {
 	ck_assert_ptr_eq(context, &place);
 	count(&grounds);
 }
 
-static bool is_wanted(void *context)
+static bool has_waits(void *context)
 {
 	ck_assert_ptr_eq(context, &place);
 	count(&asked);
@@ -76,7 +76,7 @@ static void set_up(void)
 	snprintf(marker, sizeof(marker), "%s/ready-%d", dir, PID);
 	snprintf(other, sizeof(other), "%s.other", dir);
 	memset(seen, 0, sizeof(seen));
-	markers = doubts = grounds = asked = 0;
+	markers = unconfirmed_count = grounds = asked = 0;
 	last_pid = posted = 0;
 	wanted = false;
 	awaited = NULL;
@@ -119,7 +119,8 @@ static void turn(void)
 
 static void arm(void)
 {
-	static const struct watch_hooks hooks = {on_marker, on_posted, on_doubt, on_ground, is_wanted};
+	static const struct watch_hooks hooks = {
+	    on_marker, on_arrived, on_rescan, on_environment_changed, has_waits};
 
 	watch = watch_new(base, &place, &hooks, &place);
 	ck_assert_ptr_nonnull(watch);
@@ -134,7 +135,7 @@ static void start(void)
 
 static bool is_blind(void)
 {
-	return watch_counts(watch)->blind;
+	return watch_counts(watch)->polling;
 }
 
 static void replace_directory(void)
@@ -300,7 +301,7 @@ START_TEST(ticks_while_wanted)
 	wanted = true;
 	watch_start_ticking(watch);
 	for (unsigned i = 1; i <= 3; i++) {
-		await(&doubts);
+		await(&unconfirmed_count);
 		ck_assert_uint_ge(watch_counts(watch)->ticks, i);
 	}
 	/* Events tell of markers: the tick does not scan. */
@@ -313,13 +314,13 @@ START_TEST(stops_when_not_wanted)
 	int events;
 
 	start();
-	doubts = 0;
+	unconfirmed_count = 0;
 	events = event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED);
 	watch_start_ticking(watch);
 	ck_assert_int_eq(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), events + 1);
 	await(&asked);
 	ck_assert_int_eq(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), events);
-	ck_assert_uint_eq(doubts, 0);
+	ck_assert_uint_eq(unconfirmed_count, 0);
 	ck_assert_uint_eq(watch_counts(watch)->ticks, 0);
 }
 END_TEST
@@ -327,10 +328,10 @@ END_TEST
 START_TEST(directory_is_replaced)
 {
 	start();
-	doubts = 0;
+	unconfirmed_count = 0;
 	replace_directory();
 	turn();
-	ck_assert_uint_gt(doubts, 0);
+	ck_assert_uint_gt(unconfirmed_count, 0);
 	ck_assert(!is_blind());
 	unit_write(marker, "");
 	await_marker();
@@ -389,7 +390,7 @@ START_TEST(directory_is_moved_away)
 }
 END_TEST
 
-/* What keeps a directory from being watched, and its cure. */
+/* What keeps a directory from being watched, and its hint. */
 static void no_directory(void)
 {
 	ck_assert_int_eq(rmdir(place.dir), 0);
@@ -409,7 +410,7 @@ static void make_directory(void)
 
 static const struct {
 	void (*hinder)(void);
-	void (*cure)(void);
+	void (*hint)(void);
 } hindrances[] = {{no_directory, make_directory}, {file_instead, make_directory}};
 
 START_TEST(blind_at_start)
@@ -420,9 +421,9 @@ START_TEST(blind_at_start)
 	ck_assert_uint_eq(watch_counts(watch)->scans, 0);
 	wanted = true;
 	watch_start_ticking(watch);
-	await(&doubts);
+	await(&unconfirmed_count);
 	ck_assert(is_blind());
-	hindrances[_i].cure();
+	hindrances[_i].hint();
 	unit_write(marker, "");
 	await_marker();
 	ck_assert(!is_blind());
@@ -468,13 +469,13 @@ START_TEST(complains_once)
 	wanted = true;
 	watch_start_ticking(watch);
 	for (int tick = 0; tick < 5; tick++)
-		await(&doubts);
+		await(&unconfirmed_count);
 	make_directory();
 	for (int tick = 0; tick < 3; tick++)
-		await(&doubts);
+		await(&unconfirmed_count);
 	no_directory();
 	while (!is_blind())
-		await(&doubts);
+		await(&unconfirmed_count);
 	ck_assert_int_eq(dup2(kept, STDERR_FILENO), STDERR_FILENO);
 	ck_assert_uint_eq(lines_of(other, "cannot watch"), 2);
 	ck_assert_uint_eq(lines_of(other, "watching"), 1);
@@ -489,7 +490,7 @@ START_TEST(overflow_is_survived)
 	char path[sizeof(place.dir) + 16];
 
 	start();
-	doubts = 0;
+	unconfirmed_count = 0;
 	snprintf(path, sizeof(path), "%s/x", place.dir);
 	for (unsigned i = 0, limit = queue_limit(); i <= limit; i++) {
 		unit_check(mkdir(path, 0700) == 0);
@@ -499,7 +500,7 @@ START_TEST(overflow_is_survived)
 	await_marker();
 	ck_assert_uint_eq(watch_counts(watch)->overflows, 1);
 	turn();
-	ck_assert_uint_gt(doubts, 0);
+	ck_assert_uint_gt(unconfirmed_count, 0);
 }
 END_TEST
 
@@ -526,9 +527,9 @@ START_TEST(refreshed)
 {
 	unit_write(marker, "");
 	start();
-	ck_assert_uint_eq(doubts, 1);
+	ck_assert_uint_eq(unconfirmed_count, 1);
 	watch_refresh(watch);
-	ck_assert_uint_eq(doubts, 2);
+	ck_assert_uint_eq(unconfirmed_count, 2);
 	ck_assert_uint_eq(markers, 2);
 	ck_assert_uint_eq(watch_counts(watch)->scans, 2);
 }
@@ -673,8 +674,8 @@ static void make_outpost(void)
 {
 	ck_assert_int_eq(mkdir(other, 0700), 0);
 	start();
-	doubts = 0;
-	ck_assert(watch_also(watch, other, &post));
+	unconfirmed_count = 0;
+	ck_assert(watch_add_extra(watch, other, &extra_watch));
 }
 
 static void write_elsewhere(void)
@@ -689,9 +690,9 @@ static void write_elsewhere(void)
 START_TEST(elsewhere_is_in_doubt)
 {
 	make_outpost();
-	ck_assert(!watch_also(watch, other, &post));
+	ck_assert(!watch_add_extra(watch, other, &extra_watch));
 	write_elsewhere();
-	await(&doubts);
+	await(&unconfirmed_count);
 	ck_assert_int_eq(posted, 1);
 	ck_assert_uint_eq(markers, 0);
 	ck_assert_uint_eq(watch_counts(watch)->scans, 1);
@@ -712,17 +713,17 @@ START_TEST(posts_are_caught_up_with)
 	ck_assert_int_eq(posted, 1);
 	ck_assert_uint_eq(markers, 0);
 	await_marker();
-	ck_assert_uint_eq(doubts, 1);
+	ck_assert_uint_eq(unconfirmed_count, 1);
 }
 END_TEST
 
 START_TEST(elsewhere_may_be_here_or_nowhere)
 {
 	start();
-	ck_assert(!watch_also(watch, place.dir, &post));
-	ck_assert(!watch_also(watch, "/nonexistent", &post));
-	ck_assert(!watch_also(watch, "/dev/null", &post));
-	ck_assert_int_eq(post, 0);
+	ck_assert(!watch_add_extra(watch, place.dir, &extra_watch));
+	ck_assert(!watch_add_extra(watch, "/nonexistent", &extra_watch));
+	ck_assert(!watch_add_extra(watch, "/dev/null", &extra_watch));
+	ck_assert_int_eq(extra_watch, 0);
 	unit_write(marker, "");
 	await_marker();
 }
@@ -736,17 +737,17 @@ START_TEST(elsewhere_is_given_up)
 	watch_start_ticking(watch);
 	for (int tick = 0; tick < 4; tick++) {
 		await(&asked);
-		ck_assert(!watch_also(watch, other, &post));
+		ck_assert(!watch_add_extra(watch, other, &extra_watch));
 	}
 	for (int tick = 0; tick < 3; tick++)
-		await(&doubts);
-	ck_assert(watch_also(watch, other, &post));
+		await(&unconfirmed_count);
+	ck_assert(watch_add_extra(watch, other, &extra_watch));
 	wanted = false;
 	await(&asked);
 	write_elsewhere();
-	doubts = 0;
+	unconfirmed_count = 0;
 	turn();
-	ck_assert_uint_eq(doubts, 0);
+	ck_assert_uint_eq(unconfirmed_count, 0);
 }
 END_TEST
 
@@ -754,12 +755,12 @@ START_TEST(elsewhere_goes_away)
 {
 	make_outpost();
 	ck_assert_int_eq(rmdir(other), 0);
-	await(&doubts);
+	await(&unconfirmed_count);
 	ck_assert_int_eq(mkdir(other, 0700), 0);
-	ck_assert(watch_also(watch, other, &post));
+	ck_assert(watch_add_extra(watch, other, &extra_watch));
 	write_elsewhere();
-	doubts = 0;
-	await(&doubts);
+	unconfirmed_count = 0;
+	await(&unconfirmed_count);
 }
 END_TEST
 

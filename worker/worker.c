@@ -258,7 +258,7 @@ static void *live_shortly(void *unused)
 	return unused;
 }
 
-/* Threads can be short for a while (pids cgroup, memory); a worker outlives that. */
+/* Threads can be short for a while (pids cgroup, history); a worker outlives that. */
 __attribute__((noreturn)) static void churn(void)
 {
 	pthread_t thread;

@@ -44,7 +44,7 @@ enum readyd_reason {
 	READYD_REASON_NONE,
 	READYD_REASON_DEADLINE,		/* pending: the deadline of the wait passed */
 	READYD_REASON_NOT_A_FILE,	/* pending: a directory, symlink, fifo, ... has the marker's name */
-	READYD_REASON_UNBORN,		/* pending: no process has had this pid yet */
+	READYD_REASON_NOT_STARTED,	/* pending: no process has had this pid yet */
 	READYD_REASON_NO_PROCESS,	/* died: no process has this pid */
 	READYD_REASON_PID_REUSED,	/* died: another process has this pid than the one that was meant */
 	READYD_REASON_OLDER,		/* stale: the marker is older than the process */
@@ -81,7 +81,7 @@ struct readyd_options {
 	unsigned flags;		     /* READYD_OPTION_* */
 };
 /* A wait for a pid that no process has waits for one to be born, instead of calling it dead. */
-#define READYD_OPTION_UNBORN 0x1u
+#define READYD_OPTION_AWAIT_START 0x1u
 #define READYD_OPTIONS_INIT                                                                                  \
 	{                                                                                                    \
 		0, 0, 0, READYD_BACKEND_AUTO, 0                                                              \
@@ -168,8 +168,8 @@ int readyd_waiter_peek(struct readyd_waiter *waiter, pid_t pid, struct readyd_an
 
 /* Why a process that is waited for has no answer yet, as seen now. Words are static strings. */
 struct readyd_explanation {
-	const char *process;   /* running, sleeping, stopped, uninterruptible, headless (its first thread has
-				* ended, others live), gone, unborn, unknown */
+	const char *process;   /* running, sleeping, stopped, uninterruptible, leader-exited (its first thread
+				* has   ended, others live), gone, not_started, unknown */
 	const char *marker;    /* absent, or the word of the reason why it does not count */
 	const char *directory; /* ok, missing, denied, not-a-directory, read-only, full, out-of-inodes, hidden
 				* (it is perhaps not what we see; see readyctl(1)) */

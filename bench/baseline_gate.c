@@ -1,0 +1,89 @@
+/* readyd, as users have it: the blocking call of libreadyd. */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/client.h"
+#include "bench/baseline.h"
+#include "readyd/readyd.h"
+
+static long handed_out_before;
+static struct client client;
+
+/* How many gates the daemon has handed out so far. */
+static long handed_out(void)
+{
+	const char *line, *at;
+
+	client_send(&client, "STATS\n", 6);
+	line = client_line(&client);
+	at = strstr(line, " handed_out=");
+	if (at == NULL)
+		fail("gate: no handed_out in '%s'", line);
+	return atol(at + strlen(" handed_out="));
+}
+
+static void open_gates(struct trial *trial)
+{
+	client_open(&client, server_socket(trial->bench, SERVER_READYD));
+	handed_out_before = handed_out();
+}
+
+static void close_gates(struct trial *trial)
+{
+	(void)trial;
+	client_close(&client);
+}
+
+static int armed(struct trial *trial)
+{
+	(void)trial;
+	return (int)(handed_out() - handed_out_before);
+}
+
+/* Whoever has fallen back to the file holds an inotify descriptor; whoever waits by the daemon, one gate. */
+static bool holds_gate(pid_t pid, int inherited)
+{
+	return descriptors_of(pid, "pipe:") == inherited + 1 &&
+	       descriptors_of(pid, "anon_inode:inotify") == 0;
+}
+
+/* On a busy machine somebody may have given up the daemon for a moment; he comes back to it. */
+static void check(struct trial *trial)
+{
+	int inherited = descriptors_of(getpid(), "pipe:");
+	int64_t limit = now_ns() + trial->bench->limit_ns;
+
+	for (int i = 0; i < trial->waiters; i++)
+		while (!holds_gate(trial->pids[i], inherited)) {
+			if (now_ns() > limit)
+				fail("gate: waiter %d of %d does not wait at a gate", i, trial->waiters);
+			nap_us(10000);
+		}
+}
+
+static int wait_at_gate(struct trial *trial, int i)
+{
+	const struct readyd_options options = {
+	    .socket = server_socket(trial->bench, SERVER_READYD), .dir = trial->bench->markers};
+	struct readyd_answer answer;
+
+	(void)i;
+	if (readyd_wait(&options, trial->worker, NULL, &answer) != 0)
+		return -1;
+	if (answer.verdict != READYD_READY)
+		fail("gate: the verdict is %s", readyd_verdict_name(answer.verdict));
+	return 0;
+}
+
+const struct baseline baseline_gate = {
+    .name = "gate",
+    .wait = wait_at_gate,
+    .server = SERVER_READYD,
+    .open = open_gates,
+    .close = close_gates,
+    .armed = armed,
+    .check = check,
+};

@@ -1,0 +1,287 @@
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench/trial.h"
+#include "bench/baseline.h"
+#include "bench/server.h"
+#include "bench/waiters.h"
+#include "readyd/marker.h"
+
+/* Calm is: less than a quarter of a processor is used. Those who wait may look again now and then; and who
+ * does so all the time is not waited for any longer than that. */
+#define CALM_STEP_US 10000
+#define CALM_CPU_NS  (CALM_STEP_US * 1000 / 4)
+#define CALM_MOST_NS 500000000LL
+/* Thousands of children make it slow to look for those who have ended. */
+#define CHECK_EVERY_NS 100000000
+
+void futex_wait(const atomic_int *value, int was)
+{
+	while (*value == was)
+		syscall(SYS_futex, value, FUTEX_WAIT, was, NULL, NULL, 0);
+}
+
+void futex_wake_all(const atomic_int *value)
+{
+	syscall(SYS_futex, value, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+static void set(atomic_int *value)
+{
+	*value = 1;
+	futex_wake_all(value);
+}
+
+void trial_armed(struct trial *trial)
+{
+	trial->shared->armed++;
+}
+
+bool trial_marker_is_there(const struct trial *trial)
+{
+	struct stat st;
+
+	return lstat(trial->marker, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+void trial_find_marker(struct trial *trial)
+{
+	snprintf(trial->marker, sizeof(trial->marker), "%s/" READYD_MARKER_NAME_PREFIX "%ld",
+	    trial->bench->markers, (long)trial->worker);
+}
+
+/* The first three calls of a process would measure page faults. */
+static void warm_up(const struct trial *trial)
+{
+	char path[BENCH_PATH_SIZE + 16];
+
+	snprintf(path, sizeof(path), "%s/warm-up", trial->bench->dir);
+	if (now_ns() == 0 || readyd_marker_write(path) != 0 || unlink(path) != 0)
+		fail_errno("%s", path);
+}
+
+__attribute__((noreturn)) static void be_worker(struct trial *trial)
+{
+	struct shared *shared = trial->shared;
+
+	trial->worker = getpid();
+	trial_find_marker(trial);
+	warm_up(trial);
+	if (trial->baseline->prepare != NULL)
+		trial->baseline->prepare(trial);
+	futex_wait(&shared->go, 0);
+	shared->began = now_ns();
+	if (readyd_marker_write(trial->marker) != 0)
+		fail_errno("%s", trial->marker);
+	shared->ended = now_ns();
+	if (trial->baseline->announce != NULL)
+		trial->baseline->announce(trial);
+	shared->worker_cpu_reaped = cpu_of_reaped();
+	set(&shared->done);
+	for (;;)
+		pause();
+}
+
+__attribute__((noreturn)) static void be_helper(struct trial *trial)
+{
+	trial->baseline->help(trial);
+	for (;;)
+		pause();
+}
+
+/* What this child is to the trial, for the message about its end; NULL for what others have started. */
+static const char *role(const struct trial *trial, pid_t pid, int *number)
+{
+	*number = 0;
+	if (pid == trial->worker)
+		return "the worker";
+	if (pid == trial->helper)
+		return "the helper";
+	for (int i = 0; i < waiters_count(); i++)
+		if (trial->pids[i] == pid) {
+			*number = i;
+			return "waiter";
+		}
+	return server_name(pid);
+}
+
+/* Nobody ends by himself, except what a waiter has started. */
+static void check_children(const struct trial *trial)
+{
+	int status, number;
+	const char *who;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		who = role(trial, pid, &number);
+		if (who == NULL)
+			continue;
+		fail("%s: %s %d (pid %ld) has ended: %s %d", trial->baseline->name, who, number, (long)pid,
+		    WIFSIGNALED(status) ? "signal" : "status",
+		    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	}
+}
+
+static int count_armed(struct trial *trial)
+{
+	return trial->shared->armed;
+}
+
+static int count_awake(struct trial *trial)
+{
+	return trial->shared->awake;
+}
+
+static int count_done(struct trial *trial)
+{
+	return trial->shared->done;
+}
+
+static int count_home(struct trial *trial)
+{
+	return trial->shared->home;
+}
+
+static void await(struct trial *trial, int (*count)(struct trial *), int goal, const char *what)
+{
+	int64_t limit = now_ns() + trial->bench->limit_ns, next_check = 0, now;
+	int got;
+
+	while ((got = count(trial)) < goal) {
+		now = now_ns();
+		if (now > next_check) {
+			check_children(trial);
+			next_check = now + CHECK_EVERY_NS;
+		}
+		if (now > limit)
+			fail("%s: only %d of %d %s after %lld ms", trial->baseline->name, got, goal, what,
+			    (long long)(trial->bench->limit_ns / 1000000));
+		nap_us(1000);
+	}
+}
+
+static void start_worker(struct trial *trial)
+{
+	trial->worker = bench_fork();
+	if (trial->worker == 0)
+		be_worker(trial);
+	trial_find_marker(trial);
+	if (trial->baseline->help == NULL)
+		return;
+	trial->helper = bench_fork();
+	if (trial->helper == 0)
+		be_helper(trial);
+}
+
+/* Who takes part, and with it whose processor time counts: not the servers of other baselines, nor the
+ * waiters that stay at home. Those who start programs of their own are found by a walk through /proc. */
+static void find_family(struct trial *trial)
+{
+	if (trial->baseline->processes > 0)
+		tree_look(&trial->tree);
+	else
+		for (int i = 0; i < trial->waiters; i++)
+			tree_add(&trial->tree, trial->pids[i]);
+	tree_add(&trial->tree, trial->worker);
+	if (trial->helper != 0)
+		tree_add(&trial->tree, trial->helper);
+	if (trial->baseline->server != SERVER_NONE)
+		tree_add(&trial->tree, server_pid(trial->baseline->server));
+	for (int kind = 1; kind < SERVER_KINDS; kind++)
+		if (kind != (int)trial->baseline->server)
+			tree_remove(&trial->tree, server_pid((enum server_kind)kind));
+}
+
+void trial_open(struct trial *trial, const struct bench *bench, const struct baseline *baseline, int waiters)
+{
+	*trial = (struct trial){.bench = bench, .baseline = baseline, .waiters = waiters};
+	server_start(bench, baseline->server);
+	waiters_gather(trial);
+	if (baseline->open != NULL)
+		baseline->open(trial);
+	start_worker(trial);
+	waiters_send(trial);
+	await(trial, baseline->armed != NULL ? baseline->armed : count_armed,
+	    waiters + (baseline->help != NULL), "have begun to wait");
+	find_family(trial);
+	trial_calm(trial);
+	if (baseline->check != NULL)
+		baseline->check(trial);
+	check_children(trial);
+}
+
+void trial_calm(const struct trial *trial)
+{
+	int64_t limit = now_ns() + CALM_MOST_NS, before, after = tree_cpu(&trial->tree);
+
+	if (trial->baseline->restless)
+		return;
+	do {
+		before = after;
+		nap_us(CALM_STEP_US);
+		after = tree_cpu(&trial->tree);
+	} while (after - before > CALM_CPU_NS && now_ns() < limit);
+}
+
+void trial_release(struct trial *trial)
+{
+	set(&trial->shared->go);
+	await(trial, count_done, 1, "markers were written");
+	await(trial, count_awake, trial->waiters, "waiters are awake");
+	check_children(trial);
+}
+
+static void end_child(pid_t pid)
+{
+	if (pid == 0)
+		return;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* The bench is the parent of what is left of the programs that were started; it ends by itself. */
+static int count_orphans_gone(struct trial *trial)
+{
+	struct tree tree = {0};
+	size_t count;
+
+	check_children(trial);
+	tree_look(&tree);
+	count = tree.count;
+	tree_fini(&tree);
+	return count == (size_t)waiters_count() + server_count();
+}
+
+void trial_close(struct trial *trial)
+{
+	set(&trial->shared->over);
+	await(trial, count_home, trial->waiters, "waiters are ready for more");
+	end_child(trial->helper);
+	end_child(trial->worker);
+	if (unlink(trial->marker) != 0)
+		fail_errno("%s", trial->marker);
+	if (trial->baseline->close != NULL)
+		trial->baseline->close(trial);
+	if (trial->baseline->processes > 0)
+		await(trial, count_orphans_gone, 1, "programs have ended");
+	tree_fini(&trial->tree);
+}
+
+int64_t trial_cpu(const struct trial *trial)
+{
+	/* The bench has reaped what was orphaned. */
+	int64_t sum = tree_cpu(&trial->tree) + cpu_of_reaped() + trial->shared->worker_cpu_reaped;
+
+	for (int i = 0; i < trial->waiters; i++)
+		sum += trial->shared->slots[i].cpu_reaped;
+	return sum;
+}

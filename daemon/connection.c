@@ -1,0 +1,332 @@
+#include "config.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/loop.h"
+#include "daemon/xalloc.h"
+#include "daemon/connection.h"
+#include "src/sock.h"
+#include "src/wire.h"
+
+static void on_read(evutil_socket_t fd, short what, void *arg);
+static void on_write(evutil_socket_t fd, short what, void *arg);
+static void on_again(evutil_socket_t fd, short what, void *arg);
+
+void connection_pool_init(struct connection_pool *pool, struct event_base *base,
+    const struct connection_hooks *hooks, void *context, size_t output_limit)
+{
+	memset(pool, 0, sizeof(*pool));
+	pool->base = base;
+	pool->hooks = *hooks;
+	pool->context = context;
+	pool->output_limit = output_limit;
+	TAILQ_INIT(&pool->all);
+}
+
+static void connection_free(struct connection *connection)
+{
+	struct connection_pool *pool = connection->pool;
+
+	pool->hooks.on_close(connection, pool->context);
+	TAILQ_REMOVE(&pool->all, connection, link);
+	pool->count--;
+	event_free(connection->read);
+	if (connection->write != NULL)
+		event_free(connection->write);
+	if (connection->again != NULL)
+		event_free(connection->again);
+	close(connection->fd);
+	xalloc_free(connection->input);
+	xalloc_free(connection->output);
+	xalloc_free(connection);
+}
+
+void connection_pool_fini(struct connection_pool *pool)
+{
+	while (!TAILQ_EMPTY(&pool->all))
+		connection_free(TAILQ_FIRST(&pool->all));
+}
+
+/* One client too many for the kernel (fs.epoll.max_user_watches) is no reason to stop for all. */
+static void read_on(struct connection *connection)
+{
+	if (event_add(connection->read, NULL) != 0)
+		connection_end(connection);
+}
+
+struct connection *connection_new(struct connection_pool *pool, int fd)
+{
+	struct connection *connection = xalloc_new(sizeof(*connection));
+
+	connection->pool = pool;
+	connection->fd = fd;
+	LIST_INIT(&connection->waits);
+	connection->read = event_new(pool->base, fd, EV_READ | EV_PERSIST, on_read, connection);
+	read_on(connection);
+	TAILQ_INSERT_TAIL(&pool->all, connection, link);
+	pool->count++;
+	return connection;
+}
+
+static void flush(struct connection_pool *pool);
+
+/* Not at once: whoever is telling many sessions something must not find one of them freed. */
+void connection_end(struct connection *connection)
+{
+	if (connection == connection->pool->current)
+		flush(connection->pool);
+	connection->closing = true;
+	event_active(connection->read, EV_READ, 0);
+}
+
+/* With output stuck, no more is read from the client until it reads. */
+static void hold_back(struct connection *connection, const char *data, size_t len)
+{
+	connection->output = xalloc_resize(connection->output, connection->output_len + len);
+	memcpy(connection->output + connection->output_len, data, len);
+	connection->output_len += len;
+	if (connection->write == NULL)
+		connection->write = event_new(
+		    connection->pool->base, connection->fd, EV_WRITE | EV_PERSIST, on_write, connection);
+	loop_add(connection->write, NULL);
+	event_del(connection->read);
+}
+
+/* What the socket does not take now is held back. */
+static void send_or_hold(struct connection *connection, const char *data, size_t len)
+{
+	ssize_t n = 0;
+
+	if (connection->closing || len == 0)
+		return;
+	if (connection->output_len == 0)
+		n = send(connection->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		connection_end(connection);
+		return;
+	}
+	if (n < 0)
+		n = 0;
+	if ((size_t)n < len)
+		hold_back(connection, data + n, len - (size_t)n);
+}
+
+static void flush(struct connection_pool *pool)
+{
+	size_t len = pool->out_len;
+
+	pool->out_len = 0;
+	send_or_hold(pool->current, pool->out, len);
+}
+
+/* Only what comes unasked can pile up: while an answer is stuck, no more requests are taken. */
+static void drop_if_slow(struct connection *connection)
+{
+	if (connection->output_len <= connection->pool->output_limit || connection->closing)
+		return;
+	connection->pool->dropped++;
+	connection_end(connection);
+}
+
+void connection_put(struct connection *connection, const char *data, size_t len)
+{
+	struct connection_pool *pool = connection->pool;
+
+	if (connection != pool->current) {
+		send_or_hold(connection, data, len);
+		drop_if_slow(connection);
+	} else {
+		if (len > sizeof(pool->out) - pool->out_len)
+			flush(pool);
+		memcpy(pool->out + pool->out_len, data, len);
+		pool->out_len += len;
+	}
+	/* Perhaps this was the last that the client was staying for. */
+	if (connection->eof)
+		event_active(connection->read, EV_READ, 0);
+}
+
+int connection_put_fd(struct connection *connection, const char *data, size_t len, int fd)
+{
+	if (connection == connection->pool->current)
+		flush(connection->pool);
+	/* A line this short is taken whole or not at all. */
+	if (connection->closing || connection->output_len > 0)
+		return -1;
+	return sock_send_fd(connection->fd, data, len, fd) == (ssize_t)len ? 0 : -1;
+}
+
+static void keep_input(struct connection *connection, const char *data, size_t len)
+{
+	/* data may lie in the old tail. */
+	char *tail = len > 0 ? memcpy(xalloc_new(len), data, len) : NULL;
+
+	xalloc_free(connection->input);
+	connection->input = tail;
+	connection->input_len = len;
+}
+
+static bool is_stuck(const struct connection *connection)
+{
+	return connection->closing || connection->output_len > 0;
+}
+
+/* Also when the line is too long to be one. */
+static bool has_line(const char *data, size_t len)
+{
+	return len >= WIRE_REQUEST_MAX || (len > 0 && wire_line(data, len) > 0);
+}
+
+static size_t handle_line(struct connection *connection, const char *data, size_t len)
+{
+	struct connection_pool *pool = connection->pool;
+	size_t line = wire_line(data, len);
+	bool too_long = line == 0 || line > WIRE_REQUEST_MAX;
+
+	pool->hooks.line(connection, data, too_long ? 0 : line, pool->context);
+	if (too_long)
+		connection_end(connection);
+	return line;
+}
+
+/* At most so many as one turn has. */
+static size_t handle_lines(struct connection *connection, const char *data, size_t len)
+{
+	size_t at = 0;
+
+	for (unsigned n = 0; n < SESSION_TURN && connection->list == NULL && !is_stuck(connection) &&
+			     has_line(data + at, len - at);
+	     n++)
+		at += handle_line(connection, data + at, len - at);
+	return at;
+}
+
+/* What comes next: what is here already has its next turn, or more is read. Stuck output goes first. */
+static void go_on(struct connection *connection)
+{
+	if (is_stuck(connection))
+		return;
+	if (connection->list == NULL && !has_line(connection->input, connection->input_len)) {
+		read_on(connection);
+		return;
+	}
+	event_del(connection->read);
+	if (connection->again == NULL)
+		connection->again = evtimer_new(connection->pool->base, on_again, connection);
+	loop_soon(connection->again);
+}
+
+static void take_turn(struct connection *connection, const char *data, size_t len)
+{
+	struct connection_pool *pool = connection->pool;
+	size_t at;
+
+	pool->current = connection;
+	pool->batch++;
+	if (connection->list != NULL) {
+		pool->hooks.resume(connection, pool->context);
+	} else {
+		at = handle_lines(connection, data, len);
+		keep_input(connection, data + at, len - at);
+	}
+	flush(pool);
+	pool->current = NULL;
+	go_on(connection);
+}
+
+/*
+ * The client has closed its sending half. Edge-triggered from now on, since end of file stays readable
+ * for ever; the next edge is the client's closing the other half.
+ */
+static void take_eof(struct connection *connection)
+{
+	if (connection->eof)
+		return;
+	connection->eof = true;
+	event_free(connection->read);
+	connection->read = event_new(
+	    connection->pool->base, connection->fd, EV_READ | EV_ET | EV_PERSIST, on_read, connection);
+	loop_add(connection->read, NULL);
+}
+
+static bool hung_up(const struct connection *connection)
+{
+	struct pollfd poll_fd = {.fd = connection->fd, .events = 0};
+
+	return poll(&poll_fd, 1, 0) > 0;
+}
+
+static bool finished(const struct connection *connection)
+{
+	if (connection->closing)
+		return true;
+	return connection->eof &&
+	       (hung_up(connection) || (connection->wait_count == 0 && connection->output_len == 0));
+}
+
+static void on_read(evutil_socket_t fd, short what, void *arg)
+{
+	struct connection *connection = arg;
+	struct connection_pool *pool = connection->pool;
+	size_t len = connection->input_len;
+	ssize_t n;
+
+	(void)what;
+	if (connection->closing) {
+		connection_free(connection);
+		return;
+	}
+	if (len > 0)
+		memcpy(pool->in, connection->input, len);
+	n = recv((int)fd, pool->in + len, sizeof(pool->in) - len, MSG_DONTWAIT);
+	if (n > 0)
+		take_turn(connection, pool->in, len + (size_t)n);
+	else if (n == 0)
+		take_eof(connection);
+	else if (errno != EAGAIN && errno != EINTR)
+		connection->closing = true;
+	if (finished(connection))
+		connection_free(connection);
+}
+
+static void on_write(evutil_socket_t fd, short what, void *arg)
+{
+	struct connection *connection = arg;
+	ssize_t n = send((int)fd, connection->output, connection->output_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	(void)what;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n < 0 || connection->closing) {
+		connection_free(connection);
+		return;
+	}
+	connection->output_len -= (size_t)n;
+	memmove(connection->output, connection->output + n, connection->output_len);
+	if (connection->output_len > 0)
+		return;
+	xalloc_free(connection->output);
+	connection->output = NULL;
+	event_del(connection->write);
+	go_on(connection);
+	if (finished(connection))
+		connection_free(connection);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct connection *connection = arg;
+
+	(void)fd;
+	(void)what;
+	/* A verdict that was pushed meanwhile may have filled the output. */
+	if (!is_stuck(connection))
+		take_turn(connection, connection->input, connection->input_len);
+	if (finished(connection))
+		connection_free(connection);
+}

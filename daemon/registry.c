@@ -1,0 +1,264 @@
+#include "config.h"
+
+#include "daemon/xalloc.h"
+/* Before uthash.h: its own answer to a failed allocation is exit(-1) without a word. */
+#define uthash_malloc(size)	 xalloc_new(size)
+#define uthash_free(block, size) xalloc_free(block)
+#include "daemon/registry.h"
+
+TAILQ_HEAD(entry_queue, registry_entry);
+TAILQ_HEAD(tombstone_queue, registry_tombstone);
+
+struct registry {
+	struct registry_entry *entries;	       /* by pid */
+	struct registry_tombstone *tombstones; /* by pid */
+	struct registry_tombstone *by_ns_pid;  /* the youngest of each name */
+	struct tombstone_queue by_age;	       /* oldest first */
+	struct entry_queue waited; /* entries with waits; those seen in this round are at the end */
+	uint64_t sweep;
+	uint64_t entered; /* number of the youngest entry */
+	size_t waited_count, wait_count, tombstone_limit;
+	void (*leaving)(struct registry_entry *entry);
+};
+
+struct registry *registry_new(size_t tombstone_limit, void (*leaving)(struct registry_entry *entry))
+{
+	struct registry *registry = xalloc_new(sizeof(*registry));
+
+	TAILQ_INIT(&registry->by_age);
+	TAILQ_INIT(&registry->waited);
+	registry->tombstone_limit = tombstone_limit;
+	registry->leaving = leaving;
+	return registry;
+}
+
+static struct registry_tombstone *find_by_ns_pid(const struct registry *registry, pid_t ns_pid)
+{
+	struct registry_tombstone *tombstone;
+
+	HASH_FIND(by_ns_pid, registry->by_ns_pid, &ns_pid, sizeof(ns_pid), tombstone);
+	return tombstone;
+}
+
+static void remove_tombstone(struct registry *registry, struct registry_tombstone *tombstone)
+{
+	if (find_by_ns_pid(registry, tombstone->ns_pid) == tombstone)
+		HASH_DELETE(by_ns_pid, registry->by_ns_pid, tombstone);
+	HASH_DEL(registry->tombstones, tombstone);
+	TAILQ_REMOVE(&registry->by_age, tombstone, age);
+	xalloc_free(tombstone);
+}
+
+static void move_cursor(struct registry_cursor *cursor, struct registry_entry *entry)
+{
+	if (cursor->entry != NULL)
+		LIST_REMOVE(cursor, link);
+	cursor->entry = entry != NULL && entry->number <= cursor->last ? entry : NULL;
+	if (cursor->entry != NULL)
+		LIST_INSERT_HEAD(&entry->cursors, cursor, link);
+}
+
+static void remove_entry(struct registry *registry, struct registry_entry *entry)
+{
+	registry->leaving(entry);
+	while (!LIST_EMPTY(&entry->cursors))
+		move_cursor(LIST_FIRST(&entry->cursors), entry->hh.next);
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): an entry is in the table, so there is one */
+	HASH_DEL(registry->entries, entry);
+	process_close(&entry->process);
+	xalloc_free(entry);
+}
+
+void registry_free(struct registry *registry)
+{
+	struct registry_entry *entry, *next_entry;
+	struct registry_tombstone *tombstone, *next_tombstone;
+
+	if (registry == NULL)
+		return;
+	HASH_ITER (hh, registry->entries, entry, next_entry) {
+		while (!LIST_EMPTY(&entry->waits))
+			registry_detach(registry, LIST_FIRST(&entry->waits));
+		remove_entry(registry, entry);
+	}
+	HASH_ITER (hh, registry->tombstones, tombstone, next_tombstone)
+		remove_tombstone(registry, tombstone);
+	xalloc_free(registry);
+}
+
+struct registry_entry *registry_find(const struct registry *registry, pid_t pid)
+{
+	struct registry_entry *entry;
+
+	HASH_FIND_INT(registry->entries, &pid, entry);
+	return entry;
+}
+
+struct registry_entry *registry_enter(
+    struct registry *registry, const struct process *process, const struct history *history)
+{
+	struct registry_entry *entry = xalloc_new(sizeof(*entry));
+
+	entry->process = *process;
+	entry->history = *history;
+	LIST_INIT(&entry->waits);
+	LIST_INIT(&entry->cursors);
+	entry->number = ++registry->entered;
+	HASH_ADD_INT(registry->entries, process.pid, entry);
+	return entry;
+}
+
+bool registry_must_keep(const struct history *history)
+{
+	return history->latched || history->ambiguous.kind == MARKER_FILE;
+}
+
+void registry_release(struct registry *registry, struct registry_entry *entry)
+{
+	if (LIST_EMPTY(&entry->waits) && !registry_must_keep(&entry->history))
+		remove_entry(registry, entry);
+}
+
+void registry_attach(struct registry *registry, struct registry_entry *entry, struct registry_wait *wait)
+{
+	if (LIST_EMPTY(&entry->waits)) {
+		TAILQ_INSERT_TAIL(&registry->waited, entry, waited);
+		entry->sweep = registry->sweep; /* whoever attaches has just looked */
+		registry->waited_count++;
+	}
+	LIST_INSERT_HEAD(&entry->waits, wait, link);
+	wait->entry = entry;
+	registry->wait_count++;
+}
+
+void registry_detach(struct registry *registry, struct registry_wait *wait)
+{
+	struct registry_entry *entry = wait->entry;
+
+	if (entry == NULL)
+		return;
+	LIST_REMOVE(wait, link);
+	wait->entry = NULL;
+	registry->wait_count--;
+	if (LIST_EMPTY(&entry->waits)) {
+		TAILQ_REMOVE(&registry->waited, entry, waited);
+		registry->waited_count--;
+	}
+}
+
+void registry_settle(
+    struct registry *registry, struct registry_entry *entry, const struct readyd_answer *answer)
+{
+	struct registry_wait *wait;
+
+	/* The head is read anew each time: settled() may detach any other wait of this entry. */
+	while ((wait = LIST_FIRST(&entry->waits)) != NULL) {
+		registry_detach(registry, wait);
+		wait->settled(wait, answer);
+	}
+}
+
+static void name_tombstone(struct registry *registry, struct registry_tombstone *tombstone, pid_t ns_pid)
+{
+	struct registry_tombstone *older = find_by_ns_pid(registry, ns_pid);
+
+	if (older != NULL)
+		HASH_DELETE(by_ns_pid, registry->by_ns_pid, older);
+	tombstone->ns_pid = ns_pid;
+	HASH_ADD(by_ns_pid, registry->by_ns_pid, ns_pid, sizeof(tombstone->ns_pid), tombstone);
+}
+
+static void add_tombstone(struct registry *registry, const struct process *process,
+    const struct readyd_answer *answer, const struct marker_stat *marker)
+{
+	struct registry_tombstone *tombstone;
+
+	HASH_FIND_INT(registry->tombstones, &process->pid, tombstone);
+	if (tombstone == NULL && HASH_COUNT(registry->tombstones) >= registry->tombstone_limit)
+		tombstone = TAILQ_FIRST(&registry->by_age);
+	if (tombstone != NULL)
+		remove_tombstone(registry, tombstone);
+	tombstone = xalloc_new(sizeof(*tombstone));
+	tombstone->pid = process->pid;
+	tombstone->answer = *answer;
+	tombstone->marker = *marker;
+	HASH_ADD_INT(registry->tombstones, pid, tombstone);
+	name_tombstone(registry, tombstone, process->ns_pid);
+	TAILQ_INSERT_TAIL(&registry->by_age, tombstone, age);
+}
+
+void registry_retire(struct registry *registry, struct registry_entry *entry,
+    const struct readyd_answer *answer, const struct marker_stat *marker)
+{
+	add_tombstone(registry, &entry->process, answer, marker);
+	registry_settle(registry, entry, answer);
+	remove_entry(registry, entry);
+}
+
+const struct registry_tombstone *registry_tombstone(const struct registry *registry, pid_t pid)
+{
+	struct registry_tombstone *tombstone;
+
+	HASH_FIND_INT(registry->tombstones, &pid, tombstone);
+	return tombstone;
+}
+
+const struct registry_tombstone *registry_tombstone_of_ns_pid(const struct registry *registry, pid_t ns_pid)
+{
+	return find_by_ns_pid(registry, ns_pid);
+}
+
+void registry_begin_sweep(struct registry *registry)
+{
+	registry->sweep++;
+}
+
+struct registry_entry *registry_next_waited(struct registry *registry)
+{
+	struct registry_entry *entry = TAILQ_FIRST(&registry->waited);
+
+	if (entry == NULL || entry->sweep == registry->sweep)
+		return NULL;
+	entry->sweep = registry->sweep;
+	TAILQ_REMOVE(&registry->waited, entry, waited);
+	TAILQ_INSERT_TAIL(&registry->waited, entry, waited);
+	return entry;
+}
+
+struct registry_entry *registry_next(const struct registry *registry, const struct registry_entry *entry)
+{
+	return entry == NULL ? registry->entries : (struct registry_entry *)entry->hh.next;
+}
+
+void registry_cursor_start(struct registry *registry, struct registry_cursor *cursor)
+{
+	*cursor = (struct registry_cursor){.last = registry->entered};
+	move_cursor(cursor, registry->entries);
+}
+
+struct registry_entry *registry_cursor_next(struct registry_cursor *cursor)
+{
+	struct registry_entry *entry = cursor->entry;
+
+	if (entry != NULL)
+		move_cursor(cursor, entry->hh.next);
+	return entry;
+}
+
+void registry_cursor_end(struct registry_cursor *cursor)
+{
+	move_cursor(cursor, NULL);
+}
+
+void registry_count(const struct registry *registry, struct registry_counts *counts)
+{
+	counts->entries = HASH_COUNT(registry->entries);
+	counts->waited = registry->waited_count;
+	counts->waits = registry->wait_count;
+	counts->tombstones = HASH_COUNT(registry->tombstones);
+}
+
+bool registry_is_waited(const struct registry *registry)
+{
+	return registry->waited_count > 0;
+}

@@ -1,0 +1,193 @@
+#include "config.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/marker_dir.h"
+#include "src/clock.h"
+#include "src/number.h"
+#include "src/collision.h"
+#include "src/shortage.h"
+
+/* Births that are looked at one by one; after more of them a walk takes less time. */
+#define BIRTHS_MOST 4096
+/* Numbers are given upwards, but a process is to be seen only some time after its number was given: so the
+ * last ones are looked at once more. */
+#define BEING_BORN 16
+/* The first pid namespace's inode: PROC_PID_INIT_INO, include/linux/proc_ns.h */
+#define FIRST_NAMESPACE 0xEFFFFFFCu
+
+/*
+ * The kernel allocates the pids of a namespace from a cache that it names after the depth
+ * (create_pid_cachep() in kernel/pid_namespace.c): it is made with the first namespace of that depth and kept
+ * for ever. "pid" alone shows that this kernel does show its caches. In a namespace the depth below ours has
+ * another name: then, as where nothing is shown, there may be some.
+ */
+static bool have_namespaces_below(void)
+{
+	return access("/sys/kernel/slab/pid_2", F_OK) == 0 || access("/sys/kernel/slab/pid", F_OK) != 0 ||
+	       process_own_namespace("pid") != FIRST_NAMESPACE;
+}
+
+bool collision_is_possible(const struct process *p)
+{
+	return process_in_child_ns(p) || have_namespaces_below();
+}
+
+/* "pid:[4026531836]" */
+#define NAMESPACE_SIZE 32
+
+static void read_namespace(const char *process, char text[NAMESPACE_SIZE])
+{
+	char path[48];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%s/ns/pid", process);
+	len = readlink(path, text, NAMESPACE_SIZE - 1);
+	text[len < 0 ? 0 : len] = '\0';
+}
+
+/* The same as process_ns_pid_of(), in a third of the time for most, who are in our own namespace: of all
+ * processes that makes a difference. */
+static pid_t ns_pid_of(pid_t pid, const char *own)
+{
+	char process[16], its[NAMESPACE_SIZE];
+
+	snprintf(process, sizeof(process), "%ld", (long)pid);
+	read_namespace(process, its);
+	return its[0] != '\0' && strcmp(its, own) == 0 ? pid : process_ns_pid_of(pid);
+}
+
+static void note(struct collisions *collisions, pid_t pid, pid_t name)
+{
+	unsigned bit = (unsigned)name % COLLISION_NS_PIDS;
+
+	if (name != 0 && name != pid)
+		collisions->names[bit / 8] |= (unsigned char)(1u << bit % 8);
+}
+
+static bool is_noted(const struct collisions *collisions, pid_t name)
+{
+	unsigned bit = (unsigned)name % COLLISION_NS_PIDS;
+
+	return collisions->names[bit / 8] & 1u << bit % 8;
+}
+
+/* It must see the same directory, have been there when the marker came, and have the very uid that owns it,
+ * root's included: a process of another user cannot have left it. One that had dropped the uid by now is not
+ * found. */
+static enum collision could_have_left(
+    const struct marker_place *place, const struct process *p, pid_t pid, const struct marker_stat *marker)
+{
+	const int64_t came = clock_to_ns(&marker->ctime) - clock_boot_offset() + clock_tick_ns();
+	enum collision could = COLLISION_FOUND;
+	enum process_uid uid;
+	struct process other;
+	int shared;
+
+	process_open(&other, pid);
+	uid = process_check_uid(&other, marker->uid);
+	shared = marker_dir_is_shared(place, p, &other);
+	if (other.kernel || process_gone(&other) || uid == PROCESS_UID_FOREIGN || shared == 0)
+		could = COLLISION_NONE;
+	else if (other.unread || uid == PROCESS_UID_UNKNOWN || shared < 0)
+		could = COLLISION_UNKNOWN;
+	else if ((int64_t)other.start * clock_tick_ns() > came)
+		could = COLLISION_NONE;
+	process_close(&other);
+	return could;
+}
+
+/* What to look for in a walk: who else could have left p's marker. */
+struct search {
+	const struct marker_place *place;
+	const struct process *p;
+	const struct marker_stat *marker;
+};
+
+/* The first process of the system leaves no marker. name 0: it could not be read. */
+static enum collision check(const struct search *search, pid_t pid, pid_t name)
+{
+	if (name == 0)
+		return COLLISION_UNKNOWN;
+	if (search == NULL || pid == 1 || pid == search->p->pid || name != search->p->ns_pid)
+		return COLLISION_NONE;
+	return could_have_left(search->place, search->p, pid, search->marker);
+}
+
+/* Takes in all processes, where there is an account of them. Whether one of them is what is looked for, where
+ * something is; UNKNOWN where not all could be taken in. */
+static enum collision walk(struct collisions *collisions, const struct search *search)
+{
+	DIR *proc = opendir("/proc");
+	enum collision found = COLLISION_NONE, one;
+	char own[NAMESPACE_SIZE];
+	struct dirent *entry;
+	uint64_t pid;
+	pid_t name;
+
+	if (proc == NULL)
+		return is_shortage(errno) ? COLLISION_UNKNOWN : COLLISION_NONE;
+	if (collisions != collisions_lone())
+		memset(collisions->names, 0, sizeof(collisions->names));
+	read_namespace("self", own);
+	while ((entry = readdir(proc)) != NULL) {
+		if (number_parse(entry->d_name, strlen(entry->d_name), INT_MAX, &pid) != 0)
+			continue;
+		name = ns_pid_of((pid_t)pid, own);
+		if (collisions != collisions_lone())
+			note(collisions, (pid_t)pid, name);
+		one = check(search, (pid_t)pid, name);
+		if (one == COLLISION_FOUND || found == COLLISION_NONE)
+			found = one;
+	}
+	closedir(proc);
+	return found;
+}
+
+struct collisions *collisions_lone(void)
+{
+	static struct collisions lone; /* only its address means something */
+
+	return &lone;
+}
+
+void collisions_catch_up(struct collisions *collisions)
+{
+	pid_t newest, name, from = collisions->newest - BEING_BORN;
+	char own[NAMESPACE_SIZE];
+	bool complete = true;
+
+	if (!have_namespaces_below())
+		return;
+	read_namespace("self", own);
+	newest = process_newest();
+	if (collisions->newest == 0 || newest < collisions->newest ||
+	    newest - collisions->newest > BIRTHS_MOST)
+		complete = walk(collisions, NULL) != COLLISION_UNKNOWN;
+	else
+		for (pid_t pid = from < 1 ? 1 : from; pid <= newest; pid++) {
+			name = ns_pid_of(pid, own);
+			complete = complete && name != 0;
+			note(collisions, pid, name);
+		}
+	collisions->newest = complete ? newest : 0;
+}
+
+enum collision collision_find(struct collisions *collisions, const struct marker_place *place,
+    const struct process *p, const struct marker_stat *marker)
+{
+	const struct search search = {place, p, marker};
+
+	if (process_in_child_ns(p))
+		return walk(collisions, &search);
+	if (collisions == collisions_lone())
+		return COLLISION_NONE;
+	collisions_catch_up(collisions);
+	if (collisions->newest == 0)
+		return COLLISION_UNKNOWN;
+	return is_noted(collisions, p->ns_pid) ? walk(collisions, &search) : COLLISION_NONE;
+}

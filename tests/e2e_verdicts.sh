@@ -1,0 +1,747 @@
+#!/usr/bin/env bash
+# Whoever answers, the answer is the same: each state of a process with each state of its marker, asked of the
+# daemon and of the file, before and after. And what is said around the answers: legends, births, time-outs.
+# shellcheck source=tests/lib.sh disable=SC1091,SC2016,SC2031
+. "$(dirname "$0")/lib.sh"
+
+SELF=$(realpath "$0")
+# Beyond every pid_max: nobody has it, nobody will.
+NOBODY=4194304
+
+STATES=(alive stopped leader zombie reaped never status3 signal9)
+MARKERS=(absent regular empty directory symlink fifo foreign older)
+
+# nursery.py DIRECTORY: for each state and each marker a process, told to stdout as "state marker pid"; after a
+# line on stdin each of them comes into its state, and "struck" is said.
+write_nursery() {
+	cat >nursery.py <<'END'
+import ctypes, os, platform, signal, sys, threading, time
+
+states, markers = sys.argv[2].split(), sys.argv[3].split()
+prefix = os.path.join(sys.argv[1], "ktstr-worker-ready-")
+libc = ctypes.CDLL(None)
+SYS_EXIT = {"x86_64": 60, "aarch64": 93}.get(platform.machine(), 1)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+
+def end_with_parent():
+    libc.prctl(1, signal.SIGKILL)
+
+def stay():
+    end_with_parent()
+    while True:
+        time.sleep(1000)
+
+def live(state):
+    end_with_parent()
+    if state == "leader":
+        threading.Thread(target=stay).start()
+    signal.sigwait({signal.SIGUSR1})
+    if state == "leader":
+        libc.syscall(SYS_EXIT, 0)
+    os._exit(3 if state == "status3" else 0)
+
+def bear(state):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            live(state)
+        finally:
+            os._exit(99)
+    return pid
+
+def letter(pid):
+    with open("/proc/%d/stat" % pid) as file:
+        return file.read().rsplit(")", 1)[1].split()[0]
+
+def until(pid, wanted):
+    while letter(pid) != wanted:
+        time.sleep(0.005)
+
+# A file cannot be made to look older than it is, so it is there first: for every pid that may come next.
+def try_to_bear_older():
+    first = os.fork()
+    if first == 0:
+        os._exit(0)
+    os.waitpid(first, 0)
+    pids = range(first + 1, first + 5000)
+    for pid in pids:
+        os.close(os.open(prefix + str(pid), os.O_CREAT | os.O_WRONLY))
+    last = time.monotonic()
+    while time.monotonic() - last < 0.1:
+        time.sleep(0.02)
+    family = {state: bear(state) for state in states if state != "never"}
+    good = all(pid in pids for pid in family.values())
+    for pid in pids:
+        if not good or pid not in family.values():
+            os.unlink(prefix + str(pid))
+    return family if good else None
+
+# The pids may have begun anew in between.
+def bear_older():
+    for _ in range(20):
+        family = try_to_bear_older()
+        if family is not None:
+            return family
+    sys.exit("the pids went elsewhere")
+
+children = {"older": bear_older()}
+for marker in markers:
+    if marker != "older":
+        children[marker] = {state: bear(state) for state in states if state != "never"}
+for marker, family in children.items():
+    for state, pid in family.items():
+        print(state, marker, pid)
+print("born", flush=True)
+sys.stdin.readline()
+for family in children.values():
+    for state, pid in family.items():
+        sent = {"alive": 0, "stopped": signal.SIGSTOP, "signal9": signal.SIGKILL}
+        os.kill(pid, sent.get(state, signal.SIGUSR1))
+    for state, pid in family.items():
+        if state == "stopped":
+            until(pid, "T")
+        elif state == "reaped":
+            os.waitpid(pid, 0)
+        elif state != "alive":
+            until(pid, "Z")
+print("struck", flush=True)
+signal.pause()
+END
+}
+
+make_marker() {
+	local path
+	path=$(marker "$2")
+	case $1 in
+	absent | older) ;;
+	regular) echo ready >new && mv new "$path" ;;
+	empty) : >"$path" ;;
+	directory) mkdir "$path" ;;
+	symlink) echo ready >"elsewhere" && ln -s "$T/elsewhere" "$path" ;;
+	fifo) mkfifo "$path" ;;
+	foreign) echo ready >new && chown 12345 new && mv new "$path" ;;
+	esac
+}
+
+# What a cell is like, whatever its numbers are.
+normal() { sed -E "s/^([a-z]+) [0-9]+/\1/; s/ start=[0-9]+//"; }
+
+declare -A PIDS CELL WAITER
+
+# Those whose wait ends by its time-out.
+is_pending_for_ever() {
+	case $1 in alive | stopped | leader) ;; *) return 1 ;; esac
+	case $2 in absent | directory | symlink | fifo) ;; *) return 1 ;; esac
+}
+
+start_waiters() {
+	local state marker backend timeout=60
+	! is_pending_for_ever "$1" "$2" || timeout=1
+	for backend in daemon file; do
+		READYD_BACKEND=$backend spawn_waiters 1 --timeout $timeout "${PIDS[$1 $2]}"
+		WAITER[$1 $2 $backend]=${WAITERS[0]}
+		is_pending_for_ever "$1" "$2" && continue
+		case $1-$2 in never-* | *-older) continue ;; esac
+		if [ $backend = daemon ]; then AT_GATES+=("${WAITERS[0]}"); else AT_FILES+=("${WAITERS[0]}"); fi
+		case $2 in regular | empty | foreign) SETTLED+=("${WAITERS[0]}") ;; esac
+	done
+}
+
+each_cell() {
+	local state marker
+	for state in "${STATES[@]}"; do
+		for marker in "${MARKERS[@]}"; do
+			"$@" "$state" "$marker"
+		done
+	done
+}
+
+all_have_ended() {
+	local pid
+	for pid; do
+		has_ended "$pid" || return 1
+	done
+}
+
+mark_cell() { make_marker "$2" "${PIDS[$1 $2]}"; }
+
+collect_before() {
+	local backend pid got
+	for backend in daemon file; do
+		pid=${WAITER[$1 $2 $backend]}
+		until_true 90 has_ended "$pid"
+		got=0
+		wait "$pid" || got=$?
+		CELL[$1 $2 before-$backend]="$got $(normal <"out.$pid")"
+	done
+}
+
+collect_after() {
+	local backend got line
+	for backend in daemon file auto; do
+		got=0
+		line=$(READYD_BACKEND=$backend ctl status "${PIDS[$1 $2]}" 2>/dev/null) || got=$?
+		CELL[$1 $2 after-$backend]="$got $(normal <<<"$line")"
+	done
+}
+
+# Two of one cell are as they should be: the same, or what is listed.
+compare() {
+	local cell="$1 $2" when=$3 listed
+	local of_daemon=${CELL[$cell $when-daemon]} of_file=${CELL[$cell $when-file]}
+	listed=${DIFFERENT[$when $cell]:-}
+	if [ -n "$listed" ]; then
+		[ "$of_daemon | $of_file" = "$listed" ] && return 0
+		wrong "$when, $cell: '$of_daemon | $of_file' is not '$listed'"
+	elif [ "$of_daemon" != "$of_file" ]; then
+		wrong "$when, $cell: the daemon says '$of_daemon', the file '$of_file'"
+	fi
+}
+
+wrong() {
+	echo "$*"
+	WRONG=$((WRONG + 1))
+}
+
+compare_cell() {
+	compare "$1" "$2" before
+	compare "$1" "$2" after
+	case ${CELL[$1 $2 after-auto]} in
+	"${CELL[$1 $2 after-daemon]}" | "${CELL[$1 $2 after-file]}") ;;
+	*) wrong "after, $1 $2: with both it is '${CELL[$1 $2 after-auto]}', which is neither's" ;;
+	esac
+}
+
+# What the file says afterwards, so that not both are wrong.
+expected_after() {
+	local empty="" status=" status=0"
+	case $2 in empty | older) empty=" empty=1" ;; esac
+	case $1 in
+	alive | stopped | leader) expected_of_the_living "$2" "$empty" ;;
+	never | reaped) expected_of_the_unknown "$1" "$2" "$empty" ;;
+	*)
+		[ "$1" != status3 ] || status=" status=3"
+		[ "$1" != signal9 ] || status=" signal=9"
+		expected_of_the_dead "$2" "$status$empty" "$1"
+		;;
+	esac
+}
+
+expected_of_the_living() {
+	case $1 in
+	absent) echo "1 pending" ;;
+	regular | empty) echo "0 ready$2" ;;
+	foreign) echo "5 stale reason=foreign-owner" ;;
+	older) echo "5 stale reason=older-than-process$2" ;;
+	*) echo "1 pending reason=not-a-file" ;;
+	esac
+}
+
+# Whose the marker was is not known then. Nobody has left an old one for a pid that nobody had.
+expected_of_the_unknown() {
+	case $1-$2 in
+	*-regular | *-empty | *-foreign | reaped-older) echo "4 exited$3" ;;
+	*) echo "3 died reason=no-process" ;;
+	esac
+}
+
+LEGEND='legend="reference worker: more than one thread, typically MALLOC_CONF=background_thread:true"'
+expected_of_the_dead() {
+	local legend=""
+	[ "$3" != status3 ] || legend=" $LEGEND"
+	case $1 in
+	regular | empty) echo "4 exited$2$legend" ;;
+	foreign) echo "3 died reason=foreign-owner$2$legend" ;;
+	older) echo "3 died reason=older-than-process$2$legend" ;;
+	*) echo "3 died$2$legend" ;;
+	esac
+}
+
+expect_cell() {
+	local want
+	want=$(expected_after "$1" "$2")
+	[ "${CELL[$1 $2 after-file]}" = "$want" ] ||
+		wrong "after, $1 $2: the file says '${CELL[$1 $2 after-file]}', want '$want'"
+}
+
+# All that may differ in the table: of a process that has been reaped, the daemon knows how it ended if somebody
+# waited for it or it was ready, and whoever reads the file later finds nobody.
+list_differences() {
+	local marker
+	declare -gA DIFFERENT=(
+		["after reaped regular"]="4 exited status=0 | 4 exited"
+		["after reaped empty"]="4 exited status=0 empty=1 | 4 exited empty=1"
+	)
+	for marker in absent directory symlink fifo; do
+		DIFFERENT["after reaped $marker"]="3 died status=0 | 3 died reason=no-process"
+	done
+}
+
+# The kernel tells how a process ended that has been reaped, to who holds a pidfd.
+tells_of_the_reaped() {
+	local major minor
+	IFS=. read -r major minor _ </proc/sys/kernel/osrelease
+	[ $((major * 1000 + minor)) -ge 6015 ]
+}
+
+test_table() {
+	local state marker pid
+	need_root
+	tells_of_the_reaped || skip "before Linux 6.15 a reaped process's status is lost"
+	need python3
+	start_readyd
+	write_nursery
+	mkfifo to from
+	exec 7<>to 8<>from
+	spawn python3 nursery.py "$T/m" "${STATES[*]}" "${MARKERS[*]}" <to >from
+	while read -r -t 60 -u 8 state marker pid && [ "$state" != born ]; do
+		PIDS[$state $marker]=$pid
+	done
+	[ "$state" = born ] || die "no children"
+	for marker in "${MARKERS[@]}"; do
+		PIDS[never $marker]=$((NOBODY++))
+	done
+	AT_GATES=() AT_FILES=() SETTLED=()
+	each_cell start_waiters
+	until_true 90 each_holds "$GATE" "${AT_GATES[@]}"
+	until_true 90 each_holds "$INOTIFY" "${AT_FILES[@]}"
+	each_cell mark_cell
+	until_true 90 all_have_ended "${SETTLED[@]}"
+	echo strike >&7
+	read -r -t 60 -u 8 state
+	expect "children" "$state" struck
+	each_cell collect_before
+	each_cell collect_after
+	list_differences
+	WRONG=0
+	each_cell compare_cell
+	each_cell expect_cell
+	[ "$WRONG" -eq 0 ] || die "$WRONG wrong"
+}
+
+# --- what only the daemon remembers
+
+is_state() { grep -qs "^State:.$1" "/proc/$2/status"; }
+
+asked() {
+	local got=0 line
+	line=$(READYD_BACKEND=$1 ctl status "$PID" 2>/dev/null) || got=$?
+	echo "$got $(normal <<<"$line")"
+}
+
+# differs DAEMON FILE: what each of them says of PID; and where both are asked, the daemon's memory counts.
+differs() {
+	expect "by the daemon" "$(asked daemon)" "$1"
+	expect "by the file" "$(asked file)" "$2"
+	expect "by both" "$(asked auto)" "$1"
+}
+
+# The latch: what has been seen ready stays ready until it ends.
+test_difference_latch() {
+	start_readyd
+	spawn_unreaped "exec sleep 1000"
+	echo ready >"$(marker "$PID")"
+	until_true 60 counter_is processes 1
+	rm "$(marker "$PID")"
+	differs "0 ready latched=1" "1 pending"
+	kill -KILL "$PID"
+	until_true 60 is_state Z "$PID"
+	differs "4 exited signal=9 latched=1" "3 died signal=9"
+}
+
+in_pid_namespace() {
+	local flags=-mpf got=0
+	[ "$(id -u)" -eq 0 ] || flags=-Urmpf
+	unshare $flags --mount-proc bash -c 'echo 500 >/proc/sys/kernel/ns_last_pid' 2>/dev/null ||
+		skip "ns_last_pid may not be set"
+	T=$T TEST_INSIDE=1 timeout -k 5 120 unshare $flags --mount-proc bash "$SELF" "$@" || got=$?
+	[ "$got" -eq 0 ] || die "'$*': exit status $got"
+	rm -rf m s s.lock
+}
+
+# The pid 20000 is the next; nobody else forks here.
+bear() {
+	echo 19999 >/proc/sys/kernel/ns_last_pid
+	spawn_worker
+	expect "pid" "$PID" 20000
+}
+
+# The grain: a marker that was left behind just before the next holder of the pid was born. What the stamps
+# leave open the file takes for good, and the daemon knows.
+within_grain() {
+	local by_file
+	start_readyd
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		bear
+		echo ready >"$(marker 20000)"
+		until_true 60 counter_is processes 1
+		touch "$(marker 20000)"
+		end_worker 20000
+		bear
+		expect "by the daemon" "$(asked daemon)" "5 stale reason=older-than-process"
+		expect "by both" "$(asked auto)" "5 stale reason=older-than-process"
+		by_file=$(asked file)
+		end_worker 20000
+		rm "$(marker 20000)"
+		echo "by the file: $by_file"
+		case $by_file in
+		"0 ready") return 0 ;;
+		"5 stale reason=older-than-process") ;;
+		*) die "the file says '$by_file'" ;;
+		esac
+	done
+	echo "never within the grain: the machine is too busy"
+}
+
+test_difference_grain() { in_pid_namespace within_grain; }
+
+start_of_20000() { stat_fields 20000 | awk '{ print $20 }'; }
+
+# As quick as the tick: two that have the same pid and the same start. What lives is not what has ended.
+within_tick() {
+	local former
+	start_readyd
+	for _ in {1..50}; do
+		bear
+		former=$(start_of_20000)
+		echo ready >"$(marker 20000)"
+		ctl -q status 20000 || die "the marker does not count"
+		end_worker 20000
+		bear
+		expect "by the daemon" "$(asked daemon)" "5 stale reason=older-than-process"
+		[ "$(start_of_20000)" != "$former" ] || return 0
+		end_worker 20000
+		rm "$(marker 20000)"
+	done
+	echo "never within one tick: the machine is too slow"
+}
+
+test_difference_tick() { in_pid_namespace within_tick; }
+
+# Asked about while pending, the daemon holds on to a process; not to its pid.
+asked_before_reuse() {
+	start_readyd
+	bear
+	expect "of the first" "$(asked daemon)" "1 pending"
+	end_worker 20000
+	expect "of nobody" "$(asked daemon | cut -d' ' -f1,2)" "3 died"
+	bear
+	expect "of the second" "$(asked daemon)" "1 pending"
+	end_worker 20000
+	bear
+	expect "of the third" "$(asked daemon)" "1 pending"
+	echo ready >"$(marker 20000)"
+	expect "of the third, marked" "$(asked daemon)" "0 ready"
+}
+
+test_asked_before_reuse() { in_pid_namespace asked_before_reuse; }
+
+# --- legends
+
+# legend_is STATUS TEXT ARGUMENT...: with both backends, in text and in JSON.
+legend_is() {
+	local backend status=$1 text=$2 got
+	shift 2
+	spawn_unreaped "exit $status"
+	until_true 60 is_state Z "$PID"
+	for backend in daemon file; do
+		got=$(READYD_BACKEND=$backend ctl status "$@" "$PID" || true)
+		expect "$backend, legend of $status" "$(sed -n 's/.* legend="\(.*\)"$/\1/p' <<<"$got")" "$text"
+		got=$(READYD_BACKEND=$backend ctl wait --json "$@" "$PID" || true)
+		expect "$backend, legend of $status in JSON" "$(sed -n 's/.*"legend":"\([^"]*\)".*/\1/p' <<<"$got")" "$text"
+	done
+}
+
+test_legend() {
+	start_readyd
+	legend_is 0 ""
+	legend_is 1 ""
+	legend_is 2 "reference worker: BYTES is 0"
+	legend_is 4 "reference worker: the marker could not be written"
+	legend_is 5 "reference worker: BYTES missing, no number or out of range"
+	legend_is 6 "reference worker: /proc/self/task could not be read"
+	legend_is 7 ""
+	legend_is 3 "no license" --legend '3=no license'
+	legend_is 42 "the answer" --legend 3=x --legend=42="the answer"
+	legend_is 255 "b" --legend 255=a --legend 255=b
+	legend_is 9 "1=2" --legend 9=1=2
+}
+
+# Neither of a signal nor of a process that lives.
+test_legend_only_of_an_exit_status() {
+	start_readyd
+	spawn_unreaped "exec sleep 1000"
+	mark "$PID"
+	READYD_BACKEND="file" ctl status --legend 9=x --legend 0=x "$PID" >out
+	kill -KILL "$PID"
+	until_true 60 is_state Z "$PID"
+	READYD_BACKEND="file" expect_exit 4 ctl status --legend 9=x --legend 0=x "$PID" >>out
+	expect "legends" "$(grep -c legend out || true)" 0
+}
+
+# json FIELD: that of the object in out.
+json() { python3 -c 'import json, sys; print(json.load(open("out"))[sys.argv[1]])' "$1"; }
+
+test_legend_with_quotes_in_json() {
+	local text=$'a "b" \\ c\td'
+	need python3
+	start_readyd
+	spawn_unreaped "exit 8"
+	until_true 60 is_state Z "$PID"
+	READYD_BACKEND="daemon" expect_exit 3 ctl status --json --legend "8=$text" "$PID" >out
+	expect "legend" "$(json legend)" "$text"
+}
+
+test_legend_of_the_real_worker() {
+	start_readyd
+	spawn_unreaped "exec '$WORKER' 2>worker.err"
+	until_true 60 is_state Z "$PID"
+	expect_exit 3 ctl wait "$PID" >out
+	grep -q 'status=5 legend="reference worker: BYTES missing' out || die "no legend: $(cat out)"
+}
+
+test_legend_usage() {
+	local bad
+	for bad in 3 =x 256=x -1=x x=y "" 1x=y; do
+		expect_exit 2 ctl status --legend "$bad" 1 2>err
+		expect "lines on standard error ($(cat err))" "$(wc -l <err)" 1
+	done
+}
+
+# --- births
+
+start_unless_file() {
+	mkdir -p m
+	[ "$1" = file ] || start_readyd
+}
+
+not_yet_born() {
+	start_unless_file "$1"
+	READYD_BACKEND=$1 expect_exit 124 ctl wait --json --not-started=wait --timeout 0.2 20000 >out 2>err
+	grep -q '"process":"not-started"' out || die "not in JSON: $(cat out)"
+	grep -q "process 20000 is not-started; its marker .*: absent;" err || die "not in words: $(cat err)"
+	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --not-started=fail --timeout 60 20000
+	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --timeout 60 20000
+}
+
+# have_looked PID...: a look takes a few microseconds and comes every 50 ms, so that a process which runs readyctl
+# and has slept some times has looked.
+have_looked() {
+	local pid
+	for pid; do
+		[ "$(cat "/proc/$pid/comm")" = readyctl ] || return 1
+		[ "$(awk '$1 == "voluntary_ctxt_switches:" { print $2 }' "/proc/$pid/status")" -ge 3 ] || return 1
+	done
+}
+
+# born BACKEND ready|dies: it was waited for before it was born.
+born() {
+	start_unless_file "$1"
+	READYD_BACKEND=$1 spawn_waiters 2 --not-started=wait --timeout 60 20000
+	until_true 60 have_looked "${WAITERS[@]}"
+	bear
+	until_true 60 each_holds '*pidfd*' "${WAITERS[@]}"
+	if [ "$2" = ready ]; then
+		mark 20000
+		all_end 0 "${WAITERS[@]}"
+	else
+		end_worker 20000
+		all_end 3 "${WAITERS[@]}"
+	fi
+}
+
+# What lies there cannot be of somebody who is yet to be born.
+born_with_a_stale_marker() {
+	start_unless_file "$1"
+	echo ready >"$(marker 20000)"
+	READYD_BACKEND=$1 spawn_waiters 1 --not-started=wait --timeout 60 20000
+	READYD_BACKEND=$1 expect_exit 124 ctl -q wait --not-started=wait --timeout 0.2 20000 2>err
+	grep -q "is not-started; its marker .*: older-than-process;" err || die "$(cat err)"
+	bear
+	all_end 5 "${WAITERS[@]}"
+}
+
+# born_and_gone BACKEND: it has left its marker and ended before it could be seen.
+born_and_gone() {
+	start_unless_file "$1"
+	READYD_BACKEND=$1 spawn_waiters 2 --not-started=wait --timeout 60 20000
+	until_true 60 have_looked "${WAITERS[@]}"
+	kill -STOP "${WAITERS[@]}"
+	for pid in "${WAITERS[@]}"; do until_true 60 is_stopped "$pid"; done
+	bear
+	mark 20000
+	end_worker 20000
+	kill -CONT "${WAITERS[@]}"
+	all_end 4 "${WAITERS[@]}"
+}
+
+# Who has a start was born, and does not come again.
+exact_process_has_started() {
+	local start
+	start_unless_file "$1"
+	bear
+	start=$(READYD_BACKEND="file" ctl status --json 20000 | sed 's/.*"start":\([0-9]*\).*/\1/')
+	end_worker 20000
+	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --not-started=wait --timeout 60 "20000:$start"
+}
+
+test_not_started() {
+	local backend
+	for backend in daemon file auto; do
+		in_pid_namespace born_and_gone $backend
+		in_pid_namespace exact_process_has_started $backend
+		in_pid_namespace not_yet_born $backend
+		in_pid_namespace born $backend ready
+		in_pid_namespace born $backend dies
+		in_pid_namespace born_with_a_stale_marker $backend
+	done
+}
+
+test_not_started_usage() {
+	expect_exit 2 ctl wait --not-started=maybe 1 2>err
+	expect_exit 2 ctl status --not-started=wait 1 2>>err
+	expect "lines on standard error ($(cat err))" "$(wc -l <err)" 2
+}
+
+# --- time-outs
+
+# explains BACKEND "KEY":VALUE...: a wait on PID that times out says so in JSON, and in words.
+explains() {
+	local backend=$1 field
+	shift
+	READYD_BACKEND=$backend expect_exit 124 ctl wait --json --timeout 0.3 "$PID" >out 2>err
+	grep -q "^readyctl: timed out after 300 ms: process $PID is " err || die "not in words: $(cat err)"
+	expect "lines on standard error" "$(wc -l <err)" 1
+	for field; do
+		grep -qF -- "$field" out || die "$backend: $field is not in $(cat out)"
+	done
+}
+
+test_timeout_says_what_the_process_does() {
+	local backend
+	start_readyd
+	for backend in daemon file; do
+		spawn_worker
+		until_true 60 is_state S "$PID"
+		explains $backend '"process":"sleeping"' '"marker":"absent"' '"directory":"ok"' "\"path\":\"$(marker "$PID")\""
+		kill -STOP "$PID"
+		until_true 60 is_state T "$PID"
+		explains $backend '"process":"stopped"'
+		spawn bash -c 'while :; do :; done'
+		PID=$LAST
+		until_true 60 is_state R "$PID"
+		explains $backend '"process":"running"'
+		end_worker "$PID"
+	done
+}
+
+# A process that lives on without its first thread is not gone.
+test_timeout_says_that_the_first_thread_has_ended() {
+	local backend
+	need python3
+	start_readyd
+	spawn python3 -c 'import ctypes, signal, threading
+threading.Thread(target=signal.pause).start()
+ctypes.CDLL(None).pthread_exit(None)'
+	PID=$LAST
+	until_true 60 is_state Z "$PID"
+	for backend in daemon file; do
+		explains $backend '"process":"leader-exited"'
+	done
+}
+
+test_timeout_says_what_is_in_the_way() {
+	local backend
+	start_readyd
+	for backend in daemon file; do
+		spawn_worker
+		mkfifo "$(marker "$PID")"
+		explains $backend '"marker":"not-a-file"' '"reason":"deadline"' '"exit":124' '"verdict":"pending"'
+		grep -qF "its marker $(marker "$PID"): not-a-file;" err || die "not in words: $(cat err)"
+	done
+}
+
+test_timeout_says_who_would_have_told() {
+	start_readyd
+	spawn_worker
+	explains daemon '"via":"daemon"'
+	explains auto '"via":"daemon"'
+	grep -qE '"last_event_ms":[0-9]+,' out || die "the daemon was never heard of: $(cat out)"
+	explains file '"via":"inotify"' '"last_event_ms":null' '"backend":"file"'
+}
+
+# A frozen daemon has a second to answer; from then on the directory is watched.
+test_timeout_says_that_the_daemon_is_late() {
+	start_readyd
+	spawn_worker
+	freeze_readyd
+	READYD_BACKEND=auto expect_exit 124 ctl wait --json --timeout 3 "$PID" >out 2>err
+	grep -qF '"via":"inotify"' out || die "not said: $(cat out)"
+}
+
+# It is waited for on, and named when the time is up.
+test_timeout_says_what_became_of_the_directory() {
+	local backend
+	start_readyd
+	for backend in daemon file; do
+		mkdir -p m
+		spawn_worker
+		READYD_BACKEND=$backend spawn_waiters 1 --json --timeout 3 "$PID"
+		case $backend in
+		daemon) until_true 60 each_holds "$GATE" "${WAITERS[@]}" ;;
+		file) until_true 60 each_holds "$INOTIFY" "${WAITERS[@]}" ;;
+		esac
+		rmdir m
+		all_end 124 "${WAITERS[@]}"
+		grep -q '"directory":"missing"' "out.${WAITERS[0]}" || die "$backend: $(cat "out.${WAITERS[0]}")"
+	done
+}
+
+# A link that leads to itself is there, and is no directory.
+test_timeout_says_that_the_directory_leads_nowhere() {
+	mkdir m
+	spawn_worker
+	READYD_BACKEND="file" spawn_waiters 1 --json --timeout 3 "$PID"
+	until_true 60 each_holds "$INOTIFY" "${WAITERS[@]}"
+	rmdir m
+	ln -s m m
+	all_end 124 "${WAITERS[@]}"
+	grep -q '"directory":"not-a-directory"' "out.${WAITERS[0]}" || die "$(cat "out.${WAITERS[0]}")"
+}
+
+# Bytes that are no UTF-8 (overlong, a surrogate, cut off, too large) become U+FFFD, each; the rest is kept.
+test_timeout_is_json_whatever_the_bytes() {
+	local good=$'\u00fc\u20ac\ud7ff\U0001f600\U0010ffff' x=$'\ufffd'
+	need python3
+	export READYD_DIR=$T/$'m\nn\xff\xe2\x82'
+	mkdir "$READYD_DIR"
+	spawn_worker
+	READYD_BACKEND="file" expect_exit 124 ctl wait --json --timeout 0.1 "$PID" >out 2>err
+	expect "path" "$(PYTHONUTF8=1 json path)" "$T/m"$'\n'"n$x$x$x/ktstr-worker-ready-$PID"
+	expect "lines on standard error" "$(wc -l <err)" 1
+	grep -qF 'its marker '"$T"'/m\x0an' err || die "not in words: $(cat err)"
+	spawn_unreaped "exit 8"
+	until_true 60 is_state Z "$PID"
+	READYD_BACKEND="file" expect_exit 3 ctl status --json \
+		--legend 8="$good"$'\xc0\x80|\xed\xa0\x80|\xf4\x90\x80\x80|\xe0\x9f\xbf|\xf0\x9f\x98' "$PID" >out
+	expect "legend" "$(PYTHONUTF8=1 json legend)" "$good$x$x|$x$x$x|$x$x$x$x|$x$x$x|$x$x$x"
+}
+
+test_timeout_path_is_json() {
+	need python3
+	export READYD_DIR=$T/'m"x\y'
+	mkdir "$READYD_DIR"
+	spawn_worker
+	READYD_BACKEND="file" expect_exit 124 ctl wait --json --timeout 0.1 "$PID" >out 2>err
+	expect "path" "$(json path)" "$READYD_DIR/ktstr-worker-ready-$PID"
+}
+
+if [ -n "${TEST_INSIDE:-}" ]; then
+	unset TEST_INSIDE
+	trap reap_spawned EXIT
+	set -eu
+	cd "$T"
+	"$@"
+	exit 0
+fi
+run_tests "$@"

@@ -1,0 +1,319 @@
+#include "src/collision.h"
+#include "tests/unit.h"
+
+#include <sys/mount.h>
+
+static struct marker_place place;
+static struct marker_stat marker;
+static pid_t marker_name;
+
+/* For one marker a directory that only our own processes see: whatever else runs here may have nested
+ * processes too. */
+static void set_scene(void)
+{
+	char dir[UNIT_PATH_SIZE];
+
+	unit_dir(dir);
+	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+	ck_assert_int_eq(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	ck_assert_int_eq(mount("none", dir, "tmpfs", 0, NULL), 0);
+	ck_assert_int_eq(marker_place_init(&place, dir, NULL), 0);
+}
+
+static void leave_marker(void)
+{
+	char path[MARKER_REACH_SIZE + MARKER_PREFIX_SIZE + 16];
+
+	snprintf(path, sizeof(path), "%s/%s%d", place.dir, place.prefix, (int)marker_name);
+	unit_write(path, "ready\n");
+	marker_stat(&place, marker_name, &marker);
+	ck_assert_int_eq(marker.kind, MARKER_FILE);
+}
+
+static bool has_collision(struct collisions *collisions, pid_t pid)
+{
+	struct process p;
+	bool has;
+
+	process_open(&p, pid);
+	ck_assert(collision_is_possible(&p));
+	ck_assert_int_eq(p.ns_pid, marker_name);
+	has = collision_find(collisions, &place, &p, &marker) == COLLISION_FOUND;
+	process_close(&p);
+	return has;
+}
+
+/* The number that is given next is to be this one, in the pid namespace that we are in. */
+static bool choose_pid(pid_t pid)
+{
+	FILE *file = fopen("/proc/sys/kernel/ns_last_pid", "w");
+	bool written = file != NULL && fprintf(file, "%d", (int)pid - 1) > 0;
+
+	return file != NULL && fclose(file) == 0 && written;
+}
+
+static bool can_choose_pid(void)
+{
+	return geteuid() == 0 && access("/proc/sys/kernel/ns_last_pid", W_OK) == 0;
+}
+
+/* The first process of a pid namespace where another has the marker's name, and which ends with it. */
+static pid_t spawn_namesake(void)
+{
+	int told[2];
+	pid_t first, name;
+
+	ck_assert_int_eq(pipe(told), 0);
+	first = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (first == 0) {
+		unit_die_with(0);
+		name = choose_pid(marker_name) ? fork() : -1;
+		if (name == 0)
+			name = getpid();
+		else if (name > 0)
+			for (;;)
+				pause();
+		if (write(told[1], &name, sizeof(name)) != sizeof(name))
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	ck_assert_int_eq(read(told[0], &name, sizeof(name)), sizeof(name));
+	ck_assert_int_eq(name, marker_name);
+	return first;
+}
+
+/* The first process of a pid namespace, once it has done that. */
+static pid_t spawn_nested_as(void (*prepare)(void))
+{
+	int told[2];
+	pid_t first;
+	char byte;
+
+	ck_assert_int_eq(pipe(told), 0);
+	first = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (first == 0) {
+		prepare();
+		unit_die_with(0);
+		if (write(told[1], "p", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	ck_assert_int_eq(read(told[0], &byte, 1), 1);
+	return first;
+}
+
+START_TEST(nested_ones_are_rivals)
+{
+	struct collisions collisions = {0};
+	pid_t one, other;
+
+	set_scene();
+	marker_name = 1;
+	one = unit_spawn_nested();
+	leave_marker();
+	ck_assert(!has_collision(&collisions, one));
+	other = unit_spawn_nested();
+	leave_marker();
+	ck_assert(has_collision(&collisions, one));
+	ck_assert(has_collision(&collisions, other));
+	unit_kill(other);
+	ck_assert(!has_collision(&collisions, one));
+	unit_kill(one);
+}
+END_TEST
+
+/* Whoever was born since the last look is found, and one that has ended is no rival any more. */
+START_TEST(births_are_taken_in)
+{
+	struct collisions collisions = {0};
+	pid_t here, first;
+
+	set_scene();
+	marker_name = here = unit_spawn(NULL);
+	for (int i = 0; i < 3; i++) {
+		leave_marker();
+		ck_assert(!has_collision(&collisions, here));
+		ck_assert_int_ge(collisions.newest, here);
+		first = spawn_namesake();
+		leave_marker();
+		ck_assert(has_collision(&collisions, here));
+		unit_kill(first);
+	}
+	ck_assert(!has_collision(&collisions, here));
+	unit_kill(here);
+}
+END_TEST
+
+/* Numbers were given anew from below: then nothing is known for certain. */
+START_TEST(wrapped_numbers_are_noticed)
+{
+	struct collisions collisions = {.newest = UNIT_PID_NEVER};
+	pid_t here, first;
+
+	set_scene();
+	marker_name = here = unit_spawn(NULL);
+	first = spawn_namesake();
+	leave_marker();
+	ck_assert(has_collision(&collisions, here));
+	ck_assert_int_lt(collisions.newest, UNIT_PID_NEVER);
+	unit_kill(first);
+	unit_kill(here);
+}
+END_TEST
+
+static int moved[2];
+
+/* A namesake, where another directory has the name of ours; it ends with this process. */
+static void move_away(void)
+{
+	if (unshare(CLONE_NEWNS) != 0 || mount("none", place.dir, "tmpfs", 0, NULL) != 0)
+		_exit(1);
+	spawn_namesake();
+	if (write(moved[1], "m", 1) != 1)
+		_exit(1);
+}
+
+/* One lives where the directory is another, one came only after the marker. */
+START_TEST(some_are_no_rivals)
+{
+	struct collisions collisions = {0};
+	pid_t here, elsewhere, late;
+	char byte;
+
+	set_scene();
+	ck_assert_int_eq(pipe(moved), 0);
+	marker_name = here = unit_spawn(NULL);
+	elsewhere = unit_spawn(move_away);
+	ck_assert_int_eq(read(moved[0], &byte, 1), 1);
+	leave_marker();
+	ck_assert(!has_collision(&collisions, here));
+	late = spawn_namesake();
+	leave_marker();
+	ck_assert(has_collision(&collisions, here));
+	marker.ctime.tv_sec -= 1;
+	ck_assert(!has_collision(&collisions, here));
+	unit_kill(late);
+	unit_kill(elsewhere);
+	unit_kill(here);
+}
+END_TEST
+
+static void become_another_user(void)
+{
+	if (setresuid(65534, 65534, 65534) != 0)
+		_exit(1);
+}
+
+/* A process that could not have owned the marker did not leave it, not even when the owner is root. */
+START_TEST(other_users_are_no_rivals)
+{
+	struct collisions collisions = {0};
+	pid_t here, other;
+
+	set_scene();
+	marker_name = 1;
+	here = unit_spawn_nested();
+	other = spawn_nested_as(become_another_user);
+	leave_marker();
+	ck_assert_uint_eq(marker.uid, 0);
+	ck_assert(!has_collision(&collisions, here));
+	marker.uid = 65534;
+	ck_assert(has_collision(&collisions, here));
+	unit_kill(other);
+	unit_kill(here);
+}
+END_TEST
+
+/* A walk that could not be made finds nothing out. */
+START_TEST(unknown_without_descriptors)
+{
+	struct collisions collisions = {0};
+	pid_t nested = unit_spawn_nested();
+	struct rlimit limit;
+	struct process p;
+	enum collision found;
+
+	set_scene();
+	marker_name = 1;
+	leave_marker();
+	process_open(&p, nested);
+	limit = unit_take_fds();
+	found = collision_find(&collisions, &place, &p, &marker);
+	unit_give_fds(&limit);
+	ck_assert_int_eq(found, COLLISION_UNKNOWN);
+	process_close(&p);
+	process_open(&p, getpid());
+	limit = unit_take_fds();
+	found = collision_find(&collisions, &place, &p, &marker);
+	unit_give_fds(&limit);
+	ck_assert_int_eq(found, COLLISION_UNKNOWN);
+	process_close(&p);
+	unit_kill(nested);
+}
+END_TEST
+
+/* An asker without an account looks for the rivals of a nested process alone. */
+START_TEST(lone_asker_walks_for_nested_ones)
+{
+	pid_t here, one, other;
+
+	set_scene();
+	marker_name = here = unit_spawn(NULL);
+	other = spawn_namesake();
+	leave_marker();
+	ck_assert(!has_collision(collisions_lone(), here));
+	unit_kill(other);
+	marker_name = 1;
+	one = unit_spawn_nested();
+	other = unit_spawn_nested();
+	leave_marker();
+	ck_assert(has_collision(collisions_lone(), one));
+	unit_kill(other);
+	unit_kill(one);
+	unit_kill(here);
+}
+END_TEST
+
+/* Once a namespace has been made there is no telling any more that there is none. */
+START_TEST(namespaces_are_noticed)
+{
+	pid_t nested = unit_spawn_nested();
+	struct process p;
+
+	process_open(&p, getpid());
+	ck_assert(!process_in_child_ns(&p));
+	ck_assert(collision_is_possible(&p));
+	process_close(&p);
+	process_open(&p, nested);
+	ck_assert(collision_is_possible(&p));
+	process_close(&p);
+	unit_kill(nested);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	const bool can_nest = unit_can_nest(), can_choose = can_nest && can_choose_pid();
+	Suite *s = suite_create("rival");
+	TCase *tcase = unit_case(s, "rival");
+
+	unit_add_if(tcase, nested_ones_are_rivals, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(tcase, births_are_taken_in, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(
+	    tcase, wrapped_numbers_are_noticed, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(tcase, some_are_no_rivals, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(tcase, other_users_are_no_rivals, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(
+	    tcase, unknown_without_descriptors, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(
+	    tcase, lone_asker_walks_for_nested_ones, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(tcase, namespaces_are_noticed, can_nest, "no pid namespace to be had");
+	return s;
+}
+
+int main(void)
+{
+	return unit_main(suite);
+}

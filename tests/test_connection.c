@@ -1,0 +1,1067 @@
+#include <errno.h>
+#include <event2/event.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "daemon/connection.h"
+#include "src/sock.h"
+#include "src/wire.h"
+#include "tests/unit.h"
+
+#define OUTPUT_LIMIT 16384
+/* Lines of a turn. */
+#define TURN 16
+#define MOST (1024 * 1024)
+
+/* A pool, the other side of one of its sessions, and what the hooks were told. */
+static struct event_base *base;
+static struct connection_pool pool;
+static int client;
+static unsigned lines, long_lines, closings;
+static char heard[MOST], read_back[MOST];
+static size_t heard_len;
+/* What the line hook does with a line. */
+static void (*respond)(struct connection *connection, const char *line, size_t len);
+
+static void on_line(struct connection *connection, const char *line, size_t len, void *context)
+{
+	unit_check(context == &pool);
+	if (len == 0) {
+		long_lines++;
+		return;
+	}
+	lines++;
+	unit_check(heard_len + len <= sizeof(heard));
+	memcpy(heard + heard_len, line, len);
+	heard_len += len;
+	if (respond != NULL)
+		respond(connection, line, len);
+}
+
+static void on_closing(struct connection *connection, void *context)
+{
+	unit_check(context == &pool);
+	unit_check(connection->pool == &pool);
+	closings++;
+}
+
+/* Goes on with a long answer. */
+static void (*go_on)(struct connection *connection);
+
+static void on_resume(struct connection *connection, void *context)
+{
+	unit_check(context == &pool);
+	unit_check(connection->list != NULL);
+	go_on(connection);
+}
+
+static void echo(struct connection *connection, const char *line, size_t len)
+{
+	connection_put(connection, line, len);
+}
+
+static struct connection *the_session(void)
+{
+	return TAILQ_FIRST(&pool.all);
+}
+
+/* One pass of the loop: each session that has something to say gets one turn. */
+static void pass(void)
+{
+	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+}
+
+/* Whatever happened until now is handled afterwards: nothing here takes time. */
+static void turn(void)
+{
+	for (int i = 0; i < 8; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+static int connect_session(void)
+{
+	int ends[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+	connection_new(&pool, ends[0]);
+	return ends[1];
+}
+
+static void set_up(void)
+{
+	const struct connection_hooks hooks = {on_line, on_resume, on_closing};
+
+	lines = long_lines = closings = 0;
+	heard_len = 0;
+	respond = NULL;
+	base = event_base_new();
+	connection_pool_init(&pool, base, &hooks, &pool, OUTPUT_LIMIT);
+	client = connect_session();
+}
+
+static void hang_up(void)
+{
+	if (client >= 0)
+		close(client);
+	client = -1;
+}
+
+static void tear_down(void)
+{
+	connection_pool_fini(&pool);
+	ck_assert_uint_eq(pool.count, 0);
+	hang_up();
+	event_base_free(base);
+}
+
+static void say_bytes(const char *data, size_t len)
+{
+	ck_assert_int_eq(send(client, data, len, MSG_NOSIGNAL), (ssize_t)len);
+}
+
+static void say(const char *text)
+{
+	say_bytes(text, strlen(text));
+	turn();
+}
+
+static void expect_heard(const char *text)
+{
+	ck_assert_uint_eq(heard_len, strlen(text));
+	ck_assert_mem_eq(heard, text, heard_len);
+}
+
+/* Reads what there is, appending; false at the end of it all. */
+static bool read_some(size_t *len)
+{
+	ssize_t n = recv(client, read_back + *len, sizeof(read_back) - *len, 0);
+
+	if (n > 0)
+		*len += (size_t)n;
+	else
+		unit_check(n == 0 || errno == EAGAIN || errno == ECONNRESET);
+	return n > 0 || (n < 0 && errno == EAGAIN);
+}
+
+static void expect_read(const char *text)
+{
+	size_t len = 0;
+
+	ck_assert(read_some(&len));
+	ck_assert_uint_eq(len, strlen(text));
+	ck_assert(memcmp(read_back, text, len) == 0);
+}
+
+/* Reads until the session hangs up. */
+static size_t read_all(void)
+{
+	size_t len = 0;
+
+	for (int i = 0; read_some(&len); i++) {
+		ck_assert_msg(i < 100000, "the session does not end");
+		turn();
+	}
+	return len;
+}
+
+static void check_ended(void)
+{
+	turn();
+	ck_assert_uint_eq(pool.count, 0);
+	ck_assert_uint_eq(closings, 1);
+}
+
+/* "1\n2\n3\n...": whoever gets them all in order can tell. */
+static size_t numbers(char *text, size_t size, int count)
+{
+	size_t len = 0;
+
+	for (int i = 1; i <= count; i++)
+		len += (size_t)snprintf(text + len, size - len, "%d\n", i);
+	unit_check(len < size);
+	return len;
+}
+
+START_TEST(byte_by_byte)
+{
+	static const char text[] = "QUERY 1\r\nPING\n";
+
+	for (size_t i = 0; i < sizeof(text) - 1; i++) {
+		say_bytes(text + i, 1);
+		turn();
+		ck_assert_uint_eq(lines, i < 8 ? 0 : i < sizeof(text) - 2 ? 1 : 2);
+	}
+	expect_heard(text);
+}
+END_TEST
+
+START_TEST(pipelined)
+{
+	static char text[64 * 1024];
+	size_t len = numbers(text, sizeof(text), 10000);
+
+	respond = echo;
+	/* More than is read at once, and cut anywhere. */
+	ck_assert_uint_gt(len, 2 * sizeof(pool.in));
+	say_bytes(text, len);
+	shutdown(client, SHUT_WR);
+	ck_assert_uint_eq(read_all(), len);
+	ck_assert(memcmp(read_back, text, len) == 0);
+	ck_assert_uint_eq(lines, 10000);
+	ck_assert_uint_eq(heard_len, len);
+	ck_assert(memcmp(heard, text, len) == 0);
+	check_ended();
+}
+END_TEST
+
+/* How long a line is, its newline included if it has one, and in what pieces it comes. */
+static const struct {
+	size_t len;
+	bool newline;
+	size_t piece;
+	unsigned lines, long_lines;
+} lengths[] = {
+    {1, true, 1, 1, 0},
+    {255, true, 255, 1, 0},
+    {256, true, 256, 1, 0},
+    {256, true, 1, 1, 0},
+    {256, true, 255, 1, 0},
+    {255, false, 255, 0, 0},
+    {256, false, 256, 0, 1},
+    {256, false, 1, 0, 1},
+    {257, true, 257, 0, 1},
+    {257, true, 256, 0, 1},
+    {257, true, 1, 0, 1},
+    {100000, false, 100000, 0, 1},
+    {100000, true, 4096, 0, 1},
+};
+
+static void say_line(size_t len, bool newline, size_t piece)
+{
+	static char line[100000];
+
+	memset(line, 'x', len);
+	line[len - 1] = newline ? '\n' : 'x';
+	for (size_t at = 0; at < len && closings == 0; at += piece) {
+		say_bytes(line + at, piece < len - at ? piece : len - at);
+		turn();
+	}
+}
+
+START_TEST(line_has_its_limit)
+{
+	ck_assert_uint_eq(WIRE_REQUEST_MAX, 256);
+	say("first\n");
+	say_line(lengths[_i].len, lengths[_i].newline, lengths[_i].piece);
+	ck_assert_uint_eq(lines, 1 + lengths[_i].lines);
+	ck_assert_uint_eq(long_lines, lengths[_i].long_lines);
+	ck_assert_uint_eq(closings, lengths[_i].long_lines);
+	if (lengths[_i].long_lines == 0)
+		return;
+	check_ended();
+	ck_assert_uint_eq(read_all(), 0);
+}
+END_TEST
+
+static void put_farewell(struct connection *connection, const char *line, size_t len, void *context)
+{
+	on_line(connection, line, len, context);
+	if (len == 0)
+		connection_put(connection, "too long\n", 9);
+}
+
+START_TEST(too_long_a_line_is_answered)
+{
+	pool.hooks.line = put_farewell;
+	say_line(300, true, 300);
+	expect_read("too long\n");
+	check_ended();
+}
+END_TEST
+
+START_TEST(nothing_follows_too_long_a_line)
+{
+	char text[400];
+
+	snprintf(text, sizeof(text), "one\n%300s\ntwo\n", "x");
+	say(text);
+	expect_heard("one\n");
+	ck_assert_uint_eq(long_lines, 1);
+	check_ended();
+}
+END_TEST
+
+START_TEST(half_closed_without_waits_ends)
+{
+	respond = echo;
+	say_bytes("one\ntwo\npart", 12);
+	shutdown(client, SHUT_WR);
+	turn();
+	expect_heard("one\ntwo\n");
+	expect_read("one\ntwo\n");
+	check_ended();
+	ck_assert_uint_eq(read_all(), 0);
+}
+END_TEST
+
+static void begin_wait(struct connection *connection, const char *line, size_t len)
+{
+	(void)line;
+	(void)len;
+	connection->wait_count++;
+}
+
+START_TEST(half_closed_with_waits_stays)
+{
+	respond = begin_wait;
+	say_bytes("one\ntwo\n", 8);
+	shutdown(client, SHUT_WR);
+	turn();
+	ck_assert_uint_eq(pool.count, 1);
+	the_session()->wait_count--;
+	connection_put(the_session(), "first\n", 6);
+	turn();
+	ck_assert_uint_eq(pool.count, 1);
+	expect_read("first\n");
+	the_session()->wait_count--;
+	connection_put(the_session(), "last\n", 5);
+	check_ended();
+	expect_read("last\n");
+}
+END_TEST
+
+START_TEST(half_closed_then_closed)
+{
+	respond = begin_wait;
+	say_bytes("one\n", 4);
+	shutdown(client, SHUT_WR);
+	turn();
+	ck_assert_uint_eq(closings, 0);
+	hang_up();
+	check_ended();
+}
+END_TEST
+
+/* End of file stays readable for ever: waiting for answers must not mean looking at it all the time. */
+START_TEST(half_closed_is_quiet)
+{
+	respond = begin_wait;
+	say_bytes("one\n", 4);
+	shutdown(client, SHUT_WR);
+	ck_assert(unit_loop_is_busy());
+	turn();
+	ck_assert(!unit_loop_is_busy());
+	ck_assert_uint_eq(closings, 0);
+}
+END_TEST
+
+START_TEST(closed_with_waits_ends)
+{
+	respond = begin_wait;
+	say("one\n");
+	ck_assert_uint_eq(closings, 0);
+	hang_up();
+	check_ended();
+}
+END_TEST
+
+/* Closing with answers unread is a reset, and writing to it must not kill. */
+START_TEST(closed_with_answers_unread)
+{
+	respond = echo;
+	say("one\n");
+	hang_up();
+	connection_put(the_session(), "more\n", 5);
+	check_ended();
+}
+END_TEST
+
+static void make_small(void)
+{
+	const int size = 4096;
+
+	ck_assert_int_eq(setsockopt(the_session()->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+}
+
+/* Puts numbered lines of 100 bytes until some are held back; returns how many. */
+static int put_until_stuck(void)
+{
+	char line[101];
+	int count = 0;
+
+	make_small();
+	while (the_session()->output_len == 0) {
+		snprintf(line, sizeof(line), "%99d\n", ++count);
+		connection_put(the_session(), line, 100);
+	}
+	return count;
+}
+
+static void check_numbered(size_t len, int count)
+{
+	unit_check(len == 100 * (size_t)count);
+	for (int i = 0; i < count; i++)
+		unit_check(atoi(read_back + 100 * i) == i + 1);
+}
+
+START_TEST(held_back_until_read)
+{
+	int count = put_until_stuck();
+
+	ck_assert_uint_eq(the_session()->output_len % 100, 0);
+	turn();
+	ck_assert_uint_eq(pool.count, 1);
+	shutdown(client, SHUT_WR);
+	ck_assert(!unit_loop_is_busy());
+	check_numbered(read_all(), count);
+	check_ended();
+	ck_assert_uint_eq(pool.dropped, 0);
+}
+END_TEST
+
+START_TEST(flowing_again_is_quiet)
+{
+	int count = put_until_stuck();
+	size_t len = 0;
+
+	while (len < 100 * (size_t)count) {
+		ck_assert(read_some(&len));
+		turn();
+	}
+	check_numbered(len, count);
+	ck_assert_uint_eq(the_session()->output_len, 0);
+	ck_assert(!unit_loop_is_busy());
+	respond = echo;
+	say("one\n");
+	expect_read("one\n");
+}
+END_TEST
+
+START_TEST(closed_with_answers_held_back)
+{
+	put_until_stuck();
+	turn();
+	ck_assert_uint_eq(closings, 0);
+	hang_up();
+	check_ended();
+	ck_assert_uint_eq(pool.dropped, 0);
+}
+END_TEST
+
+/* The last answers of a half-closed session are more than the socket takes. */
+START_TEST(held_back_when_half_closed)
+{
+	int count;
+
+	respond = begin_wait;
+	say_bytes("one\n", 4);
+	shutdown(client, SHUT_WR);
+	turn();
+	count = put_until_stuck();
+	turn();
+	the_session()->wait_count--;
+	ck_assert_uint_eq(closings, 0);
+	check_numbered(read_all(), count);
+	check_ended();
+}
+END_TEST
+
+static void put_hundred(struct connection *connection, const char *line, size_t len)
+{
+	char text[101];
+
+	(void)len;
+	snprintf(text, sizeof(text), "%99d\n", atoi(line));
+	connection_put(connection, text, 100);
+}
+
+/* While output is stuck nothing more is read; when it flows again, nothing is lost nor out of order. */
+START_TEST(stuck_output_stops_input)
+{
+	static char text[16384];
+	size_t len = numbers(text, sizeof(text), 3000);
+	unsigned before;
+
+	pool.output_limit = MOST;
+	respond = put_hundred;
+	make_small();
+	say_bytes(text, len);
+	shutdown(client, SHUT_WR);
+	turn();
+	before = lines;
+	ck_assert_uint_gt(before, 0);
+	ck_assert_uint_lt(before, 3000);
+	turn();
+	ck_assert_uint_eq(lines, before);
+	check_numbered(read_all(), 3000);
+	ck_assert_uint_eq(heard_len, len);
+	ck_assert(memcmp(heard, text, len) == 0);
+	check_ended();
+}
+END_TEST
+
+#define MUCH (100 * 4096)
+
+static void put_much(struct connection *connection, const char *line, size_t len)
+{
+	static const char block[4096] = {'x'};
+
+	(void)line;
+	(void)len;
+	for (size_t put = 0; put < MUCH; put += sizeof(block))
+		connection_put(connection, block, sizeof(block));
+}
+
+static void ask_much(void)
+{
+	ck_assert_uint_gt(MUCH, OUTPUT_LIMIT + sizeof(pool.out));
+	respond = put_much;
+	make_small();
+	say("one\ntwo\n");
+	ck_assert_uint_eq(lines, 1);
+	ck_assert_uint_le(the_session()->output_len, MUCH);
+}
+
+/* An answer is as long as it is; but before it has been read there is no other. */
+START_TEST(long_answer_holds_up_the_next)
+{
+	ask_much();
+	ck_assert_uint_eq(pool.dropped, 0);
+	shutdown(client, SHUT_WR);
+	ck_assert_uint_eq(read_all(), 2 * MUCH);
+	ck_assert_uint_eq(lines, 2);
+	ck_assert_uint_eq(pool.dropped, 0);
+	check_ended();
+}
+END_TEST
+
+START_TEST(never_reading_is_dropped)
+{
+	ask_much();
+	connection_put(the_session(), "told\n", 5);
+	ck_assert_uint_eq(pool.dropped, 1);
+	check_ended();
+	ck_assert_uint_eq(lines, 1);
+	ck_assert_uint_lt(read_all(), MUCH);
+}
+END_TEST
+
+/* Not by its own requests, but by what it waited for. */
+START_TEST(never_reading_is_dropped_when_told)
+{
+	static const char block[512] = {'x'};
+	size_t held = 0;
+
+	make_small();
+	for (int i = 0; i < 1000; i++) {
+		connection_put(the_session(), block, sizeof(block));
+		if (the_session()->output_len > held)
+			held = the_session()->output_len;
+	}
+	ck_assert_uint_eq(pool.count, 1);
+	ck_assert_uint_eq(pool.dropped, 1);
+	ck_assert_uint_gt(held, OUTPUT_LIMIT - sizeof(block));
+	ck_assert_uint_le(held, OUTPUT_LIMIT + sizeof(block));
+	check_ended();
+}
+END_TEST
+
+START_TEST(others_are_undisturbed)
+{
+	int slow = client;
+
+	respond = put_much;
+	make_small();
+	say_bytes("one\n", 4);
+	client = connect_session();
+	turn();
+	ck_assert_uint_eq(pool.count, 2);
+	respond = echo;
+	say("two\n");
+	expect_read("two\n");
+	close(slow);
+}
+END_TEST
+
+/* The next bytes, which come with a descriptor of this inode, or with none. */
+static void expect_piece(const char *text, ino_t inode)
+{
+	char piece[64];
+	struct stat st;
+	int fd;
+
+	ck_assert_int_eq(sock_recv_fd(client, piece, sizeof(piece), &fd), (ssize_t)strlen(text));
+	ck_assert_mem_eq(piece, text, strlen(text));
+	ck_assert((fd >= 0) == (inode != 0));
+	if (fd < 0)
+		return;
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_uint_eq(st.st_ino, inode);
+	close(fd);
+}
+
+static int given;
+
+static void give(struct connection *connection, const char *line, size_t len)
+{
+	connection_put(connection, "before\n", 7);
+	ck_assert_int_eq(connection_put_fd(connection, line, len, given), 0);
+	connection_put(connection, "after\n", 6);
+}
+
+START_TEST(descriptor_goes_with_its_line)
+{
+	int ends[2], fds;
+	struct stat st;
+
+	ck_assert_int_eq(pipe(ends), 0);
+	given = ends[0];
+	ck_assert_int_eq(fstat(given, &st), 0);
+	fds = unit_open_fds();
+	respond = give;
+	say("GATE 1\n");
+	expect_piece("before\nGATE 1\n", st.st_ino);
+	expect_piece("after\n", 0);
+	ck_assert_int_eq(connection_put_fd(the_session(), "told\n", 5, given), 0);
+	expect_piece("told\n", st.st_ino);
+	ck_assert_int_eq(unit_open_fds(), fds);
+	close(ends[0]);
+	close(ends[1]);
+}
+END_TEST
+
+START_TEST(descriptor_does_not_overtake)
+{
+	int count = put_until_stuck();
+
+	ck_assert_int_eq(connection_put_fd(the_session(), "GATE 1\n", 7, client), -1);
+	shutdown(client, SHUT_WR);
+	check_numbered(read_all(), count);
+}
+END_TEST
+
+/* The socket is full to the last byte, but nothing is held back yet. */
+START_TEST(descriptor_needs_room)
+{
+	size_t len = 0;
+
+	make_small();
+	while (send(the_session()->fd, "x", 1, MSG_DONTWAIT) == 1)
+		len++;
+	ck_assert_int_eq(connection_put_fd(the_session(), "GATE 1\n", 7, client), -1);
+	shutdown(client, SHUT_WR);
+	ck_assert_uint_eq(read_all(), len);
+}
+END_TEST
+
+START_TEST(descriptor_for_one_who_left)
+{
+	hang_up();
+	ck_assert_int_eq(connection_put_fd(the_session(), "GATE 1\n", 7, STDERR_FILENO), -1);
+	check_ended();
+}
+END_TEST
+
+START_TEST(ended_later_with_what_it_was_sent)
+{
+	connection_put(the_session(), "bye\n", 4);
+	connection_end(the_session());
+	connection_end(the_session());
+	ck_assert_uint_eq(closings, 0);
+	connection_put(the_session(), "too late\n", 9);
+	ck_assert_int_eq(connection_put_fd(the_session(), "too late\n", 9, client), -1);
+	check_ended();
+	ck_assert_uint_eq(read_all(), 4);
+}
+END_TEST
+
+static void put_and_end(struct connection *connection, const char *line, size_t len)
+{
+	connection_put(connection, line, len);
+	connection_end(connection);
+}
+
+START_TEST(ended_from_a_line)
+{
+	respond = put_and_end;
+	say("bye\nmore\n");
+	expect_heard("bye\n");
+	check_ended();
+	ck_assert_uint_eq(read_all(), 4);
+}
+END_TEST
+
+START_TEST(fini_ends_all)
+{
+	int others[3];
+
+	for (size_t i = 0; i < UNIT_COUNT(others); i++)
+		others[i] = connect_session();
+	ck_assert_uint_eq(pool.count, 4);
+	say_bytes("part", 4);
+	turn();
+	put_until_stuck();
+	connection_pool_fini(&pool);
+	ck_assert_uint_eq(pool.count, 0);
+	ck_assert_uint_eq(closings, 4);
+	for (size_t i = 0; i < UNIT_COUNT(others); i++) {
+		ck_assert_int_eq(recv(others[i], read_back, 1, 0), 0);
+		close(others[i]);
+	}
+}
+END_TEST
+
+static void say_numbers(int count)
+{
+	static char text[64 * 1024];
+
+	say_bytes(text, numbers(text, sizeof(text), count));
+}
+
+/* Another client speaks up while the first of a thousand lines is handled. */
+static int other;
+static unsigned other_came;
+
+static void note_other(struct connection *connection, const char *line, size_t len)
+{
+	(void)connection;
+	if (lines == 1)
+		unit_check(send(other, "other\n", 6, MSG_NOSIGNAL) == 6);
+	if (len == 6 && memcmp(line, "other\n", 6) == 0)
+		other_came = lines;
+}
+
+START_TEST(one_line_among_a_thousand)
+{
+	other_came = 0;
+	other = connect_session();
+	respond = note_other;
+	say_numbers(1000);
+	turn();
+	ck_assert_uint_eq(lines, 1001);
+	ck_assert_uint_gt(other_came, 0);
+	ck_assert_uint_le(other_came, 1 + 2 * TURN);
+	close(other);
+}
+END_TEST
+
+#define CROWD 4
+#define EACH  10000
+
+static unsigned said[CROWD];
+
+/* No session gets a second turn before each one that has lines left has had its first. */
+static void check_turns(struct connection *connection, const char *line, size_t len)
+{
+	unsigned me = (unsigned)(line[0] - 'a');
+
+	(void)connection;
+	(void)len;
+	said[me]++;
+	for (unsigned i = 0; i < CROWD; i++)
+		unit_check(said[me] <= said[i] + TURN || said[i] == EACH);
+}
+
+START_TEST(turns_go_round)
+{
+	static char text[2 * EACH];
+	int clients[CROWD] = {client};
+
+	memset(said, 0, sizeof(said));
+	respond = check_turns;
+	/* More than is read at once. */
+	ck_assert_uint_gt(sizeof(text), sizeof(pool.in));
+	for (unsigned i = 0; i < CROWD; i++) {
+		clients[i] = i == 0 ? client : connect_session();
+		for (unsigned at = 0; at < sizeof(text); at += 2) {
+			text[at] = (char)('a' + i);
+			text[at + 1] = '\n';
+		}
+		ck_assert_int_eq(send(clients[i], text, sizeof(text), MSG_NOSIGNAL), sizeof(text));
+	}
+	turn();
+	for (unsigned i = 0; i < CROWD; i++)
+		ck_assert_uint_eq(said[i], EACH);
+	for (unsigned i = 1; i < CROWD; i++)
+		close(clients[i]);
+}
+END_TEST
+
+static int unread(void)
+{
+	int count;
+
+	ck_assert_int_eq(ioctl(the_session()->fd, FIONREAD, &count), 0);
+	return count;
+}
+
+START_TEST(nothing_is_read_while_lines_are_left)
+{
+	int before;
+
+	say_numbers(10000);
+	before = unread();
+	for (unsigned i = 1; i <= 10; i++) {
+		pass();
+		ck_assert_uint_eq(lines, i * TURN);
+		ck_assert_int_eq(unread(), before - (int)sizeof(pool.in));
+		ck_assert_uint_lt(the_session()->input_len, sizeof(pool.in));
+	}
+	turn();
+	ck_assert_uint_eq(lines, 10000);
+	ck_assert_ptr_null(the_session()->input);
+}
+END_TEST
+
+static uint64_t batches[40];
+
+static void note_batch(struct connection *connection, const char *line, size_t len)
+{
+	(void)line;
+	(void)len;
+	unit_check(lines <= UNIT_COUNT(batches));
+	batches[lines - 1] = connection->pool->batch;
+}
+
+START_TEST(turn_has_a_number)
+{
+	respond = note_batch;
+	say_numbers(40);
+	turn();
+	ck_assert_uint_eq(lines, 40);
+	for (unsigned i = 1; i < 40; i++)
+		ck_assert((batches[i] == batches[i - 1]) == (i % TURN != 0));
+}
+END_TEST
+
+START_TEST(half_closed_with_lines_left)
+{
+	respond = echo;
+	say_numbers(1000);
+	shutdown(client, SHUT_WR);
+	pass();
+	ck_assert_uint_eq(lines, TURN);
+	turn();
+	ck_assert_uint_eq(lines, 1000);
+	ck_assert_uint_eq(read_all(), heard_len);
+	ck_assert_mem_eq(read_back, heard, heard_len);
+	check_ended();
+}
+END_TEST
+
+/* Also when the rest is too long a line. */
+START_TEST(too_long_a_line_after_some_turns)
+{
+	char text[300];
+
+	memset(text, 'x', sizeof(text));
+	say_numbers(40);
+	say_bytes(text, sizeof(text));
+	pass();
+	ck_assert_uint_eq(long_lines, 0);
+	turn();
+	ck_assert_uint_eq(lines, 40);
+	ck_assert_uint_eq(long_lines, 1);
+	check_ended();
+}
+END_TEST
+
+static void end_at_twenty(struct connection *connection, const char *line, size_t len)
+{
+	connection_put(connection, line, len);
+	if (lines == 20)
+		connection_end(connection);
+}
+
+START_TEST(ended_with_lines_left)
+{
+	respond = end_at_twenty;
+	say_numbers(1000);
+	turn();
+	ck_assert_uint_eq(lines, 20);
+	check_ended();
+	ck_assert_uint_eq(read_all(), heard_len);
+}
+END_TEST
+
+START_TEST(closed_with_lines_left)
+{
+	respond = echo;
+	say_numbers(1000);
+	pass();
+	hang_up();
+	check_ended();
+	ck_assert_uint_eq(lines, 2 * TURN);
+}
+END_TEST
+
+START_TEST(fini_with_lines_left)
+{
+	say_numbers(1000);
+	pass();
+	connection_pool_fini(&pool);
+	ck_assert_uint_eq(closings, 1);
+	pass();
+	ck_assert_uint_eq(lines, TURN);
+}
+END_TEST
+
+/* Verdicts that are pushed fill the output between two turns. */
+START_TEST(stuck_between_two_turns)
+{
+	size_t len = 0;
+	int count;
+
+	say_numbers(1000);
+	pass();
+	count = put_until_stuck();
+	turn();
+	ck_assert_uint_eq(lines, TURN);
+	while (len < 100 * (size_t)count) {
+		ck_assert(read_some(&len));
+		turn();
+	}
+	check_numbered(len, count);
+	ck_assert_uint_eq(lines, 1000);
+}
+END_TEST
+
+/* An answer that takes three turns. */
+static unsigned parts;
+
+static void put_part(struct connection *connection)
+{
+	connection_put(connection, "part\n", 5);
+	if (++parts == 3)
+		connection->list = NULL;
+}
+
+static void begin_long(struct connection *connection, const char *line, size_t len)
+{
+	if (memcmp(line, "long", 4) == 0)
+		connection->list = (struct request_list *)&parts;
+	else
+		connection_put(connection, line, len);
+}
+
+START_TEST(long_answer_takes_turns)
+{
+	int first = client;
+
+	parts = 0;
+	respond = begin_long;
+	go_on = put_part;
+	say_bytes("one\nlong\ntwo\n", 13);
+	pass();
+	expect_heard("one\nlong\n");
+	pass();
+	ck_assert_uint_eq(parts, 1);
+	client = connect_session();
+	say_bytes("other\n", 6);
+	pass();
+	expect_read("other\n");
+	ck_assert_uint_eq(parts, 2);
+	close(client);
+	client = first;
+	turn();
+	ck_assert_uint_eq(parts, 3);
+	expect_read("one\npart\npart\npart\ntwo\n");
+	ck_assert(!unit_loop_is_busy());
+}
+END_TEST
+
+/* The client has said all, and the last is what takes long. */
+START_TEST(half_closed_before_a_long_answer)
+{
+	parts = 0;
+	respond = begin_long;
+	go_on = put_part;
+	say_bytes("long\n", 5);
+	shutdown(client, SHUT_WR);
+	turn();
+	expect_read("part\npart\npart\n");
+	check_ended();
+}
+END_TEST
+
+static void put_much_of_it(struct connection *connection)
+{
+	parts++;
+	put_much(connection, NULL, 0);
+}
+
+START_TEST(long_answer_gets_stuck)
+{
+	size_t len = 0;
+
+	parts = 0;
+	respond = begin_long;
+	go_on = put_much_of_it;
+	make_small();
+	say("long\ntwo\n");
+	ck_assert_uint_eq(parts, 1);
+	while (parts < 2) {
+		ck_assert(read_some(&len));
+		turn();
+	}
+	ck_assert_uint_ge(len, MUCH - 2 * 65536);
+	ck_assert_uint_eq(parts, 2);
+	hang_up();
+	check_ended();
+	ck_assert_uint_eq(lines, 1);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("session");
+	TCase *tcase = unit_case(s, "session");
+
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_test(tcase, byte_by_byte);
+	tcase_add_test(tcase, pipelined);
+	tcase_add_loop_test(tcase, line_has_its_limit, 0, UNIT_COUNT(lengths));
+	tcase_add_test(tcase, too_long_a_line_is_answered);
+	tcase_add_test(tcase, nothing_follows_too_long_a_line);
+	tcase_add_test(tcase, half_closed_without_waits_ends);
+	tcase_add_test(tcase, half_closed_with_waits_stays);
+	tcase_add_test(tcase, half_closed_then_closed);
+	tcase_add_test(tcase, half_closed_is_quiet);
+	tcase_add_test(tcase, closed_with_waits_ends);
+	tcase_add_test(tcase, closed_with_answers_unread);
+	tcase_add_test(tcase, held_back_until_read);
+	tcase_add_test(tcase, flowing_again_is_quiet);
+	tcase_add_test(tcase, closed_with_answers_held_back);
+	tcase_add_test(tcase, held_back_when_half_closed);
+	tcase_add_test(tcase, stuck_output_stops_input);
+	tcase_add_test(tcase, long_answer_holds_up_the_next);
+	tcase_add_test(tcase, never_reading_is_dropped);
+	tcase_add_test(tcase, never_reading_is_dropped_when_told);
+	tcase_add_test(tcase, others_are_undisturbed);
+	tcase_add_test(tcase, descriptor_goes_with_its_line);
+	tcase_add_test(tcase, descriptor_does_not_overtake);
+	tcase_add_test(tcase, descriptor_needs_room);
+	tcase_add_test(tcase, descriptor_for_one_who_left);
+	tcase_add_test(tcase, ended_later_with_what_it_was_sent);
+	tcase_add_test(tcase, ended_from_a_line);
+	tcase_add_test(tcase, fini_ends_all);
+	tcase_add_test(tcase, one_line_among_a_thousand);
+	tcase_add_test(tcase, turns_go_round);
+	tcase_add_test(tcase, nothing_is_read_while_lines_are_left);
+	tcase_add_test(tcase, turn_has_a_number);
+	tcase_add_test(tcase, half_closed_with_lines_left);
+	tcase_add_test(tcase, too_long_a_line_after_some_turns);
+	tcase_add_test(tcase, ended_with_lines_left);
+	tcase_add_test(tcase, closed_with_lines_left);
+	tcase_add_test(tcase, fini_with_lines_left);
+	tcase_add_test(tcase, stuck_between_two_turns);
+	tcase_add_test(tcase, long_answer_takes_turns);
+	tcase_add_test(tcase, half_closed_before_a_long_answer);
+	tcase_add_test(tcase, long_answer_gets_stuck);
+	return s;
+}
+
+int main(void)
+{
+	return unit_main(suite);
+}
