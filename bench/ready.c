@@ -53,7 +53,7 @@ static void add(struct command *commands, const char *name, char *const *argv)
 	struct command *c = commands;
 
 	if (access(argv[0], X_OK) != 0) {
-		left_out("%s: %s does not exist", name, argv[0]);
+		left_out("%s: not found", name);
 		return;
 	}
 	while (c->name != NULL)
