@@ -8,58 +8,58 @@
 
 const struct adapter adapter_readyd = {.name = "readyd",
     .server = SERVER_READYD,
-    .ask = "QUERY %ld\n",
-    .yes = "ready ",
-    .no = "pending ",
-    .lines_yes = 1,
-    .lines_no = 1};
+    .query = "QUERY %ld\n",
+    .yes_prefix = "ready ",
+    .no_prefix = "pending ",
+    .yes_lines = 1,
+    .no_lines = 1};
 
 const struct adapter adapter_redis = {.name = "redis",
     .server = SERVER_REDIS,
-    .ask = "GET ready:%ld\r\n",
-    .say = "SET ready:%ld ready\r\n",
-    .said = "+OK",
-    .yes = "$5",
-    .no = "$-1",
-    .lines_yes = 2,
-    .lines_no = 1};
+    .query = "GET ready:%ld\r\n",
+    .set = "SET ready:%ld ready\r\n",
+    .set_reply = "+OK",
+    .yes_prefix = "$5",
+    .no_prefix = "$-1",
+    .yes_lines = 2,
+    .no_lines = 1};
 
 const struct adapter adapter_memcached = {.name = "memcached",
     .server = SERVER_MEMCACHED,
-    .ask = "get ready:%ld\r\n",
-    .say = "set ready:%ld 0 0 5\r\nready\r\n",
-    .said = "STORED",
-    .yes = "VALUE ",
-    .no = "END",
-    .lines_yes = 3,
-    .lines_no = 1};
+    .query = "get ready:%ld\r\n",
+    .set = "set ready:%ld 0 0 5\r\nready\r\n",
+    .set_reply = "STORED",
+    .yes_prefix = "VALUE ",
+    .no_prefix = "END",
+    .yes_lines = 3,
+    .no_lines = 1};
 
-bool adapter_is_yes(const struct adapter *adapter, struct client *client)
+bool adapter_read_answer(const struct adapter *adapter, struct client *client)
 {
 	const char *line = client_line(client);
-	bool yes = strncmp(line, adapter->yes, strlen(adapter->yes)) == 0;
+	bool yes = strncmp(line, adapter->yes_prefix, strlen(adapter->yes_prefix)) == 0;
 
-	if (!yes && strncmp(line, adapter->no, strlen(adapter->no)) != 0)
+	if (!yes && strncmp(line, adapter->no_prefix, strlen(adapter->no_prefix)) != 0)
 		fail("%s answers '%.200s'", adapter->name, line);
-	for (int i = yes ? adapter->lines_yes : adapter->lines_no; i > 1; i--)
+	for (int i = yes ? adapter->yes_lines : adapter->no_lines; i > 1; i--)
 		(void)client_line(client);
 	return yes;
 }
 
-bool adapter_ask(const struct adapter *adapter, struct client *client, long pid)
+bool adapter_query(const struct adapter *adapter, struct client *client, long pid)
 {
 	char text[ADAPTER_TEXT_SIZE];
-	int len = snprintf(text, sizeof(text), adapter->ask, pid);
+	int len = snprintf(text, sizeof(text), adapter->query, pid);
 
 	client_send(client, text, (size_t)len);
-	return adapter_is_yes(adapter, client);
+	return adapter_read_answer(adapter, client);
 }
 
-void adapter_say(const struct adapter *adapter, struct client *client, long pid)
+void adapter_set_ready(const struct adapter *adapter, struct client *client, long pid)
 {
 	char text[ADAPTER_TEXT_SIZE];
-	int len = snprintf(text, sizeof(text), adapter->say, pid);
+	int len = snprintf(text, sizeof(text), adapter->set, pid);
 
 	client_send(client, text, (size_t)len);
-	client_expect(client, adapter->said);
+	client_expect(client, adapter->set_reply);
 }

@@ -1,4 +1,7 @@
-/* How one asks a server whether a process is ready: readyd by QUERY, the others for a key with its pid. */
+/*
+ * Asking a server whether a process is ready: readyd with QUERY, memcached and Redis for a key named after
+ * the pid.
+ */
 #ifndef BENCH_ADAPTER_H
 #define BENCH_ADAPTER_H
 
@@ -10,17 +13,17 @@
 struct adapter {
 	const char *name;
 	enum server_kind server;
-	const char *ask, *say;	 /* formats with the pid; say: tells the server that it is ready */
-	const char *said;	 /* what it answers to that */
-	const char *yes, *no;	 /* how the answer begins */
-	int lines_yes, lines_no; /* how many it has */
+	const char *query;		    /* format with the pid */
+	const char *set, *set_reply;	    /* format that sets the key, and the reply; NULL: readyd */
+	const char *yes_prefix, *no_prefix; /* how an answer begins */
+	int yes_lines, no_lines;	    /* how many lines it has */
 };
 
 extern const struct adapter adapter_readyd, adapter_redis, adapter_memcached;
 
-/* Reads one answer. */
-bool adapter_is_yes(const struct adapter *adapter, struct client *client);
-bool adapter_ask(const struct adapter *adapter, struct client *client, long pid);
-void adapter_say(const struct adapter *adapter, struct client *client, long pid);
+/* Reads one answer; any other reply aborts the run. */
+bool adapter_read_answer(const struct adapter *adapter, struct client *client);
+bool adapter_query(const struct adapter *adapter, struct client *client, long pid);
+void adapter_set_ready(const struct adapter *adapter, struct client *client, long pid);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * A baseline: one way in which people let programs wait for another. To add one, write
- * bench/baseline_<name>.c and put it into the table in bench/baselines.c.
+ * A baseline: one common way to wait until another program is ready, readyd's being one of them. To add one,
+ * write bench/baseline_<name>.c and list it in bench/baselines.c.
  */
 #ifndef BENCH_BASELINE_H
 #define BENCH_BASELINE_H
@@ -12,27 +12,33 @@
 
 struct baseline {
 	const char *name;
-	/* One waiter's part, in a process of its own: subscribes, calls trial_armed(), and returns once it
-	 * has seen the marker. -1 with errno: it could not. */
+	/* Runs in each waiter, which is a process of its own: subscribes, calls trial_report_armed() unless
+	 * there is a count_armed(), and returns 0 once it has seen the marker, or -1 with errno. */
 	int (*wait)(struct trial *trial, int i);
 
-	/* The rest may be missing. */
-	int most;		 /* more waiters than this are left out, */
-	const char *why_most;	 /* because ... */
-	int processes;		 /* for each waiter, besides its own */
-	bool watches;		 /* each waiter takes an inotify instance */
-	bool restless;		 /* its waiters never all sleep */
-	bool unasked;		 /* not measured unless it is named: for the tests of the bench, mostly */
-	enum server_kind server; /* which must run */
-	void (*leave)(struct trial *trial);    /* in a waiter, after the measurement: leaves nothing open */
-	void (*open)(struct trial *trial);     /* in the bench, before the worker is forked */
-	void (*close)(struct trial *trial);    /* after all have gone home */
-	void (*prepare)(struct trial *trial);  /* in the worker, before it sets out */
-	void (*announce)(struct trial *trial); /* in the worker, after its marker */
-	void (*help)(struct trial *trial);     /* a process of its own, which calls trial_armed() and returns
-						* when its work is done */
-	int (*armed)(struct trial *trial);     /* how many are; without it, those who called trial_armed() */
-	void (*check)(struct trial *trial);    /* all wait: fails unless they do so in the way they should */
+	/* The remaining members are optional. */
+	int max_waiters;	 /* trials with more waiters are left out, */
+	const char *max_reason;	 /* for this reason */
+	int extra_processes;	 /* that each waiter starts */
+	bool uses_inotify;	 /* each waiter needs an inotify instance */
+	bool polls;		 /* CPU use does not drop while the waiters wait */
+	bool only_by_name;	 /* measured only if --baselines names it */
+	enum server_kind server; /* that must run */
+
+	/* In the bench: before the worker is forked, and after all waiters are idle again. */
+	void (*open)(struct trial *trial);
+	void (*close)(struct trial *trial);
+	/* In each waiter, after the measurement: releases what wait() has opened. */
+	void (*clean_up)(struct trial *trial);
+	/* In the worker: before the time is taken, and after the marker is written. */
+	void (*prepare)(struct trial *trial);
+	void (*announce)(struct trial *trial);
+	/* In a helper process, if there is one: calls trial_report_armed(); returns when its work is done. */
+	void (*run_helper)(struct trial *trial);
+	/* How many waiters are armed; by default the number of calls of trial_report_armed(). */
+	int (*count_armed)(struct trial *trial);
+	/* Called when all are armed: aborts the run unless the waiters wait in the way to be measured. */
+	void (*check)(struct trial *trial);
 };
 
 extern const struct baseline baseline_gate, baseline_inotify, baseline_poll, baseline_inotifywait,
@@ -40,11 +46,11 @@ extern const struct baseline baseline_gate, baseline_inotify, baseline_poll, bas
 extern const struct baseline baseline_monitor, baseline_never_wakes, baseline_dies, baseline_loses_one,
     baseline_lies;
 
-/* NULL: no such baseline. */
+/* NULL if there is no such baseline. */
 const struct baseline *baseline_find(const char *name);
-/* The i-th that is measured unless others are named; NULL at the end. */
+/* The i-th of those measured without --baselines; NULL after the last. */
 const struct baseline *baseline_default(int i);
-/* Why the baseline cannot be measured with so many waiters; NULL: it can. */
+/* Why the baseline cannot be measured with this many waiters; NULL if it can. */
 const char *baseline_why_not(const struct baseline *baseline, int waiters);
 
 #endif

@@ -1,4 +1,4 @@
-/* Peers that must make the bench fail; baseline_send.c has one more. */
+/* Baselines that must make the bench fail, for tests/test_bench.sh; baseline_send.c has one more. */
 #include "config.h"
 
 #include <signal.h>
@@ -6,39 +6,43 @@
 
 #include "bench/baseline.h"
 
+/* Waits for an event other than the marker. */
 static int never_wake(struct trial *trial, int i)
 {
 	(void)i;
-	trial_armed(trial);
+	trial_report_armed(trial);
 	futex_wait(&trial->shared->over, 0);
 	return 0;
 }
 
-const struct baseline baseline_never_wakes = {.name = "never-wakes", .unasked = true, .wait = never_wake};
+const struct baseline baseline_never_wakes = {
+    .name = "never-wakes", .only_by_name = true, .wait = never_wake};
 
-/* One of them, when it is woken; the others see the marker. */
+/* The first waiter is killed when it wakes; the others see the marker. */
 static int die(struct trial *trial, int i)
 {
-	trial_armed(trial);
-	futex_wait(&trial->shared->called, 0);
+	trial_report_armed(trial);
+	futex_wait(&trial->shared->announced, 0);
 	if (i == 0)
 		raise(SIGKILL);
 	return 0;
 }
 
-static void call(struct trial *trial)
+static void wake_waiters(struct trial *trial)
 {
-	trial->shared->called = 1;
-	futex_wake_all(&trial->shared->called);
+	trial->shared->announced = 1;
+	futex_wake_all(&trial->shared->announced);
 }
 
-const struct baseline baseline_dies = {.name = "dies", .unasked = true, .wait = die, .announce = call};
+const struct baseline baseline_dies = {
+    .name = "dies", .only_by_name = true, .wait = die, .announce = wake_waiters};
 
-static int lie(struct trial *trial, int i)
+/* Returns before the marker is written. */
+static int return_early(struct trial *trial, int i)
 {
 	(void)i;
-	trial_armed(trial);
+	trial_report_armed(trial);
 	return 0;
 }
 
-const struct baseline baseline_lies = {.name = "lies", .unasked = true, .wait = lie};
+const struct baseline baseline_lies = {.name = "lies", .only_by_name = true, .wait = return_early};

@@ -1,4 +1,4 @@
-/* The bound: worker and waiters share memory, and the worker itself wakes them all by one system call. */
+/* The lower bound: worker and waiters share memory, and the worker wakes all of them with one system call. */
 #include "config.h"
 
 #include "bench/baseline.h"
@@ -6,15 +6,15 @@
 static int wait_by_futex(struct trial *trial, int i)
 {
 	(void)i;
-	trial_armed(trial);
-	futex_wait(&trial->shared->called, 0);
+	trial_report_armed(trial);
+	futex_wait(&trial->shared->announced, 0);
 	return 0;
 }
 
-static void call(struct trial *trial)
+static void wake_waiters(struct trial *trial)
 {
-	trial->shared->called = 1;
-	futex_wake_all(&trial->shared->called);
+	trial->shared->announced = 1;
+	futex_wake_all(&trial->shared->announced);
 }
 
-const struct baseline baseline_futex = {.name = "futex", .wait = wait_by_futex, .announce = call};
+const struct baseline baseline_futex = {.name = "futex", .wait = wait_by_futex, .announce = wake_waiters};

@@ -1,4 +1,4 @@
-/* readyd, as users have it: the blocking call of libreadyd. */
+/* readyd as programs use it: the blocking call of libreadyd. */
 #include "config.h"
 
 #include <stdlib.h>
@@ -37,21 +37,23 @@ static void close_gates(struct trial *trial)
 	client_close(&client);
 }
 
-static int armed(struct trial *trial)
+static int count_gates(struct trial *trial)
 {
 	(void)trial;
 	return (int)(handed_out() - handed_out_before);
 }
 
-/* Whoever has fallen back to the file holds an inotify descriptor; whoever waits by the daemon, one gate. */
+/* A waiter served by the daemon holds one gate, which is a pipe; one that has fallen back to watching the
+ * file holds an inotify instance. */
 static bool holds_gate(pid_t pid, int inherited)
 {
 	return descriptors_of(pid, "pipe:") == inherited + 1 &&
 	       descriptors_of(pid, "anon_inode:inotify") == 0;
 }
 
-/* On a busy machine somebody may have given up the daemon for a moment; he comes back to it. */
-static void check(struct trial *trial)
+/* On a busy machine a waiter may take the daemon for frozen and watch the file for a while, until it connects
+ * again. */
+static void check_gates(struct trial *trial)
 {
 	int inherited = descriptors_of(getpid(), "pipe:");
 	int64_t limit = now_ns() + trial->bench->limit_ns;
@@ -59,12 +61,12 @@ static void check(struct trial *trial)
 	for (int i = 0; i < trial->waiters; i++)
 		while (!holds_gate(trial->pids[i], inherited)) {
 			if (now_ns() > limit)
-				fail("gate: waiter %d of %d does not wait at a gate", i, trial->waiters);
-			nap_us(10000);
+				fail("gate: waiter %d of %d does not hold a gate", i, trial->waiters);
+			sleep_us(10000);
 		}
 }
 
-static int wait_at_gate(struct trial *trial, int i)
+static int wait_by_gate(struct trial *trial, int i)
 {
 	const struct readyd_options options = {
 	    .socket = server_socket(trial->bench, SERVER_READYD), .dir = trial->bench->markers};
@@ -80,10 +82,10 @@ static int wait_at_gate(struct trial *trial, int i)
 
 const struct baseline baseline_gate = {
     .name = "gate",
-    .wait = wait_at_gate,
+    .wait = wait_by_gate,
     .server = SERVER_READYD,
     .open = open_gates,
     .close = close_gates,
-    .armed = armed,
-    .check = check,
+    .count_armed = count_gates,
+    .check = check_gates,
 };

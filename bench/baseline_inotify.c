@@ -1,4 +1,4 @@
-/* A watch of one's own in each waiter: watch, look, sleep, look again. What ktstr does. */
+/* Each waiter has an inotify watch of its own: watch, check, sleep, check again. This is what ktstr does. */
 #include "config.h"
 
 #include <poll.h>
@@ -18,8 +18,8 @@ static int wait_by_watch(struct trial *trial, int i)
 	poll_fd.fd = watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (watch < 0 || inotify_add_watch(watch, trial->bench->markers, IN_CREATE | IN_MOVED_TO) < 0)
 		return -1;
-	trial_armed(trial);
-	while (!trial_marker_is_there(trial)) {
+	trial_report_armed(trial);
+	while (!trial_marker_exists(trial)) {
 		if (poll(&poll_fd, 1, -1) != 1)
 			return -1;
 		while (read(watch, buffer, sizeof(buffer)) > 0)
@@ -28,11 +28,11 @@ static int wait_by_watch(struct trial *trial, int i)
 	return 0;
 }
 
-static void leave(struct trial *trial)
+static void clean_up(struct trial *trial)
 {
 	(void)trial;
 	close(watch);
 }
 
 const struct baseline baseline_inotify = {
-    .name = "inotify", .wait = wait_by_watch, .leave = leave, .watches = true};
+    .name = "inotify", .wait = wait_by_watch, .clean_up = clean_up, .uses_inotify = true};

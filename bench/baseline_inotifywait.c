@@ -1,4 +1,5 @@
-/* inotifywait of inotify-tools, as careful shell scripts use it: one that stays, and whose lines are read. */
+/* inotifywait of inotify-tools as careful shell scripts use it: with -m, so that no event is lost between two
+ * runs, and its output is read line by line. */
 #include "config.h"
 
 #include <errno.h>
@@ -25,24 +26,23 @@ static void start_watching(struct trial *trial)
 	while (fgets(line, sizeof(line), lines) != NULL)
 		if (strncmp(line, "Watches established", 19) == 0)
 			return;
-	fail("inotifywait does not watch: %s", line);
+	fail("inotifywait has not established its watch: %s", line);
 }
 
-/* The watch, then a look, then the lines. */
 static int wait_by_lines(struct trial *trial, int i)
 {
 	char line[512];
 
 	(void)i;
 	start_watching(trial);
-	trial_armed(trial);
-	while (!trial_marker_is_there(trial))
+	trial_report_armed(trial);
+	while (!trial_marker_exists(trial))
 		if (fgets(line, sizeof(line), lines) == NULL)
 			return -1;
 	return 0;
 }
 
-static void leave(struct trial *trial)
+static void clean_up(struct trial *trial)
 {
 	(void)trial;
 	kill(tool, SIGKILL);
@@ -54,33 +54,33 @@ static void leave(struct trial *trial)
 
 const struct baseline baseline_inotifywait = {.name = "inotifywait",
     .wait = wait_by_lines,
-    .leave = leave,
-    .most = 1000,
-    .why_most = "with two processes for each waiter it would use up the time of all others",
-    .processes = 1,
-    .watches = true};
+    .clean_up = clean_up,
+    .max_waiters = 1000,
+    .max_reason = "two processes for each waiter would take the time that the other baselines need",
+    .extra_processes = 1,
+    .uses_inotify = true};
 
-/* One inotifywait alone, whose lines nobody reads: what is the least that such a program costs for each file
- * in the directory? */
-static int only_watch(struct trial *trial, int i)
+/* A single inotifywait with its output discarded: the least that a watching program costs for each file in
+ * the directory. */
+static int run_monitor(struct trial *trial, int i)
 {
 	char *argv[] = {
 	    "inotifywait", "-m", "-q", "-e", "create", "-e", "moved_to", (char *)trial->bench->markers, NULL};
 
 	(void)i;
 	tool = tool_start(argv, NULL);
-	trial_armed(trial);
+	trial_report_armed(trial);
 	futex_wait(&trial->shared->done, 0);
 	return 0;
 }
 
-/* Its watch shows in its list of descriptors. */
-static int monitors(struct trial *trial)
+/* The waiter cannot tell when its inotifywait is watching, but /proc/<pid>/fd shows the inotify instance. */
+static int count_monitors(struct trial *trial)
 {
 	struct tree tree = {0};
 	int watching = 0;
 
-	tree_look(&tree);
+	tree_scan(&tree);
 	for (size_t i = 0; i < tree.count; i++)
 		watching += server_name(tree.pids[i]) == NULL &&
 			    descriptors_of(tree.pids[i], "anon_inode:inotify") > 0;
@@ -89,11 +89,11 @@ static int monitors(struct trial *trial)
 }
 
 const struct baseline baseline_monitor = {.name = "inotifywait -m",
-    .unasked = true,
-    .wait = only_watch,
-    .leave = leave,
-    .armed = monitors,
-    .most = 1,
-    .why_most = "it stands for one program that watches",
-    .processes = 1,
-    .watches = true};
+    .only_by_name = true,
+    .wait = run_monitor,
+    .clean_up = clean_up,
+    .count_armed = count_monitors,
+    .max_waiters = 1,
+    .max_reason = "it measures a single watching program",
+    .extra_processes = 1,
+    .uses_inotify = true};

@@ -1,5 +1,5 @@
-/* memcached, which can only be polled: the waiters get a key every 10 ms over the unix socket, the worker
- * sets it after its marker. */
+/* memcached, which can only be polled: each waiter gets a key every 10 ms over the unix socket; the worker
+ * sets it after writing its marker. */
 #include "config.h"
 
 #include <stdio.h>
@@ -19,13 +19,13 @@ static int wait_for_key(struct trial *trial, int i)
 {
 	(void)i;
 	connect_client(trial);
-	trial_armed(trial);
-	while (!adapter_ask(&adapter_memcached, &client, trial->worker))
-		nap_us(10000);
+	trial_report_armed(trial);
+	while (!adapter_query(&adapter_memcached, &client, trial->worker))
+		sleep_us(10000);
 	return 0;
 }
 
-static void leave(struct trial *trial)
+static void clean_up(struct trial *trial)
 {
 	(void)trial;
 	client_close(&client);
@@ -34,10 +34,10 @@ static void leave(struct trial *trial)
 static void set_key(struct trial *trial)
 {
 	(void)trial;
-	adapter_say(&adapter_memcached, &client, getpid());
+	adapter_set_ready(&adapter_memcached, &client, getpid());
 }
 
-/* A later worker may have the same pid. */
+/* A later worker may get the same pid. */
 static void delete_key(struct trial *trial)
 {
 	char text[ADAPTER_TEXT_SIZE];
@@ -51,11 +51,11 @@ static void delete_key(struct trial *trial)
 
 const struct baseline baseline_memcached = {.name = "memcached",
     .wait = wait_for_key,
-    .leave = leave,
+    .clean_up = clean_up,
     .server = SERVER_MEMCACHED,
-    .restless = true,
-    .most = 1000,
-    .why_most = "thousands who ask every 10 ms leave two processors no time for anything else",
+    .polls = true,
+    .max_waiters = 1000,
+    .max_reason = "thousands of queries every 10 ms leave two CPUs no time for anything else",
     .prepare = connect_client,
     .announce = set_key,
     .close = delete_key};

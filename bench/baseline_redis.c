@@ -1,4 +1,5 @@
-/* Redis: the waiters subscribe to a channel over the unix socket, the worker publishes after its marker. */
+/* Redis: the waiters subscribe to a channel over the unix socket; the worker publishes to it after writing
+ * its marker. */
 #include "config.h"
 
 #include <stdio.h>
@@ -20,7 +21,6 @@ static void skip_lines(int count)
 		(void)client_line(&client);
 }
 
-/* Subscribe, look, read. */
 static int wait_for_message(struct trial *trial, int i)
 {
 	char text[ADAPTER_TEXT_SIZE];
@@ -31,15 +31,15 @@ static int wait_for_message(struct trial *trial, int i)
 	client_send(&client, text, (size_t)len);
 	client_expect(&client, "*3");
 	skip_lines(5);
-	trial_armed(trial);
-	while (!trial_marker_is_there(trial)) {
+	trial_report_armed(trial);
+	while (!trial_marker_exists(trial)) {
 		client_expect(&client, "*3");
 		skip_lines(6);
 	}
 	return 0;
 }
 
-static void leave(struct trial *trial)
+static void clean_up(struct trial *trial)
 {
 	(void)trial;
 	client_close(&client);
@@ -57,7 +57,7 @@ static void publish(struct trial *trial)
 
 const struct baseline baseline_redis = {.name = "redis",
     .wait = wait_for_message,
-    .leave = leave,
+    .clean_up = clean_up,
     .server = SERVER_REDIS,
     .prepare = connect_client,
     .announce = publish};

@@ -1,4 +1,4 @@
-/* s6: the waiters subscribe to a fifo directory, the worker notifies it after its marker. */
+/* s6: the waiters subscribe to a fifo directory; the worker notifies it after writing its marker. */
 #include "config.h"
 
 #include <dirent.h>
@@ -10,10 +10,9 @@
 #include "bench/baseline.h"
 #include "bench/tool.h"
 
-/* s6-ftrig-wait gives its helper only seconds to start. Whoever uses it on a busy machine tries again. */
+/* Exit status of s6-ftrig-wait if its helper has not started within seconds, as on a busy machine. */
 #define STARTED_TOO_LATE 111
 
-/* Of every process that asks. */
 static char *fifodir_of(const struct trial *trial)
 {
 	static char path[BENCH_PATH_SIZE + 16];
@@ -26,11 +25,11 @@ static void make_fifodir(struct trial *trial)
 {
 	char *argv[] = {"s6-mkfifodir", fifodir_of(trial), NULL};
 
-	tool_finish(tool_start(argv, NULL), "s6-mkfifodir");
+	tool_expect_success(tool_start(argv, NULL), "s6-mkfifodir");
 }
 
-/* Each subscription is a fifo. With `remove` they go. */
-static int walk(const struct trial *trial, bool remove)
+/* Counts the subscriptions, each of which is a fifo, and removes them on request. */
+static int walk_subscriptions(const struct trial *trial, bool remove)
 {
 	const char *fifodir = fifodir_of(trial);
 	char path[BENCH_PATH_SIZE + 300];
@@ -54,12 +53,12 @@ static int walk(const struct trial *trial, bool remove)
 
 static int count_subscriptions(struct trial *trial)
 {
-	return walk(trial, false);
+	return walk_subscriptions(trial, false);
 }
 
 static void remove_fifodir(struct trial *trial)
 {
-	walk(trial, true);
+	walk_subscriptions(trial, true);
 	if (rmdir(fifodir_of(trial)) != 0)
 		fail_errno("%s", fifodir_of(trial));
 }
@@ -71,7 +70,7 @@ static int wait_for_event(struct trial *trial, int i)
 	int status;
 
 	(void)i;
-	while (!trial_marker_is_there(trial)) {
+	while (!trial_marker_exists(trial)) {
 		status = tool_wait(tool_start(argv, NULL), "s6-ftrig-wait");
 		if (status != 0 && status != STARTED_TOO_LATE)
 			fail("s6-ftrig-wait: exit status %d", status);
@@ -83,15 +82,15 @@ static void notify(struct trial *trial)
 {
 	char *argv[] = {"s6-ftrig-notify", fifodir_of(trial), "r", NULL};
 
-	tool_finish(tool_start(argv, NULL), "s6-ftrig-notify");
+	tool_expect_success(tool_start(argv, NULL), "s6-ftrig-notify");
 }
 
 const struct baseline baseline_s6 = {.name = "s6",
     .wait = wait_for_event,
-    .most = 200,
-    .why_most = "a thousand times three processes take longer to start than all other baselines together",
-    .processes = 2,
+    .max_waiters = 200,
+    .max_reason = "three processes for each waiter take longer to start than all other baselines together",
+    .extra_processes = 2,
     .open = make_fifodir,
-    .armed = count_subscriptions,
+    .count_armed = count_subscriptions,
     .announce = notify,
     .close = remove_fifodir};

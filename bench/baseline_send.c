@@ -1,4 +1,5 @@
-/* A plain broker: it alone watches, and sends a byte to each waiter, who has connected to its socket. */
+/* A simple broker: the only process with a watch. The waiters connect to its socket, and it sends a byte to
+ * each. */
 #include "config.h"
 
 #include <poll.h>
@@ -25,7 +26,7 @@ static const char *socket_of(const struct trial *trial)
 	return path;
 }
 
-/* In the bench, so that the broker is there before the waiters. */
+/* The bench opens the socket, so that the waiters can connect before the broker runs. */
 static void open_broker(struct trial *trial)
 {
 	struct sockaddr_un addr;
@@ -52,14 +53,14 @@ static int wait_for_byte(struct trial *trial, int i)
 	(void)i;
 	client_open(&client, socket_of(trial));
 	poll_fd.fd = client.fd;
-	trial_armed(trial);
-	while (!trial_marker_is_there(trial))
+	trial_report_armed(trial);
+	while (!trial_marker_exists(trial))
 		if (poll(&poll_fd, 1, -1) != 1 || recv(client.fd, &byte, 1, 0) != 1)
 			return -1;
 	return 0;
 }
 
-static void leave(struct trial *trial)
+static void clean_up(struct trial *trial)
 {
 	(void)trial;
 	client_close(&client);
@@ -78,13 +79,13 @@ static void watch_for_marker(const struct trial *trial, int fd)
 {
 	char buffer[4096] __attribute__((aligned(8)));
 
-	while (!trial_marker_is_there(trial))
+	while (!trial_marker_exists(trial))
 		if (read(fd, buffer, sizeof(buffer)) <= 0)
 			fail_errno("send: inotify");
 }
 
-/* Of the broken one, one message is lost. */
-static void be_broker(struct trial *trial)
+/* For baseline_loses_one it sends nothing to the first waiter. */
+static void broker_main(struct trial *trial)
 {
 	int fd = inotify_init1(IN_CLOEXEC), *fds = calloc((size_t)trial->waiters + 1, sizeof(*fds));
 
@@ -92,16 +93,17 @@ static void be_broker(struct trial *trial)
 	    inotify_add_watch(fd, trial->bench->markers, IN_CREATE | IN_MOVED_TO) < 0)
 		fail_errno("send: inotify");
 	accept_all(trial, fds);
-	trial_armed(trial);
+	trial_report_armed(trial);
 	watch_for_marker(trial, fd);
-	for (int i = trial->baseline->unasked; i < trial->waiters; i++)
+	for (int i = trial->baseline == &baseline_loses_one; i < trial->waiters; i++)
 		if (send(fds[i], "r", 1, MSG_NOSIGNAL) != 1)
 			fail_errno("send");
 	free(fds);
 }
 
 #define BROKER                                                                                               \
-	.wait = wait_for_byte, .leave = leave, .open = open_broker, .close = close_broker, .help = be_broker
+	.wait = wait_for_byte, .clean_up = clean_up, .open = open_broker, .close = close_broker,             \
+	.run_helper = broker_main
 
 const struct baseline baseline_send = {.name = "send", BROKER};
-const struct baseline baseline_loses_one = {.name = "loses-one", .unasked = true, BROKER};
+const struct baseline baseline_loses_one = {.name = "loses-one", .only_by_name = true, BROKER};

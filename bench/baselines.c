@@ -23,8 +23,8 @@ static const struct baseline *const baselines[] = {
 };
 
 #define BASELINES ((int)(sizeof(baselines) / sizeof(baselines[0])))
-/* For whatever else the user and the bench watch. */
-#define INSTANCES_SPARE 28
+/* Inotify instances that the bench leaves to other programs of the user. */
+#define SPARE_INSTANCES 28
 
 const struct baseline *baseline_find(const char *name)
 {
@@ -36,7 +36,7 @@ const struct baseline *baseline_find(const char *name)
 
 const struct baseline *baseline_default(int i)
 {
-	return i < BASELINES && !baselines[i]->unasked ? baselines[i] : NULL;
+	return i < BASELINES && !baselines[i]->only_by_name ? baselines[i] : NULL;
 }
 
 const char *baseline_why_not(const struct baseline *baseline, int waiters)
@@ -44,15 +44,15 @@ const char *baseline_why_not(const struct baseline *baseline, int waiters)
 	static char why[160];
 	long instances = read_number("/proc/sys/fs/inotify/max_user_instances");
 
-	if (baseline->most > 0 && waiters > baseline->most)
-		return baseline->why_most;
-	if (baseline->watches && waiters > instances - INSTANCES_SPARE) {
+	if (baseline->max_waiters > 0 && waiters > baseline->max_waiters)
+		return baseline->max_reason;
+	if (baseline->uses_inotify && waiters > instances - SPARE_INSTANCES) {
 		snprintf(
 		    why, sizeof(why), "fs.inotify.max_user_instances is %ld; root can raise it", instances);
 		return why;
 	}
-	if ((long)waiters * (1 + baseline->processes) > processes_most()) {
-		snprintf(why, sizeof(why), "it takes more than %ld processes", processes_most());
+	if ((long)waiters * (1 + baseline->extra_processes) > max_processes()) {
+		snprintf(why, sizeof(why), "it needs more than %ld processes", max_processes());
 		return why;
 	}
 	return NULL;

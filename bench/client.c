@@ -13,7 +13,7 @@ void client_open(struct client *client, const char *path)
 	struct sockaddr_un addr;
 	socklen_t len = sock_address(&addr, path);
 
-	/* One that blocks while the backlog is full. */
+	/* Blocking, since connect(2) must wait while the backlog is full. */
 	client->path = path;
 	client->used = client->len = 0;
 	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -37,7 +37,7 @@ void client_send(struct client *client, const char *text, size_t len)
 	}
 }
 
-/* Makes room, and reads what there is. */
+/* Moves what is unread to the start of the buffer and receives more. */
 static void fill(struct client *client)
 {
 	ssize_t got;
@@ -46,12 +46,12 @@ static void fill(struct client *client)
 	client->len -= client->used;
 	client->used = 0;
 	if (client->len == sizeof(client->in))
-		fail("%s: a reply without an end", client->path);
+		fail("%s: a line is longer than the buffer", client->path);
 	got = recv(client->fd, client->in + client->len, sizeof(client->in) - client->len, 0);
 	if (got < 0)
 		fail_errno("%s", client->path);
 	if (got == 0)
-		fail("%s: the server has hung up", client->path);
+		fail("%s: the server has closed the connection", client->path);
 	client->len += (size_t)got;
 }
 
@@ -69,10 +69,10 @@ const char *client_line(struct client *client)
 	return line;
 }
 
-void client_expect(struct client *client, const char *beginning)
+void client_expect(struct client *client, const char *prefix)
 {
 	const char *line = client_line(client);
 
-	if (strncmp(line, beginning, strlen(beginning)) != 0)
-		fail("%s: the server says '%.200s' instead of '%s'", client->path, line, beginning);
+	if (strncmp(line, prefix, strlen(prefix)) != 0)
+		fail("%s: the server says '%.200s' instead of '%s'", client->path, line, prefix);
 }

@@ -1,4 +1,5 @@
-/* One connection to a server that speaks in lines: the same code for readyd, memcached and Redis. */
+/* A connection to a server with a protocol of text lines: readyd, memcached or Redis. Any error aborts the
+ * run. */
 #ifndef BENCH_CLIENT_H
 #define BENCH_CLIENT_H
 
@@ -8,18 +9,18 @@
 struct client {
 	int fd;
 	const char *path;
-	size_t used, len; /* of in[] */
+	size_t used, len; /* of in[]: read by the caller, received */
 	char in[65536];
 };
 
-/* Connects. The path must stay. Whatever goes wrong with a connection is the end. */
+/* Keeps a reference to path. */
 void client_open(struct client *client, const char *path);
 void client_close(struct client *client);
 
 void client_send(struct client *client, const char *text, size_t len);
-/* The next line without its end; valid until the next call. */
+/* The next line without its terminator; valid until the next call. */
 const char *client_line(struct client *client);
-/* The next line, which must begin so. */
-void client_expect(struct client *client, const char *beginning);
+/* Reads the next line, which must begin with this prefix. */
+void client_expect(struct client *client, const char *prefix);
 
 #endif

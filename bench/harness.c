@@ -23,8 +23,8 @@ int64_t now_ns(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* In one write: thousands may speak at once. */
-static void say(const char *prefix, const char *format, va_list args, int error)
+/* One write(2) for each line, since thousands of processes may report at once. */
+static void report(const char *prefix, const char *format, va_list args, int error)
 {
 	char line[1024];
 	int len = snprintf(line, sizeof(line), "bench: %s", prefix);
@@ -36,8 +36,8 @@ static void say(const char *prefix, const char *format, va_list args, int error)
 	(void)!write(STDERR_FILENO, line, (size_t)len);
 }
 
-/* Exit handlers stop the servers, which are the parent's. */
-__attribute__((noreturn)) static void end(void)
+/* A child must not run the exit handlers: they stop the servers. */
+__attribute__((noreturn)) static void terminate(void)
 {
 	if (is_child)
 		_exit(1);
@@ -49,9 +49,9 @@ void fail(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	say("", format, args, 0);
+	report("", format, args, 0);
 	va_end(args);
-	end();
+	terminate();
 }
 
 void fail_errno(const char *format, ...)
@@ -60,9 +60,9 @@ void fail_errno(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	say("", format, args, error);
+	report("", format, args, error);
 	va_end(args);
-	end();
+	terminate();
 }
 
 void left_out(const char *format, ...)
@@ -70,7 +70,7 @@ void left_out(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	say("left out: ", format, args, 0);
+	report("left out: ", format, args, 0);
 	va_end(args);
 }
 
@@ -108,18 +108,18 @@ int64_t cpu_of_reaped(void)
 	       ((int64_t)usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
 }
 
-void nap_us(long us)
+void sleep_us(long us)
 {
-	struct timespec nap = {us / 1000000, us % 1000000 * 1000};
+	struct timespec duration = {us / 1000000, us % 1000000 * 1000};
 
-	nanosleep(&nap, NULL);
+	nanosleep(&duration, NULL);
 }
 
 void samples_add(struct samples *samples, int64_t value)
 {
-	if (samples->count == samples->room) {
-		samples->room = samples->room == 0 ? 64 : 2 * samples->room;
-		samples->values = realloc(samples->values, samples->room * sizeof(*samples->values));
+	if (samples->count == samples->capacity) {
+		samples->capacity = samples->capacity == 0 ? 64 : 2 * samples->capacity;
+		samples->values = realloc(samples->values, samples->capacity * sizeof(*samples->values));
 		if (samples->values == NULL)
 			fail_errno("samples");
 	}
@@ -139,7 +139,7 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int64_t samples_at(struct samples *samples, double share)
+int64_t samples_quantile(struct samples *samples, double share)
 {
 	size_t at = (size_t)((double)samples->count * share);
 
@@ -159,15 +159,15 @@ void raise_limits(void)
 	(void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
-long processes_most(void)
+long max_processes(void)
 {
-	long most = read_number("/proc/sys/kernel/pid_max") / 2;
+	long max = read_number("/proc/sys/kernel/pid_max") / 2;
 	struct rlimit processes;
 
 	if (getrlimit(RLIMIT_NPROC, &processes) == 0 && processes.rlim_cur != RLIM_INFINITY &&
-	    (long)(processes.rlim_cur / 2) < most)
-		most = (long)(processes.rlim_cur / 2);
-	return most;
+	    (long)(processes.rlim_cur / 2) < max)
+		max = (long)(processes.rlim_cur / 2);
+	return max;
 }
 
 long read_number(const char *path)

@@ -1,4 +1,4 @@
-/* What it costs to begin to wait: from nothing until a marker could not be missed any more. */
+/* Joining: how long it takes to begin a wait, from nothing until the marker can no longer be missed. */
 #include "config.h"
 
 #include <poll.h>
@@ -14,9 +14,9 @@
 #include "bench/wire.h"
 #include "readyd/readyd.h"
 
-#define TURN_OF_ONES 20
+#define JOINS_PER_TURN 20
 
-/* One wait by libreadyd, until the daemon has promised to tell. */
+/* A wait with libreadyd, until the daemon has accepted it. */
 static void join_by_library(const struct bench *bench, pid_t pid)
 {
 	const struct readyd_options options = {
@@ -37,12 +37,12 @@ static void join_by_library(const struct bench *bench, pid_t pid)
 	readyd_waiter_free(waiter);
 }
 
-static void join_by_wire(const struct bench *bench, pid_t pid)
+static void join_by_gate(const struct bench *bench, pid_t pid)
 {
 	struct client client;
 
 	client_open(&client, server_socket(bench, SERVER_READYD));
-	close(wire_join(&client, pid));
+	close(wire_gate(&client, pid));
 	client_close(&client);
 }
 
@@ -53,7 +53,7 @@ static void join_by_watch(const struct bench *bench, pid_t pid)
 	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 
 	if (fd < 0 || inotify_add_watch(fd, bench->markers, IN_CREATE | IN_MOVED_TO) < 0 ||
-	    lstat(sleeper_marker(bench, pid, path), &st) == 0)
+	    lstat(sleeper_marker_path(bench, pid, path), &st) == 0)
 		fail_errno("inotify");
 	close(fd);
 }
@@ -77,43 +77,43 @@ static void join_memcached(const struct bench *bench, pid_t pid)
 	struct client client;
 
 	client_open(&client, server_socket(bench, SERVER_MEMCACHED));
-	if (adapter_ask(&adapter_memcached, &client, pid))
-		fail("memcached has a key that nobody has set");
+	if (adapter_query(&adapter_memcached, &client, pid))
+		fail("memcached has a key that was never set");
 	client_close(&client);
 }
 
-static struct one {
+static struct method {
 	const char *name;
 	void (*join)(const struct bench *bench, pid_t pid);
 	struct samples cost;
-} ones[] = {
+} methods[] = {
     {"readyd (libreadyd)", join_by_library, {0}},
-    {"readyd (GATE by hand)", join_by_wire, {0}},
+    {"readyd (GATE by hand)", join_by_gate, {0}},
     {"inotify", join_by_watch, {0}},
     {"redis SUBSCRIBE", join_redis, {0}},
     {"memcached get", join_memcached, {0}},
 };
-enum { ONES = sizeof(ones) / sizeof(ones[0]) };
+enum { METHODS = sizeof(methods) / sizeof(methods[0]) };
 
-static void time_ones(const struct bench *bench, pid_t pid)
+static void time_methods(const struct bench *bench, pid_t pid)
 {
 	int64_t began;
 
-	for (int i = 0; i < TURN_OF_ONES; i++)
-		for (int o = 0; o < ONES; o++) {
+	for (int i = 0; i < JOINS_PER_TURN; i++)
+		for (int m = 0; m < METHODS; m++) {
 			began = now_ns();
-			ones[o].join(bench, pid);
-			samples_add(&ones[o].cost, now_ns() - began);
+			methods[m].join(bench, pid);
+			samples_add(&methods[m].cost, now_ns() - began);
 		}
 }
 
-/* Nanoseconds for all of them, over one connection. */
+/* Returns the nanoseconds for all of them. */
 static int64_t time_gates(struct client *client, pid_t pid, int count)
 {
 	int64_t began = now_ns();
 
 	for (int i = 0; i < count; i++)
-		close(wire_join(client, pid));
+		close(wire_gate(client, pid));
 	return now_ns() - began;
 }
 
@@ -123,11 +123,11 @@ static int64_t time_waits(struct client *client, pid_t pid, int count)
 
 	for (int i = 0; i < count; i++)
 		wire_wait(client, pid);
-	wire_barrier(client);
+	wire_ping(client);
 	return now_ns() - began;
 }
 
-static void time_many(const struct bench *bench, pid_t pid)
+static void time_in_a_row(const struct bench *bench, pid_t pid)
 {
 	struct client client;
 
@@ -147,12 +147,12 @@ void measure_join(const struct bench *bench)
 	server_start(bench, SERVER_REDIS);
 	server_start(bench, SERVER_MEMCACHED);
 	for (int turn = 0; turn < bench->rounds && (turn == 0 || now_ns() < bench->until_ns); turn++)
-		time_ones(bench, pid);
+		time_methods(bench, pid);
 	printf("join,count,cost_us,p99_us\n");
-	for (int o = 0; o < ONES; o++)
-		printf("%s,%zu,%.1f,%.1f\n", ones[o].name, ones[o].cost.count,
-		    (double)samples_at(&ones[o].cost, 0.5) / 1e3,
-		    (double)samples_at(&ones[o].cost, 0.99) / 1e3);
-	time_many(bench, pid);
-	sleeper_end(pid);
+	for (int m = 0; m < METHODS; m++)
+		printf("%s,%zu,%.1f,%.1f\n", methods[m].name, methods[m].cost.count,
+		    (double)samples_quantile(&methods[m].cost, 0.5) / 1e3,
+		    (double)samples_quantile(&methods[m].cost, 0.99) / 1e3);
+	time_in_a_row(bench, pid);
+	sleeper_kill(pid);
 }

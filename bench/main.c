@@ -1,4 +1,4 @@
-/* bench MEASURE: see usage(). script/bench runs all of them and makes the tables. */
+/* Runs one measurement; script/bench runs all of them and makes the tables. */
 #include "config.h"
 
 #include <getopt.h>
@@ -17,14 +17,15 @@ static const struct {
 	const char *name, *what;
 	void (*run)(const struct bench *bench);
 } measures[] = {
-    {"fanout", "one marker, so many waiters: the worker's cost, wake-ups, processor time", measure_fanout},
-    {"noise", "what files of nobody cost while so many wait, and the waiting itself", measure_noise},
-    {"join", "beginning to wait", measure_join},
-    {"query", "questions a second, beside memcached and Redis", measure_query},
-    {"ready", "a whole process that waits for what is there already", measure_ready},
-    {"memory", "of the servers, idle and with thousands who wait", measure_memory},
-    {"start", "of the servers, up to the first answer", measure_start},
-    {"scaling", "what changes with 32,000 markers in the directory, and with noise", measure_scaling},
+    {"fanout", "one marker, many waiters: the worker's cost, time to wake, CPU time", measure_fanout},
+    {"noise", "CPU time for unrelated files while processes wait, and for waiting itself", measure_noise},
+    {"join", "time to begin a wait", measure_join},
+    {"query", "queries a second, compared with memcached and Redis", measure_query},
+    {"ready", "a whole process that waits for a marker that exists already", measure_ready},
+    {"memory", "memory of the servers, idle and with thousands of waiters", measure_memory},
+    {"start", "time from starting a server to its first answer", measure_start},
+    {"scaling", "readyd with 32,000 markers in the directory, and with unrelated files created",
+	measure_scaling},
 };
 
 static const struct option longopts[] = {
@@ -43,33 +44,33 @@ static const struct option longopts[] = {
 
 __attribute__((noreturn)) static void usage(FILE *out, int status)
 {
-	fputs("Usage: bench MEASURE --bin DIR --dir DIR [OPTION]...\n"
-	      "Measures readyd beside its baselines; prints CSV.\n"
+	fputs("Usage: bench MEASUREMENT --bin DIR --dir DIR [OPTION]...\n"
+	      "Measures readyd and its baselines, and prints CSV.\n"
 	      "\n"
-	      "      --bin DIR      where readyd and readyctl were built\n"
-	      "      --static DIR   where they were built without shared libraries\n"
-	      "      --dir DIR      an empty directory for markers, sockets and logs\n"
-	      "      --waiters N,.. how many processes wait (0,1,10,100,1000,2000)\n"
-	      "      --baselines P,..   which baselines (all)\n"
-	      "      --many N       how many joins and connections (10000)\n"
-	      "      --rounds N     at most so many turns (100)\n"
-	      "      --seconds N    leave out what has not begun by then (60)\n"
-	      "      --limit MS     who is missing after that time is lost (60000)\n"
+	      "      --bin DIR          build directory of readyd and readyctl\n"
+	      "      --static DIR       build directory of the static programs\n"
+	      "      --dir DIR          empty directory for markers, sockets and logs\n"
+	      "      --waiters N,...    numbers of waiters (0,1,10,100,1000,2000)\n"
+	      "      --baselines B,...  baselines to measure (all)\n"
+	      "      --many N           number of joins and connections (10000)\n"
+	      "      --rounds N         maximum number of turns (100)\n"
+	      "      --seconds N        start nothing after this time; say what is left out (60)\n"
+	      "      --limit MS         fail if a waiter takes longer to begin, wake or end (60000)\n"
 	      "\n"
-	      "Measures:\n",
+	      "Measurements:\n",
 	    out);
 	for (size_t i = 0; i < sizeof(measures) / sizeof(measures[0]); i++)
 		fprintf(out, "  %-10s %s\n", measures[i].name, measures[i].what);
 	exit(status);
 }
 
-static int number(const char *text, int most)
+static int number(const char *text, int max)
 {
 	char *end;
 	long value = strtol(text, &end, 10);
 
-	if (*text == '\0' || *end != '\0' || value < 0 || value > most)
-		fail("'%s' is no number up to %d", text, most);
+	if (*text == '\0' || *end != '\0' || value < 0 || value > max)
+		fail("'%s' is not a number from 0 to %d", text, max);
 	return (int)value;
 }
 
@@ -77,8 +78,8 @@ static void set_counts(struct bench *bench, char *list)
 {
 	bench->count_count = 0;
 	for (char *word = strtok(list, ","); word != NULL; word = strtok(NULL, ",")) {
-		if (bench->count_count == BENCH_COUNTS_MOST)
-			fail("--waiters: at most %d", BENCH_COUNTS_MOST);
+		if (bench->count_count == BENCH_MAX_COUNTS)
+			fail("--waiters: at most %d", BENCH_MAX_COUNTS);
 		bench->counts[bench->count_count++] = number(word, 100000);
 	}
 }
@@ -87,8 +88,8 @@ static void add_baseline(struct bench *bench, const struct baseline *baseline, c
 {
 	if (baseline == NULL)
 		fail("no baseline '%s'", name);
-	if (bench->baseline_count == BENCH_PEERS_MOST)
-		fail("--baselines: at most %d", BENCH_PEERS_MOST);
+	if (bench->baseline_count == BENCH_MAX_BASELINES)
+		fail("--baselines: at most %d", BENCH_MAX_BASELINES);
 	bench->baselines[bench->baseline_count++] = baseline;
 }
 

@@ -1,5 +1,5 @@
-/* The measurements. Each prints CSV on standard output, its header first, and what it leaves out on standard
- * error. */
+/* The measurements. Each prints CSV with a header line on standard output, and on standard error what it has
+ * left out. */
 #ifndef BENCH_MEASURES_H
 #define BENCH_MEASURES_H
 

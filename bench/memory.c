@@ -1,4 +1,4 @@
-/* What those who wait cost the server: memory, descriptors. Each case has a fresh server. */
+/* Memory and descriptors of a server for its waiters. A fresh server is started for each case. */
 #include "config.h"
 
 #include <stdio.h>
@@ -13,11 +13,11 @@
 #include "bench/wire.h"
 
 #define GATES 500
-/* Of the bench's own. */
-#define DESCRIPTORS_SPARE 100
+/* Descriptors that the bench needs for itself. */
+#define SPARE_DESCRIPTORS 100
 
 /* KiB, from /proc/<pid>/smaps_rollup. */
-static long kib(pid_t pid, const char *what)
+static long smaps_kib(pid_t pid, const char *what)
 {
 	char path[64], line[256];
 	long value = -1;
@@ -40,10 +40,10 @@ static void print_server(enum server_kind kind, const char *holding, int count)
 {
 	pid_t pid = server_pid(kind);
 
-	/* What a server puts off is done by then. */
-	nap_us(200000);
-	printf("%s,%s,%d,%ld,%ld,%d\n", server_name(pid), holding, count, kib(pid, "Rss:"),
-	    kib(pid, "Private_Dirty:"), descriptors_of(pid, ""));
+	/* Gives the server time for deferred work. */
+	sleep_us(200000);
+	printf("%s,%s,%d,%ld,%ld,%d\n", server_name(pid), holding, count, smaps_kib(pid, "Rss:"),
+	    smaps_kib(pid, "Private_Dirty:"), descriptors_of(pid, ""));
 }
 
 static void measure_idle(const struct bench *bench)
@@ -66,37 +66,37 @@ static void measure_gates(const struct bench *bench)
 	client_open(&client, server_socket(bench, SERVER_READYD));
 	for (int i = 0; i < GATES; i++) {
 		pids[i] = sleeper_start();
-		gates[i] = wire_join(&client, pids[i]);
+		gates[i] = wire_gate(&client, pids[i]);
 	}
 	client_close(&client);
-	/* The daemon keeps the read end of a gate while waiters come. */
-	nap_us(2500000);
+	/* The daemon keeps the read end of a gate open for two seconds, for the next waiter. */
+	sleep_us(2500000);
 	print_server(SERVER_READYD, "gates", GATES);
 	for (int i = 0; i < GATES; i++) {
 		close(gates[i]);
-		sleeper_end(pids[i]);
+		sleeper_kill(pids[i]);
 	}
 	server_stop(SERVER_READYD);
 }
 
-/* As many as the descriptor limit allows; the server has the same. */
-static int waiters_most(int wanted)
+/* Reduces the number to what the descriptor limit allows, which the server inherits. */
+static int limit_waiters(int wanted)
 {
-	long most = sysconf(_SC_OPEN_MAX) - DESCRIPTORS_SPARE;
+	long max = sysconf(_SC_OPEN_MAX) - SPARE_DESCRIPTORS;
 
-	if (most >= wanted)
+	if (max >= wanted)
 		return wanted;
-	left_out("%d waiters: the limit of descriptors is %ld", wanted, sysconf(_SC_OPEN_MAX));
-	return (int)most;
+	left_out("%d waiters: the descriptor limit is %ld", wanted, sysconf(_SC_OPEN_MAX));
+	return (int)max;
 }
 
-/* Each over a connection of his own, which he closes. */
+/* The waiter closes its connection and keeps the gate. */
 static void hold_gate(const struct bench *bench, pid_t pid, int *fd)
 {
 	struct client client;
 
 	client_open(&client, server_socket(bench, SERVER_READYD));
-	*fd = wire_join(&client, pid);
+	*fd = wire_gate(&client, pid);
 	client_close(&client);
 }
 
@@ -106,7 +106,7 @@ static void hold_wait(const struct bench *bench, pid_t pid, int *fd)
 
 	client_open(&client, server_socket(bench, SERVER_READYD));
 	wire_wait(&client, pid);
-	wire_barrier(&client);
+	wire_ping(&client);
 	*fd = client.fd;
 }
 
@@ -127,15 +127,15 @@ static void hold_connection(const struct bench *bench, pid_t pid, int *fd)
 	struct client client;
 
 	client_open(&client, server_socket(bench, SERVER_MEMCACHED));
-	(void)adapter_ask(&adapter_memcached, &client, pid);
+	(void)adapter_query(&adapter_memcached, &client, pid);
 	*fd = client.fd;
 }
 
-/* Twice: the first ones also pay for what the server needs once. */
+/* Prints two rows, so that tables.sh can subtract what the server allocates only once. */
 static void measure_waiters(const struct bench *bench, enum server_kind kind, const char *holding,
     void (*hold)(const struct bench *bench, pid_t pid, int *fd))
 {
-	int count = waiters_most(bench->many), *fds = calloc((size_t)count, sizeof(*fds));
+	int count = limit_waiters(bench->many), *fds = calloc((size_t)count, sizeof(*fds));
 	pid_t pid = sleeper_start();
 
 	if (fds == NULL)
@@ -150,7 +150,7 @@ static void measure_waiters(const struct bench *bench, enum server_kind kind, co
 	for (int i = 0; i < count; i++)
 		close(fds[i]);
 	server_stop(kind);
-	sleeper_end(pid);
+	sleeper_kill(pid);
 	free(fds);
 }
 

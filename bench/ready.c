@@ -1,5 +1,5 @@
-/* What it costs to wait for what is there already: a whole process, from its start to its end, as a shell
- * pays it. */
+/* A wait for a marker that exists already: the time from starting a process to its end, which is what a shell
+ * script waits. */
 #include "config.h"
 
 #include <fcntl.h>
@@ -15,8 +15,8 @@
 #include "bench/server.h"
 #include "readyd/marker.h"
 
-#define RUNS_OF_TURN 20
-#define COMMANDS     5
+#define RUNS_PER_TURN 20
+#define COMMANDS      5
 
 extern char **environ;
 
@@ -42,18 +42,18 @@ static void run_once(struct command *command)
 static void run_all(const struct bench *bench, struct command *commands)
 {
 	for (int turn = 0; turn < bench->rounds && (turn == 0 || now_ns() < bench->until_ns); turn++)
-		for (int i = 0; i < RUNS_OF_TURN; i++)
+		for (int i = 0; i < RUNS_PER_TURN; i++)
 			for (struct command *c = commands; c->name != NULL; c++)
 				run_once(c);
 }
 
-/* A command that was not built is left out. */
+/* Leaves out a command that was not built. */
 static void add(struct command *commands, const char *name, char *const *argv)
 {
 	struct command *c = commands;
 
 	if (access(argv[0], X_OK) != 0) {
-		left_out("%s: %s is not there", name, argv[0]);
+		left_out("%s: not found", name);
 		return;
 	}
 	while (c->name != NULL)
@@ -67,22 +67,24 @@ static void print_all(struct command *commands)
 {
 	printf("command,runs,cost_us,p99_us\n");
 	for (struct command *c = commands; c->name != NULL; c++)
-		printf("%s,%zu,%.1f,%.1f\n", c->name, c->cost.count, (double)samples_at(&c->cost, 0.5) / 1e3,
-		    (double)samples_at(&c->cost, 0.99) / 1e3);
+		printf("%s,%zu,%.1f,%.1f\n", c->name, c->cost.count,
+		    (double)samples_quantile(&c->cost, 0.5) / 1e3,
+		    (double)samples_quantile(&c->cost, 0.99) / 1e3);
 }
 
-/* For itself, which lives. */
+/* The commands wait for the bench itself, which is alive. */
 void measure_ready(const struct bench *bench)
 {
 	static struct command commands[COMMANDS + 1];
-	char pid[16], marker[BENCH_PATH_SIZE + 64], linked[BENCH_PATH_SIZE], fixed[BENCH_PATH_SIZE];
+	char pid[16], marker[BENCH_PATH_SIZE + 64], dynamic_path[BENCH_PATH_SIZE],
+	    static_path[BENCH_PATH_SIZE];
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), out = dup(STDOUT_FILENO);
 
 	server_start(bench, SERVER_READYD);
 	snprintf(pid, sizeof(pid), "%ld", (long)getpid());
 	snprintf(marker, sizeof(marker), "%s/" READYD_MARKER_NAME_PREFIX "%s", bench->markers, pid);
-	snprintf(linked, sizeof(linked), "%s/client/readyctl", bench->bin);
-	snprintf(fixed, sizeof(fixed), "%s/client/readyctl",
+	snprintf(dynamic_path, sizeof(dynamic_path), "%s/client/readyctl", bench->bin);
+	snprintf(static_path, sizeof(static_path), "%s/client/readyctl",
 	    bench->static_bin != NULL ? bench->static_bin : "not built");
 	setenv("READYD_SOCKET", server_socket(bench, SERVER_READYD), 1);
 	setenv("READYD_DIR", bench->markers, 1);
@@ -90,8 +92,8 @@ void measure_ready(const struct bench *bench)
 		fail_errno("%s", marker);
 	add(commands, "/bin/true", (char *[]){"/bin/true", NULL});
 	add(commands, "test -e", (char *[]){"/usr/bin/test", "-e", marker, NULL});
-	add(commands, "readyctl wait", (char *[]){linked, "wait", pid, NULL});
-	add(commands, "readyctl wait (static)", (char *[]){fixed, "wait", pid, NULL});
+	add(commands, "readyctl wait", (char *[]){dynamic_path, "wait", pid, NULL});
+	add(commands, "readyctl wait (static)", (char *[]){static_path, "wait", pid, NULL});
 	dup2(null, STDOUT_FILENO);
 	run_all(bench, commands);
 	dup2(out, STDOUT_FILENO);

@@ -1,6 +1,6 @@
 /*
- * Growth: what readyd does in an empty directory, in one with the markers of thousands of processes that
- * have ended, and in one where somebody creates and removes files all the time.
+ * Scaling: readyd in an empty directory, in one with the markers of thousands of processes that have ended,
+ * and in one where unrelated files are created and removed all the time.
  */
 #include "config.h"
 
@@ -17,10 +17,10 @@
 
 #define MARKERS 32000
 #define REPEATS 5
-/* Of what takes microseconds, one value is the mean of so many. */
-#define IN_A_ROW 500
-/* No process has such a pid. */
-#define FIRST_PID 100000000L
+/* What takes only microseconds is repeated, and the sample is the mean. */
+#define CALLS_PER_SAMPLE 500
+/* Above the largest pid_max. */
+#define FIRST_UNUSED_PID 100000000L
 
 enum { CONDITIONS = 3 };
 static const char *const conditions[] = {"empty", "32000-markers", "noise"};
@@ -34,8 +34,8 @@ static int64_t start(const struct bench *bench, pid_t pid)
 	began = now_ns();
 	server_start(bench, SERVER_READYD);
 	client_open(&client, server_socket(bench, SERVER_READYD));
-	if (adapter_ask(&adapter_readyd, &client, pid))
-		fail("readyd says ready of a process that is not");
+	if (adapter_query(&adapter_readyd, &client, pid))
+		fail("readyd answers ready for a process that is not");
 	client_close(&client);
 	return now_ns() - began;
 }
@@ -47,9 +47,9 @@ static int64_t query(const struct bench *bench, pid_t pid)
 
 	client_open(&client, server_socket(bench, SERVER_READYD));
 	began = now_ns();
-	for (int i = 0; i < IN_A_ROW; i++)
-		(void)adapter_ask(&adapter_readyd, &client, pid);
-	began = (now_ns() - began) / IN_A_ROW;
+	for (int i = 0; i < CALLS_PER_SAMPLE; i++)
+		(void)adapter_query(&adapter_readyd, &client, pid);
+	began = (now_ns() - began) / CALLS_PER_SAMPLE;
 	client_close(&client);
 	return began;
 }
@@ -61,9 +61,9 @@ static int64_t join(const struct bench *bench, pid_t pid)
 
 	client_open(&client, server_socket(bench, SERVER_READYD));
 	began = now_ns();
-	for (int i = 0; i < IN_A_ROW; i++)
-		close(wire_join(&client, pid));
-	began = (now_ns() - began) / IN_A_ROW;
+	for (int i = 0; i < CALLS_PER_SAMPLE; i++)
+		close(wire_gate(&client, pid));
+	began = (now_ns() - began) / CALLS_PER_SAMPLE;
 	client_close(&client);
 	return began;
 }
@@ -89,23 +89,23 @@ static int64_t list(const struct bench *bench, pid_t pid)
 	return now_ns() - began;
 }
 
-/* Of a worker that nobody waits for. */
-static int64_t worker(const struct bench *bench, pid_t pid)
+/* A marker that no process waits for. */
+static int64_t write_marker(const struct bench *bench, pid_t pid)
 {
 	char path[BENCH_PATH_SIZE + 64];
 	struct samples cost = {0};
 	int64_t began;
 
 	(void)pid;
-	sleeper_marker(bench, getpid(), path);
-	for (int i = 0; i < IN_A_ROW; i++) {
+	sleeper_marker_path(bench, getpid(), path);
+	for (int i = 0; i < CALLS_PER_SAMPLE; i++) {
 		began = now_ns();
 		if (readyd_marker_write(path) != 0)
 			fail_errno("%s", path);
 		samples_add(&cost, now_ns() - began);
 		unlink(path);
 	}
-	began = samples_at(&cost, 0.5);
+	began = samples_quantile(&cost, 0.5);
 	samples_fini(&cost);
 	return began;
 }
@@ -118,7 +118,7 @@ static const struct {
     {"one query", query},
     {"one join", join},
     {"one list", list},
-    {"the worker's three calls", worker},
+    {"the worker's three calls", write_marker},
 };
 enum { QUANTITIES = sizeof(quantities) / sizeof(quantities[0]) };
 
@@ -127,7 +127,7 @@ static void write_markers(const struct bench *bench)
 	char path[BENCH_PATH_SIZE + 64];
 
 	for (long i = 0; i < MARKERS; i++)
-		if (readyd_marker_write(sleeper_marker(bench, (pid_t)(FIRST_PID + i), path)) != 0)
+		if (readyd_marker_write(sleeper_marker_path(bench, (pid_t)(FIRST_UNUSED_PID + i), path)) != 0)
 			fail_errno("%s", path);
 }
 
@@ -136,11 +136,11 @@ static void remove_markers(const struct bench *bench)
 	char path[BENCH_PATH_SIZE + 64];
 
 	for (long i = 0; i < MARKERS; i++)
-		if (unlink(sleeper_marker(bench, (pid_t)(FIRST_PID + i), path)) != 0)
+		if (unlink(sleeper_marker_path(bench, (pid_t)(FIRST_UNUSED_PID + i), path)) != 0)
 			fail_errno("%s", path);
 }
 
-/* One who creates and removes a file a hundred times, and sleeps 10 ms. */
+/* Starts a process that creates and removes a file, and sleeps 10 ms after each hundred. */
 static pid_t start_noise(const struct bench *bench)
 {
 	char path[BENCH_PATH_SIZE + 64];
@@ -148,12 +148,12 @@ static pid_t start_noise(const struct bench *bench)
 
 	if (pid > 0)
 		return pid;
-	snprintf(path, sizeof(path), "%s/of-nobody", bench->markers);
+	snprintf(path, sizeof(path), "%s/unrelated", bench->markers);
 	for (int i = 0;; i++) {
 		close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
 		unlink(path);
 		if (i % 100 == 0)
-			nap_us(10000);
+			sleep_us(10000);
 	}
 }
 
@@ -164,7 +164,7 @@ static void run_all(const struct bench *bench, struct samples *costs)
 	for (int i = 0; i < REPEATS; i++)
 		for (int q = 0; q < QUANTITIES; q++)
 			samples_add(&costs[q], quantities[q].run(bench, pid));
-	sleeper_end(pid);
+	sleeper_kill(pid);
 }
 
 void measure_scaling(const struct bench *bench)
@@ -178,12 +178,12 @@ void measure_scaling(const struct bench *bench)
 	remove_markers(bench);
 	noise = start_noise(bench);
 	run_all(bench, costs[2]);
-	sleeper_end(noise);
+	sleeper_kill(noise);
 	printf("quantity,unit,%s,%s,%s\n", conditions[0], conditions[1], conditions[2]);
 	for (int q = 0; q < QUANTITIES; q++) {
 		printf("%s,us", quantities[q].name);
 		for (int c = 0; c < CONDITIONS; c++)
-			printf(",%.2f", (double)samples_at(&costs[c][q], 0.5) / 1e3);
+			printf(",%.2f", (double)samples_quantile(&costs[c][q], 0.5) / 1e3);
 		printf("\n");
 	}
 }

@@ -13,7 +13,7 @@
 #include "src/sock.h"
 
 #define START_LIMIT_NS 10000000000LL
-#define ARGUMENTS_MOST 24
+#define MAX_ARGUMENTS  24
 
 static const char *const names[] = {"none", "readyd", "redis-server", "memcached"};
 static pid_t pids[SERVER_KINDS];
@@ -63,7 +63,8 @@ static void stop_all(void)
 		server_stop((enum server_kind)kind);
 }
 
-/* As a user would start them, but for the sockets and that nothing is saved to disk. */
+/* As users start them, but with private sockets, and nothing is saved to disk.
+ * memcached refuses to run as root without -u; as another user it ignores the option. */
 static void fill_arguments(const struct bench *bench, enum server_kind kind, char **argv)
 {
 	static char readyd[BENCH_PATH_SIZE];
@@ -81,10 +82,9 @@ static void fill_arguments(const struct bench *bench, enum server_kind kind, cha
 		argv[i] = all[kind][i];
 }
 
-/* memcached wants to be told that it is root; without being root it takes no notice. */
-__attribute__((noreturn)) static void be_server(const struct bench *bench, enum server_kind kind)
+__attribute__((noreturn)) static void exec_server(const struct bench *bench, enum server_kind kind)
 {
-	char *argv[ARGUMENTS_MOST], path[BENCH_PATH_SIZE + 16];
+	char *argv[MAX_ARGUMENTS], path[BENCH_PATH_SIZE + 16];
 	int log;
 
 	fill_arguments(bench, kind, argv);
@@ -110,15 +110,15 @@ void server_start(const struct bench *bench, enum server_kind kind)
 	(void)unlink(server_socket(bench, kind));
 	pids[kind] = bench_fork();
 	if (pids[kind] == 0)
-		be_server(bench, kind);
+		exec_server(bench, kind);
 	while ((sock = sock_connect(server_socket(bench, kind))) < 0) {
 		if (waitpid(pids[kind], NULL, WNOHANG) != 0) {
 			pids[kind] = 0;
-			fail("%s does not start; see %s/%s.log", names[kind], bench->dir, names[kind]);
+			fail("%s has failed to start; see %s/%s.log", names[kind], bench->dir, names[kind]);
 		}
 		if (now_ns() > limit)
-			fail("%s does not serve", names[kind]);
-		nap_us(100);
+			fail("%s does not accept connections", names[kind]);
+		sleep_us(100);
 	}
 	close(sock);
 }

@@ -1,5 +1,5 @@
-/* The servers that the baselines need, each with a private unix socket and no port. They end with the bench.
- */
+/* The servers that baselines and adapters need. Each listens on a private unix socket, on no port, and ends
+ * with the bench. */
 #ifndef BENCH_SERVER_H
 #define BENCH_SERVER_H
 
@@ -10,16 +10,17 @@
 
 enum server_kind { SERVER_NONE, SERVER_READYD, SERVER_REDIS, SERVER_MEMCACHED, SERVER_KINDS };
 
-/* Starts it unless it runs already; returns once it serves. */
+/* Starts the server unless it is running; returns when it accepts connections. */
 void server_start(const struct bench *bench, enum server_kind kind);
-/* Ends it; the next server_start() starts a fresh one. */
+/* Kills the server, so that the next server_start() starts a fresh one. */
 void server_stop(enum server_kind kind);
 
 pid_t server_pid(enum server_kind kind);
 const char *server_socket(const struct bench *bench, enum server_kind kind);
 
-/* The name of the server that has this pid, or NULL; how many run. */
+/* The name of the server with this pid, or NULL. */
 const char *server_name(pid_t pid);
+/* How many are running. */
 size_t server_count(void);
 
 #endif

@@ -18,13 +18,13 @@ pid_t sleeper_start(void)
 		pause();
 }
 
-void sleeper_end(pid_t pid)
+void sleeper_kill(pid_t pid)
 {
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 }
 
-const char *sleeper_marker(const struct bench *bench, pid_t pid, char *buf)
+const char *sleeper_marker_path(const struct bench *bench, pid_t pid, char *buf)
 {
 	snprintf(buf, BENCH_PATH_SIZE + 64, "%s/" READYD_MARKER_NAME_PREFIX "%ld", bench->markers, (long)pid);
 	return buf;

@@ -1,4 +1,4 @@
-/* Processes that are there to be waited for. */
+/* Processes that do nothing, for others to wait for. */
 #ifndef BENCH_SLEEPER_H
 #define BENCH_SLEEPER_H
 
@@ -7,8 +7,8 @@
 #include "bench/harness.h"
 
 pid_t sleeper_start(void);
-void sleeper_end(pid_t pid);
-/* The path of its marker; buf has BENCH_PATH_SIZE + 64 bytes. */
-const char *sleeper_marker(const struct bench *bench, pid_t pid, char *buf);
+void sleeper_kill(pid_t pid);
+/* Writes the path of its marker to buf, which has BENCH_PATH_SIZE + 64 bytes, and returns it. */
+const char *sleeper_marker_path(const struct bench *bench, pid_t pid, char *buf);
 
 #endif

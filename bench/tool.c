@@ -42,7 +42,7 @@ int tool_wait(pid_t pid, const char *name)
 	return WEXITSTATUS(status);
 }
 
-void tool_finish(pid_t pid, const char *name)
+void tool_expect_success(pid_t pid, const char *name)
 {
 	int status = tool_wait(pid, name);
 

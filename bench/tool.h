@@ -1,15 +1,15 @@
-/* Programs that a baseline is made of. */
+/* Running the programs that a baseline consists of. */
 #ifndef BENCH_TOOL_H
 #define BENCH_TOOL_H
 
 #include <sys/types.h>
 
-/* Starts it, its output and errors in a pipe that *out reads; out NULL: to nowhere. It does not outlive the
- * caller. */
+/* Starts a program that does not outlive the caller. Standard output and standard error go to a pipe with the
+ * read end *out; if out is NULL, to /dev/null. */
 pid_t tool_start(char *const argv[], int *out);
-/* Waits for its end; the exit status. */
+/* Waits for its end and returns the exit status. */
 int tool_wait(pid_t pid, const char *name);
-/* The same, where it must be 0. */
-void tool_finish(pid_t pid, const char *name);
+/* The same; an exit status other than 0 aborts the run. */
+void tool_expect_success(pid_t pid, const char *name);
 
 #endif

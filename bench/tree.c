@@ -16,10 +16,10 @@ struct relation {
 	pid_t pid, parent;
 };
 
-/* proc_pid_stat(5): "pid (name) state ppid ...", where the name may hold anything. */
+/* proc_pid_stat(5): "pid (comm) state ppid ...", where comm may contain any character. */
 static bool read_relation(const char *name, struct relation *relation)
 {
-	char path[64], text[512], *close_at;
+	char path[64], text[512], *comm_end;
 	int fd, parent;
 	ssize_t len;
 
@@ -32,8 +32,8 @@ static bool read_relation(const char *name, struct relation *relation)
 	if (len <= 0)
 		return false;
 	text[len] = '\0';
-	close_at = strrchr(text, ')');
-	if (close_at == NULL || sscanf(close_at, ") %*c %d", &parent) != 1)
+	comm_end = strrchr(text, ')');
+	if (comm_end == NULL || sscanf(comm_end, ") %*c %d", &parent) != 1)
 		return false;
 	relation->pid = (pid_t)atoi(name);
 	relation->parent = (pid_t)parent;
@@ -42,16 +42,16 @@ static bool read_relation(const char *name, struct relation *relation)
 
 static size_t read_relations(struct relation **all)
 {
-	size_t count = 0, room = 4096;
+	size_t count = 0, capacity = 4096;
 	DIR *dir = opendir("/proc");
 	struct dirent *entry;
 
-	*all = malloc(room * sizeof(**all));
+	*all = malloc(capacity * sizeof(**all));
 	if (dir == NULL || *all == NULL)
 		fail_errno("/proc");
 	while ((entry = readdir(dir)) != NULL) {
-		if (count == room)
-			*all = realloc(*all, (room *= 2) * sizeof(**all));
+		if (count == capacity)
+			*all = realloc(*all, (capacity *= 2) * sizeof(**all));
 		if (*all == NULL)
 			fail_errno("/proc");
 		count +=
@@ -64,9 +64,9 @@ static size_t read_relations(struct relation **all)
 void tree_add(struct tree *tree, pid_t pid)
 {
 	tree_remove(tree, pid);
-	if (tree->count == tree->room) {
-		tree->room = tree->room == 0 ? 1024 : 2 * tree->room;
-		tree->pids = realloc(tree->pids, tree->room * sizeof(*tree->pids));
+	if (tree->count == tree->capacity) {
+		tree->capacity = tree->capacity == 0 ? 1024 : 2 * tree->capacity;
+		tree->pids = realloc(tree->pids, tree->capacity * sizeof(*tree->pids));
 		if (tree->pids == NULL)
 			fail_errno("tree");
 	}
@@ -87,7 +87,7 @@ static int by_pid(const void *a, const void *b)
 	return ((const struct relation *)a)->pid - ((const struct relation *)b)->pid;
 }
 
-/* Generation by generation, up to its grandchildren's children. */
+/* A waiter's program may start others, so four generations are enough. */
 static bool descends(const struct relation *all, size_t count, pid_t parent)
 {
 	const struct relation *found;
@@ -104,7 +104,7 @@ static bool descends(const struct relation *all, size_t count, pid_t parent)
 	return false;
 }
 
-void tree_look(struct tree *tree)
+void tree_scan(struct tree *tree)
 {
 	struct relation *all;
 	size_t count = read_relations(&all);
@@ -132,7 +132,7 @@ void tree_fini(struct tree *tree)
 	*tree = (struct tree){0};
 }
 
-int descriptors_of(pid_t pid, const char *kind)
+int descriptors_of(pid_t pid, const char *prefix)
 {
 	char path[64], target[64];
 	struct dirent *entry;
@@ -149,7 +149,7 @@ int descriptors_of(pid_t pid, const char *kind)
 		if (len < 0)
 			continue;
 		target[len] = '\0';
-		count += strncmp(target, kind, strlen(kind)) == 0;
+		count += strncmp(target, prefix, strlen(prefix)) == 0;
 	}
 	closedir(dir);
 	return count;

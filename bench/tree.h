@@ -1,4 +1,4 @@
-/* All processes that descend from the bench: waiters, what they have started, servers. */
+/* A set of processes that descend from the bench: waiters, their children, servers. */
 #ifndef BENCH_TREE_H
 #define BENCH_TREE_H
 
@@ -8,19 +8,20 @@
 
 struct tree {
 	pid_t *pids;
-	size_t count, room;
+	size_t count, capacity;
 };
 
 void tree_add(struct tree *tree, pid_t pid);
-/* No harm where it is not in it. */
+/* Does nothing if the process is not in the set. */
 void tree_remove(struct tree *tree, pid_t pid);
-/* Looks at /proc anew. The bench itself is not in it. */
-void tree_look(struct tree *tree);
-/* Processor time of them so far. Those who have ended since count nothing. */
+/* Replaces the set by all descendants found in /proc; the bench itself is not one. */
+void tree_scan(struct tree *tree);
+/* CPU time of these processes so far; those that have been reaped count as 0. */
 int64_t tree_cpu(const struct tree *tree);
 void tree_fini(struct tree *tree);
 
-/* How many of a process's descriptors lead to such a thing: "pipe:", "anon_inode:inotify". */
-int descriptors_of(pid_t pid, const char *kind);
+/* How many descriptors of the process link to a name with this prefix, as "pipe:" or "anon_inode:inotify"; -1
+ * if it has ended. */
+int descriptors_of(pid_t pid, const char *prefix);
 
 #endif

@@ -16,12 +16,12 @@
 #include "bench/waiters.h"
 #include "readyd/marker.h"
 
-/* Calm is: less than a quarter of a processor is used. Those who wait may look again now and then; and who
- * does so all the time is not waited for any longer than that. */
-#define CALM_STEP_US 10000
-#define CALM_CPU_NS  (CALM_STEP_US * 1000 / 4)
-#define CALM_MOST_NS 500000000LL
-/* Thousands of children make it slow to look for those who have ended. */
+/* Quiet means that less than a quarter of one CPU is used, since waiters may recheck now and then. After
+ * QUIET_MAX_NS the trial goes on nevertheless, since a baseline may be busy all the time. */
+#define QUIET_STEP_US 10000
+#define QUIET_CPU_NS  (QUIET_STEP_US * 1000 / 4)
+#define QUIET_MAX_NS  500000000LL
+/* With thousands of children waitpid(2) is slow. */
 #define CHECK_EVERY_NS 100000000
 
 void futex_wait(const atomic_int *value, int was)
@@ -41,25 +41,25 @@ static void set(atomic_int *value)
 	futex_wake_all(value);
 }
 
-void trial_armed(struct trial *trial)
+void trial_report_armed(struct trial *trial)
 {
 	trial->shared->armed++;
 }
 
-bool trial_marker_is_there(const struct trial *trial)
+bool trial_marker_exists(const struct trial *trial)
 {
 	struct stat st;
 
 	return lstat(trial->marker, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-void trial_find_marker(struct trial *trial)
+void trial_set_marker_path(struct trial *trial)
 {
 	snprintf(trial->marker, sizeof(trial->marker), "%s/" READYD_MARKER_NAME_PREFIX "%ld",
 	    trial->bench->markers, (long)trial->worker);
 }
 
-/* The first three calls of a process would measure page faults. */
+/* The first calls in a process would also measure its page faults. */
 static void warm_up(const struct trial *trial)
 {
 	char path[BENCH_PATH_SIZE + 16];
@@ -69,12 +69,12 @@ static void warm_up(const struct trial *trial)
 		fail_errno("%s", path);
 }
 
-__attribute__((noreturn)) static void be_worker(struct trial *trial)
+__attribute__((noreturn)) static void worker_main(struct trial *trial)
 {
 	struct shared *shared = trial->shared;
 
 	trial->worker = getpid();
-	trial_find_marker(trial);
+	trial_set_marker_path(trial);
 	warm_up(trial);
 	if (trial->baseline->prepare != NULL)
 		trial->baseline->prepare(trial);
@@ -91,15 +91,15 @@ __attribute__((noreturn)) static void be_worker(struct trial *trial)
 		pause();
 }
 
-__attribute__((noreturn)) static void be_helper(struct trial *trial)
+__attribute__((noreturn)) static void helper_main(struct trial *trial)
 {
-	trial->baseline->help(trial);
+	trial->baseline->run_helper(trial);
 	for (;;)
 		pause();
 }
 
-/* What this child is to the trial, for the message about its end; NULL for what others have started. */
-static const char *role(const struct trial *trial, pid_t pid, int *number)
+/* Names the child for the message about its end; NULL for what a waiter has started. */
+static const char *role_of(const struct trial *trial, pid_t pid, int *number)
 {
 	*number = 0;
 	if (pid == trial->worker)
@@ -114,18 +114,19 @@ static const char *role(const struct trial *trial, pid_t pid, int *number)
 	return server_name(pid);
 }
 
-/* Nobody ends by himself, except what a waiter has started. */
+/* No child ends during a trial, except the programs that waiters have started: the bench reaps these if their
+ * parents have not. */
 static void check_children(const struct trial *trial)
 {
 	int status, number;
-	const char *who;
+	const char *role;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		who = role(trial, pid, &number);
-		if (who == NULL)
+		role = role_of(trial, pid, &number);
+		if (role == NULL)
 			continue;
-		fail("%s: %s %d (pid %ld) has ended: %s %d", trial->baseline->name, who, number, (long)pid,
+		fail("%s: %s %d (pid %ld) has ended: %s %d", trial->baseline->name, role, number, (long)pid,
 		    WIFSIGNALED(status) ? "signal" : "status",
 		    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	}
@@ -146,9 +147,9 @@ static int count_done(struct trial *trial)
 	return trial->shared->done;
 }
 
-static int count_home(struct trial *trial)
+static int count_idle(struct trial *trial)
 {
-	return trial->shared->home;
+	return trial->shared->idle;
 }
 
 static void await(struct trial *trial, int (*count)(struct trial *), int goal, const char *what)
@@ -165,7 +166,7 @@ static void await(struct trial *trial, int (*count)(struct trial *), int goal, c
 		if (now > limit)
 			fail("%s: only %d of %d %s after %lld ms", trial->baseline->name, got, goal, what,
 			    (long long)(trial->bench->limit_ns / 1000000));
-		nap_us(1000);
+		sleep_us(1000);
 	}
 }
 
@@ -173,21 +174,21 @@ static void start_worker(struct trial *trial)
 {
 	trial->worker = bench_fork();
 	if (trial->worker == 0)
-		be_worker(trial);
-	trial_find_marker(trial);
-	if (trial->baseline->help == NULL)
+		worker_main(trial);
+	trial_set_marker_path(trial);
+	if (trial->baseline->run_helper == NULL)
 		return;
 	trial->helper = bench_fork();
 	if (trial->helper == 0)
-		be_helper(trial);
+		helper_main(trial);
 }
 
-/* Who takes part, and with it whose processor time counts: not the servers of other baselines, nor the
- * waiters that stay at home. Those who start programs of their own are found by a walk through /proc. */
-static void find_family(struct trial *trial)
+/* The processes of which the CPU time counts: not the servers of other baselines, nor the waiters that stay
+ * idle. /proc is only scanned if waiters start programs of their own. */
+static void collect_tree(struct trial *trial)
 {
-	if (trial->baseline->processes > 0)
-		tree_look(&trial->tree);
+	if (trial->baseline->extra_processes > 0)
+		tree_scan(&trial->tree);
 	else
 		for (int i = 0; i < trial->waiters; i++)
 			tree_add(&trial->tree, trial->pids[i]);
@@ -205,37 +206,37 @@ void trial_open(struct trial *trial, const struct bench *bench, const struct bas
 {
 	*trial = (struct trial){.bench = bench, .baseline = baseline, .waiters = waiters};
 	server_start(bench, baseline->server);
-	waiters_gather(trial);
+	waiters_prepare(trial);
 	if (baseline->open != NULL)
 		baseline->open(trial);
 	start_worker(trial);
-	waiters_send(trial);
-	await(trial, baseline->armed != NULL ? baseline->armed : count_armed,
-	    waiters + (baseline->help != NULL), "have begun to wait");
-	find_family(trial);
-	trial_calm(trial);
+	waiters_start(trial);
+	await(trial, baseline->count_armed != NULL ? baseline->count_armed : count_armed,
+	    waiters + (baseline->run_helper != NULL), "have begun to wait");
+	collect_tree(trial);
+	trial_await_quiet(trial);
 	if (baseline->check != NULL)
 		baseline->check(trial);
 	check_children(trial);
 }
 
-void trial_calm(const struct trial *trial)
+void trial_await_quiet(const struct trial *trial)
 {
-	int64_t limit = now_ns() + CALM_MOST_NS, before, after = tree_cpu(&trial->tree);
+	int64_t limit = now_ns() + QUIET_MAX_NS, before, after = tree_cpu(&trial->tree);
 
-	if (trial->baseline->restless)
+	if (trial->baseline->polls)
 		return;
 	do {
 		before = after;
-		nap_us(CALM_STEP_US);
+		sleep_us(QUIET_STEP_US);
 		after = tree_cpu(&trial->tree);
-	} while (after - before > CALM_CPU_NS && now_ns() < limit);
+	} while (after - before > QUIET_CPU_NS && now_ns() < limit);
 }
 
 void trial_release(struct trial *trial)
 {
 	set(&trial->shared->go);
-	await(trial, count_done, 1, "markers were written");
+	await(trial, count_done, 1, "markers are written");
 	await(trial, count_awake, trial->waiters, "waiters are awake");
 	check_children(trial);
 }
@@ -248,14 +249,14 @@ static void end_child(pid_t pid)
 	waitpid(pid, NULL, 0);
 }
 
-/* The bench is the parent of what is left of the programs that were started; it ends by itself. */
-static int count_orphans_gone(struct trial *trial)
+/* Orphaned programs of the waiters become children of the bench, which is a subreaper, and end soon. */
+static int programs_have_ended(struct trial *trial)
 {
 	struct tree tree = {0};
 	size_t count;
 
 	check_children(trial);
-	tree_look(&tree);
+	tree_scan(&tree);
 	count = tree.count;
 	tree_fini(&tree);
 	return count == (size_t)waiters_count() + server_count();
@@ -264,21 +265,21 @@ static int count_orphans_gone(struct trial *trial)
 void trial_close(struct trial *trial)
 {
 	set(&trial->shared->over);
-	await(trial, count_home, trial->waiters, "waiters are ready for more");
+	await(trial, count_idle, trial->waiters, "waiters are idle again");
 	end_child(trial->helper);
 	end_child(trial->worker);
 	if (unlink(trial->marker) != 0)
 		fail_errno("%s", trial->marker);
 	if (trial->baseline->close != NULL)
 		trial->baseline->close(trial);
-	if (trial->baseline->processes > 0)
-		await(trial, count_orphans_gone, 1, "programs have ended");
+	if (trial->baseline->extra_processes > 0)
+		await(trial, programs_have_ended, 1, "programs have ended");
 	tree_fini(&trial->tree);
 }
 
 int64_t trial_cpu(const struct trial *trial)
 {
-	/* The bench has reaped what was orphaned. */
+	/* Orphaned programs were reaped by the bench. */
 	int64_t sum = tree_cpu(&trial->tree) + cpu_of_reaped() + trial->shared->worker_cpu_reaped;
 
 	for (int i = 0; i < trial->waiters; i++)

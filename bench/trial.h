@@ -1,14 +1,16 @@
 /*
- * One worker, and processes that wait for it by the way of one baseline.
+ * A trial: one worker, and processes that wait for it in the way of one baseline.
  *
- *	trial_open()     starts the worker and makes the waiters wait; returns when every one is armed
- *	trial_release()  the worker writes its marker; returns when every waiter has seen it
- *	trial_close()    ends the worker, removes the marker, gets the waiters back
+ *	trial_open()     starts the worker and the waiters; returns when all waiters are armed
+ *	trial_release()  lets the worker write its marker; returns when all waiters have seen it
+ *	trial_close()    kills the worker, removes the marker; returns when all waiters are idle
  *
- * Each of them fails loudly when a process ends that should not, or when somebody is missing after limit_ns.
- * The waiters are processes that serve one trial after the other (waiters.c), since to fork thousands takes
- * much longer than what is measured. Whoever has woken stays asleep until trial_close(), so that what he does
- * next does not disturb those still to wake.
+ * A waiter is armed once it can no longer miss the marker. Each of these calls aborts the run if a process
+ * ends that should not, or if a waiter has not got so far after limit_ns.
+ *
+ * The same waiters serve one trial after the other (waiters.c), because forking thousands takes much longer
+ * than what is measured. A waiter that has woken sleeps until trial_close(), so that it does not delay those
+ * that are still to wake.
  */
 #ifndef BENCH_TRIAL_H
 #define BENCH_TRIAL_H
@@ -21,24 +23,24 @@
 #include "bench/tree.h"
 #include "bench/harness.h"
 
-/* Between the bench and one waiter. */
+/* Shared by the bench and one waiter. */
 struct slot {
-	atomic_int order;   /* each new value is a trial to wait in */
-	int64_t woken;	    /* when it had seen the marker */
-	int64_t cpu_reaped; /* of what it has started there and has ended */
+	atomic_int trial_number; /* a new value starts the waiter in a trial */
+	int64_t woken;		 /* when it had seen the marker */
+	int64_t cpu_reaped;	 /* CPU time of its children that ended in this trial */
 };
 
-/* Seen by all processes. What is not atomic is written by one while the others do not look. */
+/* Shared by all processes. A member that is not atomic is written while no other process reads it. */
 struct shared {
-	const struct baseline *baseline; /* the same in every process, since all are forked from one */
+	const struct baseline *baseline; /* the same address in all processes, which are forks of the bench */
 	pid_t worker;
 	int waiters;
-	atomic_int armed, awake, home; /* how many waiters are */
+	atomic_int armed, awake, idle; /* how many waiters are */
 	atomic_int go;		       /* 1: the worker may write its marker */
-	atomic_int done;	       /* 1: it has */
-	atomic_int over;	       /* 1: the waiters may go home */
-	atomic_int called;	       /* of the futex baseline */
-	int64_t began, ended;	       /* of the worker's three calls */
+	atomic_int done;	       /* 1: the worker has written and announced it */
+	atomic_int over;	       /* 1: the waiters may leave the trial */
+	atomic_int announced;	       /* futex that the worker of some baselines wakes the waiters by */
+	int64_t began, ended;	       /* the worker's calls of open, write and close */
 	int64_t worker_cpu_reaped;
 	struct slot slots[];
 };
@@ -48,27 +50,27 @@ struct trial {
 	const struct baseline *baseline;
 	int waiters;
 	struct shared *shared;
-	pid_t worker, helper; /* helper 0: none */
+	pid_t worker, helper; /* helper is 0 if there is none */
 	const pid_t *pids;    /* of the waiters */
 	char marker[BENCH_PATH_SIZE + 64];
-	struct tree tree; /* waiters, worker, helper, what they have started, and the baseline's server */
+	struct tree tree; /* waiters and their descendants, worker, helper, and the baseline's server */
 };
 
 void trial_open(struct trial *trial, const struct bench *bench, const struct baseline *baseline, int waiters);
-/* Waits until what the last events have set off is done, as far as that can be known. */
-void trial_calm(const struct trial *trial);
+/* Returns when the CPU use of the trial's processes has dropped, or after half a second. */
+void trial_await_quiet(const struct trial *trial);
 void trial_release(struct trial *trial);
 void trial_close(struct trial *trial);
 
-/* Processor time of all who are in trial->tree, and of what they have started. */
+/* CPU time so far of the processes in trial->tree, and of their descendants that have ended. */
 int64_t trial_cpu(const struct trial *trial);
 
-/* For the waiters. */
-void trial_find_marker(struct trial *trial);
-bool trial_marker_is_there(const struct trial *trial);
-void trial_armed(struct trial *trial);
+/* Called in waiters, worker and helper. */
+void trial_set_marker_path(struct trial *trial);
+bool trial_marker_exists(const struct trial *trial);
+void trial_report_armed(struct trial *trial);
 
-/* Sleeps until the value is not what it was; wakes all who sleep so. */
+/* Sleeps until *value differs from `was`. */
 void futex_wait(const atomic_int *value, int was);
 void futex_wake_all(const atomic_int *value);
 

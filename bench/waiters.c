@@ -9,85 +9,84 @@
 
 static struct shared *shared;
 static pid_t *pids;
-static int count, room;
+static int count, capacity;
 
-/* What it costs to touch a page for the first time is not to be measured: the marker is looked at, and the
- * slot written, before the wait. */
+/* Checks the marker and writes the slot once before the wait, so that no first page fault is measured. */
 static void wait_once(struct trial *trial, int i)
 {
 	struct slot *slot = &trial->shared->slots[i];
 	int64_t reaped = cpu_of_reaped();
 
-	slot->woken = trial_marker_is_there(trial) ? 0 : now_ns();
+	slot->woken = trial_marker_exists(trial) ? 0 : now_ns();
 	if (trial->baseline->wait(trial, i) != 0)
 		fail_errno("%s: waiter %d of %d", trial->baseline->name, i, trial->waiters);
-	if (!trial_marker_is_there(trial))
+	if (!trial_marker_exists(trial))
 		fail("%s: waiter %d of %d was woken without a marker", trial->baseline->name, i,
 		    trial->waiters);
 	slot->woken = now_ns();
-	if (trial->baseline->processes > 0)
+	if (trial->baseline->extra_processes > 0)
 		slot->cpu_reaped = cpu_of_reaped() - reaped;
 	trial->shared->awake++;
 	futex_wait(&trial->shared->over, 0);
-	if (trial->baseline->leave != NULL)
-		trial->baseline->leave(trial);
+	if (trial->baseline->clean_up != NULL)
+		trial->baseline->clean_up(trial);
 }
 
-__attribute__((noreturn)) static void be_waiter(const struct bench *bench, int i)
+__attribute__((noreturn)) static void waiter_main(const struct bench *bench, int i)
 {
 	struct trial trial = {.bench = bench, .shared = shared};
-	int order = 0;
+	int number = 0;
 
 	for (;;) {
-		futex_wait(&shared->slots[i].order, order);
-		order = shared->slots[i].order;
+		futex_wait(&shared->slots[i].trial_number, number);
+		number = shared->slots[i].trial_number;
 		trial.baseline = shared->baseline;
 		trial.worker = shared->worker;
 		trial.waiters = shared->waiters;
-		trial_find_marker(&trial);
+		trial_set_marker_path(&trial);
 		wait_once(&trial, i);
-		shared->home++;
+		shared->idle++;
 	}
 }
 
-/* For as many as will ever be needed: those who were forked earlier must see it all. */
-static void make_room(const struct bench *bench)
+/* Maps slots for the largest trial, since waiters that are forked now must see those of later ones. */
+static void map_shared(const struct bench *bench)
 {
 	for (int i = 0; i < bench->count_count; i++)
-		room = bench->counts[i] > room ? bench->counts[i] : room;
-	shared = mmap(NULL, sizeof(*shared) + (size_t)room * sizeof(shared->slots[0]), PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	pids = calloc((size_t)room + 1, sizeof(*pids));
+		capacity = bench->counts[i] > capacity ? bench->counts[i] : capacity;
+	shared = mmap(NULL, sizeof(*shared) + (size_t)capacity * sizeof(shared->slots[0]),
+	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pids = calloc((size_t)capacity + 1, sizeof(*pids));
 	if (shared == MAP_FAILED || pids == NULL)
-		fail_errno("memory for %d waiters", room);
+		fail_errno("memory for %d waiters", capacity);
 }
 
-void waiters_gather(struct trial *trial)
+void waiters_prepare(struct trial *trial)
 {
 	if (shared == NULL)
-		make_room(trial->bench);
+		map_shared(trial->bench);
 	for (; count < trial->waiters; count++) {
 		pids[count] = bench_fork();
 		if (pids[count] == 0)
-			be_waiter(trial->bench, count);
+			waiter_main(trial->bench, count);
 	}
 	trial->shared = shared;
 	trial->pids = pids;
-	shared->armed = shared->awake = shared->home = 0;
-	shared->go = shared->done = shared->over = shared->called = 0;
+	shared->armed = shared->awake = shared->idle = 0;
+	shared->go = shared->done = shared->over = shared->announced = 0;
 	shared->worker_cpu_reaped = 0;
 	for (int i = 0; i < trial->waiters; i++)
 		shared->slots[i].cpu_reaped = 0;
 }
 
-void waiters_send(const struct trial *trial)
+void waiters_start(const struct trial *trial)
 {
 	shared->baseline = trial->baseline;
 	shared->worker = trial->worker;
 	shared->waiters = trial->waiters;
 	for (int i = 0; i < trial->waiters; i++) {
-		shared->slots[i].order++;
-		futex_wake_all(&shared->slots[i].order);
+		shared->slots[i].trial_number++;
+		futex_wake_all(&shared->slots[i].trial_number);
 	}
 }
 

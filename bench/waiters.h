@@ -1,14 +1,14 @@
-/* The processes that wait, in one trial after the other. */
+/* The waiting processes, which serve one trial after the other and are idle in between. */
 #ifndef BENCH_WAITERS_H
 #define BENCH_WAITERS_H
 
 #include "bench/trial.h"
 
-/* Makes sure that there are enough of them, all at home, and gives the trial its share of them. */
-void waiters_gather(struct trial *trial);
-/* Sends those of the trial out to wait. */
-void waiters_send(const struct trial *trial);
-/* How many there are, in the trial or not. */
+/* Forks the waiters that the trial still lacks and resets the shared memory. All must be idle. */
+void waiters_prepare(struct trial *trial);
+/* Starts the trial's waiters. */
+void waiters_start(const struct trial *trial);
+/* How many have been forked, for this trial or an earlier one. */
 int waiters_count(void);
 
 #endif

@@ -8,7 +8,7 @@
 #include "bench/wire.h"
 #include "src/sock.h"
 
-int wire_join(const struct client *client, pid_t pid)
+int wire_gate(const struct client *client, pid_t pid)
 {
 	struct pollfd poll_fd = {.fd = client->fd, .events = POLLIN};
 	char text[64], reply[512];
@@ -35,7 +35,7 @@ void wire_wait(struct client *client, pid_t pid)
 	client_send(client, text, (size_t)len);
 }
 
-void wire_barrier(struct client *client)
+void wire_ping(struct client *client)
 {
 	client_send(client, "PING\n", 5);
 	client_expect(client, "PONG");

@@ -1,4 +1,4 @@
-/* What only readyd's protocol has: gates and waits, asked for as a plain client does. */
+/* The verbs of readyd's protocol that memcached and Redis have no counterpart for. */
 #ifndef BENCH_WIRE_H
 #define BENCH_WIRE_H
 
@@ -6,11 +6,12 @@
 
 #include "bench/client.h"
 
-/* GATE on a connection: the descriptor. The client must have no unread line. */
-int wire_join(const struct client *client, pid_t pid);
-/* WAIT, without reading an answer: there is none before the end. */
+/* Sends GATE and returns the descriptor. The client must have no unread line, since only this call receives
+ * descriptors. */
+int wire_gate(const struct client *client, pid_t pid);
+/* Sends WAIT; the daemon answers only when the process is ready or has ended. */
 void wire_wait(struct client *client, pid_t pid);
-/* All that was sent before has been handled. */
-void wire_barrier(struct client *client);
+/* Returns when the daemon has handled all earlier requests. */
+void wire_ping(struct client *client);
 
 #endif

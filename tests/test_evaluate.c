@@ -5,54 +5,57 @@
 #include "src/evaluate.h"
 #include "tests/unit.h"
 
-/* What evaluate() is given, one value each of eleven kinds: all combinations are tried. */
-enum life { ALIVE = 1, GONE = 2, NEVER = 4, REUSED = 8 };
-enum kind { ABSENT = 1, FILED = 2, OTHER = 4, NO_DIRECTORY = 8, DENIED = 16 };
-enum leftover { NO_LEFTOVER = 1, THE_LEFTOVER = 2, NOT_THE_LEFTOVER = 4 };
+/* The input of evaluate(), reduced to eleven properties. All combinations are tried. */
+enum life { ALIVE = 1, GONE = 2, NO_SUCH_PROCESS = 4, REUSED = 8 };
+enum kind { ABSENT = 1, REGULAR = 2, OTHER = 4, NO_DIRECTORY = 8, DENIED = 16 };
+enum leftover { NO_LEFTOVER = 1, IS_LEFTOVER = 2, NOT_LEFTOVER = 4 };
 enum age { OLDER = 1, WITHIN_GRAIN = 2, YOUNGER = 4, UNKNOWN_AGE = 8 };
 enum truth { NO = 1, YES = 2 };
 
 struct given {
-	unsigned life, kind, latched, absent_seen, leftover, age, foreign, closed, collision, excused,
+	unsigned life, kind, latched, absent_seen, leftover, age, foreign, inaccessible, ambiguous, clock_set,
 	    unknown;
 };
 
-/* The first rule that matches decides; what a rule does not name may be anything. */
+/* The first rule that matches applies. A property that a rule leaves out may have any value. */
 static const struct {
 	struct given given;
 	enum readyd_verdict verdict;
 	enum readyd_reason reason;
 } rules[] = {
-    /* What could not be examined is no verdict. */
+    /* Without resources nothing is known. */
     {{.unknown = YES}, READYD_PENDING, READYD_REASON_NO_RESOURCES},
-    /* Once ready, nothing makes it unready but its end. */
+    /* A process that was seen ready stays ready until it ends. */
     {{.latched = YES, .life = ALIVE}, READYD_READY, READYD_REASON_NONE},
     {{.latched = YES}, READYD_EXITED, READYD_REASON_NONE},
-    /* Of one that is long gone nothing is to be seen. */
+    /* The pid belongs to another process now, and so may the marker. */
     {{.life = REUSED}, READYD_DIED, READYD_REASON_PID_REUSED},
-    /* Somebody else's marker, perhaps or surely. */
-    {{.kind = FILED, .collision = YES, .life = ALIVE}, READYD_UNREACHABLE, READYD_REASON_NAME_COLLISION},
-    {{.kind = FILED, .collision = YES, .life = GONE}, READYD_DIED, READYD_REASON_NAME_COLLISION},
-    {{.kind = FILED, .collision = YES, .life = NEVER}, READYD_DIED, READYD_REASON_NO_PROCESS},
-    {{.kind = FILED, .foreign = YES, .life = ALIVE}, READYD_STALE, READYD_REASON_FOREIGN_OWNER},
-    {{.kind = FILED, .foreign = YES, .life = GONE}, READYD_DIED, READYD_REASON_FOREIGN_OWNER},
-    {{.kind = FILED, .foreign = YES, .life = NEVER}, READYD_DIED, READYD_REASON_NO_PROCESS},
-    /* What an earlier holder of the pid left. */
-    {{.kind = FILED, .leftover = THE_LEFTOVER, .life = ALIVE}, READYD_STALE, READYD_REASON_OLDER},
-    {{.kind = FILED, .leftover = THE_LEFTOVER, .life = GONE}, READYD_DIED, READYD_REASON_OLDER},
-    {{.kind = FILED, .leftover = THE_LEFTOVER, .life = NEVER}, READYD_DIED, READYD_REASON_NO_PROCESS},
-    /* Its own marker: stamps count for what was there before the first look, while clocks stand still. */
-    {{.kind = FILED, .absent_seen = YES, .life = ALIVE}, READYD_READY, READYD_REASON_NONE},
-    {{.kind = FILED, .absent_seen = YES}, READYD_EXITED, READYD_REASON_NONE},
-    {{.kind = FILED, .age = OLDER, .excused = NO, .life = ALIVE}, READYD_STALE, READYD_REASON_OLDER},
-    {{.kind = FILED, .age = OLDER, .excused = NO, .life = GONE}, READYD_DIED, READYD_REASON_OLDER},
-    {{.kind = FILED, .age = OLDER, .excused = NO, .life = NEVER}, READYD_DIED, READYD_REASON_NO_PROCESS},
-    {{.kind = FILED, .life = ALIVE}, READYD_READY, READYD_REASON_NONE},
-    {{.kind = FILED}, READYD_EXITED, READYD_REASON_NONE},
-    /* None. */
+    /* The marker belongs, or may belong, to another process. */
+    {{.kind = REGULAR, .ambiguous = YES, .life = ALIVE}, READYD_UNREACHABLE, READYD_REASON_NAME_COLLISION},
+    {{.kind = REGULAR, .ambiguous = YES, .life = GONE}, READYD_DIED, READYD_REASON_NAME_COLLISION},
+    {{.kind = REGULAR, .ambiguous = YES, .life = NO_SUCH_PROCESS}, READYD_DIED, READYD_REASON_NO_PROCESS},
+    {{.kind = REGULAR, .foreign = YES, .life = ALIVE}, READYD_STALE, READYD_REASON_FOREIGN_OWNER},
+    {{.kind = REGULAR, .foreign = YES, .life = GONE}, READYD_DIED, READYD_REASON_FOREIGN_OWNER},
+    {{.kind = REGULAR, .foreign = YES, .life = NO_SUCH_PROCESS}, READYD_DIED, READYD_REASON_NO_PROCESS},
+    /* The marker was left by an earlier holder of the pid. */
+    {{.kind = REGULAR, .leftover = IS_LEFTOVER, .life = ALIVE}, READYD_STALE, READYD_REASON_OLDER},
+    {{.kind = REGULAR, .leftover = IS_LEFTOVER, .life = GONE}, READYD_DIED, READYD_REASON_OLDER},
+    {{.kind = REGULAR, .leftover = IS_LEFTOVER, .life = NO_SUCH_PROCESS}, READYD_DIED,
+	READYD_REASON_NO_PROCESS},
+    /* The marker is its own, unless time stamps say otherwise. These count only if the marker existed at the
+     * first check and the clock was not set. */
+    {{.kind = REGULAR, .absent_seen = YES, .life = ALIVE}, READYD_READY, READYD_REASON_NONE},
+    {{.kind = REGULAR, .absent_seen = YES}, READYD_EXITED, READYD_REASON_NONE},
+    {{.kind = REGULAR, .age = OLDER, .clock_set = NO, .life = ALIVE}, READYD_STALE, READYD_REASON_OLDER},
+    {{.kind = REGULAR, .age = OLDER, .clock_set = NO, .life = GONE}, READYD_DIED, READYD_REASON_OLDER},
+    {{.kind = REGULAR, .age = OLDER, .clock_set = NO, .life = NO_SUCH_PROCESS}, READYD_DIED,
+	READYD_REASON_NO_PROCESS},
+    {{.kind = REGULAR, .life = ALIVE}, READYD_READY, READYD_REASON_NONE},
+    {{.kind = REGULAR}, READYD_EXITED, READYD_REASON_NONE},
+    /* There is no marker. */
     {{.life = GONE}, READYD_DIED, READYD_REASON_NONE},
-    {{.life = NEVER}, READYD_DIED, READYD_REASON_NO_PROCESS},
-    {{.closed = YES}, READYD_UNREACHABLE, READYD_REASON_NAMESPACE_DENIED},
+    {{.life = NO_SUCH_PROCESS}, READYD_DIED, READYD_REASON_NO_PROCESS},
+    {{.inaccessible = YES}, READYD_UNREACHABLE, READYD_REASON_NAMESPACE_DENIED},
     {{.kind = ABSENT}, READYD_PENDING, READYD_REASON_NONE},
     {{.kind = OTHER}, READYD_PENDING, READYD_REASON_NOT_A_FILE},
     {{.kind = NO_DIRECTORY}, READYD_UNREACHABLE, READYD_REASON_NO_DIRECTORY},
@@ -72,8 +75,8 @@ static size_t rule_for(const struct given *g)
 		if (matches(g->life, r->life) && matches(g->kind, r->kind) &&
 		    matches(g->latched, r->latched) && matches(g->absent_seen, r->absent_seen) &&
 		    matches(g->leftover, r->leftover) && matches(g->age, r->age) &&
-		    matches(g->foreign, r->foreign) && matches(g->closed, r->closed) &&
-		    matches(g->collision, r->collision) && matches(g->excused, r->excused) &&
+		    matches(g->foreign, r->foreign) && matches(g->inaccessible, r->inaccessible) &&
+		    matches(g->ambiguous, r->ambiguous) && matches(g->clock_set, r->clock_set) &&
 		    matches(g->unknown, r->unknown))
 			return i;
 	}
@@ -84,7 +87,7 @@ static size_t rule_for(const struct given *g)
 #define PID	    4711
 #define START_TICKS 1000
 #define BOOT_OFFSET 1600000000123456789LL
-/* How much later than its file's stamp a process may have started: a tick of the coarsest clock. */
+/* How much later than its marker's time stamp a process may have started: a tick of the coarsest clock. */
 #define GRAIN_NS 40000000LL
 
 static struct timespec stamp(enum age age)
@@ -111,7 +114,7 @@ static enum marker_kind marker_kind(enum kind kind)
 	switch (kind) {
 	case ABSENT:
 		return MARKER_ABSENT;
-	case FILED:
+	case REGULAR:
 		return MARKER_FILE;
 	case OTHER:
 		return MARKER_OTHER;
@@ -127,14 +130,14 @@ static void arrange(
     const struct given *g, struct process *process, struct history *history, struct observation *observation)
 {
 	*process = (struct process){.pid = PID, .fd = -1};
-	process->no_such_process = g->life == NEVER || g->life == REUSED;
+	process->no_such_process = g->life == NO_SUCH_PROCESS || g->life == REUSED;
 	process->reused = g->life == REUSED;
 	process->start = g->age == UNKNOWN_AGE ? 0 : START_TICKS;
 	*observation = (struct observation){.gone = g->life != ALIVE,
 	    .foreign = g->foreign == YES,
-	    .inaccessible = g->closed == YES,
-	    .ambiguous = g->collision == YES,
-	    .clock_was_set = g->excused == YES,
+	    .inaccessible = g->inaccessible == YES,
+	    .ambiguous = g->ambiguous == YES,
+	    .clock_was_set = g->clock_set == YES,
 	    .unknown = g->unknown == YES,
 	    .boot_offset = BOOT_OFFSET,
 	    .marker = {.kind = marker_kind(g->kind), .dev = 1, .ino = 2, .size = 6}};
@@ -143,12 +146,12 @@ static void arrange(
 	history->has_leftover = g->leftover != NO_LEFTOVER;
 	history->leftover = observation->marker;
 	history->leftover.kind = MARKER_FILE;
-	history->leftover.ino += g->leftover == NOT_THE_LEFTOVER;
+	history->leftover.ino += g->leftover == NOT_LEFTOVER;
 }
 
 static void check_combination(const struct given *g, size_t rule)
 {
-	bool marked = g->kind == FILED && g->life != REUSED;
+	bool marked = g->kind == REGULAR && g->life != REUSED;
 	struct readyd_answer answer;
 	struct observation observation;
 	struct process process;
@@ -159,9 +162,9 @@ static void check_combination(const struct given *g, size_t rule)
 	evaluate(&process, &history, &observation, &answer);
 	if (answer.verdict != rules[rule].verdict || answer.reason != rules[rule].reason)
 		ck_abort_msg("life %u kind %u latched %u absent_seen %u leftover %u age %u foreign %u"
-			     " closed %u collision %u excused %u: %s %s",
-		    g->life, g->kind, g->latched, g->absent_seen, g->leftover, g->age, g->foreign, g->closed,
-		    g->collision, g->excused, readyd_verdict_name(answer.verdict),
+			     " inaccessible %u ambiguous %u clock_set %u: %s %s",
+		    g->life, g->kind, g->latched, g->absent_seen, g->leftover, g->age, g->foreign,
+		    g->inaccessible, g->ambiguous, g->clock_set, readyd_verdict_name(answer.verdict),
 		    readyd_reason_name(answer.reason));
 	unit_check(answer.pid == PID);
 	unit_check(answer.start == process.start);
@@ -169,7 +172,7 @@ static void check_combination(const struct given *g, size_t rule)
 	unit_check(answer.flags == (g->latched == YES && !marked ? READYD_FLAG_LATCHED : 0));
 }
 
-/* The combination of this number; false when there are no more. */
+/* Returns false for numbers beyond the last combination. */
 static bool combination(unsigned number, struct given *g)
 {
 	static const unsigned sizes[] = {4, 5, 2, 2, 3, 4, 2, 2, 2, 2, 2};
@@ -184,7 +187,7 @@ static bool combination(unsigned number, struct given *g)
 	return number == 0;
 }
 
-START_TEST(evaluates_by_the_rule)
+START_TEST(every_combination_follows_its_rule)
 {
 	struct given given;
 	unsigned tried = 0;
@@ -199,9 +202,9 @@ START_TEST(evaluates_by_the_rule)
 }
 END_TEST
 
-START_TEST(empty_marker_is_named)
+START_TEST(empty_marker_sets_the_flag)
 {
-	const struct given given = {.life = ALIVE, .kind = FILED, .leftover = NO_LEFTOVER, .age = YOUNGER};
+	const struct given given = {.life = ALIVE, .kind = REGULAR, .leftover = NO_LEFTOVER, .age = YOUNGER};
 	struct readyd_answer answer;
 	struct observation observation;
 	struct process process;
@@ -218,15 +221,15 @@ START_TEST(empty_marker_is_named)
 }
 END_TEST
 
-/* One thing that differs, and whether it makes another file. */
+/* Each differs from the first in one property; same says whether it is still the same file. */
 static const struct {
 	struct marker_stat seen;
 	bool same;
-} seen_pairs[] = {
+} variants[] = {
     {{MARKER_FILE, 1, 2, 0, 6, {3, 4}, {5, 6}}, true},
-    /* A write after the creation changes size and, with the next tick, mtime. */
+    /* Writing after the creation changes the size and, one clock tick later, the mtime. */
     {{MARKER_FILE, 1, 2, 0, 0, {3, 4}, {5, 6}}, true},
-    /* Owner, mode or links were changed: that is no writing. */
+    /* A change of owner, mode or links changes the ctime only. */
     {{MARKER_FILE, 1, 2, 0, 6, {3, 4}, {9, 9}}, true},
     {{MARKER_OTHER, 1, 2, 0, 6, {3, 4}, {5, 6}}, false},
     {{MARKER_FILE, 9, 2, 0, 6, {3, 4}, {5, 6}}, false},
@@ -235,15 +238,15 @@ static const struct {
     {{MARKER_FILE, 1, 2, 0, 6, {3, 9}, {5, 6}}, false},
 };
 
-START_TEST(same_file_is_known)
+START_TEST(marker_same_compares_identity)
 {
-	ck_assert(marker_same(&seen_pairs[0].seen, &seen_pairs[_i].seen) == seen_pairs[_i].same);
-	ck_assert(marker_same(&seen_pairs[_i].seen, &seen_pairs[0].seen) == seen_pairs[_i].same);
+	ck_assert(marker_same(&variants[0].seen, &variants[_i].seen) == variants[_i].same);
+	ck_assert(marker_same(&variants[_i].seen, &variants[0].seen) == variants[_i].same);
 }
 END_TEST
 
-/* One process, its marker, and who looks at them. */
-struct scene {
+/* A process, its marker, and what is remembered of them. */
+struct fixture {
 	struct marker_place place;
 	struct process process;
 	struct history history;
@@ -252,106 +255,107 @@ struct scene {
 	char marker[2 * UNIT_PATH_SIZE];
 };
 
-static struct scene scene;
+static struct fixture fixture;
 
-static void set_scene(pid_t pid)
+static void set_up(pid_t pid)
 {
 	char dir[UNIT_PATH_SIZE];
 
 	unit_dir(dir);
-	memset(&scene, 0, sizeof(scene));
-	ck_assert_int_eq(marker_place_init(&scene.place, dir, "ready-"), 0);
-	/* From here on the place is created, closed and removed: it had better be ours. */
-	ck_assert_str_eq(scene.place.dir, dir);
-	snprintf(scene.marker, sizeof(scene.marker), "%s/ready-%d", dir, (int)pid);
-	process_open(&scene.process, pid);
+	memset(&fixture, 0, sizeof(fixture));
+	ck_assert_int_eq(marker_place_init(&fixture.place, dir, "ready-"), 0);
+	/* The tests create and remove this directory, so it must be the private one. */
+	ck_assert_str_eq(fixture.place.dir, dir);
+	snprintf(fixture.marker, sizeof(fixture.marker), "%s/ready-%d", dir, (int)pid);
+	process_open(&fixture.process, pid);
 }
 
 static void expect(enum readyd_verdict verdict, enum readyd_reason reason, unsigned flags)
 {
-	memset(&scene.answer, 0xff, sizeof(scene.answer));
-	check_process(&scene.place, &scene.process, &scene.history, &scene.collisions, &scene.answer);
-	ck_assert_int_eq(scene.answer.verdict, verdict);
-	ck_assert_int_eq(scene.answer.reason, reason);
-	ck_assert_uint_eq(scene.answer.flags, flags);
-	ck_assert_int_eq(scene.answer.pid, scene.process.pid);
-	ck_assert_uint_eq(scene.answer.start, scene.process.start);
+	memset(&fixture.answer, 0xff, sizeof(fixture.answer));
+	check_process(
+	    &fixture.place, &fixture.process, &fixture.history, &fixture.collisions, &fixture.answer);
+	ck_assert_int_eq(fixture.answer.verdict, verdict);
+	ck_assert_int_eq(fixture.answer.reason, reason);
+	ck_assert_uint_eq(fixture.answer.flags, flags);
+	ck_assert_int_eq(fixture.answer.pid, fixture.process.pid);
+	ck_assert_uint_eq(fixture.answer.start, fixture.process.start);
 }
 
-static void end_scene(void)
+static void tear_down(void)
 {
-	process_close(&scene.process);
+	process_close(&fixture.process);
 }
 
-START_TEST(ready_once_marked)
+START_TEST(pending_until_marker_is_written)
 {
-	set_scene(getpid());
+	set_up(getpid());
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
-	ck_assert(scene.history.absent_seen);
-	ck_assert(!scene.history.latched);
-	unit_write(scene.marker, "");
+	ck_assert(fixture.history.absent_seen);
+	ck_assert(!fixture.history.latched);
+	unit_write(fixture.marker, "");
 	expect(READYD_READY, READYD_REASON_NONE, READYD_FLAG_EMPTY);
-	unit_write(scene.marker, "ready\n");
+	unit_write(fixture.marker, "ready\n");
 	expect(READYD_READY, READYD_REASON_NONE, 0);
-	ck_assert(scene.history.latched);
-	end_scene();
+	ck_assert(fixture.history.latched);
+	tear_down();
 }
 END_TEST
 
-START_TEST(ready_when_marked_before_the_look)
+START_TEST(ready_if_marker_exists_at_first_check)
 {
-	set_scene(getpid());
-	unit_write(scene.marker, "ready\n");
+	set_up(getpid());
+	unit_write(fixture.marker, "ready\n");
 	expect(READYD_READY, READYD_REASON_NONE, 0);
-	ck_assert(!scene.history.absent_seen);
-	end_scene();
+	ck_assert(!fixture.history.absent_seen);
+	tear_down();
 }
 END_TEST
 
-START_TEST(ready_is_latched)
+START_TEST(ready_stays_when_marker_is_removed)
 {
-	set_scene(getpid());
-	unit_write(scene.marker, "ready\n");
+	set_up(getpid());
+	unit_write(fixture.marker, "ready\n");
 	expect(READYD_READY, READYD_REASON_NONE, 0);
-	ck_assert_int_eq(unlink(scene.marker), 0);
+	ck_assert_int_eq(unlink(fixture.marker), 0);
 	expect(READYD_READY, READYD_REASON_NONE, READYD_FLAG_LATCHED);
-	ck_assert_int_eq(mkdir(scene.marker, 0700), 0);
+	ck_assert_int_eq(mkdir(fixture.marker, 0700), 0);
 	expect(READYD_READY, READYD_REASON_NONE, READYD_FLAG_LATCHED);
-	ck_assert_int_eq(rmdir(scene.marker), 0);
-	ck_assert_int_eq(rmdir(scene.place.dir), 0);
+	ck_assert_int_eq(rmdir(fixture.marker), 0);
+	ck_assert_int_eq(rmdir(fixture.place.dir), 0);
 	expect(READYD_READY, READYD_REASON_NONE, READYD_FLAG_LATCHED);
-	end_scene();
+	tear_down();
 }
 END_TEST
 
-START_TEST(pending_while_something_else_has_the_name)
+START_TEST(pending_if_not_a_regular_file)
 {
-	set_scene(getpid());
-	ck_assert_int_eq(symlink("/etc/passwd", scene.marker), 0);
+	set_up(getpid());
+	ck_assert_int_eq(symlink("/etc/passwd", fixture.marker), 0);
 	expect(READYD_PENDING, READYD_REASON_NOT_A_FILE, 0);
-	ck_assert_int_eq(unlink(scene.marker), 0);
-	ck_assert_int_eq(mkfifo(scene.marker, 0600), 0);
+	ck_assert_int_eq(unlink(fixture.marker), 0);
+	ck_assert_int_eq(mkfifo(fixture.marker, 0600), 0);
 	expect(READYD_PENDING, READYD_REASON_NOT_A_FILE, 0);
-	ck_assert_int_eq(unlink(scene.marker), 0);
-	ck_assert_int_eq(mkdir(scene.marker, 0700), 0);
+	ck_assert_int_eq(unlink(fixture.marker), 0);
+	ck_assert_int_eq(mkdir(fixture.marker, 0700), 0);
 	expect(READYD_PENDING, READYD_REASON_NOT_A_FILE, 0);
-	/* It was not seen that no marker was there. */
-	ck_assert(!scene.history.absent_seen);
-	end_scene();
+	/* A name in use is not an absent marker. */
+	ck_assert(!fixture.history.absent_seen);
+	tear_down();
 }
 END_TEST
 
 START_TEST(unreachable_without_directory)
 {
-	set_scene(getpid());
-	ck_assert_int_eq(rmdir(scene.place.dir), 0);
+	set_up(getpid());
+	ck_assert_int_eq(rmdir(fixture.place.dir), 0);
 	expect(READYD_UNREACHABLE, READYD_REASON_NO_DIRECTORY, 0);
-	unit_write(scene.place.dir, "");
+	unit_write(fixture.place.dir, "");
 	expect(READYD_UNREACHABLE, READYD_REASON_NO_DIRECTORY, 0);
-	ck_assert_int_eq(unlink(scene.place.dir), 0);
-	ck_assert_int_eq(mkdir(scene.place.dir, 0700), 0);
+	ck_assert_int_eq(unlink(fixture.place.dir), 0);
+	ck_assert_int_eq(mkdir(fixture.place.dir, 0700), 0);
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
-	end_scene();
+	tear_down();
 }
 END_TEST
 
@@ -360,13 +364,13 @@ START_TEST(died_without_marker)
 	pid_t child = unit_spawn_ending(7, 0);
 
 	unit_await_zombie(child);
-	set_scene(child);
+	set_up(child);
 	expect(READYD_DIED, READYD_REASON_NONE, 0);
-	ck_assert_int_eq(scene.answer.wait_status, W_EXITCODE(7, 0));
-	ck_assert(!scene.history.absent_seen);
+	ck_assert_int_eq(fixture.answer.wait_status, W_EXITCODE(7, 0));
+	ck_assert(!fixture.history.absent_seen);
 	unit_reap(child);
 	expect(READYD_DIED, READYD_REASON_NONE, 0);
-	end_scene();
+	tear_down();
 }
 END_TEST
 
@@ -374,15 +378,15 @@ START_TEST(exited_with_marker)
 {
 	pid_t child = unit_spawn(NULL);
 
-	set_scene(child);
-	unit_write(scene.marker, "ready\n");
+	set_up(child);
+	unit_write(fixture.marker, "ready\n");
 	ck_assert_int_eq(kill(child, SIGKILL), 0);
 	unit_await_zombie(child);
 	expect(READYD_EXITED, READYD_REASON_NONE, 0);
-	ck_assert_int_eq(scene.answer.wait_status, SIGKILL);
+	ck_assert_int_eq(fixture.answer.wait_status, SIGKILL);
 	unit_reap(child);
 	expect(READYD_EXITED, READYD_REASON_NONE, 0);
-	end_scene();
+	tear_down();
 }
 END_TEST
 
@@ -390,46 +394,47 @@ START_TEST(exited_when_latched)
 {
 	pid_t child = unit_spawn(NULL);
 
-	set_scene(child);
-	unit_write(scene.marker, "ready\n");
+	set_up(child);
+	unit_write(fixture.marker, "ready\n");
 	expect(READYD_READY, READYD_REASON_NONE, 0);
-	ck_assert_int_eq(unlink(scene.marker), 0);
+	ck_assert_int_eq(unlink(fixture.marker), 0);
 	unit_kill(child);
 	expect(READYD_EXITED, READYD_REASON_NONE, READYD_FLAG_LATCHED);
-	end_scene();
+	tear_down();
 }
 END_TEST
 
-START_TEST(never_was)
+START_TEST(died_if_no_such_process)
 {
-	set_scene(UNIT_PID_NEVER);
+	set_up(UNIT_PID_NEVER);
 	expect(READYD_DIED, READYD_REASON_NO_PROCESS, 0);
-	ck_assert_int_eq(scene.answer.wait_status, -1);
-	/* Whoever wrote it had the pid. */
-	unit_write(scene.marker, "ready\n");
+	ck_assert_int_eq(fixture.answer.wait_status, -1);
+	/* Its writer must have had the pid. */
+	unit_write(fixture.marker, "ready\n");
 	expect(READYD_EXITED, READYD_REASON_NONE, 0);
-	end_scene();
+	tear_down();
 }
 END_TEST
 
-START_TEST(left_behind_until_replaced)
+START_TEST(leftover_is_stale_until_replaced)
 {
-	char other[sizeof(scene.marker) + 8];
+	char other[sizeof(fixture.marker) + 8];
 
-	set_scene(getpid());
-	unit_write(scene.marker, "ready\n");
-	marker_stat(&scene.place, scene.process.pid, &scene.history.leftover);
-	scene.history.has_leftover = true;
+	set_up(getpid());
+	unit_write(fixture.marker, "ready\n");
+	marker_stat(&fixture.place, fixture.process.pid, &fixture.history.leftover);
+	fixture.history.has_leftover = true;
 	expect(READYD_STALE, READYD_REASON_OLDER, 0);
-	snprintf(other, sizeof(other), "%s.other", scene.marker);
+	snprintf(other, sizeof(other), "%s.other", fixture.marker);
 	unit_write(other, "ready\n");
-	ck_assert_int_eq(rename(other, scene.marker), 0);
+	ck_assert_int_eq(rename(other, fixture.marker), 0);
 	expect(READYD_READY, READYD_REASON_NONE, 0);
-	end_scene();
+	tear_down();
 }
 END_TEST
 
-/* Whoever is interrupted between its two clocks finds too small an offset. */
+/* Being preempted between the two clock reads makes the offset too small, so the largest of several is used.
+ */
 static int64_t boot_offset(void)
 {
 	int64_t best = clock_boot_offset(), next;
@@ -441,128 +446,127 @@ static int64_t boot_offset(void)
 	return best;
 }
 
-/* In ticks since boot, when a process must have started at the latest for the marker to be its own. */
+/* The latest start time, in ticks since boot, at which a process may own the marker. */
 static uint64_t latest_start(void)
 {
 	struct marker_stat seen;
 
-	marker_stat(&scene.place, scene.process.pid, &seen);
+	marker_stat(&fixture.place, fixture.process.pid, &seen);
 	return (uint64_t)((clock_to_ns(&seen.ctime) - boot_offset() + GRAIN_NS) / clock_tick_ns());
 }
 
-/* Nobody can mark a pid that is not there yet, so it is as if the process had started later. */
-START_TEST(older_than_process)
+/* A marker cannot be written before its process exists, so the start time is moved instead. */
+START_TEST(marker_older_than_process_is_stale)
 {
-	set_scene(getpid());
-	unit_write(scene.marker, "ready\n");
-	scene.process.start = latest_start() + 100;
+	set_up(getpid());
+	unit_write(fixture.marker, "ready\n");
+	fixture.process.start = latest_start() + 100;
 	expect(READYD_STALE, READYD_REASON_OLDER, 0);
-	scene.process.start = latest_start() - 1;
+	fixture.process.start = latest_start() - 1;
 	expect(READYD_READY, READYD_REASON_NONE, 0);
-	end_scene();
+	tear_down();
 }
 END_TEST
 
-/* A marker from about the time when the process started may be of somebody before it. */
-START_TEST(unsure_when_too_close)
+/* A marker about as old as the process may belong to an earlier holder of the pid. */
+START_TEST(unconfirmed_if_marker_is_as_old_as_process)
 {
-	set_scene(getpid());
-	unit_write(scene.marker, "ready\n");
-	scene.process.start = latest_start() - 1;
+	set_up(getpid());
+	unit_write(fixture.marker, "ready\n");
+	fixture.process.start = latest_start() - 1;
 	expect(READYD_READY, READYD_REASON_NONE, 0);
-	ck_assert(scene.history.unconfirmed);
-	/* What was seen so stays so. */
+	ck_assert(fixture.history.unconfirmed);
+	/* Now the verdict is latched, and no longer depends on the marker. */
 	expect(READYD_READY, READYD_REASON_NONE, 0);
-	ck_assert(!scene.history.unconfirmed);
-	scene.history.latched = false;
-	scene.process.start -= 100;
+	ck_assert(!fixture.history.unconfirmed);
+	fixture.history.latched = false;
+	fixture.process.start -= 100;
 	expect(READYD_READY, READYD_REASON_NONE, 0);
-	ck_assert(!scene.history.unconfirmed);
-	end_scene();
+	ck_assert(!fixture.history.unconfirmed);
+	tear_down();
 }
 END_TEST
 
-START_TEST(sure_when_it_was_seen_to_come)
+START_TEST(confirmed_if_marker_was_seen_to_appear)
 {
-	set_scene(getpid());
+	set_up(getpid());
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
-	unit_write(scene.marker, "ready\n");
-	scene.process.start = latest_start();
+	unit_write(fixture.marker, "ready\n");
+	fixture.process.start = latest_start();
 	expect(READYD_READY, READYD_REASON_NONE, 0);
-	ck_assert(!scene.history.unconfirmed);
-	end_scene();
+	ck_assert(!fixture.history.unconfirmed);
+	tear_down();
 }
 END_TEST
 
-/* Whoever saw that no marker was there does not ask the clocks. */
-START_TEST(newer_whatever_the_clocks_say)
+START_TEST(time_stamps_do_not_count_if_marker_was_seen_to_appear)
 {
-	set_scene(getpid());
+	set_up(getpid());
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
-	unit_write(scene.marker, "ready\n");
-	scene.process.start = latest_start() + 1000000;
+	unit_write(fixture.marker, "ready\n");
+	fixture.process.start = latest_start() + 1000000;
 	expect(READYD_READY, READYD_REASON_NONE, 0);
-	end_scene();
+	tear_down();
 }
 END_TEST
 
-START_TEST(foreign_owner)
+START_TEST(marker_of_foreign_owner_is_stale)
 {
-	set_scene(getpid());
-	unit_write(scene.marker, "ready\n");
-	ck_assert_int_eq(chown(scene.marker, 4321, (gid_t)-1), 0);
+	set_up(getpid());
+	unit_write(fixture.marker, "ready\n");
+	ck_assert_int_eq(chown(fixture.marker, 4321, (gid_t)-1), 0);
 	expect(READYD_STALE, READYD_REASON_FOREIGN_OWNER, 0);
-	ck_assert_int_eq(chown(scene.marker, 0, (gid_t)-1), 0);
+	ck_assert_int_eq(chown(fixture.marker, 0, (gid_t)-1), 0);
 	expect(READYD_READY, READYD_REASON_NONE, 0);
-	end_scene();
+	tear_down();
 }
 END_TEST
 
-static int told[2];
+static int progress[2];
 
-static void take_a_uid(void)
+static void change_uid(void)
 {
-	if (setresuid(1001, 1001, 1001) != 0 || write(told[1], "x", 1) != 1)
+	if (setresuid(1001, 1001, 1001) != 0 || write(progress[1], "x", 1) != 1)
 		_exit(1);
 }
 
-START_TEST(owner_is_the_process_or_root)
+START_TEST(owner_must_be_user_of_process_or_root)
 {
 	pid_t child;
 	char byte;
 
-	ck_assert_int_eq(pipe(told), 0);
-	child = unit_spawn(take_a_uid);
-	ck_assert_int_eq(read(told[0], &byte, 1), 1);
-	set_scene(child);
-	unit_write(scene.marker, "ready\n");
+	ck_assert_int_eq(pipe(progress), 0);
+	child = unit_spawn(change_uid);
+	ck_assert_int_eq(read(progress[0], &byte, 1), 1);
+	set_up(child);
+	unit_write(fixture.marker, "ready\n");
 	for (uid_t uid = 1000; uid <= 1002; uid++) {
-		scene.history = (struct history){0};
-		ck_assert_int_eq(chown(scene.marker, uid, (gid_t)-1), 0);
+		fixture.history = (struct history){0};
+		ck_assert_int_eq(chown(fixture.marker, uid, (gid_t)-1), 0);
 		if (uid == 1001)
 			expect(READYD_READY, READYD_REASON_NONE, 0);
 		else
 			expect(READYD_STALE, READYD_REASON_FOREIGN_OWNER, 0);
 	}
-	ck_assert_int_eq(chown(scene.marker, 0, (gid_t)-1), 0);
+	ck_assert_int_eq(chown(fixture.marker, 0, (gid_t)-1), 0);
 	expect(READYD_READY, READYD_REASON_NONE, 0);
-	end_scene();
+	tear_down();
 	unit_kill(child);
 }
 END_TEST
 
-/* Another root, in which the place's directory is another one. */
+/* The root directory of a child; the marker directory's path leads to another directory below it. */
 static char root[UNIT_PATH_SIZE];
 
 static void change_root(void)
 {
 	if ((geteuid() != 0 && unshare(CLONE_NEWUSER) != 0) || chroot(root) != 0 ||
-	    write(told[1], "x", 1) != 1)
+	    write(progress[1], "x", 1) != 1)
 		_exit(1);
 }
 
-/* Makes every directory of the path. */
-static void make_path(char *path)
+/* As mkdir -p does. */
+static void make_directories(char *path)
 {
 	for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
@@ -572,183 +576,183 @@ static void make_path(char *path)
 	ck_assert_int_eq(mkdir(path, 0700), 0);
 }
 
-/* A process that lives there; its marker is to be in there. */
-static pid_t set_scene_elsewhere(char there[3 * UNIT_PATH_SIZE], void (*go)(void))
+/* Spawns a process that changes its root by go(), and returns the path of its marker in that root. */
+static pid_t set_up_in_other_root(char marker_in_root[3 * UNIT_PATH_SIZE], void (*go)(void))
 {
 	char dir[3 * UNIT_PATH_SIZE];
 	pid_t child;
 	char byte;
 
 	unit_dir(root);
-	ck_assert_int_eq(pipe(told), 0);
+	ck_assert_int_eq(pipe(progress), 0);
 	child = unit_spawn(go);
-	close(told[1]);
-	ck_assert_int_eq(read(told[0], &byte, 1), 1);
-	close(told[0]);
-	set_scene(child);
-	snprintf(dir, sizeof(dir), "%s%s", root, scene.place.dir);
-	make_path(dir);
-	snprintf(there, 3 * UNIT_PATH_SIZE, "%s%s", root, scene.marker);
+	close(progress[1]);
+	ck_assert_int_eq(read(progress[0], &byte, 1), 1);
+	close(progress[0]);
+	set_up(child);
+	snprintf(dir, sizeof(dir), "%s%s", root, fixture.place.dir);
+	make_directories(dir);
+	snprintf(marker_in_root, 3 * UNIT_PATH_SIZE, "%s%s", root, fixture.marker);
 	return child;
 }
 
-START_TEST(marker_is_where_the_process_lives)
+START_TEST(marker_is_found_in_root_of_process)
 {
-	char there[3 * UNIT_PATH_SIZE];
-	pid_t child = set_scene_elsewhere(there, change_root);
+	char marker_in_root[3 * UNIT_PATH_SIZE];
+	pid_t child = set_up_in_other_root(marker_in_root, change_root);
 
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
-	ck_assert(scene.history.in_other_dir);
-	unit_write(scene.marker, "ready\n");
+	ck_assert(fixture.history.in_other_dir);
+	unit_write(fixture.marker, "ready\n");
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
-	unit_write(there, "ready\n");
+	unit_write(marker_in_root, "ready\n");
 	expect(READYD_READY, READYD_REASON_NONE, 0);
 	unit_kill(child);
 	expect(READYD_EXITED, READYD_REASON_NONE, READYD_FLAG_LATCHED);
-	end_scene();
+	tear_down();
 }
 END_TEST
 
-/* Its directory is a link, and leads to what has that path in its root. */
-START_TEST(marker_is_where_a_link_leads_the_process)
+/* The marker directory is a symbolic link with an absolute target, which must be resolved in the process's
+ * root. */
+START_TEST(symlink_is_resolved_in_root_of_process)
 {
-	char there[3 * UNIT_PATH_SIZE], path[4 * UNIT_PATH_SIZE];
-	pid_t child = set_scene_elsewhere(there, change_root);
+	char marker_in_root[3 * UNIT_PATH_SIZE], path[4 * UNIT_PATH_SIZE];
+	pid_t child = set_up_in_other_root(marker_in_root, change_root);
 
-	snprintf(path, sizeof(path), "%s%s", root, scene.place.dir);
+	snprintf(path, sizeof(path), "%s%s", root, fixture.place.dir);
 	ck_assert_int_eq(rmdir(path), 0);
 	ck_assert_int_eq(symlink("/real/m", path), 0);
 	snprintf(path, sizeof(path), "%s/real/m", root);
-	make_path(path);
+	make_directories(path);
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
-	snprintf(path, sizeof(path), "%s/real/m%s", root, strrchr(scene.marker, '/'));
+	snprintf(path, sizeof(path), "%s/real/m%s", root, strrchr(fixture.marker, '/'));
 	unit_write(path, "ready\n");
 	expect(READYD_READY, READYD_REASON_NONE, 0);
-	end_scene();
+	tear_down();
 	unit_kill(child);
 }
 END_TEST
 
-static void *stay(void *arg)
+static void *pause_forever(void *arg)
 {
 	while (pause() < 0)
 		continue;
 	return arg;
 }
 
-static void leave_it_to_another_thread(void)
+static void exit_leader_in_other_root(void)
 {
 	pthread_t id;
 
 	change_root();
-	if (pthread_create(&id, NULL, stay, NULL) != 0)
+	if (pthread_create(&id, NULL, pause_forever, NULL) != 0)
 		_exit(1);
-	/* pthread_exit(3) would load a library, which is not to be had any more. */
+	/* pthread_exit(3) would load a library, which does not exist in this root. */
 	syscall(SYS_exit, 0);
 }
 
-/* No event tells that a first thread has ended. */
-START_TEST(marker_is_where_the_other_threads_live)
+/* Linux reports no event when the leader exits. */
+START_TEST(root_is_found_after_leader_exited)
 {
-	char there[3 * UNIT_PATH_SIZE];
-	pid_t child = set_scene_elsewhere(there, leave_it_to_another_thread);
+	char marker_in_root[3 * UNIT_PATH_SIZE];
+	pid_t child = set_up_in_other_root(marker_in_root, exit_leader_in_other_root);
 
-	while (process_state(&scene.process) != 'Z')
+	while (process_state(&fixture.process) != 'Z')
 		sched_yield();
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
-	ck_assert(scene.history.in_other_dir);
-	unit_write(scene.marker, "ready\n");
+	ck_assert(fixture.history.in_other_dir);
+	unit_write(fixture.marker, "ready\n");
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
-	unit_write(there, "ready\n");
+	unit_write(marker_in_root, "ready\n");
 	expect(READYD_READY, READYD_REASON_NONE, 0);
 	unit_kill(child);
 	expect(READYD_EXITED, READYD_REASON_NONE, READYD_FLAG_LATCHED);
-	end_scene();
+	tear_down();
 }
 END_TEST
 
-/* The longest path that a place may have. */
-static void deepen_scene(void)
+/* Replaces the marker directory by one with the longest path allowed. */
+static void use_longest_path(void)
 {
-	size_t len = strlen(scene.place.dir), part;
+	size_t len = strlen(fixture.place.dir), part;
 	char name[32];
 
-	snprintf(name, sizeof(name), "%s", strrchr(scene.marker, '/'));
+	snprintf(name, sizeof(name), "%s", strrchr(fixture.marker, '/'));
 	while (len < MARKER_DIR_SIZE - 1) {
 		part = MARKER_DIR_SIZE - 1 - len;
 		part = part > 100 ? 50 : part;
-		memset(scene.place.dir + len, 'd', part);
-		scene.place.dir[len] = '/';
+		memset(fixture.place.dir + len, 'd', part);
+		fixture.place.dir[len] = '/';
 		len += part;
 	}
-	scene.place.dir[len] = '\0';
-	make_path(scene.place.dir);
-	snprintf(scene.marker, sizeof(scene.marker), "%.511s%s", scene.place.dir, name);
+	fixture.place.dir[len] = '\0';
+	make_directories(fixture.place.dir);
+	snprintf(fixture.marker, sizeof(fixture.marker), "%.511s%s", fixture.place.dir, name);
 }
 
-START_TEST(marker_is_far_down_where_the_process_lives)
+START_TEST(longest_path_is_found_in_root_of_process)
 {
-	char there[3 * UNIT_PATH_SIZE], path[4 * UNIT_PATH_SIZE];
-	pid_t child = set_scene_elsewhere(there, change_root);
+	char marker_in_root[3 * UNIT_PATH_SIZE], path[4 * UNIT_PATH_SIZE];
+	pid_t child = set_up_in_other_root(marker_in_root, change_root);
 
-	deepen_scene();
-	snprintf(path, sizeof(path), "%s%s", root, scene.place.dir);
-	make_path(path);
+	use_longest_path();
+	snprintf(path, sizeof(path), "%s%s", root, fixture.place.dir);
+	make_directories(path);
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
-	unit_write(scene.marker, "ready\n");
+	unit_write(fixture.marker, "ready\n");
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
-	snprintf(path, sizeof(path), "%s%s", root, scene.marker);
+	snprintf(path, sizeof(path), "%s%s", root, fixture.marker);
 	unit_write(path, "ready\n");
 	expect(READYD_READY, READYD_REASON_NONE, 0);
-	end_scene();
+	tear_down();
 	unit_kill(child);
 }
 END_TEST
 
-/* What lies here under its name is not its own, also when its root cannot be seen any more. */
-START_TEST(marker_here_is_not_of_one_elsewhere)
+/* Also not after the process has ended and its root cannot be seen any more. */
+START_TEST(marker_below_own_root_does_not_count_for_other_root)
 {
-	char there[3 * UNIT_PATH_SIZE];
-	pid_t child = set_scene_elsewhere(there, change_root);
+	char marker_in_root[3 * UNIT_PATH_SIZE];
+	pid_t child = set_up_in_other_root(marker_in_root, change_root);
 
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
-	unit_write(scene.marker, "ready\n");
+	unit_write(fixture.marker, "ready\n");
 	unit_kill(child);
 	expect(READYD_DIED, READYD_REASON_NONE, 0);
-	end_scene();
+	tear_down();
 }
 END_TEST
 
-/* In another pid namespace, and its root may not be entered by us. */
-START_TEST(namespace_is_closed)
+START_TEST(unreachable_if_root_is_inaccessible)
 {
 	pid_t child = unit_spawn_nested();
 
-	set_scene(child);
+	set_up(child);
 	ck_assert_int_eq(chmod(unit_root, 0711), 0);
-	ck_assert_int_eq(chmod(scene.place.dir, 0711), 0);
+	ck_assert_int_eq(chmod(fixture.place.dir, 0711), 0);
 	ck_assert_int_eq(seteuid(65534), 0);
 	expect(READYD_UNREACHABLE, READYD_REASON_NAMESPACE_DENIED, 0);
-	ck_assert(!scene.history.absent_seen);
+	ck_assert(!fixture.history.absent_seen);
 	ck_assert_int_eq(seteuid(0), 0);
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
-	end_scene();
+	tear_down();
 	unit_kill(child);
 }
 END_TEST
 
-/* Where to begin looking for a name: other tests may be doing the same. */
-static pid_t first_name;
+/* Differs from test to test, since several may run at once. */
+static pid_t first_ns_pid;
 
-/* No process here has it as its pid: and since numbers are given upwards, none will soon. */
-static bool is_free_name(pid_t ns_pid)
+/* Pids are allocated upwards, so a pid that is unused now stays unused for a while. */
+static bool is_unused_here(pid_t ns_pid)
 {
-	return ns_pid >= first_name && kill(ns_pid, 0) != 0 && errno == ESRCH;
+	return ns_pid >= first_ns_pid && kill(ns_pid, 0) != 0 && errno == ESRCH;
 }
 
-/* Leaves the pid namespace, for its children, and counts there up to a ns_pid that is free here. Then it
- * tells that child's pid. */
-static void count_up(void)
+/* Moves its children to a new pid namespace and forks there until one has an ns_pid that is not a pid in our
+ * namespace; writes the pid of that child. */
+static void fork_until_ns_pid_is_unused_here(void)
 {
 	int flags = CLONE_NEWPID | (geteuid() == 0 ? 0 : CLONE_NEWUSER);
 	pid_t child;
@@ -757,47 +761,47 @@ static void count_up(void)
 		_exit(1);
 	for (pid_t ns_pid = 2;; ns_pid++) {
 		child = unit_spawn(NULL);
-		if (is_free_name(ns_pid))
+		if (is_unused_here(ns_pid))
 			break;
 		kill(child, SIGKILL);
 		waitpid(child, NULL, 0);
 	}
-	if (write(told[1], &child, sizeof(child)) != sizeof(child))
+	if (write(progress[1], &child, sizeof(child)) != sizeof(child))
 		_exit(1);
 }
 
-/* *counter is its parent: it ends with it. */
-static pid_t spawn_counted(pid_t *counter)
+/* The child ends with *parent. */
+static pid_t spawn_with_unused_ns_pid(pid_t *parent)
 {
 	pid_t child;
 
-	first_name = 20 + getpid() % 500;
-	ck_assert_int_eq(pipe(told), 0);
-	*counter = unit_spawn(count_up);
-	close(told[1]);
-	ck_assert_int_eq(read(told[0], &child, sizeof(child)), sizeof(child));
-	close(told[0]);
+	first_ns_pid = 20 + getpid() % 500;
+	ck_assert_int_eq(pipe(progress), 0);
+	*parent = unit_spawn(fork_until_ns_pid_is_unused_here);
+	close(progress[1]);
+	ck_assert_int_eq(read(progress[0], &child, sizeof(child)), sizeof(child));
+	close(progress[0]);
 	return child;
 }
 
 static void write_marker(pid_t pid)
 {
-	snprintf(strrchr(scene.marker, '-'), 16, "-%d", (int)pid);
-	unit_write(scene.marker, "ready\n");
+	snprintf(strrchr(fixture.marker, '-'), 16, "-%d", (int)pid);
+	unit_write(fixture.marker, "ready\n");
 }
 
-START_TEST(nested_marker_has_its_own_name)
+START_TEST(marker_name_has_pid_of_child_namespace)
 {
-	pid_t counter, child = spawn_counted(&counter), name = process_ns_pid_of(child);
+	pid_t parent, child = spawn_with_unused_ns_pid(&parent), name = process_ns_pid_of(child);
 
-	set_scene(child);
+	set_up(child);
 	ck_assert_int_ne(name, child);
 	write_marker(child);
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
 	write_marker(name);
 	expect(READYD_READY, READYD_REASON_NONE, 0);
-	end_scene();
-	unit_kill(counter);
+	tear_down();
+	unit_kill(parent);
 }
 END_TEST
 
@@ -812,105 +816,109 @@ static void end_and_await(pid_t pid)
 	process_close(&p);
 }
 
-/* The rival has ended, and nobody has reaped it. */
-START_TEST(zombie_is_no_rival)
+/* The other process has ended but was not reaped. */
+START_TEST(zombie_does_not_collide)
 {
-	pid_t counters[2], child = spawn_counted(&counters[0]), other = spawn_counted(&counters[1]);
+	pid_t parents[2], child = spawn_with_unused_ns_pid(&parents[0]),
+			  other = spawn_with_unused_ns_pid(&parents[1]);
 
 	ck_assert_int_eq(process_ns_pid_of(child), process_ns_pid_of(other));
-	set_scene(child);
+	set_up(child);
 	end_and_await(other);
 	write_marker(process_ns_pid_of(child));
 	expect(READYD_READY, READYD_REASON_NONE, 0);
-	end_scene();
-	unit_kill(counters[0]);
-	unit_kill(counters[1]);
+	tear_down();
+	unit_kill(parents[0]);
+	unit_kill(parents[1]);
 }
 END_TEST
 
-/* Once contested, the marker stays so, until somebody writes it anew. */
-START_TEST(one_name_for_two)
+/* The marker stays ambiguous until it is replaced, even if the other process ends. */
+START_TEST(marker_of_two_processes_is_refused)
 {
-	pid_t counters[2], child = spawn_counted(&counters[0]), other = spawn_counted(&counters[1]);
+	pid_t parents[2], child = spawn_with_unused_ns_pid(&parents[0]),
+			  other = spawn_with_unused_ns_pid(&parents[1]);
 	pid_t ns_pid = process_ns_pid_of(child);
 
 	ck_assert_int_eq(process_ns_pid_of(other), ns_pid);
-	set_scene(child);
+	set_up(child);
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
 	write_marker(ns_pid);
 	expect(READYD_UNREACHABLE, READYD_REASON_NAME_COLLISION, 0);
-	ck_assert(!scene.history.latched);
+	ck_assert(!fixture.history.latched);
 	end_and_await(other);
 	expect(READYD_UNREACHABLE, READYD_REASON_NAME_COLLISION, 0);
-	ck_assert_int_eq(unlink(scene.marker), 0);
+	ck_assert_int_eq(unlink(fixture.marker), 0);
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
 	write_marker(ns_pid);
 	expect(READYD_READY, READYD_REASON_NONE, 0);
-	end_scene();
-	unit_kill(counters[0]);
-	unit_kill(counters[1]);
+	tear_down();
+	unit_kill(parents[0]);
+	unit_kill(parents[1]);
 }
 END_TEST
 
-/* Who does not want to find out whether there is another one is told that there may be. */
-START_TEST(ambiguity_is_left_unchecked)
+/* Without `collisions` other namespaces are not searched, and the answer is marked as unconfirmed. */
+START_TEST(unchecked_ambiguity_is_unconfirmed)
 {
 	pid_t child = unit_spawn_nested();
 	struct readyd_answer answer;
 
-	set_scene(child);
-	check_process(&scene.place, &scene.process, &scene.history, NULL, &answer);
-	ck_assert(!scene.history.unconfirmed);
+	set_up(child);
+	check_process(&fixture.place, &fixture.process, &fixture.history, NULL, &answer);
+	ck_assert(!fixture.history.unconfirmed);
 	write_marker(1);
-	check_process(&scene.place, &scene.process, &scene.history, NULL, &answer);
+	check_process(&fixture.place, &fixture.process, &fixture.history, NULL, &answer);
 	ck_assert_int_eq(answer.verdict, READYD_READY);
-	ck_assert(scene.history.unconfirmed);
-	ck_assert(!scene.history.latched);
-	scene.history.confirmed = true;
-	check_process(&scene.place, &scene.process, &scene.history, NULL, &answer);
+	ck_assert(fixture.history.unconfirmed);
+	ck_assert(!fixture.history.latched);
+	fixture.history.confirmed = true;
+	check_process(&fixture.place, &fixture.process, &fixture.history, NULL, &answer);
 	ck_assert_int_eq(answer.verdict, READYD_READY);
-	ck_assert(!scene.history.unconfirmed);
-	ck_assert(scene.history.latched);
-	end_scene();
+	ck_assert(!fixture.history.unconfirmed);
+	ck_assert(fixture.history.latched);
+	tear_down();
 	unit_kill(child);
 }
 END_TEST
 
-/* Nothing could be read of the process: a marker under its name may be anything. */
-START_TEST(unread_process_has_no_verdict)
+/* Without descriptors nothing of the process can be read, so its marker proves nothing. */
+START_TEST(unreadable_process_has_no_verdict)
 {
 	struct rlimit limit;
 
-	set_scene(getpid());
-	end_scene();
-	unit_write(scene.marker, "ready\n");
+	set_up(getpid());
+	tear_down();
+	unit_write(fixture.marker, "ready\n");
 	limit = unit_take_fds();
-	process_open(&scene.process, getpid());
-	check_process(&scene.place, &scene.process, &scene.history, &scene.collisions, &scene.answer);
+	process_open(&fixture.process, getpid());
+	check_process(
+	    &fixture.place, &fixture.process, &fixture.history, &fixture.collisions, &fixture.answer);
 	unit_give_fds(&limit);
-	ck_assert_int_eq(scene.answer.verdict, READYD_PENDING);
-	ck_assert_int_eq(scene.answer.reason, READYD_REASON_NO_RESOURCES);
-	ck_assert(!scene.history.latched);
-	ck_assert(!scene.history.absent_seen);
-	end_scene();
+	ck_assert_int_eq(fixture.answer.verdict, READYD_PENDING);
+	ck_assert_int_eq(fixture.answer.reason, READYD_REASON_NO_RESOURCES);
+	ck_assert(!fixture.history.latched);
+	ck_assert(!fixture.history.absent_seen);
+	tear_down();
 }
 END_TEST
 
-/* The marker's owner is compared with user ids that cannot be read. */
-START_TEST(unread_owner_has_no_verdict)
+/* The user ids to compare the marker's owner with cannot be read. */
+START_TEST(unreadable_owner_has_no_verdict)
 {
 	struct rlimit limit;
 
-	set_scene(getpid());
-	process_close(&scene.process);
-	unit_write(scene.marker, "ready\n");
-	ck_assert_int_eq(chown(scene.marker, 65534, 65534), 0);
+	set_up(getpid());
+	process_close(&fixture.process);
+	unit_write(fixture.marker, "ready\n");
+	ck_assert_int_eq(chown(fixture.marker, 65534, 65534), 0);
 	limit = unit_take_fds();
-	check_process(&scene.place, &scene.process, &scene.history, &scene.collisions, &scene.answer);
+	check_process(
+	    &fixture.place, &fixture.process, &fixture.history, &fixture.collisions, &fixture.answer);
 	unit_give_fds(&limit);
-	ck_assert_int_eq(scene.answer.reason, READYD_REASON_NO_RESOURCES);
+	ck_assert_int_eq(fixture.answer.reason, READYD_REASON_NO_RESOURCES);
 	expect(READYD_STALE, READYD_REASON_FOREIGN_OWNER, 0);
-	end_scene();
+	tear_down();
 }
 END_TEST
 
@@ -924,8 +932,8 @@ static bool can_change_root(void)
 	return waitpid(child, &status, 0) == child && status == 0;
 }
 
-/* Whether others get as far as to our private directories. */
-static bool others_may_come(void)
+/* Whether other users can reach the private directories. */
+static bool others_can_reach_directories(void)
 {
 	struct stat st;
 	bool may;
@@ -940,48 +948,48 @@ static void add_privileged(TCase *tcase)
 {
 	const bool is_root = geteuid() == 0, can_nest = unit_can_nest();
 
-	unit_add_if(tcase, foreign_owner, is_root, "needs root");
-	unit_add_if(tcase, unread_owner_has_no_verdict, is_root, "needs root");
-	unit_add_if(tcase, owner_is_the_process_or_root, is_root, "needs root");
+	unit_add_if(tcase, marker_of_foreign_owner_is_stale, is_root, "needs root");
+	unit_add_if(tcase, unreadable_owner_has_no_verdict, is_root, "needs root");
+	unit_add_if(tcase, owner_must_be_user_of_process_or_root, is_root, "needs root");
+	unit_add_if(tcase, unreachable_if_root_is_inaccessible, can_nest && others_can_reach_directories(),
+	    "needs root and a public TMPDIR");
+	unit_add_if(tcase, marker_name_has_pid_of_child_namespace, can_nest, "cannot create a pid namespace");
+	unit_add_if(tcase, zombie_does_not_collide, can_nest, "cannot create a pid namespace");
+	unit_add_if(tcase, marker_of_two_processes_is_refused, can_nest, "cannot create a pid namespace");
+	unit_add_if(tcase, unchecked_ambiguity_is_unconfirmed, can_nest, "cannot create a pid namespace");
+	unit_add_if(tcase, root_is_found_after_leader_exited, can_change_root(), "chroot(2) is denied");
+	unit_add_if(tcase, marker_is_found_in_root_of_process, can_change_root(), "chroot(2) is denied");
+	unit_add_if(tcase, symlink_is_resolved_in_root_of_process, can_change_root(), "chroot(2) is denied");
 	unit_add_if(
-	    tcase, namespace_is_closed, can_nest && others_may_come(), "needs root and a public TMPDIR");
-	unit_add_if(tcase, nested_marker_has_its_own_name, can_nest, "no pid namespace to be had");
-	unit_add_if(tcase, zombie_is_no_rival, can_nest, "no pid namespace to be had");
-	unit_add_if(tcase, one_name_for_two, can_nest, "no pid namespace to be had");
-	unit_add_if(tcase, ambiguity_is_left_unchecked, can_nest, "no pid namespace to be had");
-	unit_add_if(tcase, marker_is_where_the_other_threads_live, can_change_root(), "chroot(2) is denied");
-	unit_add_if(tcase, marker_is_where_the_process_lives, can_change_root(), "chroot(2) is denied");
-	unit_add_if(
-	    tcase, marker_is_where_a_link_leads_the_process, can_change_root(), "chroot(2) is denied");
-	unit_add_if(
-	    tcase, marker_is_far_down_where_the_process_lives, can_change_root(), "chroot(2) is denied");
-	unit_add_if(tcase, marker_here_is_not_of_one_elsewhere, can_change_root(), "chroot(2) is denied");
+	    tcase, longest_path_is_found_in_root_of_process, can_change_root(), "chroot(2) is denied");
+	unit_add_if(tcase, marker_below_own_root_does_not_count_for_other_root, can_change_root(),
+	    "chroot(2) is denied");
 }
 
 static Suite *suite(void)
 {
-	Suite *s = suite_create("judge");
-	TCase *tcase = unit_case(s, "judge");
+	Suite *s = suite_create("evaluate");
+	TCase *tcase = unit_case(s, "evaluate");
 
-	tcase_add_loop_test(tcase, evaluates_by_the_rule, 0, UNIT_COUNT(rules));
-	tcase_add_test(tcase, empty_marker_is_named);
-	tcase_add_loop_test(tcase, same_file_is_known, 0, UNIT_COUNT(seen_pairs));
-	tcase = unit_case(s, "inspect");
-	tcase_add_test(tcase, ready_once_marked);
-	tcase_add_test(tcase, ready_when_marked_before_the_look);
-	tcase_add_test(tcase, ready_is_latched);
-	tcase_add_test(tcase, pending_while_something_else_has_the_name);
+	tcase_add_loop_test(tcase, every_combination_follows_its_rule, 0, UNIT_COUNT(rules));
+	tcase_add_test(tcase, empty_marker_sets_the_flag);
+	tcase_add_loop_test(tcase, marker_same_compares_identity, 0, UNIT_COUNT(variants));
+	tcase = unit_case(s, "check");
+	tcase_add_test(tcase, pending_until_marker_is_written);
+	tcase_add_test(tcase, ready_if_marker_exists_at_first_check);
+	tcase_add_test(tcase, ready_stays_when_marker_is_removed);
+	tcase_add_test(tcase, pending_if_not_a_regular_file);
 	tcase_add_test(tcase, unreachable_without_directory);
 	tcase_add_test(tcase, died_without_marker);
 	tcase_add_test(tcase, exited_with_marker);
 	tcase_add_test(tcase, exited_when_latched);
-	tcase_add_test(tcase, never_was);
-	tcase_add_test(tcase, left_behind_until_replaced);
-	tcase_add_test(tcase, older_than_process);
-	tcase_add_test(tcase, unsure_when_too_close);
-	tcase_add_test(tcase, sure_when_it_was_seen_to_come);
-	tcase_add_test(tcase, newer_whatever_the_clocks_say);
-	tcase_add_test(tcase, unread_process_has_no_verdict);
+	tcase_add_test(tcase, died_if_no_such_process);
+	tcase_add_test(tcase, leftover_is_stale_until_replaced);
+	tcase_add_test(tcase, marker_older_than_process_is_stale);
+	tcase_add_test(tcase, unconfirmed_if_marker_is_as_old_as_process);
+	tcase_add_test(tcase, confirmed_if_marker_was_seen_to_appear);
+	tcase_add_test(tcase, time_stamps_do_not_count_if_marker_was_seen_to_appear);
+	tcase_add_test(tcase, unreadable_process_has_no_verdict);
 	add_privileged(tcase);
 	return s;
 }

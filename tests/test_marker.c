@@ -7,7 +7,7 @@
 
 #define PID 1234
 
-/* A string of len times c, with first in front. */
+/* A string of the given length: the character first, then c. */
 static const char *long_text(char first, char c, size_t len)
 {
 	static char text[2048];
@@ -36,7 +36,7 @@ static const struct {
     {"/tmp", "x/", EINVAL},
 };
 
-START_TEST(place_is_checked)
+START_TEST(place_is_validated)
 {
 	struct marker_place place;
 
@@ -65,7 +65,7 @@ START_TEST(place_defaults_to_the_contract)
 }
 END_TEST
 
-START_TEST(place_has_limits)
+START_TEST(place_length_is_limited)
 {
 	struct marker_place place;
 
@@ -122,7 +122,7 @@ static const struct {
     {"", 0},
 };
 
-START_TEST(names_are_read_strictly)
+START_TEST(names_are_parsed_strictly)
 {
 	struct marker_place place;
 
@@ -131,7 +131,7 @@ START_TEST(names_are_read_strictly)
 }
 END_TEST
 
-/* A prefix that ends in digits leaves no doubt where the pid begins. */
+/* The pid begins right after the prefix, even if that ends in a digit. */
 START_TEST(prefix_may_end_in_digits)
 {
 	struct marker_place place;
@@ -143,7 +143,7 @@ START_TEST(prefix_may_end_in_digits)
 }
 END_TEST
 
-START_TEST(every_pid_has_its_name)
+START_TEST(pid_is_parsed_from_contract_path)
 {
 	char path[READYD_MARKER_PATH_SIZE];
 	struct marker_place place;
@@ -159,14 +159,14 @@ START_TEST(every_pid_has_its_name)
 }
 END_TEST
 
-/* A private directory and, in path, the marker of PID in it. */
+/* Makes a private directory; path is that of the marker of PID in it. */
 static void make_place(struct marker_place *place, char path[UNIT_PATH_SIZE])
 {
 	char dir[UNIT_PATH_SIZE];
 
 	unit_dir(dir);
 	ck_assert_int_eq(marker_place_init(place, dir, "ready-%n%s-"), 0);
-	/* From here on the place is created, closed and removed: it had better be ours. */
+	/* The tests create and remove this directory, so it must be the private one. */
 	ck_assert_str_eq(place->dir, dir);
 	ck_assert_int_lt(snprintf(path, UNIT_PATH_SIZE, "%.400s/ready-%%n%%s-%d", dir, PID), UNIT_PATH_SIZE);
 }
@@ -230,7 +230,7 @@ static const struct {
 	void (*make)(const char *path);
 	enum marker_kind kind;
 	off_t size;
-} seen_pairs[] = {
+} file_types[] = {
     {make_nothing, MARKER_ABSENT, 0},
     {make_file, MARKER_FILE, 6},
     {make_by_contract, MARKER_FILE, 6},
@@ -243,20 +243,20 @@ static const struct {
     {make_socket, MARKER_OTHER, 0},
 };
 
-START_TEST(look_tells_what_has_the_name)
+START_TEST(stat_reports_file_type)
 {
 	struct marker_place place;
 	char path[UNIT_PATH_SIZE];
 	struct marker_stat seen;
 
 	make_place(&place, path);
-	seen_pairs[_i].make(path);
+	file_types[_i].make(path);
 	memset(&seen, 0xff, sizeof(seen));
 	marker_stat(&place, PID, &seen);
-	ck_assert_int_eq(seen.kind, seen_pairs[_i].kind);
+	ck_assert_int_eq(seen.kind, file_types[_i].kind);
 	if (seen.kind == MARKER_FILE)
-		ck_assert_int_eq(seen.size, seen_pairs[_i].size);
-	ck_assert(marker_is_absent(&place, PID) == (seen_pairs[_i].kind == MARKER_ABSENT));
+		ck_assert_int_eq(seen.size, file_types[_i].size);
+	ck_assert(marker_is_absent(&place, PID) == (file_types[_i].kind == MARKER_ABSENT));
 	marker_stat(&place, PID + 1, &seen);
 	ck_assert_int_eq(seen.kind, MARKER_ABSENT);
 	ck_assert(marker_is_absent(&place, PID + 1));
@@ -265,7 +265,7 @@ START_TEST(look_tells_what_has_the_name)
 }
 END_TEST
 
-START_TEST(look_identifies_the_file)
+START_TEST(stat_reports_identity_of_file)
 {
 	struct marker_place place;
 	char path[UNIT_PATH_SIZE];
@@ -286,8 +286,8 @@ START_TEST(look_identifies_the_file)
 }
 END_TEST
 
-/* Directories in directories, up to the longest path that a place may have. */
-static void make_deep(char dir[MARKER_DIR_SIZE])
+/* Makes nested directories, up to the longest path allowed. */
+static void make_longest_path(char dir[MARKER_DIR_SIZE])
 {
 	char start[UNIT_PATH_SIZE];
 	size_t len, part;
@@ -305,13 +305,13 @@ static void make_deep(char dir[MARKER_DIR_SIZE])
 	}
 }
 
-START_TEST(longest_place_is_looked_at)
+START_TEST(longest_path_is_checked)
 {
 	char dir[MARKER_DIR_SIZE], path[MARKER_REACH_SIZE + MARKER_PREFIX_SIZE + 16];
 	struct marker_place place;
 	struct marker_stat seen;
 
-	make_deep(dir);
+	make_longest_path(dir);
 	ck_assert_uint_eq(strlen(dir), MARKER_DIR_SIZE - 1);
 	ck_assert_int_eq(marker_place_init(&place, dir, long_text('p', 'p', MARKER_PREFIX_SIZE - 1)), 0);
 	snprintf(path, sizeof(path), "%s/%s%d", place.dir, place.prefix, INT_MAX);
@@ -321,7 +321,7 @@ START_TEST(longest_place_is_looked_at)
 }
 END_TEST
 
-/* What is in the place of the directory: suffix is put behind a path that does not exist. */
+/* What is made at a path; the marker directory is that path with the suffix. */
 static const struct {
 	void (*make)(const char *path);
 	const char *suffix;
@@ -338,7 +338,7 @@ static const struct {
     {make_dir, "/below", MARKER_NO_DIRECTORY},
 };
 
-START_TEST(look_tells_what_the_directory_is)
+START_TEST(stat_reports_unusable_directory)
 {
 	char dir[UNIT_PATH_SIZE], path[UNIT_PATH_SIZE + 16];
 	struct marker_place place;
@@ -373,8 +373,8 @@ START_TEST(directory_may_be_a_symlink)
 }
 END_TEST
 
-/* No directory can have a name this long. */
-START_TEST(directory_name_that_cannot_be)
+/* lstat(2) fails with ENAMETOOLONG. */
+START_TEST(overlong_directory_name_does_not_exist)
 {
 	struct marker_place place;
 	struct marker_stat seen;
@@ -385,10 +385,10 @@ START_TEST(directory_name_that_cannot_be)
 }
 END_TEST
 
-/* Root may search every directory: as root this looks with another's eyes. */
-START_TEST(look_is_denied)
+/* Root may search every directory, so the test runs this call as another user. */
+START_TEST(unsearchable_directory_is_denied)
 {
-	const uid_t nobody = 65534, self = geteuid();
+	const uid_t unprivileged = 65534, self = geteuid();
 	struct marker_place place;
 	char path[UNIT_PATH_SIZE];
 	struct marker_stat seen;
@@ -397,7 +397,7 @@ START_TEST(look_is_denied)
 	make_file(path);
 	ck_assert_int_eq(chmod(place.dir, 0600), 0);
 	if (self == 0)
-		ck_assert_int_eq(seteuid(nobody), 0);
+		ck_assert_int_eq(seteuid(unprivileged), 0);
 	marker_stat(&place, PID, &seen);
 	if (self == 0)
 		ck_assert_int_eq(seteuid(self), 0);
@@ -413,21 +413,21 @@ static Suite *suite(void)
 	Suite *s = suite_create("marker");
 	TCase *tcase = unit_case(s, "place");
 
-	tcase_add_loop_test(tcase, place_is_checked, 0, UNIT_COUNT(places));
+	tcase_add_loop_test(tcase, place_is_validated, 0, UNIT_COUNT(places));
 	tcase_add_test(tcase, place_defaults_to_the_contract);
-	tcase_add_test(tcase, place_has_limits);
+	tcase_add_test(tcase, place_length_is_limited);
 	tcase = unit_case(s, "name");
-	tcase_add_loop_test(tcase, names_are_read_strictly, 0, UNIT_COUNT(names));
+	tcase_add_loop_test(tcase, names_are_parsed_strictly, 0, UNIT_COUNT(names));
 	tcase_add_test(tcase, prefix_may_end_in_digits);
-	tcase_add_test(tcase, every_pid_has_its_name);
-	tcase = unit_case(s, "look");
-	tcase_add_loop_test(tcase, look_tells_what_has_the_name, 0, UNIT_COUNT(seen_pairs));
-	tcase_add_test(tcase, look_identifies_the_file);
-	tcase_add_test(tcase, longest_place_is_looked_at);
-	tcase_add_loop_test(tcase, look_tells_what_the_directory_is, 0, UNIT_COUNT(dirs));
+	tcase_add_test(tcase, pid_is_parsed_from_contract_path);
+	tcase = unit_case(s, "stat");
+	tcase_add_loop_test(tcase, stat_reports_file_type, 0, UNIT_COUNT(file_types));
+	tcase_add_test(tcase, stat_reports_identity_of_file);
+	tcase_add_test(tcase, longest_path_is_checked);
+	tcase_add_loop_test(tcase, stat_reports_unusable_directory, 0, UNIT_COUNT(dirs));
 	tcase_add_test(tcase, directory_may_be_a_symlink);
-	tcase_add_test(tcase, directory_name_that_cannot_be);
-	tcase_add_test(tcase, look_is_denied);
+	tcase_add_test(tcase, overlong_directory_name_does_not_exist);
+	tcase_add_test(tcase, unsearchable_directory_is_denied);
 	return s;
 }
 

@@ -6,7 +6,7 @@ static const struct {
 	uint64_t max;
 	int result;
 	uint64_t value;
-} rows[] = {
+} inputs[] = {
     {"0", 0, 0, 0},
     {"7", 9, 0, 7},
     {"00", 9, 0, 0},
@@ -38,18 +38,18 @@ static const struct {
     {"\xff", UINT64_MAX, -1, 0},
 };
 
-START_TEST(parses)
+START_TEST(decimal_numbers_are_parsed)
 {
 	uint64_t value = 0;
 
-	ck_assert_int_eq(
-	    number_parse(rows[_i].text, strlen(rows[_i].text), rows[_i].max, &value), rows[_i].result);
-	if (rows[_i].result == 0)
-		ck_assert_uint_eq(value, rows[_i].value);
+	ck_assert_int_eq(number_parse(inputs[_i].text, strlen(inputs[_i].text), inputs[_i].max, &value),
+	    inputs[_i].result);
+	if (inputs[_i].result == 0)
+		ck_assert_uint_eq(value, inputs[_i].value);
 }
 END_TEST
 
-START_TEST(stops_at_the_length)
+START_TEST(parsing_stops_at_the_length)
 {
 	uint64_t value;
 
@@ -59,7 +59,7 @@ START_TEST(stops_at_the_length)
 }
 END_TEST
 
-START_TEST(keeps_to_the_maximum)
+START_TEST(maximum_is_enforced)
 {
 	const uint64_t max = (uint64_t)_i;
 	uint64_t value;
@@ -73,7 +73,7 @@ START_TEST(keeps_to_the_maximum)
 }
 END_TEST
 
-START_TEST(comes_back)
+START_TEST(put_writes_decimal)
 {
 	static const uint64_t numbers[] = {
 	    0, 1, 9, 10, 11, 99, 100, 4194304, INT32_MAX, UINT64_MAX - 1, UINT64_MAX};
@@ -92,10 +92,10 @@ static Suite *suite(void)
 	Suite *s = suite_create("number");
 	TCase *tcase = unit_case(s, "number");
 
-	tcase_add_loop_test(tcase, parses, 0, UNIT_COUNT(rows));
-	tcase_add_test(tcase, stops_at_the_length);
-	tcase_add_loop_test(tcase, keeps_to_the_maximum, 0, 130);
-	tcase_add_test(tcase, comes_back);
+	tcase_add_loop_test(tcase, decimal_numbers_are_parsed, 0, UNIT_COUNT(inputs));
+	tcase_add_test(tcase, parsing_stops_at_the_length);
+	tcase_add_loop_test(tcase, maximum_is_enforced, 0, 130);
+	tcase_add_test(tcase, put_writes_decimal);
 	return s;
 }
 

@@ -8,7 +8,7 @@
 #include "src/process.h"
 #include "tests/unit.h"
 
-/* The field of /proc/<pid>/stat, counted as in proc_pid_stat(5); our own names hold no blanks. */
+/* A field of /proc/<pid>/stat, numbered as in proc_pid_stat(5). The comm of a test has no blanks. */
 static void stat_field(pid_t pid, int number, char *text, size_t size)
 {
 	char path[64], line[1024] = "", *field = line, *rest = line;
@@ -24,7 +24,7 @@ static void stat_field(pid_t pid, int number, char *text, size_t size)
 	snprintf(text, size, "%s", field);
 }
 
-static uint64_t start_of(pid_t pid)
+static uint64_t start_time_of(pid_t pid)
 {
 	char text[32];
 
@@ -32,8 +32,8 @@ static uint64_t start_of(pid_t pid)
 	return strtoull(text, NULL, 10);
 }
 
-/* Since Linux 6.15 the status of a reaped process can be asked of its pidfd. */
-static bool kernel_tells_of_reaped(void)
+/* Since Linux 6.15 a pidfd reports the status even after the process was reaped. */
+static bool kernel_keeps_status_of_reaped(void)
 {
 	unsigned major = 0, minor = 0;
 	struct utsname name;
@@ -43,7 +43,7 @@ static bool kernel_tells_of_reaped(void)
 	return major > 6 || (major == 6 && minor >= 15);
 }
 
-START_TEST(self_lives)
+START_TEST(own_process_is_alive)
 {
 	struct process p;
 
@@ -52,14 +52,14 @@ START_TEST(self_lives)
 	ck_assert_int_ge(p.fd, 0);
 	ck_assert(!p.no_such_process);
 	ck_assert(!process_gone(&p));
-	ck_assert_uint_eq(p.start, start_of(getpid()));
+	ck_assert_uint_eq(p.start, start_time_of(getpid()));
 	ck_assert_int_eq(process_wait_status(&p), -1);
 	ck_assert_int_ne(fcntl(p.fd, F_GETFD) & FD_CLOEXEC, 0);
 	process_close(&p);
 }
 END_TEST
 
-START_TEST(close_keeps_the_identity)
+START_TEST(close_keeps_pid_and_start_time)
 {
 	int fds = unit_open_fds();
 	struct process p, opened;
@@ -76,13 +76,13 @@ START_TEST(close_keeps_the_identity)
 }
 END_TEST
 
-static const pid_t nobodies[] = {INT_MAX, UNIT_PID_NEVER, 4194305};
+static const pid_t unused_pids[] = {INT_MAX, UNIT_PID_NEVER, 4194305};
 
-START_TEST(nobody_has_the_pid)
+START_TEST(unused_pid_is_no_such_process)
 {
 	struct process p;
 
-	process_open(&p, nobodies[_i]);
+	process_open(&p, unused_pids[_i]);
 	ck_assert(p.no_such_process);
 	ck_assert_int_eq(p.fd, -1);
 	ck_assert(process_gone(&p));
@@ -92,7 +92,7 @@ START_TEST(nobody_has_the_pid)
 }
 END_TEST
 
-/* Where a child says that it has got so far. */
+/* A child writes a byte to this pipe once it is set up. */
 static int progress[2];
 
 static void report(bool done)
@@ -114,26 +114,26 @@ static pid_t spawn_and_await(void (*run)(void))
 	return child;
 }
 
-static void take_confusing_name(void)
+static void set_odd_comm(void)
 {
 	report(prctl(PR_SET_NAME, ") Z 1 (x) 22") == 0);
 }
 
-START_TEST(name_does_not_confuse)
+START_TEST(odd_comm_is_parsed)
 {
-	pid_t child = spawn_and_await(take_confusing_name);
+	pid_t child = spawn_and_await(set_odd_comm);
 	struct process p;
 
 	process_open(&p, child);
 	process_close(&p);
 	ck_assert(!process_gone(&p));
-	ck_assert_uint_ge(p.start, start_of(getpid()));
+	ck_assert_uint_ge(p.start, start_time_of(getpid()));
 	unit_kill(child);
 	ck_assert(process_gone(&p));
 }
 END_TEST
 
-START_TEST(start_tells_processes_apart)
+START_TEST(start_time_distinguishes_processes)
 {
 	struct process first, second, other;
 	pid_t child = unit_spawn(NULL);
@@ -141,9 +141,9 @@ START_TEST(start_tells_processes_apart)
 	process_open(&first, child);
 	process_open(&second, child);
 	ck_assert_uint_eq(first.start, second.start);
-	ck_assert_uint_eq(first.start, start_of(child));
-	ck_assert_uint_ge(first.start, start_of(getpid()));
-	/* As if the pid had been another's before. */
+	ck_assert_uint_eq(first.start, start_time_of(child));
+	ck_assert_uint_ge(first.start, start_time_of(getpid()));
+	/* As if an earlier process had had the pid. */
 	process_close(&second);
 	other = second;
 	other.start--;
@@ -156,11 +156,11 @@ START_TEST(start_tells_processes_apart)
 }
 END_TEST
 
-START_TEST(one_particular_process)
+START_TEST(open_exact_compares_the_start_time)
 {
 	int fds = unit_open_fds();
 	struct process p;
-	uint64_t start = start_of(getpid());
+	uint64_t start = start_time_of(getpid());
 
 	process_open_exact(&p, getpid(), 0);
 	ck_assert(!p.no_such_process && !p.reused && !process_gone(&p));
@@ -181,7 +181,7 @@ START_TEST(one_particular_process)
 }
 END_TEST
 
-START_TEST(at_home_it_has_one_name)
+START_TEST(ns_pid_equals_pid_in_own_namespace)
 {
 	struct process p;
 
@@ -195,7 +195,7 @@ START_TEST(at_home_it_has_one_name)
 }
 END_TEST
 
-static bool has_kernel_thread(void)
+static bool can_see_kernel_thread(void)
 {
 	char name[16] = "";
 	FILE *file = fopen("/proc/2/comm", "re");
@@ -208,7 +208,7 @@ static bool has_kernel_thread(void)
 	return strcmp(name, "kthreadd\n") == 0;
 }
 
-START_TEST(kernel_thread_is_known)
+START_TEST(kernel_thread_is_recognized)
 {
 	struct process p;
 
@@ -218,8 +218,7 @@ START_TEST(kernel_thread_is_known)
 }
 END_TEST
 
-/* The first process of a pid namespace below ours. */
-START_TEST(nested_has_another_name)
+START_TEST(ns_pid_differs_in_child_namespace)
 {
 	pid_t child = unit_spawn_nested();
 	struct process p;
@@ -235,7 +234,7 @@ START_TEST(nested_has_another_name)
 }
 END_TEST
 
-START_TEST(state_is_told)
+START_TEST(state_is_read)
 {
 	pid_t child = unit_spawn(NULL);
 	siginfo_t info;
@@ -259,7 +258,7 @@ END_TEST
 
 static const struct {
 	int status, signal, wait_status;
-} ends[] = {
+} endings[] = {
     {0, 0, W_EXITCODE(0, 0)},
     {1, 0, W_EXITCODE(1, 0)},
     {255, 0, W_EXITCODE(255, 0)},
@@ -270,8 +269,8 @@ static const struct {
 
 START_TEST(zombie_is_gone)
 {
-	pid_t child = unit_spawn_ending(ends[_i].status, ends[_i].signal);
-	bool unclear = ends[_i].wait_status == 0 && geteuid() != 0;
+	pid_t child = unit_spawn_ending(endings[_i].status, endings[_i].signal);
+	bool unclear = endings[_i].wait_status == 0 && geteuid() != 0;
 	struct process early, late;
 
 	process_open(&early, child);
@@ -280,12 +279,12 @@ START_TEST(zombie_is_gone)
 	ck_assert(!late.no_such_process);
 	ck_assert(process_gone(&early));
 	ck_assert(process_gone(&late));
-	ck_assert_uint_eq(late.start, start_of(child));
-	/* 0 is also what a stranger is shown. */
-	ck_assert_int_eq(process_wait_status(&late), unclear ? -1 : ends[_i].wait_status);
+	ck_assert_uint_eq(late.start, start_time_of(child));
+	/* An unprivileged process also reads 0 where it may not read the status. */
+	ck_assert_int_eq(process_wait_status(&late), unclear ? -1 : endings[_i].wait_status);
 	process_close(&late);
 	ck_assert(process_gone(&late));
-	ck_assert_int_eq(process_wait_status(&late), unclear ? -1 : ends[_i].wait_status);
+	ck_assert_int_eq(process_wait_status(&late), unclear ? -1 : endings[_i].wait_status);
 	unit_reap(child);
 	process_close(&early);
 }
@@ -293,7 +292,7 @@ END_TEST
 
 START_TEST(reaped_is_gone)
 {
-	pid_t child = unit_spawn_ending(ends[_i].status, ends[_i].signal);
+	pid_t child = unit_spawn_ending(endings[_i].status, endings[_i].signal);
 	uint64_t start;
 	struct process p;
 
@@ -303,15 +302,16 @@ START_TEST(reaped_is_gone)
 	ck_assert(process_gone(&p));
 	ck_assert(!p.no_such_process);
 	ck_assert_uint_eq(p.start, start);
-	ck_assert_int_eq(process_wait_status(&p), kernel_tells_of_reaped() ? ends[_i].wait_status : -1);
+	ck_assert_int_eq(
+	    process_wait_status(&p), kernel_keeps_status_of_reaped() ? endings[_i].wait_status : -1);
 	process_close(&p);
 	ck_assert(process_gone(&p));
 	ck_assert_int_eq(process_wait_status(&p), -1);
 }
 END_TEST
 
-/* It ends while it is looked at, in one of some hundred rounds between two of the questions. */
-START_TEST(start_of_a_zombie_is_known)
+/* The child ends while it is opened; the delays place its end between any two system calls. */
+START_TEST(start_time_of_ending_process_is_read)
 {
 	struct process p;
 	pid_t child;
@@ -359,7 +359,7 @@ static void *run_thread(void *arg)
 	return NULL;
 }
 
-START_TEST(thread_is_no_process)
+START_TEST(thread_id_is_no_such_process)
 {
 	struct thread thread = {0};
 	struct process p;
@@ -379,26 +379,26 @@ START_TEST(thread_is_no_process)
 }
 END_TEST
 
-static void *run_on(void *arg)
+static void *pause_forever(void *arg)
 {
 	while (pause() < 0)
 		continue;
 	return arg;
 }
 
-static void lose_first_thread(void)
+static void exit_leader(void)
 {
 	pthread_t id;
 
-	if (pthread_create(&id, NULL, run_on, NULL) != 0)
+	if (pthread_create(&id, NULL, pause_forever, NULL) != 0)
 		_exit(1);
 	pthread_exit(NULL);
 }
 
-/* No event tells that a first thread has ended. */
-static pid_t spawn_without_first_thread(void)
+/* Linux reports no event when the leader exits. */
+static pid_t spawn_without_leader(void)
 {
-	pid_t child = unit_spawn(lose_first_thread);
+	pid_t child = unit_spawn(exit_leader);
 	char state[32];
 
 	do {
@@ -408,15 +408,15 @@ static pid_t spawn_without_first_thread(void)
 	return child;
 }
 
-START_TEST(lives_without_its_first_thread)
+START_TEST(alive_after_leader_exited)
 {
-	pid_t child = spawn_without_first_thread();
+	pid_t child = spawn_without_leader();
 	struct process p;
 
 	process_open(&p, child);
 	ck_assert(!p.no_such_process);
 	ck_assert(!process_gone(&p));
-	ck_assert_uint_eq(p.start, start_of(child));
+	ck_assert_uint_eq(p.start, start_time_of(child));
 	ck_assert_int_eq(process_check_uid(&p, geteuid()), PROCESS_UID_OWN);
 	ck_assert_int_eq(kill(child, SIGKILL), 0);
 	unit_await_zombie(child);
@@ -427,9 +427,9 @@ START_TEST(lives_without_its_first_thread)
 }
 END_TEST
 
-START_TEST(lives_without_its_first_thread_nor_pidfd)
+START_TEST(alive_after_leader_exited_without_pidfd)
 {
-	pid_t child = spawn_without_first_thread();
+	pid_t child = spawn_without_leader();
 	struct process p;
 
 	process_open(&p, child);
@@ -443,7 +443,7 @@ START_TEST(lives_without_its_first_thread_nor_pidfd)
 }
 END_TEST
 
-START_TEST(own_uids_are_known)
+START_TEST(own_uids_are_recognized)
 {
 	struct process p;
 
@@ -458,12 +458,12 @@ START_TEST(own_uids_are_known)
 }
 END_TEST
 
-static void take_three_uids(void)
+static void set_three_uids(void)
 {
 	report(setresuid(1001, 1002, 1003) == 0);
 }
 
-static void take_a_filesystem_uid(void)
+static void set_filesystem_uid(void)
 {
 	bool done = setresuid(1001, 1002, 1003) == 0;
 
@@ -473,7 +473,7 @@ static void take_a_filesystem_uid(void)
 
 START_TEST(filesystem_uid_counts)
 {
-	pid_t child = spawn_and_await(take_a_filesystem_uid);
+	pid_t child = spawn_and_await(set_filesystem_uid);
 	struct process p;
 
 	process_open(&p, child);
@@ -487,10 +487,10 @@ START_TEST(filesystem_uid_counts)
 }
 END_TEST
 
-/* The saved uid creates no files. */
+/* The saved uid does not count, since it owns no files that the process creates. */
 START_TEST(real_and_effective_uid_count)
 {
-	pid_t child = spawn_and_await(take_three_uids);
+	pid_t child = spawn_and_await(set_three_uids);
 	struct process p;
 
 	process_open(&p, child);
@@ -507,7 +507,7 @@ START_TEST(real_and_effective_uid_count)
 }
 END_TEST
 
-START_TEST(unknown_uids_refuse_nobody)
+START_TEST(uids_of_ended_process_match_any)
 {
 	pid_t child = unit_spawn(NULL);
 	struct process p;
@@ -520,9 +520,9 @@ START_TEST(unknown_uids_refuse_nobody)
 }
 END_TEST
 
-/* Without descriptors: neither pidfd nor /proc. */
+/* Without descriptors neither a pidfd nor /proc can be opened. */
 
-START_TEST(starved_knows_nothing_of_the_living)
+START_TEST(live_process_is_unknown_without_descriptors)
 {
 	pid_t child = unit_spawn(NULL);
 	struct rlimit limit = unit_take_fds();
@@ -545,7 +545,7 @@ START_TEST(starved_knows_nothing_of_the_living)
 }
 END_TEST
 
-START_TEST(starved_state_is_told_afterwards)
+START_TEST(state_is_unknown_without_descriptors)
 {
 	struct rlimit limit = unit_take_fds();
 	struct process p;
@@ -559,8 +559,8 @@ START_TEST(starved_state_is_told_afterwards)
 }
 END_TEST
 
-/* Somebody who closed standard input gets descriptor 0 next. */
-START_TEST(descriptor_zero_is_one)
+/* If standard input was closed, the pidfd gets descriptor 0. */
+START_TEST(descriptor_zero_is_valid)
 {
 	struct process p;
 
@@ -571,15 +571,14 @@ START_TEST(descriptor_zero_is_one)
 	ck_assert(!process_gone(&p));
 	process_close(&p);
 	ck_assert_int_eq(fcntl(STDIN_FILENO, F_GETFD), -1);
-	/* /proc is read by it too. */
+	/* Reading /proc uses descriptor 0 as well. */
 	ck_assert(!process_gone(&p));
 	p.start--;
 	ck_assert(process_gone(&p));
 }
 END_TEST
 
-/* What starved when it was opened is looked at again when there are descriptors. */
-START_TEST(starved_stays_alive_afterwards)
+START_TEST(life_is_read_once_descriptors_are_available)
 {
 	pid_t child = unit_spawn(NULL);
 	struct rlimit limit = unit_take_fds();
@@ -594,10 +593,10 @@ START_TEST(starved_stays_alive_afterwards)
 }
 END_TEST
 
-/* What the caller knows of the process is as good as it gets. */
-START_TEST(starved_takes_the_word_for_it)
+/* Until it can be read, the given start time is taken for granted. */
+START_TEST(open_exact_trusts_the_caller_without_descriptors)
 {
-	uint64_t start = start_of(getpid());
+	uint64_t start = start_time_of(getpid());
 	struct rlimit limit = unit_take_fds();
 	struct process right, wrong;
 	bool gone;
@@ -614,7 +613,7 @@ START_TEST(starved_takes_the_word_for_it)
 }
 END_TEST
 
-START_TEST(starved_zombie_shows_afterwards)
+START_TEST(zombie_is_recognized_once_descriptors_are_available)
 {
 	pid_t child = unit_spawn(NULL);
 	struct rlimit limit = unit_take_fds();
@@ -630,27 +629,27 @@ START_TEST(starved_zombie_shows_afterwards)
 }
 END_TEST
 
-START_TEST(starved_knows_the_gone)
+START_TEST(ended_process_is_gone_without_descriptors)
 {
 	pid_t child = unit_spawn(NULL);
 	struct rlimit limit = unit_take_fds();
-	struct process before, after, nobody;
+	struct process before, after, unused;
 	bool gone;
 
 	process_open(&before, child);
 	unit_kill(child);
 	process_open(&after, child);
-	process_open(&nobody, UNIT_PID_NEVER);
-	gone = process_gone(&before) && process_gone(&after) && process_gone(&nobody);
+	process_open(&unused, UNIT_PID_NEVER);
+	gone = process_gone(&before) && process_gone(&after) && process_gone(&unused);
 	unit_give_fds(&limit);
 	ck_assert(gone);
 	ck_assert(!before.no_such_process);
 	ck_assert(after.no_such_process);
-	ck_assert(nobody.no_such_process);
+	ck_assert(unused.no_such_process);
 }
 END_TEST
 
-START_TEST(starved_pidfd_still_tells)
+START_TEST(open_pidfd_works_without_descriptors)
 {
 	pid_t child = unit_spawn(NULL);
 	struct process p;
@@ -676,39 +675,41 @@ static Suite *suite(void)
 	Suite *s = suite_create("process");
 	TCase *tcase = unit_case(s, "identity");
 
-	tcase_add_test(tcase, self_lives);
-	tcase_add_test(tcase, close_keeps_the_identity);
-	tcase_add_loop_test(tcase, nobody_has_the_pid, 0, UNIT_COUNT(nobodies));
-	tcase_add_test(tcase, name_does_not_confuse);
-	tcase_add_test(tcase, start_tells_processes_apart);
-	tcase_add_test(tcase, one_particular_process);
-	tcase_add_test(tcase, at_home_it_has_one_name);
-	unit_add_if(tcase, kernel_thread_is_known, has_kernel_thread(), "no kernel threads in sight");
-	unit_add_if(tcase, nested_has_another_name, unit_can_nest(), "no pid namespace to be had");
+	tcase_add_test(tcase, own_process_is_alive);
+	tcase_add_test(tcase, close_keeps_pid_and_start_time);
+	tcase_add_loop_test(tcase, unused_pid_is_no_such_process, 0, UNIT_COUNT(unused_pids));
+	tcase_add_test(tcase, odd_comm_is_parsed);
+	tcase_add_test(tcase, start_time_distinguishes_processes);
+	tcase_add_test(tcase, open_exact_compares_the_start_time);
+	tcase_add_test(tcase, ns_pid_equals_pid_in_own_namespace);
+	unit_add_if(
+	    tcase, kernel_thread_is_recognized, can_see_kernel_thread(), "kernel threads are not visible");
+	unit_add_if(
+	    tcase, ns_pid_differs_in_child_namespace, unit_can_nest(), "cannot create a pid namespace");
 	tcase = unit_case(s, "end");
-	tcase_add_test(tcase, state_is_told);
-	tcase_add_loop_test(tcase, zombie_is_gone, 0, UNIT_COUNT(ends));
-	tcase_add_loop_test(tcase, reaped_is_gone, 0, UNIT_COUNT(ends));
-	tcase_add_test(tcase, start_of_a_zombie_is_known);
+	tcase_add_test(tcase, state_is_read);
+	tcase_add_loop_test(tcase, zombie_is_gone, 0, UNIT_COUNT(endings));
+	tcase_add_loop_test(tcase, reaped_is_gone, 0, UNIT_COUNT(endings));
+	tcase_add_test(tcase, start_time_of_ending_process_is_read);
 	tcase_add_test(tcase, stopped_is_not_gone);
-	tcase = unit_case(s, "threads");
-	tcase_add_test(tcase, thread_is_no_process);
-	tcase_add_test(tcase, lives_without_its_first_thread);
-	tcase_add_test(tcase, lives_without_its_first_thread_nor_pidfd);
-	tcase = unit_case(s, "uids");
-	tcase_add_test(tcase, own_uids_are_known);
-	tcase_add_test(tcase, unknown_uids_refuse_nobody);
+	tcase = unit_case(s, "thread");
+	tcase_add_test(tcase, thread_id_is_no_such_process);
+	tcase_add_test(tcase, alive_after_leader_exited);
+	tcase_add_test(tcase, alive_after_leader_exited_without_pidfd);
+	tcase = unit_case(s, "uid");
+	tcase_add_test(tcase, own_uids_are_recognized);
+	tcase_add_test(tcase, uids_of_ended_process_match_any);
 	unit_add_if(tcase, real_and_effective_uid_count, geteuid() == 0, "needs root");
 	unit_add_if(tcase, filesystem_uid_counts, geteuid() == 0, "needs root");
-	tcase = unit_case(s, "starved");
-	tcase_add_test(tcase, starved_knows_nothing_of_the_living);
-	tcase_add_test(tcase, starved_state_is_told_afterwards);
-	tcase_add_test(tcase, descriptor_zero_is_one);
-	tcase_add_test(tcase, starved_stays_alive_afterwards);
-	tcase_add_test(tcase, starved_takes_the_word_for_it);
-	tcase_add_test(tcase, starved_zombie_shows_afterwards);
-	tcase_add_test(tcase, starved_knows_the_gone);
-	tcase_add_test(tcase, starved_pidfd_still_tells);
+	tcase = unit_case(s, "without descriptors");
+	tcase_add_test(tcase, live_process_is_unknown_without_descriptors);
+	tcase_add_test(tcase, state_is_unknown_without_descriptors);
+	tcase_add_test(tcase, descriptor_zero_is_valid);
+	tcase_add_test(tcase, life_is_read_once_descriptors_are_available);
+	tcase_add_test(tcase, open_exact_trusts_the_caller_without_descriptors);
+	tcase_add_test(tcase, zombie_is_recognized_once_descriptors_are_available);
+	tcase_add_test(tcase, ended_process_is_gone_without_descriptors);
+	tcase_add_test(tcase, open_pidfd_works_without_descriptors);
 	return s;
 }
 

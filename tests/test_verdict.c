@@ -26,10 +26,10 @@ static const char *const reasons[] = {
     [READYD_REASON_NOT_STARTED] = "not-started",
 };
 
-static const char *const no_words[] = {"", " ", "READY", "Ready", "ready ", " ready", "readyx", "none",
+static const char *const unknown_words[] = {"", " ", "READY", "Ready", "ready ", " ready", "readyx", "none",
     "NONE", "(null)", "older", "foreign", "not_a_file", "unreachable-", "deadlin", "deadlines"};
 
-START_TEST(verdicts_have_words)
+START_TEST(verdicts_and_words_convert)
 {
 	enum readyd_verdict verdict;
 	const char *word = verdicts[_i];
@@ -42,7 +42,7 @@ START_TEST(verdicts_have_words)
 }
 END_TEST
 
-START_TEST(reasons_have_words)
+START_TEST(reasons_and_words_convert)
 {
 	enum readyd_reason reason;
 	const char *word = reasons[_i];
@@ -55,18 +55,18 @@ START_TEST(reasons_have_words)
 }
 END_TEST
 
-START_TEST(other_words_are_refused)
+START_TEST(unknown_words_are_refused)
 {
 	enum readyd_verdict verdict;
 	enum readyd_reason reason;
-	const char *word = no_words[_i];
+	const char *word = unknown_words[_i];
 
 	ck_assert_int_eq(verdict_parse(word, strlen(word), &verdict), -1);
 	ck_assert_int_eq(reason_parse(word, strlen(word), &reason), -1);
 }
 END_TEST
 
-START_TEST(other_values_have_no_word)
+START_TEST(unknown_values_have_no_word)
 {
 	static const int values[] = {-1, UNIT_COUNT(reasons), 1000};
 
@@ -79,7 +79,7 @@ START_TEST(other_values_have_no_word)
 }
 END_TEST
 
-START_TEST(only_pending_does_not_settle)
+START_TEST(all_but_pending_end_query_and_wait)
 {
 	const struct readyd_answer answer = {.verdict = (enum readyd_verdict)_i};
 
@@ -101,8 +101,8 @@ START_TEST(each_verdict_has_its_exit_code)
 }
 END_TEST
 
-/* A directory may come back; what a namespace hides stays hidden. */
-START_TEST(missing_directory_is_waited_out)
+/* A missing directory may appear later; a hidden namespace stays hidden. */
+START_TEST(missing_directory_does_not_end_a_wait)
 {
 	struct readyd_answer answer = {.verdict = READYD_UNREACHABLE, .reason = READYD_REASON_NO_DIRECTORY};
 
@@ -122,13 +122,13 @@ static Suite *suite(void)
 	Suite *s = suite_create("verdict");
 	TCase *tcase = unit_case(s, "verdict");
 
-	tcase_add_test(tcase, missing_directory_is_waited_out);
+	tcase_add_test(tcase, missing_directory_does_not_end_a_wait);
 	tcase_add_loop_test(tcase, each_verdict_has_its_exit_code, 0, UNIT_COUNT(verdicts));
-	tcase_add_loop_test(tcase, verdicts_have_words, 0, UNIT_COUNT(verdicts));
-	tcase_add_loop_test(tcase, reasons_have_words, 1, UNIT_COUNT(reasons));
-	tcase_add_loop_test(tcase, other_words_are_refused, 0, UNIT_COUNT(no_words));
-	tcase_add_test(tcase, other_values_have_no_word);
-	tcase_add_loop_test(tcase, only_pending_does_not_settle, 0, UNIT_COUNT(verdicts));
+	tcase_add_loop_test(tcase, verdicts_and_words_convert, 0, UNIT_COUNT(verdicts));
+	tcase_add_loop_test(tcase, reasons_and_words_convert, 1, UNIT_COUNT(reasons));
+	tcase_add_loop_test(tcase, unknown_words_are_refused, 0, UNIT_COUNT(unknown_words));
+	tcase_add_test(tcase, unknown_values_have_no_word);
+	tcase_add_loop_test(tcase, all_but_pending_end_query_and_wait, 0, UNIT_COUNT(verdicts));
 	return s;
 }
 

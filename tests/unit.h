@@ -1,4 +1,4 @@
-/* What the unit tests share: the runner, private directories that are gone at the end, children. */
+/* What the unit tests share: the runner, private directories that are removed at the end, children. */
 #ifndef TESTS_UNIT_H
 #define TESTS_UNIT_H
 
@@ -24,10 +24,10 @@
 #define UNIT_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define UNIT_PATH_SIZE	  512
 #define UNIT_TIMEOUT	  120
-/* Above the largest pid_max there can be. */
+/* Above the largest possible pid_max. */
 #define UNIT_PID_NEVER 0x7ffffffe
 
-/* For loops: check(3) writes a record of every assertion of its own that holds. */
+/* An assertion for loops: ck_assert() writes a record even if the expression holds, which is slow. */
 #define unit_check(expression)                                                                               \
 	do {                                                                                                 \
 		if (!(expression))                                                                           \
@@ -53,7 +53,7 @@ static inline TCase *unit_case(Suite *suite, const char *name)
 	return tcase;
 }
 
-/* check(3) cannot skip: what cannot be tested here shows as a comment. */
+/* check(3) cannot skip a test. One that cannot run here is reported in a TAP comment. */
 #define unit_add_if(tcase, test, condition, why)                                                             \
 	do {                                                                                                 \
 		if (condition)                                                                               \
@@ -62,8 +62,8 @@ static inline TCase *unit_case(Suite *suite, const char *name)
 			printf("# skipped: %s: %s\n", #test, why), fflush(stdout);                           \
 	} while (0)
 
-/* The directories are made and removed here, outside of the tests' own processes, so that a test which
- * crashes leaves none behind. */
+/* The tests run in children. The private directories are removed here, so that a test that crashes leaves
+ * none behind. */
 static inline int unit_main(Suite *(*suite)(void))
 {
 	const char *tmp = getenv("TMPDIR");
@@ -84,7 +84,7 @@ static inline int unit_main(Suite *(*suite)(void))
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* A fresh directory for one test. */
+/* Creates an empty directory for one test. */
 static inline void unit_dir(char path[UNIT_PATH_SIZE])
 {
 	snprintf(path, UNIT_PATH_SIZE, "%s/XXXXXX", unit_root);
@@ -100,7 +100,8 @@ static inline void unit_write(const char *path, const char *text)
 	ck_assert_int_eq(close(fd), 0);
 }
 
-/* For a child. Its parent may be dead already; from another pid namespace it shows as 0. */
+/* Called in a child. Its parent may have died before prctl(2); a parent in another pid namespace has pid 0.
+ */
 static inline void unit_die_with(pid_t parent)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -108,7 +109,7 @@ static inline void unit_die_with(pid_t parent)
 		_exit(1);
 }
 
-/* A child that runs run(), then waits to be killed. It does not outlive its parent. */
+/* Forks a child that calls run(), then sleeps until it is killed. It does not outlive its parent. */
 static inline pid_t unit_spawn(void (*run)(void))
 {
 	pid_t parent = getpid(), pid = fork();
@@ -123,7 +124,7 @@ static inline pid_t unit_spawn(void (*run)(void))
 		pause();
 }
 
-/* A child that ends with this status, or by this signal, at once. */
+/* Forks a child that ends at once, with this status or by this signal. */
 static inline pid_t unit_spawn_ending(int status, int sig)
 {
 	const struct rlimit no_core = {0, 0};
@@ -133,14 +134,14 @@ static inline pid_t unit_spawn_ending(int status, int sig)
 	if (pid > 0)
 		return pid;
 	setrlimit(RLIMIT_CORE, &no_core);
-	/* check(3) and the sanitizers have handlers. */
+	/* check(3) and the sanitizers install handlers. */
 	signal(sig, SIG_DFL);
 	if (sig != 0)
 		kill(getpid(), sig);
 	_exit(status);
 }
 
-/* A child that is the first process of a pid namespace of its own; -1 where none is to be had. */
+/* Forks the first process of a child pid namespace; -1 if none can be created. */
 static inline pid_t unit_try_spawn_nested(void)
 {
 	long flags = CLONE_NEWPID | (geteuid() == 0 ? 0 : CLONE_NEWUSER) | SIGCHLD;
@@ -202,8 +203,8 @@ static inline int unit_open_fds(void)
 	return count;
 }
 
-/* Whether libevent would have something to do at once. Asked again and again with nothing new happening, a
- * yes means that it spins. There must be one loop only. */
+/* Whether libevent has an event to handle at once. If that does not change although nothing new happens, the
+ * loop spins. There must be one event loop only. */
 static inline bool unit_loop_is_busy(void)
 {
 	struct pollfd poll_fd = {.fd = -1, .events = POLLIN};
@@ -221,8 +222,8 @@ static inline bool unit_loop_is_busy(void)
 	return poll(&poll_fd, 1, 0) > 0;
 }
 
-/* Takes every descriptor away that is not open yet, until unit_give_fds(). Not to 0: poll(2) refuses more
- * descriptors than the limit. */
+/* Makes every call that needs a new descriptor fail, until unit_give_fds(). The limit is not 0, since poll(2)
+ * fails with more descriptors than the limit. */
 static inline struct rlimit unit_take_fds(void)
 {
 	struct rlimit before, none;
@@ -239,7 +240,7 @@ static inline void unit_give_fds(const struct rlimit *before)
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, before), 0);
 }
 
-/* splitmix64: the same numbers for the same seed everywhere. */
+/* splitmix64: a seed gives the same numbers on every machine. */
 static inline uint64_t unit_random(uint64_t *state)
 {
 	uint64_t x = *state += 0x9E3779B97F4A7C15ULL;

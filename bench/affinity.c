@@ -1,15 +1,15 @@
 #include "config.h"
 
 #include "bench/harness.h"
-#include "bench/processors.h"
+#include "bench/affinity.h"
 
-bool processors_split(cpu_set_t *first, cpu_set_t *others)
+bool affinity_split(cpu_set_t *first, cpu_set_t *others)
 {
 	cpu_set_t all;
 	int cpu = 0;
 
 	if (sched_getaffinity(0, sizeof(all), &all) != 0)
-		fail_errno("processors");
+		fail_errno("sched_getaffinity");
 	while (!CPU_ISSET(cpu, &all))
 		cpu++;
 	CPU_ZERO(first);
@@ -18,8 +18,8 @@ bool processors_split(cpu_set_t *first, cpu_set_t *others)
 	return CPU_COUNT(others) > 0;
 }
 
-void processors_allow(pid_t pid, const cpu_set_t *set)
+void affinity_set(pid_t pid, const cpu_set_t *set)
 {
 	if (sched_setaffinity(pid, sizeof(*set), set) != 0)
-		fail_errno("processors of %ld", (long)pid);
+		fail_errno("sched_setaffinity of %ld", (long)pid);
 }
