@@ -33,6 +33,9 @@
 extern "C" {
 #endif
 
+/* glibc hides the definition in <time.h> under -std=c99; the pointers below need only a declaration. */
+struct timespec;
+
 #define READYD_DEFAULT_SOCKET "/run/readyd.sock"
 
 /* What is known of one process. A verdict always comes from a fresh check, with one exception: a process once
