@@ -1,8 +1,8 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "src/check.h"
 #include "src/clock.h"
-#include "src/evaluate.h"
 #include "tests/unit.h"
 
 /* What evaluate() is given, one value each of eleven kinds: all combinations are tried. */
