@@ -71,8 +71,7 @@ static bool is_ownership_known(const struct history *history)
 	return (history->latched || history->confirmed) && !history->in_other_dir;
 }
 
-/* A process may change its root or mount namespace during its set-up, so its directory is resolved anew each
- * time. */
+/* A process may change its root or mount namespace during its set-up, so resolve its directory each time. */
 HOT static void observe_marker(const struct marker_place *place, const struct process *p,
     struct history *history, struct collisions *collisions, struct observation *o)
 {

@@ -9,7 +9,7 @@
 #include "src/evaluate.h"
 
 /*
- * Checks p, whose markers are in place, and updates the history by what was seen. Never fails: what could not
+ * Checks p, with its marker in place, and updates the history by what was seen. Never fails: what could not
  * be seen for lack of descriptors or memory gives READYD_REASON_NO_RESOURCES. answer->backend is left 0.
  *
  * collisions NULL: do not check whether the marker may be another process's, because the daemon can do that

@@ -193,7 +193,7 @@ int readyd_waiter_sleep(struct readyd_waiter *waiter, int timeout_ms);
 /* The number of processes without an answer; answers that were not taken yet do not count. */
 size_t readyd_waiter_pending(const struct readyd_waiter *waiter);
 
-/* Checks pid now without ending the wait: for a caller whose deadline has passed. May wait for the daemon's
+/* Checks pid now without ending the wait: for a caller after its deadline. May wait for the daemon's
  * answer as readyd_query(). ENOENT: pid is not in the set. */
 int readyd_waiter_peek(struct readyd_waiter *waiter, pid_t pid, struct readyd_answer *answer);
 
@@ -216,8 +216,8 @@ int readyd_waiter_explain(struct readyd_waiter *waiter, pid_t pid, struct readyd
 /* Calls each() for every process that the daemon knows to be ready or waited for or, without the daemon, for
  * every living process that has a marker. The answer is valid during the call. Stops when each() returns
  * non-zero, and returns that value; let it be positive to distinguish it from an error. Else returns 0, or -1
- * with the errors of readyd_query() or opendir(3); ECONNRESET if the daemon exits in the middle. Blocks as
- * readyd_query(), but for each entry anew. */
+ * with the errors of readyd_query() or opendir(3); ECONNRESET if the daemon exits in the middle. Waits
+ * for the daemon as readyd_query(), for each entry. */
 int readyd_list(const struct readyd_options *options,
     int (*each)(const struct readyd_answer *answer, void *context), void *context);
 
