@@ -12,7 +12,7 @@
 #include "client/waiter.h"
 #include "src/clock.h"
 #include "src/hot.h"
-#include "src/evaluate.h"
+#include "src/check.h"
 #include "src/verdict.h"
 
 /* Looks oneself. True when the daemon can only confirm what is seen; else it may know more. */

@@ -29,7 +29,7 @@
 #include "client/daemon_conn.h"
 #include "client/settings.h"
 #include "readyd/readyd.h"
-#include "src/evaluate.h"
+#include "src/check.h"
 #include "src/process.h"
 
 /* So few targets are walked and polled directly; for more of them there are a hash and an epoll. */

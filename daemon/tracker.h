@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "daemon/registry.h"
+#include "src/check.h"
 #include "src/marker.h"
 
 struct event_base;

@@ -43,20 +43,19 @@ pid_t marker_pid(const struct marker_place *place, const char *name)
 	return (pid_t)pid;
 }
 
-static enum marker_kind why_not_there(const struct marker_place *place, struct stat *dir)
+/* After a failed lstat(2), by its errno. Fills in dir for MARKER_ABSENT. */
+static enum marker_kind explain_failure(const struct marker_place *place, struct stat *dir)
 {
 	if (errno == ENOENT && stat(place->dir, dir) == 0)
 		return MARKER_ABSENT;
 	if (is_shortage(errno))
 		return MARKER_UNKNOWN;
-	if (errno == ENOENT)
-		return MARKER_NO_DIRECTORY;
-	if (errno == ENOTDIR || errno == ELOOP || errno == ENAMETOOLONG)
+	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENAMETOOLONG)
 		return MARKER_NO_DIRECTORY;
 	return MARKER_DENIED;
 }
 
-HOT static void take(struct marker_stat *seen, const struct stat *st)
+HOT static void copy_stat(struct marker_stat *seen, const struct stat *st)
 {
 	seen->dev = st->st_dev;
 	seen->ino = st->st_ino;
@@ -75,8 +74,8 @@ static char *put_text(char *at, const char *text)
 	return at;
 }
 
-/* By nothing of the C library: a crowd of waiters that is woken would all have to touch those pages too. */
-HOT static void write_path(const struct marker_place *place, pid_t pid, char path[PATH_SIZE])
+/* Without the C library: when thousands of waiters are woken at once, each would touch its pages too. */
+HOT static void format_path(const struct marker_place *place, pid_t pid, char path[PATH_SIZE])
 {
 	char *at = put_text(path, place->dir);
 
@@ -90,7 +89,7 @@ bool marker_is_absent(const struct marker_place *place, pid_t pid)
 	char path[PATH_SIZE];
 	struct stat st;
 
-	write_path(place, pid, path);
+	format_path(place, pid, path);
 	return lstat(path, &st) != 0 && errno == ENOENT;
 }
 
@@ -100,11 +99,17 @@ HOT void marker_stat(const struct marker_place *place, pid_t pid, struct marker_
 	struct stat st;
 
 	memset(seen, 0, sizeof(*seen));
-	write_path(place, pid, path);
+	format_path(place, pid, path);
 	if (lstat(path, &st) == 0)
 		seen->kind = S_ISREG(st.st_mode) ? MARKER_FILE : MARKER_OTHER;
 	else
-		seen->kind = why_not_there(place, &st);
+		seen->kind = explain_failure(place, &st);
 	if (seen->kind == MARKER_FILE || seen->kind == MARKER_OTHER || seen->kind == MARKER_ABSENT)
-		take(seen, &st);
+		copy_stat(seen, &st);
+}
+
+bool marker_same(const struct marker_stat *a, const struct marker_stat *b)
+{
+	return a->kind == b->kind && a->dev == b->dev && a->ino == b->ino &&
+	       a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec;
 }

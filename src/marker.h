@@ -1,4 +1,4 @@
-/* The marker file, seen from the waiting side: its name, and one look at it. */
+/* The marker file as seen by a waiting program: its name, and the state of the file at one moment. */
 #ifndef SRC_MARKER_H
 #define SRC_MARKER_H
 
@@ -7,28 +7,30 @@
 #include <sys/types.h>
 #include <time.h>
 
-/* Both fit into one line of the wire together, percent-encoded at worst. */
+/* Bytes, including the NUL. Both together fit into one reply line (WIRE_REPLY_MAX), even if each byte is
+ * percent-encoded. */
 #define MARKER_DIR_SIZE	   512
 #define MARKER_PREFIX_SIZE 64
-/* What leads to such a directory in another root, see abode.h. */
+/* A path that leads to such a directory below another root, see src/marker_dir.h. */
 #define MARKER_REACH_SIZE 1024
 
-/* Where the markers of one system lie. */
+/* Where markers are: absolute directory, and the file name without the pid. */
 struct marker_place {
 	char dir[MARKER_REACH_SIZE];
 	char prefix[MARKER_PREFIX_SIZE];
 };
 
 enum marker_kind {
-	MARKER_ABSENT,	     /* the directory is there, the marker is not */
+	MARKER_ABSENT,	     /* the directory exists, the marker does not */
 	MARKER_FILE,	     /* a regular file */
-	MARKER_OTHER,	     /* something else has the name: symlink, directory, fifo, device, socket */
-	MARKER_NO_DIRECTORY, /* the directory is missing or is none */
+	MARKER_OTHER,	     /* something else has the name: symlink, directory, FIFO, device, socket */
+	MARKER_NO_DIRECTORY, /* the directory is missing or not a directory */
 	MARKER_DENIED,	     /* the directory cannot be searched */
-	MARKER_UNKNOWN	     /* for want of descriptors or memory */
+	MARKER_UNKNOWN	     /* descriptors or memory ran out */
 };
 
-/* What one look saw: of MARKER_FILE all, of MARKER_ABSENT which directory that is (dev and ino). */
+/* The state of a marker at one moment. MARKER_FILE and MARKER_OTHER: all members are the file's.
+ * MARKER_ABSENT: all are the directory's, so that dev and ino identify it. Else all are 0. */
 struct marker_stat {
 	enum marker_kind kind;
 	dev_t dev;
@@ -38,18 +40,23 @@ struct marker_stat {
 	struct timespec mtime, ctime;
 };
 
-/* NULL: the contract's own (readyd/marker.h). EINVAL: dir is empty or relative, prefix is empty or holds
- * a slash. ENAMETOOLONG: longer than the arrays above. */
+/* dir or prefix NULL: the default of readyd/marker.h. 0, or -1 with errno EINVAL (dir is empty or relative,
+ * prefix is empty or contains a slash) or ENAMETOOLONG (MARKER_DIR_SIZE, MARKER_PREFIX_SIZE). */
 int marker_place_init(struct marker_place *place, const char *dir, const char *prefix);
 
-/* The pid that a file name in the directory stands for; 0 for every name that is no marker. Strict:
- * decimal, no sign, no leading zero, at most INT_MAX. */
+/* The pid in a marker's file name; 0 if name is not that of a marker. Strict: decimal, no sign, no leading
+ * zero, at most INT_MAX. */
 pid_t marker_pid(const struct marker_place *place, const char *name);
 
-/* Whether nothing has the name, or the directory is not there: in one system call. */
+/* Whether nothing has the name or the directory is missing. One system call. */
 bool marker_is_absent(const struct marker_place *place, pid_t pid);
 
-/* Looks by lstat(2) alone: opening could block (a fifo, a leased file) and stat(2) follows symlinks. */
+/* Uses lstat(2) only: open(2) could block (a FIFO, a leased file), and stat(2) follows symlinks. Never fails,
+ * see enum marker_kind. */
 void marker_stat(const struct marker_place *place, pid_t pid, struct marker_stat *seen);
+
+/* Whether both are the same file, not written in between. The ctime is not compared: chmod(2) and the like
+ * change it, but do not make a new marker. */
+bool marker_same(const struct marker_stat *a, const struct marker_stat *b);
 
 #endif

@@ -20,14 +20,14 @@ int number_parse(const char *text, size_t len, uint64_t max, uint64_t *value)
 	return 0;
 }
 
-HOT void number_put(char *at, uint64_t value)
+HOT void number_put(char *buf, uint64_t value)
 {
 	uint64_t rest = value;
 	size_t len = 1;
 
 	for (; rest > 9; rest /= 10)
 		len++;
-	at[len] = '\0';
+	buf[len] = '\0';
 	for (rest = value; len > 0; rest /= 10)
-		at[--len] = (char)('0' + rest % 10);
+		buf[--len] = (char)('0' + rest % 10);
 }

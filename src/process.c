@@ -16,8 +16,8 @@
 #include "src/process.h"
 #include "src/shortage.h"
 
-/* pidfd_open(2) and pidfd_info (linux/pidfd.h, since 6.13; exit code since 6.15) are newer than the
- * headers of the systems this is built on. */
+/* Newer than the headers of some systems that this is built on: pidfd_open(2) (Linux 5.3),
+ * pidfd_send_signal(2) (5.1), and PIDFD_GET_INFO (include/uapi/linux/pidfd.h, 6.13; exit code since 6.15). */
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
 #endif
@@ -36,16 +36,17 @@ struct pidfd_info_v0 {
 #define INFO_CREDS 0x2u
 #define INFO_EXIT  0x8u
 
-static int get_info(int fd, unsigned want, struct pidfd_info_v0 *info)
+/* 0 if the kernel filled in all of what mask asks for (INFO_*), else -1. */
+static int get_info(int fd, unsigned mask, struct pidfd_info_v0 *info)
 {
 	memset(info, 0, sizeof(*info));
-	info->mask = want;
+	info->mask = mask;
 	if (fd < 0 || ioctl(fd, GET_INFO, info) != 0)
 		return -1;
-	return (info->mask & want) == want ? 0 : -1;
+	return (info->mask & mask) == mask ? 0 : -1;
 }
 
-/* Reads the file into buf, terminated; -1: errno, ENODATA where it is empty. */
+/* Reads the start of the file into buf and terminates it with a NUL. -1 with errno; ENODATA: it is empty. */
 static int read_file(const char *path, char *buf, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC), error;
@@ -71,19 +72,20 @@ static int read_proc(pid_t pid, const char *name, char *buf, size_t size)
 	return read_file(path, buf, size);
 }
 
-/* PF_KTHREAD, linux/sched.h */
+/* PF_KTHREAD, include/linux/sched.h */
 #define FLAG_KTHREAD 0x00200000u
 
+/* The fields of proc_pid_stat(5) that are used. */
 struct stat_line {
 	char state;	/* field 3 */
 	unsigned flags; /* field 9 */
 	uint64_t cpu;	/* fields 14 and 15, user and system time in clock ticks */
 	long threads;	/* field 20 */
 	uint64_t start; /* field 22 */
-	int exit_code;	/* field 52; 0 for readers who may not trace the process */
+	int exit_code;	/* field 52; 0 for readers without ptrace access */
 };
 
-/* proc_pid_stat(5). The command name (field 2) may hold spaces and parentheses, so count from its end. */
+/* The command name (field 2) may contain spaces and parentheses, so count fields from its end. */
 static int read_stat(pid_t pid, struct stat_line *line)
 {
 	char buf[1024], *field, *rest;
@@ -117,15 +119,14 @@ bool process_exists(pid_t pid)
 bool process_is_active(pid_t pid, uint64_t *cpu)
 {
 	struct stat_line line;
-	uint64_t before = *cpu;
+	uint64_t previous = *cpu;
 
 	if (read_stat(pid, &line) != 0)
 		return false;
-	*cpu = line.cpu + 1; /* 0 stays "not seen yet" */
-	return strchr("TtZXx", line.state) == NULL && *cpu != before;
+	*cpu = line.cpu + 1; /* 0 means that there was no call yet */
+	return strchr("TtZXx", line.state) == NULL && *cpu != previous;
 }
 
-/* The last number behind NSpid: in /proc/<pid>/status, the first being the pid here. */
 pid_t process_ns_pid_of(pid_t pid)
 {
 	char buf[4096], *line, *end, *last;
@@ -142,7 +143,6 @@ pid_t process_ns_pid_of(pid_t pid)
 	return last != NULL && atoi(last) > 0 ? (pid_t)atoi(last) : pid;
 }
 
-/* The last field of proc_loadavg(5). */
 pid_t process_newest(void)
 {
 	char buf[128], *last;
@@ -161,25 +161,25 @@ uint64_t process_own_namespace(const char *kind)
 	return stat(path, &st) == 0 ? st.st_ino : 0;
 }
 
-static void take_stat(struct process *p, const struct stat_line *line)
+static void copy_stat(struct process *p, const struct stat_line *line)
 {
 	p->start = line->start;
 	p->kernel = (line->flags & FLAG_KTHREAD) != 0;
 }
 
-/* Whether it has its pid still: until it is reaped, nobody else can have it. */
-static bool has_its_pid(const struct process *p)
+/* A process keeps its pid until it is reaped; then pidfd_send_signal(2) fails with ESRCH. */
+static bool still_has_pid(const struct process *p)
 {
 	return syscall(SYS_pidfd_send_signal, p->fd, 0, NULL, 0) == 0 || errno == EPERM;
 }
 
 static void read_ns_pid(struct process *p)
 {
-	pid_t name = process_ns_pid_of(p->pid);
+	pid_t ns_pid = process_ns_pid_of(p->pid);
 
-	p->unread |= name == 0;
-	if (name != 0)
-		p->ns_pid = name;
+	p->unread |= ns_pid == 0;
+	if (ns_pid != 0)
+		p->ns_pid = ns_pid;
 }
 
 void process_open(struct process *p, pid_t pid)
@@ -189,20 +189,20 @@ void process_open(struct process *p, pid_t pid)
 	memset(p, 0, sizeof(*p));
 	p->pid = p->ns_pid = pid;
 	p->fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	/* EINVAL and ENOENT: the number is a thread's, or its process is being reaped right now. */
+	/* EINVAL, on newer kernels ENOENT: it is a thread's, or its process is being reaped. */
 	p->no_such_process = p->fd < 0 && (errno == ESRCH || errno == EINVAL || errno == ENOENT);
 	if (p->no_such_process)
 		return;
 	if (read_stat(pid, &line) == 0) {
-		take_stat(p, &line);
+		copy_stat(p, &line);
 	} else {
 		p->unread = is_shortage(errno);
 		p->no_such_process = p->fd < 0 && !process_exists(pid);
 	}
 	if (!p->no_such_process)
 		read_ns_pid(p);
-	/* It ended meanwhile, and what was read may be of the pid's next holder. */
-	if (p->fd >= 0 && process_gone(p) && line.state != 'Z' && !has_its_pid(p))
+	/* It has ended, so what was read may belong to the next process with this pid. */
+	if (p->fd >= 0 && process_gone(p) && line.state != 'Z' && !still_has_pid(p))
 		p->start = 0;
 }
 
@@ -211,7 +211,7 @@ void process_open_exact(struct process *p, pid_t pid, uint64_t start)
 	process_open(p, pid);
 	if (start == 0)
 		return;
-	/* Not known (no /proc): what the caller says is as good as it gets. */
+	/* If the start is not known (no /proc), trust the caller. */
 	if (!p->no_such_process && p->start != 0 && p->start != start) {
 		process_close(p);
 		p->no_such_process = p->reused = true;
@@ -268,7 +268,7 @@ char process_state(const struct process *p)
 		return 'X';
 	if (read_stat(p->pid, &line) != 0 || (p->start != 0 && line.start != p->start))
 		return '?';
-	/* Not that of a process whose last thread has ended meanwhile. */
+	/* Its other threads may have exited since. */
 	if (line.state == 'Z' && process_gone(p))
 		return 'X';
 	return line.state;
@@ -281,7 +281,7 @@ static int zombie_status(const struct process *p)
 	if (p->start == 0 || read_stat(p->pid, &line) != 0 || line.start != p->start ||
 	    strchr("ZX", line.state) == NULL)
 		return -1;
-	/* 0 is also what a reader without the right to trace is shown. */
+	/* A reader without ptrace access sees 0 too. */
 	if (line.exit_code == 0 && geteuid() != 0)
 		return -1;
 	return line.exit_code;
@@ -295,7 +295,7 @@ int process_wait_status(const struct process *p)
 	if (get_info(p->fd, INFO_EXIT, &info) == 0)
 		return info.exit_code;
 	status = zombie_status(p);
-	/* Reaped between the two questions. */
+	/* It may have been reaped between the two calls. */
 	if (status < 0 && get_info(p->fd, INFO_EXIT, &info) == 0)
 		status = info.exit_code;
 	return status;

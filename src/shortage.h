@@ -1,6 +1,6 @@
 /*
- * Descriptors or memory have run out. What could not be examined for that reason is unknown: it speaks
- * neither for nor against anything, and has to be tried again.
+ * Whether an errno value means that descriptors or memory ran out. What could not be examined for that reason
+ * is unknown: draw no conclusion from it, and try again.
  */
 #ifndef SRC_SHORTAGE_H
 #define SRC_SHORTAGE_H

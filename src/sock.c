@@ -8,7 +8,7 @@
 
 #include "src/sock.h"
 
-/* Linux 6.16 is newer than the headers of the systems this is built on. */
+/* Linux 6.16 is newer than the headers of some systems that this is built on. */
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83
 #endif
@@ -62,7 +62,7 @@ pid_t sock_peer_pid(int sock)
 	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 ? peer.pid : 0;
 }
 
-/* The union aligns the buffer for the header. */
+/* The union aligns the buffer for struct cmsghdr, see cmsg(3). */
 union fd_control {
 	char buf[CMSG_SPACE(sizeof(int))];
 	struct cmsghdr align;

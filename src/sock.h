@@ -1,4 +1,4 @@
-/* Unix stream sockets: addresses, connecting without blocking, descriptors in messages. */
+/* Unix stream sockets (unix(7)): addresses, non-blocking connect, passing descriptors. */
 #ifndef SRC_SOCK_H
 #define SRC_SOCK_H
 
@@ -8,33 +8,34 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
-/* Fills addr from a path, or from "@name" for an abstract name; returns the address length, or 0 with
- * errno EINVAL or ENAMETOOLONG. */
+/* Fills in addr from a path, or from "@name" for an abstract address. Returns the length of the address, or 0
+ * with errno EINVAL (path is empty) or ENAMETOOLONG. */
 socklen_t sock_address(struct sockaddr_un *addr, const char *path);
 
-/* A connected, non-blocking, close-on-exec socket, or -1: ENOENT and ECONNREFUSED when nobody listens,
- * EAGAIN when the backlog is full. Never blocks: on unix sockets a connection is made at once or not at
- * all. */
+/* Returns a connected, non-blocking, close-on-exec socket, or -1 with errno: ENOENT or ECONNREFUSED if no
+ * process listens, EAGAIN if the backlog is full. Never blocks: on a Unix socket, connect(2) succeeds or
+ * fails at once. */
 int sock_connect(const char *path);
 
-/* The process that listens at the other end of a connected socket (SO_PEERCRED), or the one that listened for
- * it when the socket was handed over; 0: not known. */
+/* The pid of the process that called listen(2) at the other end of a connected socket (SO_PEERCRED in
+ * unix(7)), which may have passed the listening socket to another process since; 0: not known. */
 pid_t sock_peer_pid(int sock);
 
-/* Sends len bytes with descriptor fd attached; like send(2) with MSG_DONTWAIT | MSG_NOSIGNAL. */
+/* Sends len bytes and descriptor fd with them; like send(2) with MSG_DONTWAIT | MSG_NOSIGNAL. The caller
+ * keeps fd. */
 ssize_t sock_send_fd(int sock, const void *data, size_t len, int fd);
 
-/* For sock_recv_fd(): one was sent, but this process has no descriptor left to take it. */
+/* From sock_recv_fd(): a descriptor was sent, but this process has no free number for it (EMFILE). */
 #define SOCK_FD_LOST (-2)
 
-/* Receives bytes and at most one descriptor (*fd, else -1 or SOCK_FD_LOST; close-on-exec); like recv(2) with
- * MSG_DONTWAIT. */
+/* Receives bytes and at most one descriptor; like recv(2) with MSG_DONTWAIT. *fd is the descriptor, which is
+ * close-on-exec and now the caller's, or -1 or SOCK_FD_LOST. */
 ssize_t sock_recv_fd(int sock, void *data, size_t len, int *fd);
 
 /* Makes the kernel refuse descriptors that a peer sends to this socket: the peer's sendmsg(2) fails with
- * EPERM. What is accepted from a listening socket refuses them if the listener did when the peer connected.
- * Returns whether the socket took descriptors until now, so that some may be in its queue; false before
- * Linux 6.16, which cannot refuse any. */
+ * EPERM. (SO_PASSRIGHTS, since Linux 6.16.) An accepted socket refuses them if the listening socket did when
+ * the peer connected. Returns whether the socket accepted descriptors until now, so that some may be in its
+ * queue; false before Linux 6.16, which cannot refuse any. */
 bool sock_refuse_fds(int sock);
 
 #endif

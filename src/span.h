@@ -1,4 +1,4 @@
-/* Words of a line: what the wire's parsers read with. Pure, no allocation. */
+/* Words of a line, for the parsers of the protocol. No I/O, no allocation. */
 #ifndef SRC_SPAN_H
 #define SRC_SPAN_H
 
@@ -7,25 +7,25 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* A part of a line, not terminated: the parsers cut words off its front. */
+/* A part of a line, not terminated by a NUL; the caller owns the line. */
 struct span {
 	const char *at;
 	size_t len;
 };
 
-/* The line without its newline and the carriage return before it. */
+/* The line without its newline and a carriage return before that. */
 struct span span_trim(const char *line, size_t len);
 
-/* Cuts the first word off rest; an empty word when there is none left. */
+/* Removes the first word from the front of rest and returns it; an empty word at the end of the line. */
 struct span span_next_word(struct span *rest);
 
-/* Whether the word is the name, in any case of letters. */
+/* Whether the word equals name, ignoring case. */
 bool span_is(struct span word, const char *name);
 
-/* A positive decimal number that fits a pid. 0 or -1. */
+/* Parses a decimal number from 1 to INT_MAX. 0 or -1. */
 int span_pid(struct span word, pid_t *pid);
 
-/* "pid" or "pid:start", which names one process for ever; start is 0 where it is not given. */
+/* Parses "pid" or "pid:start", which identifies one process; start is 0 if it is not given. 0 or -1. */
 int span_process(struct span word, pid_t *pid, uint64_t *start);
 
 #endif

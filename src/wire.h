@@ -1,10 +1,10 @@
 /*
- * The wire: readyd-protocol(7) as a pure codec. Bytes in, messages out; no I/O, no allocation.
+ * The codec of readyd-protocol(7): from bytes to messages and back. No I/O, no allocation.
  *
- * Both directions are lines that end in '\n' (a '\r' before it is dropped). A request line has at most
- * WIRE_REQUEST_MAX bytes, a reply line at most WIRE_REPLY_MAX, newline included.
+ * Requests and replies are lines that end in '\n' (a '\r' before it is dropped). A request has at most
+ * WIRE_REQUEST_MAX bytes, a reply at most WIRE_REPLY_MAX, including the newline.
  *
- * wire_request.c has the requests, both ways; wire_write.c writes replies, wire_parse.c reads them.
+ * wire_request.c parses and writes requests, wire_write.c writes replies, wire_parse.c parses them.
  */
 #ifndef SRC_WIRE_H
 #define SRC_WIRE_H
@@ -33,23 +33,23 @@ enum wire_verb {
 
 enum wire_error {
 	WIRE_OK,
-	WIRE_BAD_VERB,	       /* no such verb */
-	WIRE_BAD_ARGUMENT,     /* missing, malformed or too many arguments */
-	WIRE_BAD_VERSION,      /* HELLO with a version that is not spoken here */
-	WIRE_LINE_TOO_LONG,    /* no newline within WIRE_REQUEST_MAX bytes; the connection ends */
-	WIRE_TOO_MANY_CLIENTS, /* the connection ends */
-	WIRE_TOO_MANY_WAITS,   /* this client's or its user's waits are used up */
-	WIRE_NO_RESOURCES      /* no more gates, descriptors, or no /proc, for this request */
+	WIRE_BAD_VERB,	    /* no such verb */
+	WIRE_BAD_ARGUMENT,  /* missing, malformed or too many arguments */
+	WIRE_BAD_VERSION,   /* HELLO with a version that is not supported */
+	WIRE_LINE_TOO_LONG, /* no newline within WIRE_REQUEST_MAX bytes; the daemon closes the connection */
+	WIRE_TOO_MANY_CLIENTS, /* the daemon closes the connection */
+	WIRE_TOO_MANY_WAITS,   /* the limit of this client or of its user is reached */
+	WIRE_NO_RESOURCES      /* no gate or descriptor left, or no /proc, for this request */
 };
 
-/* The word for it on the wire. */
+/* The error's word in the protocol, a static string. */
 const char *wire_error_code(enum wire_error error);
 
 struct wire_request {
 	enum wire_verb verb;
 	pid_t pid;	  /* QUERY, WAIT, GATE, CANCEL */
-	uint64_t start;	  /* QUERY, WAIT, GATE: of the process that is meant; 0: whichever has the pid now */
-	uint64_t ms;	  /* WAIT: the deadline from now, if has_ms */
+	uint64_t start;	  /* QUERY, WAIT, GATE: start of the process; 0: the process that has pid now */
+	uint64_t ms;	  /* WAIT: milliseconds from now to the deadline, if has_ms */
 	uint64_t version; /* HELLO */
 	bool has_ms;
 };
@@ -57,7 +57,7 @@ struct wire_request {
 enum wire_reply_kind {
 	WIRE_REPLY_HELLO,
 	WIRE_REPLY_ANSWER,
-	WIRE_REPLY_GATE, /* one descriptor travels with this line */
+	WIRE_REPLY_GATE, /* one descriptor is sent with this line */
 	WIRE_REPLY_CANCELLED,
 	WIRE_REPLY_LIST, /* one entry of a list */
 	WIRE_REPLY_END,	 /* the end of a list */
@@ -66,12 +66,12 @@ enum wire_reply_kind {
 	WIRE_REPLY_ERROR
 };
 
-/* What a daemon says of itself. */
+/* What a daemon says about itself. */
 struct wire_hello {
-	uint64_t epoch;	   /* differs between any two runs of a daemon */
-	uint64_t pidns;	   /* inode of the pid namespace it counts in; 0: not known */
-	uint64_t timens;   /* and of the time namespace, where starts are counted */
-	uint64_t dev, ino; /* of the marker directory; 0: not there */
+	uint64_t epoch;	   /* a number that differs for each start of a daemon */
+	uint64_t pidns;	   /* inode of its pid namespace; 0: not known */
+	uint64_t timens;   /* inode of its time namespace, on which starts depend; 0: not known */
+	uint64_t dev, ino; /* of the marker directory; 0: it is missing */
 	struct marker_place place;
 };
 
@@ -81,19 +81,20 @@ struct wire_reply {
 	struct wire_hello hello;     /* HELLO */
 	uint64_t count;		     /* CANCELLED, END */
 	enum wire_error error;	     /* ERROR */
-	const char *text;	     /* STATS, ERROR: the rest of the line, in the parsed buffer, */
+	const char *text;	     /* STATS, ERROR: the rest of the line, in the caller's buffer, */
 	size_t text_len;	     /* not terminated */
 };
 
-/* The length of the first line in buf, its newline included; 0 when there is no whole line yet. */
+/* The length of the first line in buf, including its newline; 0: no complete line yet. */
 size_t wire_line(const char *buf, size_t len);
 
-/* Lines are passed with or without their newline. */
+/* The line may end with or without its newline, and need not be terminated by a NUL. */
 enum wire_error wire_parse_request(const char *line, size_t len, struct wire_request *request);
 int wire_parse_reply(const char *line, size_t len, struct wire_reply *reply); /* -1: not a reply */
 
-/* All writers return the length of the line that they wrote into buf, newline included. size must be at
- * least WIRE_REPLY_MAX (WIRE_REQUEST_MAX for requests), and then everything fits. */
+/* All writers return the length of the line that they wrote to buf, including the newline; it is not
+ * terminated by a NUL. size must be at least WIRE_REPLY_MAX (WIRE_REQUEST_MAX for requests): then any line
+ * fits. */
 size_t wire_write_request(char *buf, size_t size, const struct wire_request *request);
 size_t wire_write_hello(char *buf, size_t size, const struct wire_hello *hello);
 size_t wire_write_answer(char *buf, size_t size, const struct readyd_answer *answer);
@@ -103,7 +104,7 @@ size_t wire_write_gate(char *buf, size_t size, pid_t pid, uint64_t start);
 size_t wire_write_cancelled(char *buf, size_t size, pid_t pid, uint64_t count);
 size_t wire_write_stats(char *buf, size_t size, const char *text);
 size_t wire_write_pong(char *buf, size_t size);
-/* pid 0: the error is of no pid in particular. */
+/* pid 0: the error does not concern a particular pid. */
 size_t wire_write_error(char *buf, size_t size, enum wire_error error, pid_t pid);
 
 #endif

@@ -11,7 +11,8 @@
 #include "src/verdict.h"
 #include "src/wire.h"
 
-/* Cuts the next "key=value" off rest: 1, 0 at the end of the line, -1 when the next word is none. */
+/* Removes the next "key=value" from the front of rest. 1; 0: end of the line; -1: the next word is not such a
+ * pair. */
 static int next_pair(struct span *rest, struct span *key, struct span *value)
 {
 	struct span word = span_next_word(rest);
@@ -27,13 +28,13 @@ static int next_pair(struct span *rest, struct span *key, struct span *value)
 	return 1;
 }
 
-/* Unknown keys are skipped, so that later versions may say more. */
+/* Skips unknown keys, so that a later daemon may add some. */
 static int parse_answer_pair(struct span key, struct span value, struct readyd_answer *answer)
 {
 	uint64_t n = 0;
 
 	if (span_is(key, "reason")) {
-		/* A reason of a later version is no reason to drop the verdict. */
+		/* If a later daemon sends an unknown reason, the verdict still counts. */
 		if (reason_parse(value.at, value.len, &answer->reason) != 0)
 			answer->reason = READYD_REASON_NONE;
 		return 0;
@@ -74,7 +75,7 @@ static int parse_verdict(struct span word, struct span rest, struct readyd_answe
 	return parse_answer(rest, answer);
 }
 
-/* Undoes put_escaped(); -1 when it does not fit or is not well-formed. */
+/* Reverts put_escaped(). -1: it does not fit or is malformed. */
 static int unescape(struct span text, char *out, size_t size)
 {
 	size_t n = 0;
@@ -150,7 +151,7 @@ static int parse_error(struct span rest, struct wire_reply *reply)
 	}
 	reply->text = rest.at;
 	reply->text_len = rest.len;
-	/* A code of a later version still is an error. */
+	/* An unknown code of a later daemon is an error too. */
 	reply->error = WIRE_NO_RESOURCES;
 	for (int i = WIRE_OK + 1; i <= WIRE_NO_RESOURCES; i++)
 		if (span_is(code, wire_error_code((enum wire_error)i)))

@@ -29,7 +29,8 @@ const char *wire_error_code(enum wire_error error)
 	return errors[error].code;
 }
 
-/* A line being written; everything that is put into it fits by the sizes in the header. */
+/* A line being written. Anything that the writers put into it fits, by the sizes in the header; longer text
+ * would be truncated. */
 struct out {
 	char *buf;
 	size_t size, len;
@@ -47,7 +48,7 @@ __attribute__((format(printf, 2, 3))) static void put(struct out *o, const char 
 		o->len += (size_t)n < o->size - o->len ? (size_t)n : o->size - o->len - 1;
 }
 
-/* Answers are what is written often: without printf(3). */
+/* Without printf(3), because the daemon writes answers often. */
 static void put_text(struct out *o, const char *text)
 {
 	for (; *text != '\0' && o->len + 1 < o->size; text++)
@@ -71,7 +72,7 @@ static size_t end_line(struct out *o)
 	return o->len;
 }
 
-/* Everything that could end a word or a line, and '%' itself, as %XX. */
+/* Writes each byte that could end a word or a line, and '%' itself, as %XX. */
 static void put_escaped(struct out *o, const char *text)
 {
 	for (; *text != '\0'; text++) {

@@ -1,8 +1,8 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "src/check.h"
 #include "src/clock.h"
-#include "src/evaluate.h"
 #include "tests/unit.h"
 
 /* The input of evaluate(), reduced to eleven properties. All combinations are tried. */

@@ -1,9 +1,11 @@
 /*
- * The reference worker: allocates a known number of bytes with jemalloc, keeps them live, and says so.
+ * The reference worker: allocates a known number of bytes with jemalloc, keeps them live, and creates its
+ * marker.
  *
- * A process that watches this one must find it unperturbed. So everything that could allocate or enter the
- * kernel is done before the allocation; between the touched byte and the marker there are exactly three
- * system calls (openat, write, close), and after that only the threads of --churn touch the heap.
+ * Another process observes the allocator of this one, so nothing else may disturb it. Everything that could
+ * allocate or enter the kernel is done before the allocation; from the access to the allocated byte to the
+ * marker there are exactly three system calls (openat, write, close), and after that only the threads of
+ * --churn use the heap.
  */
 #include "config.h"
 
@@ -50,7 +52,7 @@ struct request {
 	bool churn;
 };
 
-/* What getdents64(2) fills in; libc declares it under no portable name. */
+/* struct linux_dirent64 of getdents64(2), which not every libc declares. */
 struct kernel_dirent {
 	uint64_t inode;
 	int64_t offset;
@@ -59,10 +61,10 @@ struct kernel_dirent {
 	char name[];
 };
 
-/* Volatile, so that no optimiser may find the allocation dead. */
+/* Volatile, so that the compiler cannot remove the allocation as unused. */
 static void *volatile live_block;
 
-/* Gives up where nobody can read; that is no reason for a worker to end. */
+/* Gives up on an error, such as EPIPE without a reader: that must not end a worker. */
 static void write_all(int fd, const char *text, size_t length)
 {
 	while (length > 0) {
@@ -77,7 +79,7 @@ static void write_all(int fd, const char *text, size_t length)
 	}
 }
 
-/* One line, whatever a caller put into the arguments that it quotes. */
+/* Prints one line, even if an argument that it quotes contains control characters, and exits. */
 __attribute__((noreturn, format(printf, 2, 3))) static void fail(enum exit_code code, const char *format, ...)
 {
 	char line[PATH_MAX + 256] = READYD_WORKER_STDERR_PREFIX " ";
@@ -101,9 +103,9 @@ __attribute__((noreturn)) static void print_help(void)
 {
 	puts("Usage: " PROGRAM " [--churn] BYTES\n"
 	     "Allocates BYTES, keeps them live, and then creates the marker file\n"
-	     "" READYD_MARKER_PREFIX "<pid>. Ends only by a signal.\n"
+	     "" READYD_MARKER_PREFIX "<pid>. Only a signal ends it.\n"
 	     "\n"
-	     "      --churn    afterwards start and join short-lived threads for ever, instead of sleeping\n"
+	     "      --churn    afterwards start and join short-lived threads forever, instead of sleeping\n"
 	     "      --help     print this and exit\n"
 	     "      --version  print the versions of program and allocator and exit\n"
 	     "\n"
@@ -128,7 +130,7 @@ __attribute__((noreturn)) static void print_version(void)
 	exit(fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
-/* strtoull saturates, so that overflow is caught by the bound. */
+/* strtoull(3) returns ULLONG_MAX on overflow, which the bound rejects. */
 static size_t parse_bytes(const char *text)
 {
 	const unsigned long long value = strtoull(text, NULL, 10);
@@ -180,7 +182,7 @@ static struct request parse_arguments(int argc, char **argv)
 	return request;
 }
 
-/* buf has READYD_MARKER_PATH_SIZE bytes. */
+/* Returns buf, which has READYD_MARKER_PATH_SIZE bytes, or the path from the environment. */
 static const char *marker_path(char *buf, pid_t pid)
 {
 	const char *override = getenv(READYD_MARKER_OVERRIDE_ENV);
@@ -191,14 +193,14 @@ static const char *marker_path(char *buf, pid_t pid)
 	return buf;
 }
 
-/* An allocator may start threads of its own at its first use; after this they are there to be counted. */
+/* An allocator may start threads when it is first used; do that before the threads are counted. */
 static void start_allocator(void)
 {
 	live_block = malloc(1);
 	free(live_block);
 }
 
-/* Not by opendir(3), which would leave traces in the heap. Returns -1 with errno. */
+/* Without opendir(3), which allocates. -1 with errno. */
 static int count_entries(int directory)
 {
 	_Alignas(struct kernel_dirent) char buffer[4096];
@@ -232,8 +234,8 @@ static void require_single_thread(void)
 }
 
 /*
- * Touches one byte only: the allocator's counters are what is observed, and set-up must not take longer for
- * more BYTES. Fresh pages are zero already, so jemalloc's calloc(3) does not touch them either.
+ * Accesses one byte only: the allocator's counters are what is observed, and set-up must not take longer for
+ * more BYTES. Fresh pages are zeroed by the kernel, so jemalloc's calloc(3) does not touch them either.
  */
 static void allocate(size_t bytes)
 {
@@ -258,7 +260,7 @@ static void *live_shortly(void *unused)
 	return unused;
 }
 
-/* Threads can be short for a while (pids cgroup, history); a worker outlives that. */
+/* Starting a thread may fail for a while (limit of the pids cgroup, no memory); a worker survives that. */
 __attribute__((noreturn)) static void churn(void)
 {
 	pthread_t thread;

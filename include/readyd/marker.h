@@ -1,9 +1,10 @@
 /*
- * The contract between a worker and those who wait for it.
+ * The contract between a worker and the programs that wait for it.
  *
  * A worker that has finished its set-up creates the file READYD_MARKER_PREFIX<pid>; that is the whole
  * protocol on its side. This header is all it needs: copy it or include it, there is nothing to link. It is
- * C99 and C++, includes libc headers only, allocates nothing and prints nothing.
+ * valid C99 and C++, includes libc headers only, allocates nothing and prints nothing. Its functions keep no
+ * state and may be called from any thread.
  */
 #ifndef READYD_MARKER_H
 #define READYD_MARKER_H
@@ -25,25 +26,28 @@
 /* A marker's path without the pid that ends it: decimal, no sign, no leading zero. */
 #define READYD_MARKER_PREFIX READYD_MARKER_DIR "/" READYD_MARKER_NAME_PREFIX
 
-/* What a marker holds. Nobody has to read it: a marker that exists as a regular file means ready. */
+/* The content of a marker. It is informative only: that the marker exists as a regular file means ready. */
 #define READYD_MARKER_CONTENT "ready\n"
 
-/* For tests: when this variable is set and not empty, a worker writes its marker to the path it names. */
+/* For tests: if this environment variable is set and not empty, the worker writes its marker to the path
+ * that it holds. */
 #define READYD_MARKER_OVERRIDE_ENV "KTSTR_WORKER_READY_MARKER_OVERRIDE"
 
-/* Every line of the reference worker on standard error begins with this and a space. */
+/* Each line that the reference worker writes to standard error begins with this and a space. */
 #define READYD_WORKER_STDERR_PREFIX "jemalloc-alloc-worker:"
 
-/* The line that the reference worker prints once it is ready; takes unsigned long and unsigned long long. */
+/* A printf(3) format: the line that the reference worker writes to standard output once it is ready. Takes
+ * unsigned long and unsigned long long. */
 #define READYD_WORKER_BREADCRUMB_FORMAT "jemalloc-alloc-worker ready pid=%lu bytes=%llu\n"
 
-/* Enough for the path of any marker, its terminating NUL included. */
+/* Bytes for the path of any marker, including the terminating NUL. Linux pids are below 2^22 (PID_MAX_LIMIT,
+ * include/linux/threads.h); this has room for any uint32_t. */
 #define READYD_MARKER_PATH_SIZE (sizeof(READYD_MARKER_PREFIX "4294967295"))
 
 /*
- * -std=c99 hides these two flags in glibc. Without O_NOFOLLOW a symbolic link that somebody planted in a
- * shared /tmp would be written through, so glibc's own names, which are always there, stand in before doing
- * without.
+ * glibc hides O_CLOEXEC and O_NOFOLLOW under -std=c99. Without O_NOFOLLOW, a worker would write through a
+ * symbolic link that another user has planted in a shared /tmp. So use glibc's internal names, which
+ * <bits/fcntl-linux.h> always defines; do without the flags only where both names are missing.
  */
 #if defined(O_CLOEXEC)
 #define READYD_MARKER_O_CLOEXEC O_CLOEXEC
@@ -60,13 +64,15 @@
 #define READYD_MARKER_O_NOFOLLOW 0
 #endif
 
-/* O_NONBLOCK: a fifo or a leased file that was left under the name fails instead of hanging the worker. */
+/* O_NONBLOCK: if a FIFO without a reader (fifo(7)) or a leased file (F_SETLEASE in fcntl(2)) has the name,
+ * open(2) fails instead of blocking the worker. */
 #define READYD_MARKER_OPEN_FLAGS                                                                             \
 	(O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | READYD_MARKER_O_CLOEXEC | READYD_MARKER_O_NOFOLLOW)
 
 /*
- * Puts the path of pid's marker into buf, which has room for size bytes; READYD_MARKER_PATH_SIZE always
- * suffices. Returns the length of the path, or -1 with errno EINVAL (pid is 0) or ENAMETOOLONG (no room).
+ * Writes the path of pid's marker, terminated by a NUL, to buf, which has room for size bytes;
+ * READYD_MARKER_PATH_SIZE always suffices. Returns the length of the path without the NUL, or -1 with errno
+ * EINVAL (pid is 0) or ENAMETOOLONG (buf is too small).
  */
 static inline int readyd_marker_path(char *buf, size_t size, uint32_t pid)
 {
@@ -85,9 +91,11 @@ static inline int readyd_marker_path(char *buf, size_t size, uint32_t pid)
 }
 
 /*
- * Writes the marker at path: one open, one write, one close, whatever happens. Returns 0, or -1 with errno;
- * ENOSPC also stands for a write that was cut short. A call that failed may be repeated, EINTR included.
- * Those who wait may already have seen a marker whose write failed: the open is what makes it visible.
+ * Writes the marker at path with at most three system calls: open(2), write(2) and close(2), none of them
+ * repeated. It can block only as long as the file system takes. Returns 0, or -1 with the errno of the call
+ * that failed: ELOOP where path is a symbolic link, ENXIO where it is a FIFO without a reader; ENOSPC also
+ * stands for a short write. A failed call may be repeated, also after EINTR. If only the write failed, a
+ * waiting program may have seen the marker already, since open(2) is what makes it visible.
  */
 static inline int readyd_marker_write(const char *path)
 {

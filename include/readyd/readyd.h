@@ -1,17 +1,24 @@
 /*
- * libreadyd: wait until another process has said that it is ready.
+ * libreadyd: wait until another process is ready. See libreadyd(3).
  *
- * A worker says so by writing a marker file (see <readyd/marker.h>). That file is the truth; the daemon
- * readyd(8) only makes waiting for it cheap. Every call here works without the daemon too: it then
- * watches the file itself and gives the same answers, only slower.
+ * A worker signals readiness by creating a marker file (see <readyd/marker.h>). Only that file decides; the
+ * daemon readyd(8) makes waiting for it cheap. Without the daemon, all calls but readyd_stats() and
+ * readyd_ping() watch the file themselves: they give the same answers, but later, and cannot know of a marker
+ * that was removed before they looked.
  *
- * Errors       Functions that can fail return -1 (or NULL) and set errno. A verdict is never an error.
+ * Errors       Functions that can fail return -1 (or NULL) and set errno; what *answer holds then is not
+ *              defined. A verdict is never an error.
  * Threads      There is no global state. A waiter belongs to one thread at a time; different waiters are
- *              independent. After fork(2) the child may only free an inherited waiter.
- * Process      The library never prints, exits, or touches signals, the environment or the allocator.
- *              All its descriptors are close-on-exec.
- * Environment  READYD_BACKEND=daemon|file forces a backend where the options say READYD_BACKEND_AUTO.
- *              READYD_SOCKET and READYD_DIR replace the defaults where the options leave them NULL.
+ *              independent; all other functions may be called from any thread. They call getenv(3), so no
+ *              other thread may change the environment meanwhile. After fork(2), the child may only free an
+ *              inherited waiter.
+ * Process      The library never prints or exits, and does not change signals, the environment or the
+ *              allocator. All of its descriptors are close-on-exec.
+ * Environment  READYD_BACKEND=auto|daemon|file sets the backend where the options say READYD_BACKEND_AUTO.
+ *              READYD_SOCKET and READYD_DIR replace the defaults where the options leave them NULL. An empty
+ *              variable counts as unset.
+ * Linux        Process identity relies on pidfds (pidfd_open(2), since Linux 5.3); on older kernels, pid and
+ *              start time (proc_pid_stat(5)) are compared instead.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -26,61 +33,69 @@
 extern "C" {
 #endif
 
+/* glibc hides the definition in <time.h> under -std=c99; the pointers below need only a declaration. */
+struct timespec;
+
 #define READYD_DEFAULT_SOCKET "/run/readyd.sock"
 
-/* What is known of one process. Never answered from memory alone, except that a process once seen ready
- * stays ready until it exits, even when somebody removes its marker (only the daemon can remember that). */
+/* What is known of one process. A verdict always comes from a fresh check, with one exception: a process once
+ * seen ready stays ready until it exits, even if its marker is removed (only the daemon can remember that).
+ */
 enum readyd_verdict {
-	READYD_READY,	   /* its marker is there and the process is alive */
-	READYD_PENDING,	   /* alive, no marker yet; from a wait: the deadline passed */
-	READYD_DIED,	   /* no marker, and the process is gone, a zombie, or never was */
-	READYD_EXITED,	   /* it was ready and has exited since */
-	READYD_STALE,	   /* a marker is there, but it is not this process's */
-	READYD_UNREACHABLE /* this process cannot leave a marker where we look */
+	READYD_READY,	/* its marker exists and the process is alive */
+	READYD_PENDING, /* it is alive and has no marker yet; from a wait: the deadline has passed */
+	READYD_DIED,	/* it has no marker of its own, and has exited (zombies included) or never existed */
+	READYD_EXITED,	/* it was ready and has exited since */
+	READYD_STALE,	/* it is alive, and the marker under its name is not its own */
+	READYD_UNREACHABLE /* it is alive, but whether its marker exists cannot be determined from here */
 };
 
-/* Why the verdict is what it is, where there is more to say than the verdict itself. */
+/* Why the verdict was given, where the verdict alone does not tell. */
 enum readyd_reason {
 	READYD_REASON_NONE,
-	READYD_REASON_DEADLINE,		/* pending: the deadline of the wait passed */
-	READYD_REASON_NOT_A_FILE,	/* pending: a directory, symlink, fifo, ... has the marker's name */
-	READYD_REASON_NOT_STARTED,	/* pending: no process has had this pid yet */
+	READYD_REASON_DEADLINE,		/* pending: the deadline of the wait has passed */
+	READYD_REASON_NOT_A_FILE,	/* pending: a directory, symlink, FIFO, ... has the marker's name */
+	READYD_REASON_NOT_STARTED,	/* pending: no process has this pid yet */
 	READYD_REASON_NO_PROCESS,	/* died: no process has this pid */
-	READYD_REASON_PID_REUSED,	/* died: another process has this pid than the one that was meant */
-	READYD_REASON_OLDER,		/* stale: the marker is older than the process */
-	READYD_REASON_FOREIGN_OWNER,	/* stale: owned by a uid that is neither the process's nor root */
-	READYD_REASON_NO_DIRECTORY,	/* unreachable: the marker directory is missing or no directory */
+	READYD_REASON_PID_REUSED,	/* died: a different process has this pid now */
+	READYD_REASON_OLDER,		/* stale or died: the marker is older than the process */
+	READYD_REASON_FOREIGN_OWNER,	/* stale or died: the marker's owner is neither root nor a uid of the
+					 * process */
+	READYD_REASON_NO_DIRECTORY,	/* unreachable: the marker directory is missing or not a directory */
 	READYD_REASON_DIRECTORY_DENIED, /* unreachable: the marker directory may not be searched */
-	READYD_REASON_NAMESPACE_DENIED, /* unreachable: it is in another pid namespace, and /proc/<pid>/root
-					 * may not be entered from here (ptrace access is missing) */
-	READYD_REASON_NAME_COLLISION,	/* unreachable or died: the marker may as well be of another process,
-					 * in another pid namespace, that has the same pid there */
+	READYD_REASON_NAMESPACE_DENIED, /* unreachable: the process is in another pid namespace, and its
+					 * directory cannot be entered through /proc/<pid>/root (the ptrace
+					 * access mode check of proc_pid_root(5) fails) */
+	READYD_REASON_NAME_COLLISION,	/* unreachable or died: another process, in a different pid namespace,
+					 * has the same pid there and may have created the marker */
 	READYD_REASON_NO_RESOURCES	/* pending: descriptors or memory ran out before the process or its
 					 * marker could be examined; nothing is known of it */
 };
 
 enum readyd_backend {
-	READYD_BACKEND_AUTO,   /* the daemon where it answers, else the file */
-	READYD_BACKEND_DAEMON, /* the daemon or an error */
-	READYD_BACKEND_FILE    /* the file; no socket is touched */
+	READYD_BACKEND_AUTO,   /* the daemon if it answers, else the file */
+	READYD_BACKEND_DAEMON, /* the daemon; fails if it does not answer */
+	READYD_BACKEND_FILE    /* the file; no socket is opened */
 };
 
-/* The marker was seen earlier and has been removed since; the daemon remembers it. */
+/* The process was seen ready earlier, and its marker has been removed since. */
 #define READYD_FLAG_LATCHED 0x1u
-/* The marker is an empty file: the worker has not written its content yet, or could not (disk full). */
+/* The marker is an empty file: the worker has not written the content yet, or could not (disk full). */
 #define READYD_FLAG_EMPTY 0x2u
 
-/* Initialise with { 0 } or READYD_OPTIONS_INIT; NULL or 0 means the default. Strings are copied. */
+/* Initialise with { 0 } or READYD_OPTIONS_INIT; NULL or 0 selects the default. Strings are copied. */
 struct readyd_options {
-	const char *socket;	     /* path; default $READYD_SOCKET, else READYD_DEFAULT_SOCKET */
-	const char *dir;	     /* marker directory; default $READYD_DIR, else what the daemon serves,
-				      * else READYD_MARKER_DIR */
-	const char *prefix;	     /* marker name without the pid; default what the daemon serves
-				      * where dir is not set either, else READYD_MARKER_NAME_PREFIX */
+	const char *socket;	     /* path, or "@name" for an abstract socket (unix(7)); default
+				      * $READYD_SOCKET, else READYD_DEFAULT_SOCKET */
+	const char *dir;	     /* marker directory, an absolute path of at most 511 bytes; default
+				      * $READYD_DIR, else the daemon's, else READYD_MARKER_DIR */
+	const char *prefix;	     /* marker name without the pid, at most 63 bytes without a slash; default
+				      * the daemon's if dir is not set either, else READYD_MARKER_NAME_PREFIX */
 	enum readyd_backend backend; /* default AUTO */
 	unsigned flags;		     /* READYD_OPTION_* */
 };
-/* A wait for a pid that no process has waits for one to be born, instead of calling it dead. */
+/* For readyd_wait() and waiters: if no process has the pid, wait for one to start; without this flag the
+ * verdict is READYD_DIED. */
 #define READYD_OPTION_AWAIT_START 0x1u
 #define READYD_OPTIONS_INIT                                                                                  \
 	{                                                                                                    \
@@ -91,104 +106,127 @@ struct readyd_answer {
 	pid_t pid;
 	enum readyd_verdict verdict;
 	enum readyd_reason reason;
-	enum readyd_backend backend; /* who gave the answer: DAEMON or FILE */
+	enum readyd_backend backend; /* where the answer comes from: DAEMON or FILE */
 	unsigned flags;		     /* READYD_FLAG_* */
-	int wait_status;	     /* of an ended process as waitpid(2) gives it, -1 where not known */
-	uint64_t start;		     /* start of the process in clock ticks since boot, field 22 of
-				      * /proc/<pid>/stat (proc_pid_stat(5)); 0 where not known. pid and
-				      * start together name a process; a pid alone does not. */
+	int wait_status;	     /* status of an exited process as from waitpid(2); -1: not known. Linux
+				      * reports it for zombies to a process with ptrace access (field 52 of
+				      * proc_pid_stat(5)), and after reaping since Linux 6.15
+				      * (PIDFD_INFO_EXIT, include/uapi/linux/pidfd.h) */
+	uint64_t start;		     /* start time in clock ticks (sysconf(_SC_CLK_TCK)) since boot, field 22
+				      * of proc_pid_stat(5); 0: not known. pid and start together identify a
+				      * process; a pid alone does not. */
 };
 
-/* The words used on the wire, by readyctl(1) and in JSON: "ready", "pending", ...; "deadline", ...
+/* The words that the protocol, readyctl(1) and its JSON output use: "ready", "pending", ...; "deadline", ...
  * Static strings; NULL for READYD_REASON_NONE and for values outside the enum. */
 const char *readyd_verdict_name(enum readyd_verdict verdict);
 const char *readyd_reason_name(enum readyd_reason reason);
 
-/* Answers at once what is known of pid. options may be NULL.
- * Errors: EINVAL (pid < 1, bad option), ENAMETOOLONG (path), ENOMEM, EMFILE; and with READYD_BACKEND_DAEMON
- * ENOENT, ECONNREFUSED or EACCES (no daemon to be had), EAGAIN (it has no room), ETIMEDOUT, ECONNRESET or
- * EPROTO (it does not answer properly), EXDEV (it serves another directory or pid namespace). */
+/* Answers what is known of pid now. options may be NULL. Waits for the daemon's answer at most 250 ms, with
+ * READYD_BACKEND_DAEMON at most 5 s; otherwise does not block.
+ * Errors: EINVAL (pid < 1, bad option), ENAMETOOLONG (socket, dir or prefix), ENOMEM, EMFILE, ENFILE; with
+ * READYD_BACKEND_DAEMON also ENOENT or ECONNREFUSED (no daemon listens), EACCES (the socket may not be used),
+ * EAGAIN (the daemon has no room), ETIMEDOUT (it does not answer), ECONNRESET or EPIPE (it has closed the
+ * connection), EPROTO (its answer is not readyd-protocol(7)), EXDEV (it serves another directory, or is in
+ * another pid or time namespace). */
 int readyd_query(const struct readyd_options *options, pid_t pid, struct readyd_answer *answer);
 
-/* The same of one particular process: where another has its pid by now, the answer is of the one that had
- * this start (see struct readyd_answer). start 0: whichever process has the pid. */
+/* The same for one particular process, the one with this start (see struct readyd_answer), even if another
+ * process has its pid by now. start 0: the process that has the pid now. */
 int readyd_query_exact(
     const struct readyd_options *options, pid_t pid, uint64_t start, struct readyd_answer *answer);
 
-/* Blocks until the verdict on pid is anything but pending, or until deadline, an absolute time on
- * CLOCK_MONOTONIC (NULL: no deadline); then the verdict is pending, the reason DEADLINE.
- * Restarts after signals; use a waiter and your own poll(2) to react to them. Errors as above. */
+/* Blocks until the verdict on pid is not pending, or until deadline, an absolute time on CLOCK_MONOTONIC
+ * (NULL: no deadline); then the verdict is pending and the reason DEADLINE. It also waits for a missing or
+ * inaccessible marker directory that existed or was accessible when the wait began. A daemon that has not
+ * answered by the deadline may delay the return as in readyd_query(). Signals do not interrupt the wait; to
+ * react to them, use a waiter and poll(2). Errors as for readyd_query(). */
 int readyd_wait(const struct readyd_options *options, pid_t pid, const struct timespec *deadline,
     struct readyd_answer *answer);
 
 /*
- * A waiter is a set of pids and one descriptor, for any event loop:
+ * A waiter is a set of processes and one descriptor, for use in any event loop:
  *
  *	w = readyd_waiter_new(NULL);
  *	readyd_waiter_add(w, 1234);
  *	readyd_waiter_add(w, 1235);
  *	... poll readyd_waiter_fd(w) for POLLIN, then
  *	while (readyd_waiter_next(w, &answer) == 1)
- *		... one answer for each pid, in the order in which they become known
+ *		... one answer for each process, in the order in which they become known
  *	readyd_waiter_free(w);
  *
- * The descriptor also becomes readable for the waiter's own needs (a daemon came or went), so a call of
- * readyd_waiter_next() that returns 0 is normal. The deadlines are the caller's own.
+ * The descriptor also becomes readable for internal events (the daemon started or exited, a timer), so it is
+ * normal that readyd_waiter_next() returns 0. A waiter makes progress only in readyd_waiter_next() and
+ * readyd_waiter_sleep(), and has no deadline: use the timeout of the event loop.
  */
 struct readyd_waiter;
 
+/* options may be NULL. The caller owns the waiter and frees it. NULL with errno EINVAL, ENAMETOOLONG or
+ * ENOMEM. */
 struct readyd_waiter *readyd_waiter_new(const struct readyd_options *options);
-void readyd_waiter_free(struct readyd_waiter *waiter); /* NULL is allowed; every descriptor is closed */
+void readyd_waiter_free(struct readyd_waiter *waiter); /* closes all of its descriptors; NULL is allowed */
 
-/* Adds a process: the one that has this pid now. Its answer comes through readyd_waiter_next(), also when
- * it is known already. The same pid may be added again once its answer has been taken (else EEXIST). */
+/* Adds the process that has this pid now. Its answer always comes through readyd_waiter_next(), even if it is
+ * known at once. Never blocks. Errors: EINVAL (pid < 1), ENOMEM, EEXIST (the pid was added before and its
+ * answer has not been taken). */
 int readyd_waiter_add(struct readyd_waiter *waiter, pid_t pid);
-/* The same for one particular process, as readyd_query_exact(). */
+/* The same for one particular process; see readyd_query_exact(). */
 int readyd_waiter_add_exact(struct readyd_waiter *waiter, pid_t pid, uint64_t start);
 
-/* Stops waiting for pid. ENOENT: it is not waited for. Other errors as from readyd_waiter_next(). */
+/* Stops waiting for pid and drops its answer if it was not taken yet. Never blocks. ENOENT: pid is not in the
+ * set. Other errors as from readyd_waiter_next(). */
 int readyd_waiter_cancel(struct readyd_waiter *waiter, pid_t pid);
 
-/* The descriptor to poll for POLLIN, valid until readyd_waiter_free(). Do not read it or close it. It is made
- * by the first call: -1 and errno EMFILE, ENFILE, ENOMEM or ENOSPC where it cannot be had. */
+/* The descriptor to poll for POLLIN; the same until readyd_waiter_free(). The waiter owns it: do not read or
+ * close it. The first call creates it, and fails with EMFILE, ENFILE, ENOMEM or ENOSPC (epoll_create1(2),
+ * timerfd_create(2), epoll_ctl(2)) if it cannot. */
 int readyd_waiter_fd(struct readyd_waiter *waiter);
 
-/* 1: *answer is the next answer. 0: none now, poll again. -1: errno; the waiter can only be freed.
- * Never blocks. */
+/* Handles events and takes the next answer. 1: *answer is it. 0: there is none now; poll again. -1: the
+ * waiter can only be freed; errno as for readyd_query(). Never blocks. */
 int readyd_waiter_next(struct readyd_waiter *waiter, struct readyd_answer *answer);
 
-/* For those who have no event loop: sleeps until readyd_waiter_next() may have an answer, but not longer than
- * so many milliseconds (-1: no limit) or until a signal was handled. 0, or -1 as readyd_waiter_next(). */
+/* For programs without an event loop: blocks until readyd_waiter_next() may have an answer, timeout_ms
+ * milliseconds have passed (-1: no limit), or a signal was handled. 0, or -1 as readyd_waiter_next(). */
 int readyd_waiter_sleep(struct readyd_waiter *waiter, int timeout_ms);
 
-/* How many pids have no answer yet, and the present state of one of them, looked up now: for a caller
- * whose deadline has passed and who wants to say why. */
+/* The number of processes without an answer; answers that were not taken yet do not count. */
 size_t readyd_waiter_pending(const struct readyd_waiter *waiter);
+
+/* Checks pid now without ending the wait: for a caller after its deadline. May wait for the daemon's
+ * answer as readyd_query(). ENOENT: pid is not in the set. */
 int readyd_waiter_peek(struct readyd_waiter *waiter, pid_t pid, struct readyd_answer *answer);
 
-/* Why a process that is waited for has no answer yet, as seen now. Words are static strings. */
+/* Why a process in the set has no answer yet, as seen now. All words are static strings. */
 struct readyd_explanation {
 	const char *process;   /* running, sleeping, stopped, uninterruptible, leader-exited (its first thread
-				* has   ended, others live), gone, not_started, unknown */
-	const char *marker;    /* absent, or the word of the reason why it does not count */
+				* has exited, others live), gone, not-started, unknown */
+	const char *marker;    /* absent, there, or the word of the reason why it does not count */
 	const char *directory; /* ok, missing, denied, not-a-directory, read-only, full, out-of-inodes, hidden
-				* (it is perhaps not what we see; see readyctl(1)) */
-	const char *via; /* who would have told: daemon, asking (it has not answered yet), inotify, polling */
-	int64_t last_event_ms; /* since the daemon, the kernel or the process was last heard of; -1: never */
-	char path[1152];       /* where the marker is looked for, for this process */
+				* (the process may see another directory; see readyctl(1)) */
+	const char *via;       /* how an answer would arrive: daemon, asking (the daemon has not answered
+				* yet), inotify, polling */
+	int64_t last_event_ms; /* milliseconds since the last event from the daemon, the kernel or a process;
+				* -1: there was none */
+	char path[1152];       /* the path of this process's marker as seen from here, terminated by a NUL */
 };
-/* ENOENT: it is not waited for. */
+/* May wait for the daemon's answer as readyd_query(). ENOENT: pid is not in the set. */
 int readyd_waiter_explain(struct readyd_waiter *waiter, pid_t pid, struct readyd_explanation *explanation);
 
-/* Calls each(pid's answer, context) for every process that is ready or waited for: what the daemon
- * knows or, without it, every marker of a living process. Stops when each returns non-zero and returns
- * that; else 0. */
+/* Calls each() for every process that the daemon knows to be ready or waited for or, without the daemon, for
+ * every living process that has a marker. The answer is valid during the call. Stops when each() returns
+ * non-zero, and returns that value; let it be positive to distinguish it from an error. Else returns 0, or -1
+ * with the errors of readyd_query() or opendir(3); ECONNRESET if the daemon exits in the middle. Waits
+ * for the daemon as readyd_query(), for each entry. */
 int readyd_list(const struct readyd_options *options,
     int (*each)(const struct readyd_answer *answer, void *context), void *context);
 
-/* Asks the daemon for its counters, or whether it lives: one text line "key=value key=value ..." without
- * newline into buf. ENOSPC: it does not fit. Other errors as for READYD_BACKEND_DAEMON. */
+/* Writes the daemon's counters to buf, which has room for size bytes: one line "key=value key=value ...",
+ * terminated by a NUL and without a newline; see readyd-protocol(7). 2048 bytes always suffice. Waits at most
+ * 5 s. ENOSPC: buf is too small. Other errors as for readyd_query() with READYD_BACKEND_DAEMON. */
 int readyd_stats(const struct readyd_options *options, char *buf, size_t size);
+
+/* 0 if the daemon answers. Waits at most 5 s. Errors as for readyd_query() with READYD_BACKEND_DAEMON. */
 int readyd_ping(const struct readyd_options *options);
 
 #ifdef __cplusplus
