@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# plots.sh RESULTS: an SVG beside each CSV file.
+# plots.sh RESULTS: write the plots of the CSV files as SVG.
 # shellcheck disable=SC2016 # the fields are those of awk
 set -euo pipefail
 cd "$1"
@@ -15,7 +15,7 @@ head_of() { # FILE TITLE YLABEL
 	EOT
 }
 
-# lines NAME FILE COLUMN TITLE YLABEL: over the number of waiters, a line for each baseline, both axes logarithmic.
+# lines NAME FILE COLUMN TITLE YLABEL: COLUMN over the number of waiters, a line for each baseline, logarithmic axes.
 lines() {
 	local baseline baselines=() parts=()
 	[ -e "$2" ] || return 0
@@ -42,15 +42,15 @@ bars() {
 	} | gnuplot
 }
 
-lines worker fanout.csv worker_us "The worker's three calls while others wait" "microseconds"
-lines fanout fanout.csv last_us "From the marker to the last waiter awake" "microseconds"
-lines cpu fanout.csv cpu_us "Processor time of one fan-out" "microseconds"
-lines noise noise.csv file_us "Processor time for one file of nobody" "microseconds"
-lines idle noise.csv idle_us_per_s "Processor time of waiting" "microseconds a second"
-bars join join.csv '$1' '$3' "Beginning to wait" "microseconds"
-bars ready ready.csv '$1' '$3' "A wait for what is there already, whole process" "microseconds"
-bars query query.csv '$1 " " $2 " " $3' '$6' "Queries over one connection" "queries a second"
+lines worker fanout.csv worker_us "Cost of a marker for the worker" "microseconds"
+lines fanout fanout.csv last_us "From the marker to the last waiter" "microseconds"
+lines cpu fanout.csv cpu_us "CPU time of one fan-out" "microseconds"
+lines noise noise.csv file_us "CPU time for one unrelated file" "microseconds"
+lines idle noise.csv idle_us_per_s "CPU time of waiting" "microseconds per second"
+bars join join.csv '$1' '$3' "Starting a wait" "microseconds"
+bars ready ready.csv '$1' '$3' "A wait for an existing marker, whole process" "microseconds"
+bars query query.csv '$1 " " $2 " " $3' '$6' "Queries over one connection" "queries per second"
 bars memory memory.csv '$1 " " $2 " " $3' '$5' "Private memory of the server" "KiB"
-bars start start.csv '$1' '$3' "From nothing to the first answer" "milliseconds"
+bars start start.csv '$1' '$3' "From the start to the first answer" "milliseconds"
 bars sizes sizes.csv '$1 " " $2' '$3' "Size without symbols" "bytes"
-bars scaling scaling.csv '$1' '$4 / $3' "With 32,000 markers, times what it is with none" "ratio"
+bars scaling scaling.csv '$1' '$4 / $3' "Cost with 32,000 markers, relative to an empty directory" "ratio"

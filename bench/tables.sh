@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tables.sh RESULTS MEMORY LOAD: all tables in Markdown, from the CSV files of one run on this machine. MEMORY is
-# where the markers lay, LOAD the load average before the run.
+# tables.sh RESULTS MEMORY LOAD: print all tables in Markdown, from the CSV files of one run on this machine. MEMORY is
+# the directory of the markers, LOAD the load average before the run.
 # shellcheck disable=SC2016 # the fields are those of awk
 set -euo pipefail
 results=$1
@@ -9,8 +9,8 @@ load=$3
 
 was_measured() { [ -e "$results/$1" ] || ! echo "Not measured."; }
 
-# pivot FILE COLUMN UNIT RELATIVE: baselines down, waiters across. UNIT divides. Each value with its ratio to what
-# RELATIVE names: a baseline, or "first" for the baseline's own with the fewest waiters.
+# pivot FILE COLUMN UNIT RELATIVE: a row for each baseline, a column for each number of waiters. Each value is divided
+# by UNIT and shown with its ratio to RELATIVE: a baseline, or "first" for its own value with the fewest waiters.
 pivot() {
 	was_measured "$1" || return 0
 	awk -F, -v col="$2" -v unit="$3" -v relative="$4" '
@@ -41,8 +41,8 @@ pivot() {
 		}' "$results/$1"
 }
 
-# rows FILE COLUMN...: the file as a table, and at the end of each row the ratios of COLUMN to its value in the
-# first row.
+# rows FILE COLUMN...: the file as a table. Each row ends with the ratios of its values of COLUMN to those in the first
+# row.
 rows() {
 	local file=$1
 	was_measured "$1" || return 0
@@ -52,7 +52,7 @@ rows() {
 		NR == 1 {
 			for (i = 1; i <= NF; i++) at[$i] = i
 			printf "|"; for (i = 1; i <= NF; i++) printf " %s |", $i
-			for (k = 1; k <= n; k++) printf " %s, ratio to the first |", wanted[k]
+			for (k = 1; k <= n; k++) printf " %s, ratio to the first row |", wanted[k]
 			printf "\n|"; for (i = 1; i <= NF + n; i++) printf "---|"
 			print ""; next
 		}
@@ -64,15 +64,15 @@ rows() {
 		}' "$results/$file"
 }
 
-# cell FILE CONDITION COLUMN: one value; CONDITION is an awk expression of the fields $1, $2, ... The last row
-# that fits is taken, which is the one with the most waiters.
+# cell FILE CONDITION COLUMN: one value. CONDITION is an awk expression of the fields $1, $2, ... If several rows
+# match, the last is used, which has the most waiters.
 cell() {
 	[ -e "$results/$1" ] || return 0
 	awk -F, -v col="$3" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == col) c = i; next } '"$2"' { v = $c }
 		END { print v }' "$results/$1"
 }
 
-# goal TEXT VALUE RELATION LIMIT: a line; VALUE is an awk expression, empty operands make it "not measured".
+# goal TEXT VALUE RELATION LIMIT: a table row. VALUE is an awk expression; with empty operands it is "not measured".
 goal() {
 	awk -v text="$1" -v relation="$3" -v limit="$4" '
 		function say(v) {
@@ -92,38 +92,38 @@ goals() {
 	file0=$(cell noise.csv '$1 == "gate" && $2 == 1' file_us)
 	file1=$(cell noise.csv '$1 == "gate"' file_us)
 	monitor=$(cell noise.csv '$1 == "inotifywait -m"' file_us)
-	echo "| what | goal | measured | reached |"
+	echo "| quantity | goal | measured | reached |"
 	echo "|---|---|---|---|"
 	goal "worker's cost with $most waiters / with none" "$worker / $worker0" "<=" 1.2
 	goal "last of $most awake / futex" "$last / $(cell fanout.csv "\$1 == \"futex\" && \$2 == $most" last_us)" "<=" 1.15
 	goal "last of $most awake / own inotify" "$last / $(cell fanout.csv "\$1 == \"inotify\" && \$2 == $most" last_us)" "<=" 0.6
-	goal "a file of nobody, with $(cell noise.csv '$1 == "gate"' waiters) waiters / with 1" "$file1 / $file0" "<=" 1.2
-	goal "a file of nobody, with $(cell noise.csv '$1 == "gate"' waiters) waiters / inotifywait -m" "$file1 / $monitor" "<=" 1
+	goal "unrelated file, with $(cell noise.csv '$1 == "gate"' waiters) waiters / with 1" "$file1 / $file0" "<=" 1.2
+	goal "unrelated file, with $(cell noise.csv '$1 == "gate"' waiters) waiters / inotifywait -m" "$file1 / $monitor" "<=" 1
 	goal "query, one by one / memcached" "$(query readyd one-by-one ready) / $(query memcached one-by-one ready)" "<=" 1
-	goal "queries a second, pipelined / memcached" "$(query memcached pipelined ready) / $(query readyd pipelined ready)" ">=" 1
-	goal "readyctl wait, ready already / /bin/true" "$(run "readyctl wait") / $(run /bin/true)" "<=" 1.5
+	goal "queries per second, pipelined / memcached" "$(query memcached pipelined ready) / $(query readyd pipelined ready)" ">=" 1
+	goal "readyctl wait, existing marker / /bin/true" "$(run "readyctl wait") / $(run /bin/true)" "<=" 1.5
 	goal "readyctl wait (static) / /bin/true" "$(run "readyctl wait (static)") / $(run /bin/true)" "<=" 1.5
-	goal "resident memory of an idle readyd, MiB" "$(cell memory.csv '$1 == "readyd" && $2 == "nobody"' rss_kib) / 1024" "<=" 3
-	goal "bytes a gate waiter" "$(bytes readyd gate-waiters)" "<=" 0
-	goal "bytes a connected text waiter" "$(bytes readyd text-waiters)" "<=" 1024
-	goal "wake-ups a second of readyd with nobody waiting" "$(cell noise.csv '$1 == "gate" && $2 == 0' server_wake_ups_per_s)" "<=" 0
+	goal "resident memory of an idle readyd, MiB" "$(cell memory.csv '$1 == "readyd" && $3 == 0' rss_kib) / 1024" "<=" 3
+	goal "bytes per waiter at a gate" "$(bytes readyd gate-waiters)" "<=" 0
+	goal "bytes per waiter with a connection" "$(bytes readyd text-waiters)" "<=" 1024
+	goal "wake-ups per second of readyd without waiters" "$(cell noise.csv '$1 == "gate" && $2 == 0' server_wake_ups_per_s)" "<=" 0
 }
 query() { cell query.csv "\$1 == \"$1\" && \$2 == \"$3\" && \$3 == \"$2\"" query_us; }
 run() { cell ready.csv "\$1 == \"$1\"" cost_us; }
 
-# each_of SERVER HOLDING COLUMN UNIT: from one row to the next, so that what the server needs once is left out;
-# where there is one row only, from the idle server.
+# each_of SERVER HOLDING COLUMN UNIT: the increase from one row of HOLDING to the next, which excludes what the server
+# needs once. If there is only one row, the increase from the idle server.
 each_of() {
 	[ -e "$results/memory.csv" ] || return 0
 	awk -F, -v server="$1" -v holding="$2" -v col="$3" -v unit="$4" '
-		$1 == server && ($2 == "nobody" || $2 == holding) { n0 = n; v0 = v; n = $3; v = $col }
+		$1 == server && ($3 == 0 || $2 == holding) { n0 = n; v0 = v; n = $3; v = $col }
 		END { if (n > n0) printf "%.2f", (v - v0) * unit / (n - n0) }' "$results/memory.csv"
 }
 bytes() { each_of "$1" "$2" 5 1024; }
 descriptors() { each_of "$1" "$2" 6 1; }
 each() {
 	local server holding
-	echo "| server | for each of | bytes | descriptors |"
+	echo "| server | item | bytes per item | descriptors per item |"
 	echo "|---|---|---|---|"
 	while IFS=, read -r server holding; do
 		echo "| $server | $holding | $(bytes "$server" "$holding") | $(descriptors "$server" "$holding") |"
@@ -136,12 +136,12 @@ each() {
 	EOT
 }
 
-# loss TEXT PEER VALUES: a line where readyd takes more than the baseline; VALUES are "readyd's, the baseline's", and where
-# one is missing it was not measured.
+# loss TEXT BASELINE VALUES: a table row, if readyd takes more than the baseline. VALUES are those of readyd and of the
+# baseline, separated by a comma; if one is missing, it was not measured.
 loss() {
 	awk -v text="$1" -v baseline="$2" '
 		function say(mine, theirs) {
-			if (mine > 0 && theirs == 0) printf "| %s | %s | the baseline takes none |\n", text, baseline
+			if (mine > 0 && theirs == 0) printf "| %s | %s | the baseline takes 0 |\n", text, baseline
 			else if (mine > theirs) printf "| %s | %s | %.2f |\n", text, baseline, mine / theirs
 		}
 		BEGIN { say('"$3"') }' 2>/dev/null || return 0
@@ -153,19 +153,19 @@ join_cost() { cell join.csv "\$1 == \"$1\"" cost_us; }
 losses() {
 	local baseline n mode state counts
 	mapfile -t counts < <(awk -F, 'NR > 1 && $2 > 0 { print $2 }' "$results/fanout.csv" | sort -nu | sed -n '1p;$p')
-	echo "| what | baseline | readyd through the baseline |"
+	echo "| quantity | baseline | readyd / baseline |"
 	echo "|---|---|---|"
 	for baseline in inotify poll inotifywait send s6 redis memcached; do
 		for n in "${counts[@]}"; do
 			loss "last of $n awake" $baseline "$(fanout gate "$n" last_us), $(fanout $baseline "$n" last_us)"
-			loss "processor time, $n awake" $baseline "$(fanout gate "$n" cpu_us), $(fanout $baseline "$n" cpu_us)"
-			loss "processor time while $n wait" $baseline \
+			loss "CPU time, $n awake" $baseline "$(fanout gate "$n" cpu_us), $(fanout $baseline "$n" cpu_us)"
+			loss "CPU time, $n waiting" $baseline \
 				"$(noise gate "$n" idle_us_per_s), $(noise $baseline "$n" idle_us_per_s)"
-			loss "a file of nobody while $n wait" $baseline "$(noise gate "$n" file_us), $(noise $baseline "$n" file_us)"
+			loss "unrelated file, $n waiting" $baseline "$(noise gate "$n" file_us), $(noise $baseline "$n" file_us)"
 		done
 	done
 	for baseline in "inotify" "redis SUBSCRIBE" "memcached get"; do
-		loss "beginning to wait" "$baseline" "$(join_cost "readyd (libreadyd)"), $(join_cost "$baseline")"
+		loss "starting a wait" "$baseline" "$(join_cost "readyd (libreadyd)"), $(join_cost "$baseline")"
 	done
 	for baseline in memcached redis; do
 		for state in ready not-ready; do
@@ -193,8 +193,8 @@ machine() {
 cat <<EOT
 # Results
 
-Written by \`script/bench\`; do not edit. What is measured and what it means is in \`BENCHMARKS.md\`.
-All are medians. Only their ratios say something; baselines took turns in one run.
+Written by \`script/bench\`; do not edit. \`BENCHMARKS.md\` explains what is measured and how.
+All values are medians unless stated otherwise. Only their ratios are meaningful; the baselines took turns in one run.
 
 $(machine)
 
@@ -202,9 +202,10 @@ $(machine)
 
 $(goals)
 
-## The worker's cost
+## Cost of a marker for the worker
 
-Microseconds for open, write and close of a marker while so many wait for another; the ratio is to none waiting.
+Microseconds for open, write and close of a marker while that many processes wait for another one; the ratio is to
+the same without waiters.
 
 $(pivot fanout.csv worker_us 1 first)
 
@@ -212,7 +213,7 @@ The 99th percentile:
 
 $(pivot fanout.csv worker_p99_us 1 first)
 
-The marker that they do wait for:
+The marker that the processes wait for:
 
 $(pivot fanout.csv own_marker_us 1 first)
 
@@ -226,11 +227,11 @@ The median waiter:
 
 $(pivot fanout.csv median_us 1000 futex)
 
-The first:
+The first waiter:
 
 $(pivot fanout.csv first_us 1000 futex)
 
-## Processor time of one fan-out
+## CPU time of one fan-out
 
 Milliseconds of all processes together; the ratio is to the futex bound.
 
@@ -238,24 +239,24 @@ $(pivot fanout.csv cpu_us 1000 futex)
 
 ## Noise
 
-Microseconds of processor time for each file of nobody that is created in the directory, its creation
-included, what the waiting itself takes (below) left out; the ratio is to the gate.
+Microseconds of CPU time for each unrelated file that is created in the directory. This includes the creation, but not
+the cost of waiting (below). The ratio is to the gate.
 
 $(pivot noise.csv file_us 1 gate)
 
-Microseconds of processor time a second that waiting takes while nothing happens:
+Microseconds of CPU time per second for waiting while nothing happens:
 
 $(pivot noise.csv idle_us_per_s 1 gate)
 
-Wake-ups of the server a second meanwhile:
+Wake-ups of the server per second while nothing happens:
 
 $(pivot noise.csv server_wake_ups_per_s 1 none)
 
-## Beginning to wait
+## Starting a wait
 
 $(rows join.csv cost_us)
 
-## A wait for what is there already
+## A wait for an existing marker
 
 $(rows ready.csv cost_us)
 
@@ -277,11 +278,11 @@ $(rows start.csv first_answer_ms)
 
 $(rows sizes.csv)
 
-## Growth
+## Scaling
 
 $(rows scaling.csv)
 EOT
-printf '\n## Where readyd loses\n\n'
+printf '\n## Where a baseline is better\n\n'
 losses
 printf '\n## Left out\n\n'
 sort -u "$results/left-out.txt" | sed 's/^/- /'

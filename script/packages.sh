@@ -9,7 +9,7 @@ as_root() {
 	if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# install_packages NAME...: those that are missing.
+# install_packages NAME...: install those that are missing.
 install_packages() {
 	local package missing=()
 
