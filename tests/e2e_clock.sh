@@ -38,7 +38,7 @@ step_is_detectable() {
 	return 1
 }
 
-# stepped SECONDS COMMAND...: runs it as if the clock had been set by so much, for this command alone.
+# stepped SECONDS COMMAND...: runs it as if the clock had been set forward by so many seconds, for this command alone.
 stepped() {
 	local by=$1
 	shift

@@ -426,7 +426,7 @@ test_restarts_under_a_client() {
 	start_readyd
 	spawn_worker
 	mark "$PID"
-	spawn bash -c 'while [ ! -e stop ]; do timeout 60 "$0" status "$1" >>said || exit; done' "$READYCTL" "$PID"
+	spawn bash -c 'while [ ! -e stop ]; do timeout 60 "$0" status "$1" >>replies || exit; done' "$READYCTL" "$PID"
 	for i in 1 2 3 4 5; do
 		kill_readyd
 		start_readyd
@@ -438,7 +438,7 @@ test_restarts_under_a_client() {
 	done
 	: >stop
 	all_end 0 "$LAST"
-	expect "other answers" "$(select_lines -vc '^ready ' said)" 0
+	expect "other answers" "$(select_lines -vc '^ready ' replies)" 0
 }
 
 test_only_a_socket_is_replaced() {
@@ -672,7 +672,7 @@ test_a_process_that_exits_leaves_the_list() {
 }
 
 # spawn_connections COUNT WORKER: so many connections after a first one, which sends requests while no descriptor is
-# left. The replies are in `said`, that to its WAIT in `answer`. A file marks each stage.
+# left. The replies are in `replies`, that to its WAIT in `answer`. A file marks each stage.
 spawn_connections() {
 	cat >connections.py <<'EOF'
 import os, socket, sys, time
@@ -700,13 +700,13 @@ assert lines.readline() == "PONG\n"
 others = [connect() for _ in range(count)]
 stage("all_open")
 old.sendall(f"QUERY {worker}\nWAIT {worker}\nPING\n".encode())
-with open("said", "w") as said:
+with open("replies", "w") as replies:
     for line in iter(lines.readline, "PONG\n"):
-        print(line, end="", file=said, flush=True)
+        print(line, end="", file=replies, flush=True)
 for client in others:
     client.close()
 stage("left")
-if open("said").read().count("\n") < 2:
+if open("replies").read().count("\n") < 2:
     open("answer", "w").write(lines.readline())
 EOF
 	spawn python3 connections.py "$T/s" "$1" "$2"
@@ -729,7 +729,7 @@ test_descriptors_used_up() {
 	[ $((after - before)) -le 10 ] || die "$((after - before)) ticks of CPU time in 2 seconds"
 	: >all_open.done
 	until_true 60 exists left
-	grep -q "^pending $PID" said || die "the first client got: $(cat said)"
+	grep -q "^pending $PID" replies || die "the first client got: $(cat replies)"
 	alive
 	expect "warnings" "$(grep -c "warning: cannot accept clients" readyd.log)" 1
 	expect_exit 1 ctl status --no-fallback "$PID"
@@ -740,7 +740,7 @@ test_descriptors_used_up() {
 	if [ -e answer ]; then
 		grep -q "^ready $PID" answer || die "the reply to WAIT is: $(cat answer)"
 	else
-		grep -q "^ERR no-resources pid=$PID " said || die "the reply to WAIT is: $(cat said)"
+		grep -q "^ERR no-resources pid=$PID " replies || die "the reply to WAIT is: $(cat replies)"
 	fi
 }
 
@@ -780,13 +780,13 @@ for milliseconds in 0, 20, 60, 120, 180:
     while counter("accept_pauses") < before + 3:
         pass
     old.sendall(f"WAIT {worker} {milliseconds}\nPING\n".encode())
-    said = [lines.readline()]
+    replies = [lines.readline()]
     for client in others:
         client.close()
-    said.append(lines.readline())
-    said.remove("PONG\n")
-    if not said[0].startswith((f"pending {worker} ", f"ERR no-resources pid={worker} ")):
-        sys.exit(f"after {milliseconds} ms: {said}")
+    replies.append(lines.readline())
+    replies.remove("PONG\n")
+    if not replies[0].startswith((f"pending {worker} ", f"ERR no-resources pid={worker} ")):
+        sys.exit(f"after {milliseconds} ms: {replies}")
 EOF
 	timeout 120 python3 connections.py "$T/s" "$PID" || die "log: $(cat readyd.log)"
 	alive

@@ -486,8 +486,8 @@ test_restarts_change_no_answer() {
 	done
 }
 
-# ending.py reaped|unreaped|threads: starts a worker that exits with status 7, or that only its first thread leaves. Its
-# parent reaps it only in the first case.
+# ending.py reaped|unreaped|threads: starts a worker that exits with status 7; with "threads", only its first thread exits.
+# Its parent reaps it only with "reaped".
 write_ending() {
 	cat >ending.py <<'PY'
 import ctypes, os, signal, sys, threading, time
@@ -699,11 +699,11 @@ test_descriptors_used_up_delay_only_new_clients() {
 	spawn_python "$PID" <<'PY'
 old = Client()
 same(old.ask("PING"), "PONG")
-crowd = [Client() for i in range(100)]
-stage("crowded")
+others = [Client() for i in range(100)]
+stage("all_open")
 assert old.ask(f"QUERY {sys.argv[1]}").startswith(f"ready {sys.argv[1]} ")
 PY
-	until_true 60 exists crowded
+	until_true 60 exists all_open
 	until_true 60 grep -q "warning: cannot accept clients" readyd.log
 	ticks=$(cpu_ticks "$DAEMON")
 	# The measurement takes one second.
@@ -712,7 +712,7 @@ PY
 	status_says "pending $PID( .*)?" "$PID"
 	mark "$PID"
 	all_end 0 "${WAITERS[@]}"
-	: >crowded.done
+	: >all_open.done
 	all_end 0 "$LAST"
 	expect_exit 0 ctl status --no-fallback "$PID"
 	expect "warnings" "$(grep -c "warning: cannot accept" readyd.log)" 1
@@ -729,22 +729,22 @@ test_descriptors_used_up_make_nothing_ready() {
 	spawn_python "$PID" <<'PY'
 old = Client()
 same(old.ask("PING"), "PONG")
-crowd = [Client() for i in range(100)]
-stage("crowded")
+others = [Client() for i in range(100)]
+stage("all_open")
 reply = old.ask(f"QUERY {sys.argv[1]}")
 assert reply.startswith(f"stale {sys.argv[1]} ") and " reason=foreign-owner" in reply, reply
 PY
-	until_true 60 exists crowded
+	until_true 60 exists all_open
 	until_true 60 grep -q "warning: cannot accept clients" readyd.log
 	: >planted
 	chown 65534 planted
 	mv planted "$(marker "$PID")"
-	: >crowded.done
+	: >all_open.done
 	all_end 0 "$LAST"
 	expect_exit 5 ctl status "$PID"
 }
 
-# The markers of ten connections with a thousand waits each, all answered at the same time.
+# Ten connections with a thousand waits each for one process, all answered at the same time.
 test_ten_thousand_waits_end_with_one_marker() {
 	start_for_python
 	spawn_worker

@@ -91,7 +91,7 @@ test_one_wait_on_200_processes() {
 
 has_ready() { [ "$(grep -c '^ready ' "$1")" -ge "$2" ]; }
 
-# Without descriptors some processes can be checked only by their pid. That does not make them died.
+# Without descriptors some processes can be checked only by their pid. That must not be reported as a death.
 test_more_processes_than_descriptors() {
 	local worker
 	need prlimit
@@ -111,7 +111,7 @@ test_more_processes_than_descriptors() {
 	expect "other lines" "$(select_lines -v '^ready ' "out.$LAST")" ""
 }
 
-# A zombie among them is still reported as died.
+# A zombie among them is still reported.
 test_a_zombie_among_more_than_descriptors() {
 	local backend waiter
 	need prlimit

@@ -15,11 +15,11 @@ replies() {
 	shift
 	printf '%s\n' "$@" >wanted
 	for by in by_nc by_socat; do
-		printf '%b' "$request" | "$by" >said
-		expect "lines to '$request' by $by ($(cat said))" "$(wc -l <said)" $#
+		printf '%b' "$request" | "$by" >reply
+		expect "lines to '$request' by $by ($(cat reply))" "$(wc -l <reply)" $#
 		while read -r regex <&3 && read -r line <&4; do
 			grep -qxE -- "$regex" <<<"$line" || die "'$request' by $by: '$line' is not '$regex'"
-		done 3<wanted 4<said
+		done 3<wanted 4<reply
 	done
 }
 
@@ -49,12 +49,12 @@ test_epoch_differs_between_two_runs() {
 	local first
 	start_for_text
 	replies 'HELLO 1\n' "READYD 1 .*"
-	first=$(cat said)
+	first=$(cat reply)
 	replies 'HELLO 1\n' "$first"
 	end_worker "$DAEMON"
 	start_readyd
 	replies 'HELLO 1\n' "READYD 1 .*"
-	[ "$(cat said)" != "$first" ] || die "two runs have the same epoch: $first"
+	[ "$(cat reply)" != "$first" ] || die "two runs have the same epoch: $first"
 }
 
 test_query() {
@@ -90,12 +90,12 @@ test_wait_of_a_half_closed_client() {
 	start_for_text
 	for by in by_nc by_socat; do
 		spawn_worker
-		echo "WAIT $PID" | "$by" >said &
+		echo "WAIT $PID" | "$by" >reply &
 		LAST=$!
 		until_true 60 counter_is waits 1
 		mark "$PID"
 		all_end 0 "$LAST"
-		grep -qxE "ready $PID start=[0-9]+( empty=1)?" said || die "$by got: $(cat said)"
+		grep -qxE "ready $PID start=[0-9]+( empty=1)?" reply || die "$by got: $(cat reply)"
 		until_true 60 counter_is clients 1
 	done
 }
@@ -145,7 +145,7 @@ test_one_particular_process() {
 	start_for_text
 	spawn_worker
 	replies "QUERY $PID\n" "pending $PID start=[0-9]+"
-	start=$(sed -n '1s/.*start=\([0-9]*\).*/\1/p' said)
+	start=$(sed -n '1s/.*start=\([0-9]*\).*/\1/p' reply)
 	replies "QUERY $PID:$start\n" "pending $PID start=$start"
 	replies "QUERY $PID:$((start - 1))\n" "died $PID start=$((start - 1)) reason=pid-reused.*"
 	replies "WAIT $PID:$((start - 1))\n" "died $PID start=$((start - 1)) reason=pid-reused.*"

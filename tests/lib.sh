@@ -31,7 +31,7 @@ need_strace() {
 	timeout 10 strace -o /dev/null true || skip "strace is not permitted to trace"
 }
 
-# select_lines ARGUMENT...: grep(1), for which it is no error that there is no such line.
+# select_lines ARGUMENT...: grep(1), except that selecting no line is not an error.
 select_lines() { grep "$@" || [ $? -eq 1 ]; }
 has_lines() { [ "$(wc -l <"$1")" -eq "$2" ]; }
 

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # guest SECONDS: boots a guest with standard input as its /init, and /proc mounted. The exit status is in `code`, the output
-# in the file `said`.
+# in the file `output`.
 guest() {
 	[ -e "$BUILD/vm/vmlinuz" ] || skip "no kernel here; run script/vm-test"
 	{
@@ -13,20 +13,20 @@ guest() {
 	} >init
 	"$SRC/tests/vm/pack.sh" initramfs init
 	code=0
-	"$SRC/tests/vm/boot.sh" guest "$1" initramfs >said || code=$?
-	cat said
+	"$SRC/tests/vm/boot.sh" guest "$1" initramfs >output || code=$?
+	cat output
 }
 
 failed_by() { # NAME: only this case of the runner failed
 	expect "exit status" "$code" 1
-	expect "failures" "$(grep '^not ok' said)" "not ok - guest: $1"
+	expect "failures" "$(grep '^not ok' output)" "not ok - guest: $1"
 }
 
 test_a_guest_that_does_everything_succeeds() {
 	guest 120 <<<'echo 1..2; echo "ok 1 - one"; echo "ok 2 - two"; poweroff -f'
 	expect "exit status" "$code" 0
-	expect "failures" "$(select_lines '^not ok' said)" ""
-	expect "its cases" "$(grep -cxE 'ok - guest: (one|two)' said)" 2
+	expect "failures" "$(select_lines '^not ok' output)" ""
+	expect "its cases" "$(grep -cxE 'ok - guest: (one|two)' output)" 2
 }
 
 test_a_failed_case_fails() {
@@ -52,15 +52,15 @@ test_no_plan_fails() {
 test_a_hang_fails() {
 	guest 15 <<<'echo 1..1; echo "ok 1 - one"; while :; do sleep 100; done'
 	expect "exit status" "$code" 1
-	grep -qxF "not ok - guest: switches itself off" said || die "it counts as a power-off"
+	grep -qxF "not ok - guest: switches itself off" output || die "it counts as a power-off"
 }
 
 # The first process exits.
 test_a_panic_fails() {
 	guest 120 <<<'echo 1..1; echo "ok 1 - one"; exit 0'
 	expect "exit status" "$code" 1
-	grep -qxF "not ok - guest: switches itself off" said || die "it counts as a power-off"
-	grep -qxF "not ok - guest: its kernel reports no error" said || die "the panic is not noticed"
+	grep -qxF "not ok - guest: switches itself off" output || die "it counts as a power-off"
+	grep -qxF "not ok - guest: its kernel reports no error" output || die "the panic is not noticed"
 }
 
 test_a_reset_fails() {
