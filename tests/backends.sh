@@ -118,7 +118,7 @@ spawn_worker_with_pid() {
 		echo $(($1 - 1)) >/proc/sys/kernel/ns_last_pid
 		spawn_worker
 		[ "$PID" != "$1" ] || return 0
-		end_worker "$PID"
+		kill_and_reap "$PID"
 	done
 	die "no worker gets pid $1, the last one has $PID"
 }

@@ -105,10 +105,10 @@ stale_and_stepped() {
 		spawn_worker_with_pid 20003
 		mark 20003
 		until_true 60 counter_is processes 1
-		end_worker 20003
+		kill_and_reap 20003
 		spawn_worker_with_pid 20003
 		expect_status daemon 5 "stale 20003 start=[0-9]+ reason=older-than-process.*" 20003
-		end_worker 20003
+		kill_and_reap 20003
 		rm "$(marker 20003)"
 		kill -TERM "$DAEMON"
 		wait "$DAEMON"

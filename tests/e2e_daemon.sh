@@ -553,7 +553,7 @@ test_started_with_signals_ignored_and_blocked() {
 	spawn_worker
 	spawn_waiters 3 "$PID"
 	wait_for_gates
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	all_end 3 "${WAITERS[@]}"
 	kill -HUP "$DAEMON"
 	until_true 60 grep -q "info: SIGHUP" readyd.log
@@ -666,7 +666,7 @@ test_a_process_that_exits_leaves_the_list() {
 	mark "$PID"
 	until_true 60 counter_is processes 1
 	expect "list" "$(ctl list | cut -d ' ' -f 1,2)" "ready $PID"
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	until_true 60 counter_is processes 0
 	expect "list" "$(ctl list)" ""
 }

@@ -51,7 +51,7 @@ test_no_daemon_real_worker() {
 	echo >go
 	all_end 0 "${WAITERS[@]}"
 	each_says "ready $PID start=[0-9]+( empty=1)?"
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	expect_exit 4 ctl wait "$PID"
 }
 
@@ -65,7 +65,7 @@ test_no_daemon_other_answers() {
 	expect_exit 3 ctl wait "$NO_SUCH_PID"
 	spawn_waiters 5 "$PID"
 	wait_for_watches
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	all_end 3 "${WAITERS[@]}"
 	each_says "died $PID start=[0-9]+.*"
 	spawn_worker
@@ -153,7 +153,7 @@ test_killed_and_then_the_worker_dies() {
 	spawn_waiters 100 "$PID"
 	wait_for_gates
 	kill_readyd
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	all_end 3 "${WAITERS[@]}"
 	each_says "died $PID start=[0-9]+.*"
 }
@@ -229,7 +229,7 @@ test_ready_and_exited_between_two_daemons() {
 	mark "$PID"
 	start_readyd
 	expect "list" "$(ctl list | cut -d ' ' -f 1,2)" "ready $PID"
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	expect_exit 4 ctl wait "$PID"
 }
 
@@ -278,7 +278,7 @@ test_frozen_and_the_worker_dies() {
 	spawn_waiters 20 "$PID"
 	wait_for_gates
 	freeze_readyd
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	all_end 3 "${WAITERS[@]}"
 	each_says "died $PID start=[0-9]+.*"
 }
@@ -423,14 +423,14 @@ test_a_daemon_that_greets_and_disconnects() {
 	spawn_worker
 	spawn_waiters 5 --timeout 30 "$PID"
 	wait_for_watches
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	all_end 3 "${WAITERS[@]}"
 	each_says "died $PID start=[0-9]+.*"
 	spawn_worker
 	expect_exit 124 ctl wait --timeout 0.5 "$PID" 2>err
 	mark "$PID"
 	expect_exit 0 ctl wait --timeout 30 "$PID"
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	rm "$(marker "$PID")"
 	expect_exit 3 ctl wait --timeout 30 "$PID"
 	[ "$(wc -c <clients)" -lt 100 ] || die "connections: $(wc -c <clients)"
@@ -485,7 +485,7 @@ test_no_inotify_for_the_daemon() {
 	spawn_worker
 	spawn_waiters 5 --no-fallback "$PID"
 	wait_for_gates
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	all_end 3 "${WAITERS[@]}"
 	expect "warnings" "$(grep -c warning readyd.log)" 1
 }

@@ -257,7 +257,7 @@ test_a_flood_of_connections_by_root_is_limited() {
 	spawn python3 flood.py "$T/s" 60 0 >flood.out
 	until_true 60 test -s flood.out
 	expect "served and refused" "$(cat flood.out)" "40 20"
-	end_worker "$LAST"
+	kill_and_reap "$LAST"
 	until_true 60 counter_is clients 1
 }
 

@@ -275,7 +275,7 @@ test_a_collision_with_a_process_of_this_namespace() {
 	SINCE=$(now_ms)
 	mark "$here"
 	waiter_ends 0 "$READY"
-	end_worker "$here"
+	kill_and_reap "$here"
 	until_true 60 counter_is processes 0
 }
 
@@ -364,7 +364,7 @@ test_no_waiter_walks_proc() {
 	traced_wait 0 "$PID"
 	expect "walks when the daemon is frozen" "$(walks)" 0
 	kill -CONT "$DAEMON"
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	traced_wait 3 "$NO_SUCH_PID"
 	expect "walks when there is no such process" "$(walks)" 0
 	spawn_worker
@@ -372,17 +372,17 @@ test_no_waiter_walks_proc() {
 	mark "$PID"
 	all_end 0 "${WAITERS[@]}"
 	expect "walks after the marker" "$(walks)" 0
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	spawn_worker
 	traced_waiter "$PID"
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	all_end 3 "${WAITERS[@]}"
 	expect "walks after a death" "$(walks)" 0
 	spawn_worker
 	traced_waiter "$PID"
 	freeze_readyd
 	mark "$PID"
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	kill -CONT "$DAEMON"
 	all_end 4 "${WAITERS[@]}"
 	expect "walks after marker and death" "$(walks)" 0
@@ -421,7 +421,7 @@ waits_with_hidepid() {
 		within_soon "telling a waiter" "$SINCE"
 		wait "$LAST" || die "$backend: $(cat out.$backend)"
 		grep -qE "^ready $PID" out.$backend || die "$backend: $(cat out.$backend)"
-		end_worker "$PID"
+		kill_and_reap "$PID"
 		rm "$(marker "$PID")"
 		spawn_worker
 		spawn "${AS_OTHER_USER[@]}" env READYD_BACKEND=$backend bash -c 'exec "$0" wait "$1"' "$READYCTL" "$PID" >out.$backend 2>&1

@@ -14,7 +14,7 @@ reuse_is_seen_by_the_daemon() {
 	start=$(start_of 20000)
 	echo ready >"$(marker 20000)"
 	until_true 60 counter_is processes 1
-	end_worker 20000
+	kill_and_reap 20000
 	spawn_worker_with_pid 20000
 	expect_status daemon 5 "stale 20000 start=[0-9]+ reason=older-than-process" 20000
 	expect_status auto 5 "stale 20000 start=[0-9]+ reason=older-than-process" 20000
@@ -51,7 +51,7 @@ reused_during_a_wait() {
 	start_waiter daemon 20002
 	spawn_waiters 1 "20002:$former"
 	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
-	end_worker 20002
+	kill_and_reap 20002
 	spawn_worker_with_pid 20002
 	all_end 3 "$WAITER" "${WAITERS[@]}"
 	mark 20002
@@ -100,7 +100,7 @@ touched() {
 	spawn_worker_with_pid 20004
 	echo ready >"$(marker 20004)"
 	until_true 60 counter_is processes 1
-	end_worker 20004
+	kill_and_reap 20004
 	spawn_worker_with_pid 20004
 	chmod 600 "$(marker 20004)"
 	expect_status daemon 5 "stale 20004 start=[0-9]+ reason=older-than-process" 20004

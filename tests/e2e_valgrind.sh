@@ -37,7 +37,7 @@ test_every_verb_and_verdict() {
 	all_end 0 "${WAITERS[@]}"
 	rm "$(marker "${pids[0]}")"
 	expect_exit 0 ctl status --no-fallback "${pids[0]}"
-	end_worker "${pids[0]}"
+	kill_and_reap "${pids[0]}"
 	expect_exit 4 ctl status --no-fallback "${pids[0]}"
 	expect_exit 124 ctl wait --timeout 50ms "${pids[@]:1}"
 	{

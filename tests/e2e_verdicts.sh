@@ -355,12 +355,12 @@ within_the_resolution() {
 		echo ready >"$(marker 20000)"
 		until_true 60 counter_is processes 1
 		touch "$(marker 20000)"
-		end_worker 20000
+		kill_and_reap 20000
 		spawn_worker_with_pid 20000
 		expect "by the daemon" "$(answer_of daemon)" "5 stale reason=older-than-process"
 		expect "by both" "$(answer_of auto)" "5 stale reason=older-than-process"
 		by_file=$(answer_of file)
-		end_worker 20000
+		kill_and_reap 20000
 		rm "$(marker 20000)"
 		echo "by the file: $by_file"
 		case $by_file in
@@ -383,11 +383,11 @@ within_a_tick() {
 		former=$(start_of 20000)
 		echo ready >"$(marker 20000)"
 		ctl -q status 20000 || die "the marker does not count"
-		end_worker 20000
+		kill_and_reap 20000
 		spawn_worker_with_pid 20000
 		expect "by the daemon" "$(answer_of daemon)" "5 stale reason=older-than-process"
 		[ "$(start_of 20000)" != "$former" ] || return 0
-		end_worker 20000
+		kill_and_reap 20000
 		rm "$(marker 20000)"
 	done
 	echo "never within one clock tick: the machine is too slow"
@@ -400,11 +400,11 @@ reuse_after_a_query() {
 	start_readyd
 	spawn_worker_with_pid 20000
 	expect "of the first" "$(answer_of daemon)" "1 pending"
-	end_worker 20000
+	kill_and_reap 20000
 	expect "without a process" "$(answer_of daemon | cut -d' ' -f1,2)" "3 died"
 	spawn_worker_with_pid 20000
 	expect "of the second" "$(answer_of daemon)" "1 pending"
-	end_worker 20000
+	kill_and_reap 20000
 	spawn_worker_with_pid 20000
 	expect "of the third" "$(answer_of daemon)" "1 pending"
 	echo ready >"$(marker 20000)"
@@ -522,7 +522,7 @@ starts_during_the_wait() {
 		mark 20000
 		all_end 0 "${WAITERS[@]}"
 	else
-		end_worker 20000
+		kill_and_reap 20000
 		all_end 3 "${WAITERS[@]}"
 	fi
 }
@@ -547,7 +547,7 @@ starts_and_exits_unseen() {
 	for pid in "${WAITERS[@]}"; do until_true 60 is_stopped "$pid"; done
 	spawn_worker_with_pid 20000
 	mark 20000
-	end_worker 20000
+	kill_and_reap 20000
 	kill -CONT "${WAITERS[@]}"
 	all_end 4 "${WAITERS[@]}"
 }
@@ -558,7 +558,7 @@ exact_process_has_started() {
 	start_readyd_unless_file "$1"
 	spawn_worker_with_pid 20000
 	start=$(start_of 20000)
-	end_worker 20000
+	kill_and_reap 20000
 	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --not-started=wait --timeout 60 "20000:$start"
 }
 
@@ -608,7 +608,7 @@ test_timeout_says_what_the_process_does() {
 		PID=$LAST
 		until_true 60 is_state R "$PID"
 		explains $backend '"process":"running"'
-		end_worker "$PID"
+		kill_and_reap "$PID"
 	done
 }
 

@@ -205,7 +205,7 @@ test_ready_by_the_real_worker() {
 	expect "marker" "$(cat "$(marker "$PID")")" "ready"
 	quiet_run 0 status "$PID"
 	says out "ready $PID start=[0-9]+"
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	quiet_run 4 wait "$PID"
 }
 
@@ -458,7 +458,7 @@ test_exited_after_its_marker_was_removed() {
 	quiet_run 0 wait "$PID"
 	until_true 60 counter_is processes 1
 	rm "$(marker "$PID")"
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	quiet_run 4 wait "$PID"
 	says out "exited $PID .*latched=1"
 }

@@ -51,7 +51,7 @@ test_epoch_differs_between_two_runs() {
 	replies 'HELLO 1\n' "READYD 1 .*"
 	first=$(cat reply)
 	replies 'HELLO 1\n' "$first"
-	end_worker "$DAEMON"
+	kill_and_reap "$DAEMON"
 	start_readyd
 	replies 'HELLO 1\n' "READYD 1 .*"
 	[ "$(cat reply)" != "$first" ] || die "two runs have the same epoch: $first"
@@ -65,7 +65,7 @@ test_query() {
 	replies "QUERY $PID\n" "ready $PID start=[0-9]+ empty=1"
 	rm "$(marker "$PID")"
 	replies "QUERY $PID\n" "ready $PID start=[0-9]+ latched=1"
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	replies "QUERY $PID\n" "exited $PID start=[0-9]+ .*"
 	replies "QUERY $NO_SUCH_PID\n" "died $NO_SUCH_PID reason=no-process.*"
 }
@@ -521,7 +521,7 @@ same(hung_up(gate, 60), True)
 assert Client().ask(f"QUERY {sys.argv[1]}").startswith(f"died {sys.argv[1]} ")
 EOF
 	until_true 60 exists gated
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	: >gated.done
 	all_end 0 "$LAST"
 }

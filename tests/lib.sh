@@ -12,7 +12,7 @@ READYD=$BUILD/daemon/readyd
 READYCTL=$BUILD/client/readyctl
 WORKER=$BUILD/worker/ktstr-jemalloc-alloc-worker
 MIB=1048576
-# Larger than every pid_max, so that no process ever has it.
+# The largest possible pid_max, which no pid reaches.
 NO_SUCH_PID=4194304
 
 # A descriptor that the caller left open must not be mistaken for one that a program under test has opened.
@@ -112,7 +112,7 @@ ends() {
 	expect "exit status of readyd" "$got" "$1"
 }
 
-kill_readyd() { end_worker "$DAEMON"; }
+kill_readyd() { kill_and_reap "$DAEMON"; }
 
 is_stopped() { is_state T "$1"; }
 
@@ -173,8 +173,8 @@ none_holds() { [ "$(holders "$@")" -eq 0 ]; }
 wait_for_gates() { until_true 60 each_holds "$GATE" "${WAITERS[@]}"; }
 wait_for_watches() { until_true 60 each_holds "$INOTIFY" "${WAITERS[@]}"; }
 
-# end_worker PID: kills and reaps it. The shell's message about that does not matter.
-end_worker() {
+# kill_and_reap PID: a child of the shell. The shell's message about it is dropped.
+kill_and_reap() {
 	local got=0
 	kill -KILL "$1"
 	wait "$1" 2>/dev/null || got=$?
