@@ -3,7 +3,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "client/daemon_conn.h"
+#include "client/lib/daemon_conn.h"
 #include "src/sock.h"
 #include "tests/unit.h"
 

@@ -1,7 +1,7 @@
 /* A waiter's set of processes, by the library's interface: few are kept in another way than many. */
 #include <errno.h>
 
-#include "client/waiter.h"
+#include "client/lib/waiter.h"
 #include "readyd/readyd.h"
 #include "src/clock.h"
 #include "tests/unit.h"

@@ -7,7 +7,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "client/waiter.h"
+#include "client/lib/waiter.h"
 #include "src/clock.h"
 #include "src/hot.h"
 

@@ -5,9 +5,9 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "client/command.h"
-#include "client/output.h"
-#include "client/progress.h"
+#include "client/ctl/command.h"
+#include "client/ctl/output.h"
+#include "client/ctl/progress.h"
 #include "src/clock.h"
 #include "src/verdict.h"
 

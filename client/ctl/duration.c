@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "client/duration.h"
+#include "client/ctl/duration.h"
 
 #define MOST_MS 3600000000LL
 

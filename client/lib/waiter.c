@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/ask.h"
-#include "client/waiter.h"
+#include "client/lib/ask.h"
+#include "client/lib/waiter.h"
 #include "src/clock.h"
 #include "src/hot.h"
 #include "src/verdict.h"

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "client/command.h"
-#include "client/output.h"
+#include "client/ctl/command.h"
+#include "client/ctl/output.h"
 #include "src/verdict.h"
 
 static const char *hint(int error)

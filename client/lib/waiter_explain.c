@@ -8,7 +8,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "client/waiter.h"
+#include "client/lib/waiter.h"
 #include "src/marker_dir.h"
 #include "src/clock.h"
 #include "src/verdict.h"

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "client/output.h"
+#include "client/ctl/output.h"
 #include "src/number.h"
 #include "src/verdict.h"
 #include "src/wire.h"

@@ -2,7 +2,7 @@
 
 #include <poll.h>
 
-#include "client/waiter.h"
+#include "client/lib/waiter.h"
 #include "src/clock.h"
 
 /* While daemon or watch should tell, the own look is only for what they cannot see. */

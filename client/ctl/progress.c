@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "client/progress.h"
+#include "client/ctl/progress.h"
 #include "src/clock.h"
 
 #define REDRAW_MS 100

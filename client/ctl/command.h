@@ -2,7 +2,7 @@
 #ifndef CLIENT_COMMAND_H
 #define CLIENT_COMMAND_H
 
-#include "client/command_line.h"
+#include "client/ctl/command_line.h"
 
 int command_wait(const struct command_line *line);
 int command_status(const struct command_line *line);

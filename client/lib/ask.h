@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "client/settings.h"
+#include "client/lib/settings.h"
 #include "src/wire.h"
 
 /* What the daemon is asked, and what to do with its replies. */

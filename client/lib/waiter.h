@@ -25,9 +25,9 @@
 #define HASH_NONFATAL_OOM 1 /* else uthash ends the process */
 #include <uthash.h>
 
-#include "client/filewatch.h"
-#include "client/daemon_conn.h"
-#include "client/settings.h"
+#include "client/lib/filewatch.h"
+#include "client/lib/daemon_conn.h"
+#include "client/lib/settings.h"
 #include "readyd/readyd.h"
 #include "src/evaluate.h"
 #include "src/process.h"

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "client/ask.h"
-#include "client/settings.h"
-#include "client/waiter.h"
+#include "client/lib/ask.h"
+#include "client/lib/settings.h"
+#include "client/lib/waiter.h"
 #include "src/clock.h"
 #include "src/hot.h"
 #include "src/evaluate.h"

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <poll.h>
 
-#include "client/ask.h"
-#include "client/daemon_conn.h"
+#include "client/lib/ask.h"
+#include "client/lib/daemon_conn.h"
 #include "src/clock.h"
 #include "src/verdict.h"
 

@@ -2,7 +2,7 @@
 #ifndef CLIENT_OUTPUT_H
 #define CLIENT_OUTPUT_H
 
-#include "client/command_line.h"
+#include "client/ctl/command_line.h"
 
 /* why: of a wait that timed out, else NULL. elapsed_ms < 0: not measured. */
 void output_answer(const struct command_line *line, const struct readyd_answer *answer,

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/waiter.h"
+#include "client/lib/waiter.h"
 #include "src/marker_dir.h"
 #include "src/clock.h"
 #include "src/hot.h"

@@ -4,7 +4,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include "client/filewatch.h"
+#include "client/lib/filewatch.h"
 #include "src/hot.h"
 
 #define MASK                                                                                                 \

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "client/settings.h"
+#include "client/lib/settings.h"
 #include "src/process.h"
 
 static const char *from_env(const char *given, const char *name)

@@ -4,8 +4,8 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include "client/ask.h"
-#include "client/waiter.h"
+#include "client/lib/ask.h"
+#include "client/lib/waiter.h"
 #include "src/clock.h"
 #include "src/hot.h"
 #include "src/sock.h"

@@ -9,9 +9,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "client/command.h"
-#include "client/duration.h"
-#include "client/output.h"
+#include "client/ctl/command.h"
+#include "client/ctl/duration.h"
+#include "client/ctl/output.h"
 #include "readyd/marker.h"
 #include "src/number.h"
 #include "src/span.h"

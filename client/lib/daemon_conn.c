@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/daemon_conn.h"
+#include "client/lib/daemon_conn.h"
 #include "src/hot.h"
 #include "src/sock.h"
 
