@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "client/lib/settings.h"
 #include "src/process.h"
@@ -72,17 +71,18 @@ static bool is_another(uint64_t its, uint64_t own)
  * another mount namespace may mean another directory by the same path. */
 bool settings_agree(struct settings *settings, const struct wire_hello *hello)
 {
-	const char *dir = settings->place_given ? settings->place.dir : hello->place.dir;
-	struct stat st;
+	const struct marker_place *place = settings->place_given ? &settings->place : &hello->place;
+	dev_t dev = 0;
+	ino_t ino = 0;
 
 	if (is_another(hello->pidns, process_own_namespace("pid")) ||
 	    is_another(hello->timens, process_own_namespace("time")))
 		return false;
 	if (settings->place_given && strcmp(settings->place.prefix, hello->place.prefix) != 0)
 		return false;
-	if (stat(dir, &st) != 0)
-		st.st_dev = st.st_ino = 0;
-	if (st.st_dev != hello->dev || st.st_ino != hello->ino)
+	/* A missing one is 0 on both sides. */
+	(void)marker_place_identify(place, &dev, &ino);
+	if (dev != hello->dev || ino != hello->ino)
 		return false;
 	if (!settings->place_given)
 		settings->place = hello->place;
