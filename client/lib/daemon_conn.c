@@ -1,168 +1,273 @@
 #include "config.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "client/lib/daemon_conn.h"
+#include "src/clock.h"
 #include "src/hot.h"
 #include "src/sock.h"
 
-#define IN_SIZE (2 * WIRE_REPLY_MAX)
+/* A daemon that has not answered a wait by then is taken for frozen; what it answers later is still welcome.
+ * Not sooner: when thousands ask at once it is only busy, and thousands of private watches are what it saves.
+ * A caller that insists on the daemon is more patient. */
+#define LATE_MS		 1000
+#define LATE_FORCED_MS	 5000
+#define LATE_QUESTION_MS 250
+/* How soon to try a daemon again that is not there, that was there just now, that has a full backlog. */
+#define RETRY_MS	  1000
+#define RECONNECT_MS	  20
+#define BACKLOG_FULL_MS	  20
+#define BACKLOG_FULL_MOST 10
 
-void daemon_conn_init(struct daemon_conn *conn)
+static bool is_forced(const struct settings *settings)
+{
+	return settings->backend == READYD_BACKEND_DAEMON;
+}
+
+static void init(struct daemon_conn *conn, struct settings *settings, int64_t late_ms)
 {
 	memset(conn, 0, sizeof(*conn));
-	conn->fd = -1;
+	daemon_io_init(&conn->io);
+	conn->settings = settings;
+	conn->late_ms = is_forced(settings) ? LATE_FORCED_MS : late_ms;
 }
 
-int daemon_conn_open(struct daemon_conn *conn, const char *socket)
+void daemon_conn_init(struct daemon_conn *conn, struct settings *settings)
 {
-	daemon_conn_close(conn);
-	conn->fd = sock_connect(socket);
-	if (conn->fd < 0)
-		return -1;
-	conn->in = malloc(IN_SIZE);
-	if (conn->in != NULL)
-		return 0;
-	daemon_conn_close(conn);
-	errno = ENOMEM;
-	return -1;
+	init(conn, settings, LATE_MS);
+	conn->patient = true;
 }
 
-static void close_fd(int fd)
+void daemon_conn_init_question(struct daemon_conn *conn, struct settings *settings)
 {
-	if (fd >= 0)
-		close(fd);
+	init(conn, settings, LATE_QUESTION_MS);
 }
 
 HOT void daemon_conn_close(struct daemon_conn *conn)
 {
-	if (conn->fd < 0)
+	daemon_io_close(&conn->io);
+	conn->state = DAEMON_CLOSED;
+	conn->ping_in_flight = conn->refused = false;
+	conn->reply_by = 0;
+	conn->failed = 0;
+}
+
+static void retry_in(struct daemon_conn *conn, int64_t now, int64_t ms)
+{
+	conn->retry_at = clock_earlier(conn->retry_at, now + clock_jitter(ms));
+}
+
+void daemon_conn_hold(struct daemon_conn *conn, int64_t now)
+{
+	retry_in(conn, now, RECONNECT_MS);
+}
+
+void daemon_conn_refuse(struct daemon_conn *conn, int64_t now)
+{
+	conn->refused = true;
+	retry_in(conn, now, RETRY_MS);
+}
+
+void daemon_conn_rest(struct daemon_conn *conn, bool close)
+{
+	conn->retry_at = 0;
+	conn->refused = false;
+	if (close || conn->state == DAEMON_BACKING_OFF)
+		daemon_conn_close(conn);
+}
+
+static void back_off(struct daemon_conn *conn, int64_t now, int error, struct daemon_event *event)
+{
+	daemon_conn_close(conn);
+	conn->state = DAEMON_BACKING_OFF;
+	retry_in(conn, now, RETRY_MS);
+	event->kind = DAEMON_ABSENT;
+	event->error = error;
+}
+
+/* A daemon that had answered everything may only be restarting: try again soon, not all at once. One that
+ * goes before it has answered may do that each time. */
+void daemon_conn_fail(struct daemon_conn *conn, int64_t now, struct daemon_event *event)
+{
+	int error = errno;
+
+	memset(event, 0, sizeof(*event));
+	if (conn->state != DAEMON_OPEN || conn->ping_in_flight || is_forced(conn->settings)) {
+		back_off(conn, now, error, event);
 		return;
-	while (conn->fd_count > 0)
-		close_fd(conn->fds[--conn->fd_count]);
-	close(conn->fd);
-	free(conn->in);
-	free(conn->out);
-	daemon_conn_init(conn);
-}
-
-int daemon_conn_flush(struct daemon_conn *conn)
-{
-	ssize_t n;
-
-	if (conn->out_len == 0)
-		return 0;
-	n = send(conn->fd, conn->out, conn->out_len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) {
-		conn->out_len = 0; /* what it had to say before it hung up can still be read */
-		return 0;
 	}
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -1;
-	conn->out_len -= (size_t)n;
-	memmove(conn->out, conn->out + n, conn->out_len);
-	return 0;
+	daemon_conn_close(conn);
+	retry_in(conn, now, RECONNECT_MS);
+	event->kind = DAEMON_LOST;
+	event->error = error;
 }
 
-int daemon_conn_put(struct daemon_conn *conn, const struct wire_request *request)
+bool daemon_conn_may_ask(const struct daemon_conn *conn, int64_t now, bool urgent)
 {
-	char *out = realloc(conn->out, conn->out_len + WIRE_REQUEST_MAX);
-
-	if (out == NULL)
-		return -1;
-	conn->out = out;
-	conn->out_len += wire_write_request(out + conn->out_len, WIRE_REQUEST_MAX, request);
-	return 0;
+	if (conn->ping_in_flight || (conn->retry_at > now && conn->backlog_full > 0))
+		return false;
+	return urgent || conn->retry_at <= now;
 }
 
-int daemon_conn_send(struct daemon_conn *conn, const struct wire_request *request)
+static bool connect_failed(struct daemon_conn *conn, int64_t now, struct daemon_event *event)
 {
-	return daemon_conn_put(conn, request) == 0 ? daemon_conn_flush(conn) : -1;
-}
-
-bool daemon_conn_wants_write(const struct daemon_conn *conn)
-{
-	return conn->out_len > 0;
-}
-
-/* 1: there is more in the buffer. */
-static int receive(struct daemon_conn *conn)
-{
-	ssize_t n;
-	int fd;
-
-	memmove(conn->in, conn->in + conn->in_used, conn->in_len - conn->in_used);
-	conn->in_len -= conn->in_used;
-	conn->in_used = 0;
-	if (conn->in_len >= WIRE_REPLY_MAX) {
-		errno = EPROTO;
-		return -1;
+	if (errno == EAGAIN && conn->patient && conn->backlog_full < BACKLOG_FULL_MOST) {
+		conn->backlog_full++;
+		retry_in(conn, now, BACKLOG_FULL_MS);
+		return false;
 	}
-	n = sock_recv_fd(conn->fd, conn->in + conn->in_len, IN_SIZE - conn->in_len, &fd);
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -1;
-	if (fd != -1 && conn->fd_count == DAEMON_CONN_FDS) {
-		close_fd(fd);
-		errno = EPROTO;
-		return -1;
-	}
-	if (fd != -1)
-		conn->fds[conn->fd_count++] = fd;
-	if (n == 0) {
-		errno = ECONNRESET;
-		return -1;
-	}
-	conn->in_len += (size_t)n;
-	return 1;
+	conn->backlog_full = 0;
+	back_off(conn, now, errno, event);
+	return false;
 }
 
-/* Descriptors come in the order of the GATE lines, and never after theirs. */
-static int take_fd(struct daemon_conn *conn)
+bool daemon_conn_begin(struct daemon_conn *conn, int64_t now, bool greet, struct daemon_event *event)
 {
-	int fd;
+	const struct wire_request hello = {.verb = WIRE_HELLO};
 
-	if (conn->fd_count == 0)
-		return -1;
-	fd = conn->fds[0];
-	conn->fd_count--;
-	memmove(conn->fds, conn->fds + 1, conn->fd_count * sizeof(conn->fds[0]));
-	return fd;
+	memset(event, 0, sizeof(*event));
+	conn->retry_at = 0;
+	conn->refused = false;
+	if (conn->io.fd >= 0)
+		return true;
+	if (daemon_io_open(&conn->io, conn->settings->socket) != 0)
+		return connect_failed(conn, now, event);
+	conn->backlog_full = 0;
+	conn->state = greet ? DAEMON_GREETING : DAEMON_OPEN;
+	if (conn->patient)
+		conn->pid = sock_peer_pid(conn->io.fd);
+	if (greet)
+		daemon_conn_put(conn, &hello);
+	return true;
 }
 
-/* We have no descriptor left for a gate. To the caller it is as if the daemon had none. */
-static void refuse(struct wire_reply *reply, int *fd)
+void daemon_conn_put(struct daemon_conn *conn, const struct wire_request *request)
 {
-	reply->kind = WIRE_REPLY_ERROR;
-	reply->error = WIRE_NO_RESOURCES;
-	*fd = -1;
+	if (conn->failed == 0 && daemon_io_put(&conn->io, request) != 0)
+		conn->failed = errno;
 }
 
-int daemon_conn_next(struct daemon_conn *conn, struct wire_reply *reply, int *fd)
+bool daemon_conn_commit(struct daemon_conn *conn, int64_t now, bool ping, struct daemon_event *event)
 {
-	size_t len;
-	int more = 1;
+	const struct wire_request request = {.verb = WIRE_PING};
 
-	*fd = -1;
-	while ((len = wire_line(conn->in + conn->in_used, conn->in_len - conn->in_used)) == 0 && more == 1)
-		more = receive(conn);
-	if (len == 0)
-		return more;
-	if (wire_parse_reply(conn->in + conn->in_used, len, reply) != 0) {
-		errno = EPROTO;
-		return -1;
+	if (ping)
+		daemon_conn_put(conn, &request);
+	errno = conn->failed;
+	if (conn->failed != 0 || daemon_io_flush(&conn->io) != 0) {
+		conn->ping_in_flight = true; /* nothing that was asked will be answered */
+		daemon_conn_fail(conn, now, event);
+		return false;
 	}
-	conn->in_used += len;
-	if (reply->kind != WIRE_REPLY_GATE)
-		return 1;
-	*fd = take_fd(conn);
-	if (*fd == SOCK_FD_LOST)
-		refuse(reply, fd);
-	else if (*fd < 0) {
-		errno = EPROTO;
-		return -1;
+	if (ping) {
+		conn->ping_in_flight = true;
+		conn->heard_at = now;
 	}
-	return 1;
+	conn->reply_by = now + conn->late_ms;
+	return true;
+}
+
+static bool take_error(
+    struct daemon_conn *conn, int64_t now, const struct wire_reply *reply, struct daemon_event *event)
+{
+	int error =
+	    reply->error == WIRE_TOO_MANY_CLIENTS || reply->error == WIRE_NO_RESOURCES ? EAGAIN : EPROTO;
+
+	event->refusal = reply->error;
+	event->error = error;
+	event->kind = DAEMON_REFUSED;
+	if (reply->answer.pid == 0)
+		back_off(conn, now, error, event);
+	return true;
+}
+
+/* False: there is nothing to tell. */
+static bool take_hello(
+    struct daemon_conn *conn, int64_t now, const struct wire_reply *reply, struct daemon_event *event)
+{
+	if (!settings_agree(conn->settings, &reply->hello)) {
+		back_off(conn, now, EXDEV, event);
+		return true;
+	}
+	if (conn->state == DAEMON_GREETING)
+		conn->state = DAEMON_OPEN;
+	return false;
+}
+
+static void take_pong(struct daemon_conn *conn)
+{
+	conn->ping_in_flight = false;
+	conn->reply_by = 0;
+	conn->state = DAEMON_OPEN;
+}
+
+/* False: there is nothing to tell. */
+static bool take_reply(
+    struct daemon_conn *conn, int64_t now, const struct wire_reply *reply, struct daemon_event *event)
+{
+	switch (reply->kind) {
+	case WIRE_REPLY_HELLO:
+		return take_hello(conn, now, reply, event);
+	case WIRE_REPLY_ERROR:
+		return take_error(conn, now, reply, event);
+	case WIRE_REPLY_PONG:
+		take_pong(conn);
+		event->kind = DAEMON_ANSWERED;
+		return true;
+	case WIRE_REPLY_ANSWER:
+		event->kind = DAEMON_ANSWER;
+		return true;
+	case WIRE_REPLY_GATE:
+		event->kind = DAEMON_GATE;
+		return true;
+	case WIRE_REPLY_LIST:
+		event->kind = DAEMON_ENTRY;
+		return true;
+	case WIRE_REPLY_END:
+		event->kind = DAEMON_END;
+		return true;
+	case WIRE_REPLY_STATS:
+		event->kind = DAEMON_STATS;
+		return true;
+	case WIRE_REPLY_CANCELLED:
+		return false;
+	}
+	return false;
+}
+
+static void heard(struct daemon_conn *conn, int64_t now)
+{
+	conn->heard_at = now;
+	if (conn->reply_by != 0)
+		conn->reply_by = now + conn->late_ms;
+	if (conn->confirm_by != 0) {
+		conn->confirm_by = 0;
+		daemon_conn_expect(conn, now, true);
+	}
+}
+
+bool daemon_conn_next(struct daemon_conn *conn, int64_t now, struct daemon_event *event)
+{
+	struct wire_reply reply;
+	int fd, more;
+
+	if (conn->io.fd < 0)
+		return false;
+	more = daemon_io_flush(&conn->io);
+	while (more == 0 && (more = daemon_io_next(&conn->io, &reply, &fd)) == 1) {
+		memset(event, 0, sizeof(*event));
+		event->answer = reply.answer;
+		event->fd = fd;
+		event->text = reply.text;
+		event->text_len = reply.text_len;
+		heard(conn, now);
+		if (take_reply(conn, now, &reply, event))
+			return true;
+		more = 0;
+	}
+	if (more >= 0)
+		return false;
+	daemon_conn_fail(conn, now, event);
+	return true;
 }

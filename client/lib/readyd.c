@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "client/lib/ask.h"
+#include "client/lib/opinion.h"
+#include "client/lib/question.h"
 #include "client/lib/settings.h"
 #include "client/lib/waiter.h"
 #include "src/clock.h"
@@ -34,14 +35,13 @@ static int query(struct settings *settings, pid_t pid, uint64_t start, struct re
 	struct readyd_answer said;
 
 	if (settings->backend == READYD_BACKEND_DAEMON)
-		return ask_verdict(settings, pid, start, answer);
+		return question_ask_verdict(settings, pid, start, answer);
 	if (settings->backend == READYD_BACKEND_AUTO) {
 		if (look(settings, pid, start, NULL, answer))
 			return 0;
-		if (ask_verdict(settings, pid, start, &said) == 0) {
-			ask_complete(&said, answer);
-			if (ask_knows_more(answer, &said) || said.verdict == answer->verdict)
-				*answer = said;
+		if (question_ask_verdict(settings, pid, start, &said) == 0) {
+			if (opinion_counts(answer, &said) || said.verdict == answer->verdict)
+				*answer = opinion_complete(answer, &said);
 			return 0;
 		}
 	}
@@ -130,14 +130,14 @@ struct listing {
 	bool begun;  /* each() has been called */
 };
 
-static int take_entry(const struct wire_reply *reply, void *context)
+static int take_entry(const struct daemon_event *event, void *context)
 {
 	struct listing *listing = context;
-	struct readyd_answer answer = reply->answer;
+	struct readyd_answer answer = event->answer;
 
-	if (reply->kind == WIRE_REPLY_END)
+	if (event->kind == DAEMON_END)
 		return 1;
-	if (reply->kind != WIRE_REPLY_LIST) {
+	if (event->kind != DAEMON_ENTRY) {
 		errno = EPROTO;
 		return -1;
 	}
@@ -184,7 +184,7 @@ int readyd_list(const struct readyd_options *options,
 	if (settings.backend == READYD_BACKEND_FILE)
 		result = list_files(&settings, &listing);
 	else
-		result = ask_daemon(&settings, &question);
+		result = question_ask(&settings, &question);
 	if (result != 0 && settings.backend == READYD_BACKEND_AUTO && !listing.begun)
 		result = list_files(&settings, &listing);
 	return result != 0 ? -1 : listing.stopped;
@@ -195,39 +195,39 @@ struct text {
 	size_t size;
 };
 
-static int take_stats(const struct wire_reply *reply, void *context)
+static int take_stats(const struct daemon_event *event, void *context)
 {
 	struct text *text = context;
 
-	if (reply->kind != WIRE_REPLY_STATS) {
+	if (event->kind != DAEMON_STATS) {
 		errno = EPROTO;
 		return -1;
 	}
-	if (reply->text_len >= text->size) {
+	if (event->text_len >= text->size) {
 		errno = ENOSPC;
 		return -1;
 	}
-	memcpy(text->buf, reply->text, reply->text_len);
-	text->buf[reply->text_len] = '\0';
+	memcpy(text->buf, event->text, event->text_len);
+	text->buf[event->text_len] = '\0';
 	return 1;
 }
 
-static int take_pong(const struct wire_reply *reply, void *context)
+static int take_pong(const struct daemon_event *event, void *context)
 {
 	(void)context;
 	errno = EPROTO;
-	return reply->kind == WIRE_REPLY_PONG ? 1 : -1;
+	return event->kind == DAEMON_ANSWERED ? 1 : -1;
 }
 
 /* No other backend can answer for the daemon. */
-static int ask_of_daemon(const struct readyd_options *options, const struct question *question)
+static int ask_about_daemon(const struct readyd_options *options, const struct question *question)
 {
 	struct settings settings;
 
 	if (settings_init(&settings, options) != 0)
 		return -1;
 	settings.backend = READYD_BACKEND_DAEMON;
-	return ask_daemon(&settings, question);
+	return question_ask(&settings, question);
 }
 
 int readyd_stats(const struct readyd_options *options, char *buf, size_t size)
@@ -235,12 +235,12 @@ int readyd_stats(const struct readyd_options *options, char *buf, size_t size)
 	struct text text = {buf, size};
 	const struct question question = {{.verb = WIRE_STATS}, true, take_stats, &text};
 
-	return ask_of_daemon(options, &question);
+	return ask_about_daemon(options, &question);
 }
 
 int readyd_ping(const struct readyd_options *options)
 {
 	const struct question question = {{.verb = WIRE_PING}, true, take_pong, NULL};
 
-	return ask_of_daemon(options, &question);
+	return ask_about_daemon(options, &question);
 }

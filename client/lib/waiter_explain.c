@@ -15,7 +15,7 @@
 
 static const char *process_word(const struct target *t)
 {
-	if (t->not_started)
+	if (t->state.phase == TARGET_NOT_STARTED)
 		return "not-started";
 	switch (process_state(&t->process)) {
 	case 'R':
@@ -112,16 +112,18 @@ static bool has_our_mounts(const struct process *p)
 
 static const char *via_word(const struct readyd_waiter *w, const struct target *t)
 {
-	if (t->subscription != SUBSCRIPTION_NONE)
+	bool asked = t->state.subscription == SUBSCRIPTION_ASKED;
+
+	if (t->state.subscription != SUBSCRIPTION_NONE && !asked)
 		return "daemon";
-	if (t->asked && !w->fallback)
+	if (asked && !w->watching)
 		return "asking";
-	return w->file.wd >= 0 ? "inotify" : "polling";
+	return w->dir.wd >= 0 ? "inotify" : "polling";
 }
 
 int readyd_waiter_explain(struct readyd_waiter *w, pid_t pid, struct readyd_explanation *explanation)
 {
-	struct target *t = target_find(w, pid);
+	struct target *t = target_set_find(&w->set, pid);
 	struct marker_place there;
 	struct readyd_answer now;
 	enum marker_dir where;

@@ -3,12 +3,12 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "client/lib/daemon_conn.h"
+#include "client/lib/daemon_io.h"
 #include "src/sock.h"
 #include "tests/unit.h"
 
 /* A link and the other side of it, played by the test. */
-static struct daemon_conn client;
+static struct daemon_io client;
 static int server;
 static char path[UNIT_PATH_SIZE + 8];
 
@@ -32,11 +32,16 @@ static void set_up(void)
 	unit_dir(dir);
 	snprintf(path, sizeof(path), "%s/socket", dir);
 	listener = listen_at(path);
-	daemon_conn_init(&client);
-	ck_assert_int_eq(daemon_conn_open(&client, path), 0);
+	daemon_io_init(&client);
+	ck_assert_int_eq(daemon_io_open(&client, path), 0);
 	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	ck_assert_int_ge(server, 0);
 	close(listener);
+}
+
+static int send_now(const struct wire_request *request)
+{
+	return daemon_io_put(&client, request) == 0 ? daemon_io_flush(&client) : -1;
 }
 
 static void hang_up(void)
@@ -49,7 +54,7 @@ static void hang_up(void)
 static void tear_down(void)
 {
 	hang_up();
-	daemon_conn_close(&client);
+	daemon_io_close(&client);
 }
 
 static void say_bytes(const char *data, size_t len)
@@ -72,7 +77,7 @@ static void expect_nothing(void)
 	struct wire_reply reply;
 	int fd;
 
-	ck_assert_int_eq(daemon_conn_next(&client, &reply, &fd), 0);
+	ck_assert_int_eq(daemon_io_next(&client, &reply, &fd), 0);
 	ck_assert_int_eq(fd, -1);
 }
 
@@ -81,7 +86,7 @@ static struct wire_reply expect_reply(enum wire_reply_kind kind)
 	struct wire_reply reply;
 	int fd;
 
-	ck_assert_int_eq(daemon_conn_next(&client, &reply, &fd), 1);
+	ck_assert_int_eq(daemon_io_next(&client, &reply, &fd), 1);
 	ck_assert_int_eq(reply.kind, kind);
 	ck_assert_int_eq(fd, -1);
 	return reply;
@@ -101,7 +106,7 @@ static void expect_death(int error)
 	int fd;
 
 	errno = 0;
-	ck_assert_int_eq(daemon_conn_next(&client, &reply, &fd), -1);
+	ck_assert_int_eq(daemon_io_next(&client, &reply, &fd), -1);
 	ck_assert_int_eq(errno, error);
 	ck_assert_int_eq(fd, -1);
 }
@@ -120,7 +125,7 @@ static void expect_gate(pid_t pid, ino_t pipe_inode)
 	struct wire_reply reply;
 	int fd;
 
-	ck_assert_int_eq(daemon_conn_next(&client, &reply, &fd), 1);
+	ck_assert_int_eq(daemon_io_next(&client, &reply, &fd), 1);
 	ck_assert_int_eq(reply.kind, WIRE_REPLY_GATE);
 	ck_assert_int_eq(reply.answer.pid, pid);
 	ck_assert_int_ge(fd, 0);
@@ -131,37 +136,37 @@ static void expect_gate(pid_t pid, ino_t pipe_inode)
 
 START_TEST(nobody_listens)
 {
-	struct daemon_conn other;
+	struct daemon_io other;
 
-	daemon_conn_init(&other);
+	daemon_io_init(&other);
 	ck_assert_int_eq(other.fd, -1);
-	ck_assert_int_eq(daemon_conn_open(&other, path), -1);
+	ck_assert_int_eq(daemon_io_open(&other, path), -1);
 	ck_assert_int_eq(errno, ECONNREFUSED);
 	ck_assert_int_eq(unlink(path), 0);
-	ck_assert_int_eq(daemon_conn_open(&other, path), -1);
+	ck_assert_int_eq(daemon_io_open(&other, path), -1);
 	ck_assert_int_eq(errno, ENOENT);
-	ck_assert_int_eq(daemon_conn_open(&other, ""), -1);
+	ck_assert_int_eq(daemon_io_open(&other, ""), -1);
 	ck_assert_int_eq(errno, EINVAL);
 	ck_assert_int_eq(other.fd, -1);
-	daemon_conn_close(&other);
+	daemon_io_close(&other);
 }
 END_TEST
 
 START_TEST(full_backlog_does_not_block)
 {
-	struct daemon_conn others[64];
+	struct daemon_io others[64];
 	int listener, refused = -1;
 
 	ck_assert_int_eq(unlink(path), 0);
 	listener = listen_at(path);
 	for (int i = 0; i < 64; i++) {
-		daemon_conn_init(&others[i]);
-		if (refused < 0 && daemon_conn_open(&others[i], path) != 0)
+		daemon_io_init(&others[i]);
+		if (refused < 0 && daemon_io_open(&others[i], path) != 0)
 			refused = errno;
 	}
 	ck_assert_int_eq(refused, EAGAIN);
 	for (int i = 0; i < 64; i++)
-		daemon_conn_close(&others[i]);
+		daemon_io_close(&others[i]);
 	close(listener);
 }
 END_TEST
@@ -175,11 +180,11 @@ START_TEST(close_leaves_nothing_open)
 	say_with("PON", ends[0]);
 	expect_nothing();
 	ck_assert_int_eq(unit_open_fds(), fds + 1);
-	daemon_conn_close(&client);
+	daemon_io_close(&client);
 	ck_assert_int_eq(unit_open_fds(), fds - 1);
 	ck_assert_int_eq(client.fd, -1);
-	ck_assert(!daemon_conn_wants_write(&client));
-	daemon_conn_close(&client);
+	ck_assert(!daemon_io_wants_write(&client));
+	daemon_io_close(&client);
 	close(ends[0]);
 	close(ends[1]);
 }
@@ -195,7 +200,7 @@ START_TEST(opening_again_forgets)
 	hang_up();
 	ck_assert_int_eq(unlink(path), 0);
 	listener = listen_at(path);
-	ck_assert_int_eq(daemon_conn_open(&client, path), 0);
+	ck_assert_int_eq(daemon_io_open(&client, path), 0);
 	server = accept(listener, NULL, NULL);
 	close(listener);
 	say("PONG\n");
@@ -314,11 +319,11 @@ START_TEST(last_words_are_heard)
 	const struct wire_request ping = {.verb = WIRE_PING};
 	struct wire_reply reply;
 
-	ck_assert_int_eq(daemon_conn_send(&client, &ping), 0);
+	ck_assert_int_eq(send_now(&ping), 0);
 	say("ERR too-many-clients later\n");
 	hang_up();
-	ck_assert_int_eq(daemon_conn_send(&client, &ping), 0);
-	ck_assert(!daemon_conn_wants_write(&client));
+	ck_assert_int_eq(send_now(&ping), 0);
+	ck_assert(!daemon_io_wants_write(&client));
 	reply = expect_reply(WIRE_REPLY_ERROR);
 	ck_assert_int_eq(reply.error, WIRE_TOO_MANY_CLIENTS);
 	expect_death(ECONNRESET);
@@ -326,7 +331,7 @@ START_TEST(last_words_are_heard)
 END_TEST
 
 /* Pipes, each by its own inode. */
-#define GATES DAEMON_CONN_FDS
+#define GATES DAEMON_STREAM_FDS
 static int pipes[GATES][2];
 static ino_t inodes[GATES];
 
@@ -404,11 +409,11 @@ START_TEST(link_may_be_descriptor_zero)
 
 	ck_assert_int_eq(unlink(path), 0);
 	listener = listen_at(path);
-	daemon_conn_close(&client);
+	daemon_io_close(&client);
 	close(STDIN_FILENO);
-	ck_assert_int_eq(daemon_conn_open(&client, path), 0);
+	ck_assert_int_eq(daemon_io_open(&client, path), 0);
 	ck_assert_int_eq(client.fd, STDIN_FILENO);
-	daemon_conn_close(&client);
+	daemon_io_close(&client);
 	ck_assert_int_eq(fcntl(STDIN_FILENO, F_GETFD), -1);
 	close(listener);
 }
@@ -434,7 +439,7 @@ START_TEST(gate_without_room_is_refused)
 	open_pipes();
 	say_gate(0, 64);
 	before = unit_take_fds();
-	ck_assert_int_eq(daemon_conn_next(&client, &reply, &fd), 1);
+	ck_assert_int_eq(daemon_io_next(&client, &reply, &fd), 1);
 	unit_give_fds(&before);
 	ck_assert_int_eq(reply.kind, WIRE_REPLY_ERROR);
 	ck_assert_int_eq(reply.error, WIRE_NO_RESOURCES);
@@ -453,11 +458,11 @@ START_TEST(too_many_descriptors_are_death)
 
 	open_pipes();
 	fds = unit_open_fds();
-	for (int i = 0; i <= DAEMON_CONN_FDS; i++)
+	for (int i = 0; i <= DAEMON_STREAM_FDS; i++)
 		say_with("x", pipes[0][0]);
 	expect_death(EPROTO);
-	ck_assert_int_le(unit_open_fds(), fds + DAEMON_CONN_FDS);
-	daemon_conn_close(&client);
+	ck_assert_int_le(unit_open_fds(), fds + DAEMON_STREAM_FDS);
+	daemon_io_close(&client);
 	ck_assert_int_eq(unit_open_fds(), fds - 1);
 	close_pipes();
 }
@@ -468,7 +473,7 @@ static void send_waits(int from, int to)
 	struct wire_request request = {.verb = WIRE_WAIT, .ms = INT_MAX, .has_ms = true};
 
 	for (request.pid = from; request.pid < to; request.pid++)
-		ck_assert_int_eq(daemon_conn_send(&client, &request), 0);
+		ck_assert_int_eq(send_now(&request), 0);
 }
 
 static int next_pid(FILE *stream)
@@ -488,12 +493,12 @@ START_TEST(requests_go_out_together)
 	const struct wire_request ping = {.verb = WIRE_PING};
 	char text[64];
 
-	ck_assert_int_eq(daemon_conn_put(&client, &ping), 0);
-	ck_assert_int_eq(daemon_conn_put(&client, &ping), 0);
-	ck_assert(daemon_conn_wants_write(&client));
+	ck_assert_int_eq(daemon_io_put(&client, &ping), 0);
+	ck_assert_int_eq(daemon_io_put(&client, &ping), 0);
+	ck_assert(daemon_io_wants_write(&client));
 	ck_assert_int_eq(recv(server, text, sizeof(text), MSG_DONTWAIT), -1);
-	ck_assert_int_eq(daemon_conn_send(&client, &ping), 0);
-	ck_assert(!daemon_conn_wants_write(&client));
+	ck_assert_int_eq(send_now(&ping), 0);
+	ck_assert(!daemon_io_wants_write(&client));
 	ck_assert_int_eq(recv(server, text, sizeof(text), MSG_DONTWAIT), 15);
 	ck_assert_int_eq(memcmp(text, "PING\nPING\nPING\n", 15), 0);
 }
@@ -504,7 +509,7 @@ START_TEST(requests_go_out)
 	FILE *stream = fdopen(server, "r");
 
 	send_waits(1, 100);
-	ck_assert(!daemon_conn_wants_write(&client));
+	ck_assert(!daemon_io_wants_write(&client));
 	for (int pid = 1; pid < 100; pid++)
 		ck_assert_int_eq(next_pid(stream), pid);
 	fclose(stream);
@@ -521,7 +526,7 @@ static pid_t spawn_reader(int last)
 	ck_assert_int_ge(reader, 0);
 	if (reader > 0)
 		return reader;
-	daemon_conn_close(&client);
+	daemon_io_close(&client);
 	stream = fdopen(server, "r");
 	for (int pid = 1; pid <= last; pid++)
 		if (next_pid(stream) != pid)
@@ -535,23 +540,23 @@ START_TEST(full_socket_is_flushed)
 	int status, last, pid = 1;
 	pid_t reader;
 
-	for (; !daemon_conn_wants_write(&client); pid++) {
+	for (; !daemon_io_wants_write(&client); pid++) {
 		ck_assert_int_lt(pid, 1000000);
 		send_waits(pid, pid + 1);
 	}
-	ck_assert_int_eq(daemon_conn_flush(&client), 0);
-	ck_assert(daemon_conn_wants_write(&client));
+	ck_assert_int_eq(daemon_io_flush(&client), 0);
+	ck_assert(daemon_io_wants_write(&client));
 	expect_nothing();
 	/* More than the socket takes at once when it is read. */
 	last = pid + 30000;
 	send_waits(pid, last + 1);
 	reader = spawn_reader(last);
 	hang_up();
-	while (daemon_conn_wants_write(&client)) {
+	while (daemon_io_wants_write(&client)) {
 		ck_assert_int_eq(poll(&poll_fd, 1, -1), 1);
-		ck_assert_int_eq(daemon_conn_flush(&client), 0);
+		ck_assert_int_eq(daemon_io_flush(&client), 0);
 	}
-	daemon_conn_close(&client);
+	daemon_io_close(&client);
 	ck_assert_int_eq(waitpid(reader, &status, 0), reader);
 	ck_assert_int_eq(status, 0);
 }
@@ -559,9 +564,9 @@ END_TEST
 
 START_TEST(flush_of_nothing)
 {
-	ck_assert_int_eq(daemon_conn_flush(&client), 0);
+	ck_assert_int_eq(daemon_io_flush(&client), 0);
 	hang_up();
-	ck_assert_int_eq(daemon_conn_flush(&client), 0);
+	ck_assert_int_eq(daemon_io_flush(&client), 0);
 }
 END_TEST
 
