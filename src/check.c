@@ -59,9 +59,10 @@ static void check_clocks(const struct process *p, struct observation *o)
  * in it. */
 static bool is_same_directory(const struct marker_place *place, const struct marker_stat *directory)
 {
-	struct stat st;
+	dev_t dev;
+	ino_t ino;
 
-	return stat(place->dir, &st) == 0 && st.st_dev == directory->dev && st.st_ino == directory->ino;
+	return marker_place_identify(place, &dev, &ino) && dev == directory->dev && ino == directory->ino;
 }
 
 /* Whether a marker in our directory is known to be the process's own. Then only its existence matters, which

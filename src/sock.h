@@ -21,6 +21,9 @@ int sock_connect(const char *path);
  * unix(7)), which may have passed the listening socket to another process since; 0: not known. */
 pid_t sock_peer_pid(int sock);
 
+/* Like send(2) with MSG_DONTWAIT | MSG_NOSIGNAL. */
+ssize_t sock_send(int sock, const void *data, size_t len);
+
 /* Sends len bytes and descriptor fd with them; like send(2) with MSG_DONTWAIT | MSG_NOSIGNAL. The caller
  * keeps fd. */
 ssize_t sock_send_fd(int sock, const void *data, size_t len, int fd);
@@ -31,6 +34,9 @@ ssize_t sock_send_fd(int sock, const void *data, size_t len, int fd);
 /* Receives bytes and at most one descriptor; like recv(2) with MSG_DONTWAIT. *fd is the descriptor, which is
  * close-on-exec and now the caller's, or -1 or SOCK_FD_LOST. */
 ssize_t sock_recv_fd(int sock, void *data, size_t len, int *fd);
+
+/* Closes a socket, or a descriptor that was received; -1 is ignored. */
+void sock_close(int fd);
 
 /* Makes the kernel refuse descriptors that a peer sends to this socket: the peer's sendmsg(2) fails with
  * EPERM. (SO_PASSRIGHTS, since Linux 6.16.) An accepted socket refuses them if the listening socket did when

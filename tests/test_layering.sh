@@ -50,14 +50,22 @@ test_daemon_and_client_do_not_know_each_other() {
 	local files
 	mapfile -t files < <(sources daemon)
 	none "of the daemon" '"(client|worker)/' "${files[@]}"
-	mapfile -t files < <(sources client)
+	mapfile -t files < <(sources client/lib client/ctl)
 	none "of the client" '"(daemon|worker)/' "${files[@]}"
+}
+
+test_library_and_command_meet_at_the_interface() {
+	local files
+	mapfile -t files < <(sources client/lib)
+	none "of the library" '"client/ctl/' "${files[@]}"
+	mapfile -t files < <(sources client/ctl)
+	none "of the command" '"client/lib/' "${files[@]}"
 }
 
 # A name without a folder would be found in the folder of the file, and not be checked above.
 test_every_own_header_is_named_by_its_folder() {
 	local files
-	mapfile -t files < <(sources src daemon client)
+	mapfile -t files < <(sources src daemon client/lib client/ctl)
 	expect "own headers" "$(includes "${files[@]}" | select_lines '"' |
 		select_lines -vE ': "(src/|daemon/|client/|readyd/|config\.h")')" ""
 }
@@ -94,20 +102,20 @@ test_the_codec_is_pure() {
 
 test_only_the_daemon_has_an_event_loop() {
 	local files
-	mapfile -t files < <(sources src client worker include/readyd)
+	mapfile -t files < <(sources src client/lib client/ctl worker include/readyd)
 	none "of the other parts" '<(event2/|event\.h|evutil\.h)' "${files[@]}"
-	mapfile -t files < <(sources src client include/readyd)
+	mapfile -t files < <(sources src client/lib client/ctl include/readyd)
 	none "of the parts that do not choose an allocator" '<jemalloc/' "${files[@]}"
 }
 
 # A library does not print, exit, or change what belongs to the whole process.
 test_the_library_does_not_change_its_process() {
-	local files own='client/(readyctl|command[a-z_]*|output|progress|duration)\.[ch]$'
-	mapfile -t files < <(sources src client | grep -vE "$own")
+	local files
+	mapfile -t files < <(sources src client/lib)
 	expect "forbidden calls" "$(calls "(v|f|d|vf)?printf|puts|fputs|putchar|fputc|putc|fwrite|perror|p?error|warnx?|errx?|\
 _?_?exit|_Exit|abort|atexit|assert|signal|sigaction|sigprocmask|pthread_sigmask|alarm|raise|setenv|putenv|unsetenv|\
 setrlimit|umask|chdir|setlocale|fork|vfork|system|popen|syslog|srand|rand|strtok|strerror" "${files[@]}")" ""
-	expect "a call that the check must find" "$(calls 'printf' client/output.c | sort -u)" "client/output.c: printf("
+	expect "a call that the check must find" "$(calls 'printf' client/ctl/output.c | sort -u)" "client/ctl/output.c: printf("
 }
 
 # The same in the built library, which also contains what macros expand to.

@@ -1,7 +1,7 @@
 /* A waiter's set of processes, by the library's interface: few are kept in another way than many. */
 #include <errno.h>
 
-#include "client/waiter.h"
+#include "client/lib/waiter.h"
 #include "readyd/readyd.h"
 #include "src/clock.h"
 #include "tests/unit.h"
@@ -173,15 +173,15 @@ START_TEST(backstop_grows)
 	int64_t next;
 
 	ck_assert_int_eq(readyd_waiter_add(waiter, children[0]), 0);
-	ck_assert(!waiter->fallback);
+	ck_assert(!waiter->watching);
 	waiter->since = clock_ms() - backstops[_i].waited;
-	next = file_interval(waiter);
+	next = waiter_look_interval(waiter, clock_ms());
 	/* The clock goes on while this runs. */
 	ck_assert_int_ge(next, interval * 3 / 4);
 	ck_assert_int_le(next, interval * 5 / 4 + 1000);
 	/* One that was added just now is looked at soon. */
 	ck_assert_int_eq(readyd_waiter_add(waiter, children[1]), 0);
-	ck_assert_int_le(file_interval(waiter), 1250 + 1000);
+	ck_assert_int_le(waiter_look_interval(waiter, clock_ms()), 1250 + 1000);
 }
 END_TEST
 
