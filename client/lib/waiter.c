@@ -6,6 +6,7 @@
 #include "client/lib/opinion.h"
 #include "client/lib/question.h"
 #include "client/lib/waiter.h"
+#include "src/check.h"
 #include "src/clock.h"
 #include "src/hot.h"
 #include "src/verdict.h"

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "client/lib/waiter.h"
+#include "src/check.h"
 #include "src/clock.h"
 #include "src/hot.h"
 #include "src/marker_dir.h"
