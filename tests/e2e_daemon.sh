@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# readyd as a process: how it starts and ends, what it shares and refuses, what it costs.
+# readyd as a process: how it starts and ends, what it refuses, what it costs.
 # shellcheck source=tests/lib.sh disable=SC1091,SC2016,SC2119
 . "$(dirname "$0")/lib.sh"
 
-has_lines() { [ "$(wc -l <"$1")" -eq "$2" ]; }
 has_more_lines() { [ "$(wc -l <"$1")" -gt "$2" ]; }
 is_socket() { [ -S "$1" ]; }
 
-# refuses STATUS TEXT ARGUMENT...: readyd ends so, with one line on standard error that has TEXT in it.
+# refuses STATUS TEXT ARGUMENT...: readyd ends with this status, and one line on standard error that contains TEXT.
 refuses() {
 	local want=$1 text=$2 got=0
 	shift 2
@@ -15,12 +14,12 @@ refuses() {
 	expect "exit status of 'readyd $*' ($(cat err))" "$got" "$want"
 	expect "standard output of 'readyd $*'" "$(cat out)" ""
 	expect "lines on standard error of 'readyd $*' ($(cat err))" "$(wc -l <err)" 1
-	grep -q '^readyd: ' err || die "no 'readyd: ' before: $(cat err)"
+	grep -q '^readyd: ' err || die "no prefix 'readyd: ': $(cat err)"
 	grep -qF -- "$text" err || die "'$text' is not in: $(cat err)"
 }
 
 status_field() { awk -v name="$1:" '$1 == name { print $2 }' "/proc/$2/status"; }
-# The names of the descriptors of a process, each once.
+# The descriptors of a process, with what they refer to.
 descriptors() { find "/proc/$1/fd" -printf '%f %l\n' | sort -n; }
 
 test_help_and_version() {
@@ -40,7 +39,7 @@ test_jemalloc_is_in_it() {
 	"$READYD" --version | grep -qE '^jemalloc [0-9]+\.[0-9]+\.' || die "version: $("$READYD" --version)"
 }
 
-test_help_to_a_standard_output_that_takes_nothing() {
+test_help_to_a_full_standard_output() {
 	expect_exit 1 timeout 60 "$READYD" --help >/dev/full
 	expect_exit 1 timeout 60 "$READYD" --version >/dev/full
 }
@@ -72,7 +71,7 @@ test_usage_errors_of_options() {
 	refuses 2 "--help" --help=1
 }
 
-# One newline, and then its end: a reader that waits for the end is not kept waiting.
+# One newline, then end of file: a reader that reads to the end does not block.
 test_ready_fd() {
 	mkdir m
 	mkfifo ready
@@ -81,7 +80,7 @@ test_ready_fd() {
 	alive
 }
 
-test_ready_fd_to_nobody() {
+test_ready_fd_without_a_reader() {
 	mkdir m
 	mkfifo ready
 	exec 8<>ready
@@ -94,7 +93,7 @@ test_ready_fd_to_nobody() {
 	grep -q "warning: .*--ready-fd 9" readyd.log || die "no warning: $(cat readyd.log)"
 }
 
-test_a_logged_line_for_each_event() {
+test_one_log_line_for_each_event() {
 	start_readyd
 	grep -qE "^readyd: info: serving $T/s for $T/m/ktstr-worker-ready-\* \(pid $DAEMON, .*\)$" readyd.log ||
 		die "log: $(cat readyd.log)"
@@ -110,7 +109,7 @@ test_log_level() {
 	expect "log" "$(cat readyd.log)" ""
 }
 
-# notified SOCKET RECEIVER: what a service manager at that address is told.
+# notified SOCKET: the service manager at that address gets the notifications.
 notified() {
 	export NOTIFY_SOCKET=$1
 	start_readyd
@@ -119,7 +118,7 @@ notified() {
 	ends 0
 	until_true 60 grep -q STOPPING=1 heard
 	expect "notifications" "$(tr -d '\0\n' <heard)" "READY=1STOPPING=1"
-	expect "warnings" "$(grep -c warning readyd.log || true)" 0
+	expect "warnings" "$(select_lines -c warning readyd.log)" 0
 }
 
 test_notify_socket() {
@@ -139,14 +138,14 @@ test_notify_socket_with_an_abstract_name() {
 	notified "@$name"
 }
 
-test_notify_socket_of_nobody() {
-	export NOTIFY_SOCKET=$T/nobody
+test_notify_socket_without_a_receiver() {
+	export NOTIFY_SOCKET=$T/missing
 	start_readyd
 	alive
-	expect "warnings" "$(grep -c "warning: cannot notify $T/nobody" readyd.log)" 1
+	expect "warnings" "$(grep -c "warning: cannot notify $T/missing" readyd.log)" 1
 }
 
-# activate.py PATH KIND COUNT PID COMMAND...: becomes the command, with a socket as a service manager passes it.
+# activate.py PATH KIND COUNT PID COMMAND...: executes the command, with a socket passed as a service manager does.
 write_activator() {
 	cat >activate.py <<'EOF'
 import os, socket, sys
@@ -170,7 +169,7 @@ test_socket_activation() {
 	write_activator
 	UNDER=(python3 activate.py "$T/s" listening 1 "")
 	start_readyd
-	[ ! -e s.lock ] || die "it locked a name that is not its own"
+	[ ! -e s.lock ] || die "it created a lock for a socket that it did not create"
 	spawn_worker
 	spawn_waiters 3 --no-fallback "$PID"
 	wait_for_gates
@@ -178,11 +177,11 @@ test_socket_activation() {
 	all_end 0 "${WAITERS[@]}"
 	kill -TERM "$DAEMON"
 	ends 0
-	is_socket s || die "it removed a socket that is not its own"
+	is_socket s || die "it removed a socket that it did not create"
 }
 
-# A client that connects before the daemon starts is served, where nothing but bytes can have been sent: on a
-# kernel that can refuse descriptors the manager has it do so, as AcceptFileDescriptors=no does.
+# A client that connects before the daemon starts is served if it cannot have sent descriptors: where the kernel can
+# refuse them, the manager has it do so, as with AcceptFileDescriptors=no.
 test_socket_activation_with_a_client_already_there() {
 	need python3
 	cat >activate.py <<'EOF'
@@ -216,13 +215,13 @@ EOF
 	until_true 60 grep -sqx PONG heard
 }
 
-need_refusal() {
+need_descriptor_refusal() {
 	need python3
 	python3 -c 'import socket; socket.socket(socket.AF_UNIX).getsockopt(socket.SOL_SOCKET, 83)' 2>/dev/null ||
 		skip "this kernel cannot refuse descriptors (Linux 6.16 can)"
 }
 
-# The way from the daemon to its clients stays open.
+# The daemon can still send descriptors to its clients.
 descriptors_are_refused() {
 	spawn_worker
 	python "$PID" <<'EOF'
@@ -238,23 +237,22 @@ EOF
 }
 
 test_descriptors_are_refused() {
-	need_refusal
+	need_descriptor_refusal
 	start_for_python
 	descriptors_are_refused
 }
 
 test_descriptors_are_refused_behind_an_inherited_socket() {
-	need_refusal
+	need_descriptor_refusal
 	write_activator
 	UNDER=(python3 activate.py "$T/s" listening 1 "")
 	start_for_python
 	descriptors_are_refused
 }
 
-# activate.py PATH CLIENTS COMMAND...: becomes the command, with a socket in whose queue are so many clients. The
-# last one has sent a TCP socket: nothing else holds that, and its last close blocks for 1000 seconds, because there
-# is data that the TCP peer does not read. What that client hears is in the file `heard`; when there is a file `stop`
-# it ends.
+# activate.py PATH CLIENTS COMMAND...: executes the command, with a socket and so many clients in its backlog. The last
+# client has sent a TCP socket to which nothing else refers. Its last close blocks for 1000 seconds, because the TCP peer
+# does not read the data. The client writes what it receives to the file `heard`, and ends when the file `stop` exists.
 write_lingering_activator() {
 	cat >activate.py <<'EOF'
 import os, socket, struct, sys, time
@@ -303,26 +301,26 @@ EOF
 
 has_children() { [ "$(grep -lsx "PPid:[[:space:]]*$1" /proc/[0-9]*/status | wc -l)" -eq "$2" ]; }
 
-test_socket_activation_with_a_descriptor_already_there() {
-	need_refusal
+test_socket_activation_with_a_descriptor_in_the_backlog() {
+	need_descriptor_refusal
 	write_lingering_activator
 	UNDER=(python3 activate.py "$T/s" 1)
 	start_readyd
 	alive
 	until_true 60 grep -sqx end heard
-	expect "what the client hears" "$(cat heard)" end
-	# The client is one, forked before the daemon was what it is.
+	expect "what the client receives" "$(cat heard)" end
+	# That is the client, forked before the daemon was executed.
 	until_true 60 has_children "$DAEMON" 1
 	kill -TERM "$DAEMON"
 	ends 0
 	: >stop
 }
 
-# A connection that the daemon has not accepted when it ends is not closed by it either, where nothing else holds the
-# socket. Here it has no descriptor left to accept it with.
-test_socket_activation_with_a_descriptor_left_there() {
+# The daemon does not close a connection that it has not accepted when it ends, even if nothing else refers to the
+# socket. Here it has no descriptor left for accepting it.
+test_socket_activation_with_a_descriptor_that_is_not_accepted() {
 	local limit
-	need_refusal
+	need_descriptor_refusal
 	write_activator
 	UNDER=(python3 activate.py "$T/s" listening 1 "")
 	start_readyd
@@ -339,13 +337,13 @@ test_socket_activation_with_a_descriptor_left_there() {
 	: >stop
 }
 
-test_socket_activation_meant_for_another() {
+test_socket_activation_for_another_process() {
 	need python3
 	write_activator
 	UNDER=(python3 activate.py "$T/other" listening 1 1)
 	start_readyd
 	alive
-	is_socket s || die "it did not make its own socket"
+	is_socket s || die "it did not create its own socket"
 }
 
 test_socket_activation_with_something_else() {
@@ -392,11 +390,10 @@ test_second_daemon_is_refused_by_a_frozen_one() {
 	alive
 }
 
-test_lock_that_cannot_be_had() {
-	need strace
-	timeout 10 strace -o /dev/null true || skip "strace may not trace here"
+test_lock_that_fails() {
+	need_strace
 	mkdir m
-	# Leaks cannot be looked for under strace.
+	# LeakSanitizer does not work under strace.
 	export ASAN_OPTIONS=detect_leaks=0
 	UNDER=(strace -o trace -e trace=flock -e inject=flock:error=ENOLCK)
 	refuses 1 "cannot lock $T/s.lock: No locks available" -s "$T/s" -d "$T/m"
@@ -423,13 +420,13 @@ test_stale_socket_is_replaced() {
 	[ "$(stat -c %i s)" != "$old" ] || die "still the old socket"
 }
 
-# A client that tries without end while daemons come and go by SIGTERM and SIGKILL is refused, but never hangs.
+# A client in a loop, while daemons are started and ended by SIGTERM and SIGKILL, gets only right answers and never hangs.
 test_restarts_under_a_client() {
 	local i
 	start_readyd
 	spawn_worker
 	mark "$PID"
-	spawn bash -c 'while [ ! -e stop ]; do timeout 60 "$0" status "$1" >>said || exit; done' "$READYCTL" "$PID"
+	spawn bash -c 'while [ ! -e stop ]; do timeout 60 "$0" status "$1" >>replies || exit; done' "$READYCTL" "$PID"
 	for i in 1 2 3 4 5; do
 		kill_readyd
 		start_readyd
@@ -441,10 +438,10 @@ test_restarts_under_a_client() {
 	done
 	: >stop
 	all_end 0 "$LAST"
-	expect "other answers" "$(grep -vc '^ready ' said || true)" 0
+	expect "other answers" "$(select_lines -vc '^ready ' replies)" 0
 }
 
-test_nothing_but_a_socket_is_replaced() {
+test_only_a_socket_is_replaced() {
 	mkdir m
 	echo precious >s
 	refuses 1 "$T/s exists and is no socket" -s "$T/s" -d "$T/m"
@@ -459,14 +456,14 @@ test_nothing_but_a_socket_is_replaced() {
 	[ ! -e elsewhere ] || die "the symbolic link was followed"
 }
 
-test_socket_that_cannot_be() {
+test_socket_path_that_is_not_possible() {
 	mkdir m
 	refuses 1 "$T/absent/s" -s "$T/absent/s" -d "$T/m"
 	refuses 1 "too long" -s "$T/$(printf '%0200d' 0)" -d "$T/m"
 	refuses 1 "too long" -s "$T/$(printf "%0$((107 - ${#T}))d" 0)" -d "$T/m"
 }
 
-# A refusal leaves nothing behind.
+# A daemon that refuses to start leaves no files.
 test_refusals_are_clean() {
 	mkdir m
 	echo precious >s
@@ -487,7 +484,7 @@ test_socket_and_lock_are_removed() {
 	done
 }
 
-# Those who connected and those who hold a gate, both at once; they go on by the file.
+# Clients with a connection and clients with a gate; they continue with the file.
 test_waiters_are_woken_at_the_end() {
 	local worker workers=() many
 	start_readyd
@@ -531,7 +528,7 @@ test_closed_standard_descriptors() {
 		"$(printf '%s /dev/null\n' 0 1 2)"
 }
 
-# Nothing that it opens would be passed on, and what it was given to write to is let go.
+# Every descriptor that it opens is close-on-exec, and it closes the inherited descriptor of --ready-fd.
 test_descriptors_are_its_own() {
 	local fd flags
 	start_readyd
@@ -539,7 +536,7 @@ test_descriptors_are_its_own() {
 	until_true 60 is_asleep "$DAEMON"
 	for fd in "/proc/$DAEMON/fd/"*; do
 		fd=${fd##*/}
-		# One that is gone by now was that of a client.
+		# A descriptor that has gone belonged to a client.
 		flags=$(sed -n 's/^flags:[[:space:]]*//p' "/proc/$DAEMON/fdinfo/$fd" 2>/dev/null) || continue
 		[ "$fd" -le 2 ] || [ $((flags & 02000000)) -ne 0 ] || die "not close-on-exec: $(descriptors "$DAEMON")"
 	done
@@ -556,7 +553,7 @@ test_started_with_signals_ignored_and_blocked() {
 	spawn_worker
 	spawn_waiters 3 "$PID"
 	wait_for_gates
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	all_end 3 "${WAITERS[@]}"
 	kill -HUP "$DAEMON"
 	until_true 60 grep -q "info: SIGHUP" readyd.log
@@ -596,7 +593,7 @@ one_is_left() {
 	[ "$left" -eq 1 ]
 }
 
-# The five seconds are the measurement itself. Before them a waiter came and went.
+# After a waiter has come and gone. The measurement takes five seconds.
 test_idle_costs_nothing() {
 	local switches ticks more
 	start_readyd
@@ -613,15 +610,16 @@ test_idle_costs_nothing() {
 	ctl stats >before
 	until_true 60 is_asleep "$DAEMON"
 	switches=$(status_field voluntary_ctxt_switches "$DAEMON")
-	ticks=$(processor "$DAEMON")
+	ticks=$(cpu_ticks "$DAEMON")
 	sleep 5
 	more=$(($(status_field voluntary_ctxt_switches "$DAEMON") - switches))
-	ticks=$(($(processor "$DAEMON") - ticks))
-	[ "$more" -eq 0 ] || die "$more wake-ups; $(ctl stats | diff before - || true)"
-	expect "processor time" "$ticks" 0
+	ticks=$(($(cpu_ticks "$DAEMON") - ticks))
+	ctl stats >after
+	[ "$more" -eq 0 ] || die "$more wake-ups; before and after: $(paste -d ' ' before after)"
+	expect "CPU time" "$ticks" 0
 }
 
-# Then libevent polls, and mounts are looked for every second. The two seconds are the measurement itself.
+# Then libevent uses poll(2), and the daemon checks the mounts every second. The measurement takes two seconds.
 test_idle_without_epoll_does_not_spin() {
 	local before
 	export EVENT_NOEPOLL=1
@@ -632,12 +630,12 @@ test_idle_without_epoll_does_not_spin() {
 	wait_for_gates
 	mark "$PID"
 	all_end 0 "${WAITERS[@]}"
-	before=$(processor "$DAEMON")
+	before=$(cpu_ticks "$DAEMON")
 	sleep 2
-	[ $(($(processor "$DAEMON") - before)) -lt 20 ] || die "clock ticks: $(($(processor "$DAEMON") - before)) more"
+	[ $(($(cpu_ticks "$DAEMON") - before)) -lt 20 ] || die "clock ticks: $(($(cpu_ticks "$DAEMON") - before)) more"
 }
 
-# is_asleep PID: it has not run between two looks, which are further apart than its ticks.
+# is_asleep PID: it does not run within half a second, which is longer than its timers.
 is_asleep() {
 	local before
 	before=$(status_field voluntary_ctxt_switches "$1")
@@ -653,7 +651,7 @@ test_markers_from_before_are_listed() {
 	mark "$PID"
 	spawn_worker
 	mark "$PID"
-	: >m/ktstr-worker-ready-4194304
+	: >"m/ktstr-worker-ready-$NO_SUCH_PID"
 	: >m/ktstr-worker-ready-01
 	: >m/unrelated
 	start_readyd
@@ -662,21 +660,21 @@ test_markers_from_before_are_listed() {
 	expect_exit 0 ctl status "$first"
 }
 
-test_what_exits_leaves_the_list() {
+test_a_process_that_exits_leaves_the_list() {
 	start_readyd
 	spawn_worker
 	mark "$PID"
 	until_true 60 counter_is processes 1
 	expect "list" "$(ctl list | cut -d ' ' -f 1,2)" "ready $PID"
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	until_true 60 counter_is processes 0
 	expect "list" "$(ctl list)" ""
 }
 
-# spawn_crowd COUNT WORKER: as many connections besides an old one, which asks while there are none left to be
-# had; what it is told is in `said`, and what comes of its WAIT in `answer`. A file's name marks each stage.
-spawn_crowd() {
-	cat >crowd.py <<'EOF'
+# spawn_connections COUNT WORKER: so many connections after a first one, which sends requests while no descriptor is
+# left. The replies are in `replies`, that to its WAIT in `answer`. A file marks each stage.
+spawn_connections() {
+	cat >connections.py <<'EOF'
 import os, socket, sys, time
 
 path, count, worker = sys.argv[1], int(sys.argv[2]), sys.argv[3]
@@ -699,20 +697,20 @@ old = connect()
 lines = old.makefile()
 old.sendall(b"PING\n")
 assert lines.readline() == "PONG\n"
-crowd = [connect() for _ in range(count)]
-stage("crowded")
+others = [connect() for _ in range(count)]
+stage("all_open")
 old.sendall(f"QUERY {worker}\nWAIT {worker}\nPING\n".encode())
-with open("said", "w") as said:
+with open("replies", "w") as replies:
     for line in iter(lines.readline, "PONG\n"):
-        print(line, end="", file=said, flush=True)
-for client in crowd:
+        print(line, end="", file=replies, flush=True)
+for client in others:
     client.close()
 stage("left")
-if open("said").read().count("\n") < 2:
+if open("replies").read().count("\n") < 2:
     open("answer", "w").write(lines.readline())
 EOF
-	spawn python3 crowd.py "$T/s" "$1" "$2"
-	CROWD=$LAST
+	spawn python3 connections.py "$T/s" "$1" "$2"
+	CONNECTIONS=$LAST
 }
 
 test_descriptors_used_up() {
@@ -722,38 +720,38 @@ test_descriptors_used_up() {
 	UNDER=(prlimit --nofile=40:40)
 	start_readyd
 	spawn_worker
-	spawn_crowd 100 "$PID"
-	until_true 60 exists crowded
+	spawn_connections 100 "$PID"
+	until_true 60 exists all_open
 	until_true 60 grep -q "warning: cannot accept clients" readyd.log
-	before=$(processor "$DAEMON")
+	before=$(cpu_ticks "$DAEMON")
 	sleep 2
-	after=$(processor "$DAEMON")
-	[ $((after - before)) -le 10 ] || die "$((after - before)) ticks of processor time in 2 seconds"
-	: >crowded.done
+	after=$(cpu_ticks "$DAEMON")
+	[ $((after - before)) -le 10 ] || die "$((after - before)) ticks of CPU time in 2 seconds"
+	: >all_open.done
 	until_true 60 exists left
-	grep -q "^pending $PID" said || die "the old client was told: $(cat said)"
+	grep -q "^pending $PID" replies || die "the first client got: $(cat replies)"
 	alive
 	expect "warnings" "$(grep -c "warning: cannot accept clients" readyd.log)" 1
 	expect_exit 1 ctl status --no-fallback "$PID"
 	mark "$PID"
 	: >left.done
-	all_end 0 "$CROWD"
-	# Late is fine and refused is fine, untrue is not.
+	all_end 0 "$CONNECTIONS"
+	# A late answer and an error are acceptable, a wrong answer is not.
 	if [ -e answer ]; then
-		grep -q "^ready $PID" answer || die "the WAIT was answered: $(cat answer)"
+		grep -q "^ready $PID" answer || die "the reply to WAIT is: $(cat answer)"
 	else
-		grep -q "^ERR no-resources pid=$PID " said || die "the WAIT was answered: $(cat said)"
+		grep -q "^ERR no-resources pid=$PID " replies || die "the reply to WAIT is: $(cat replies)"
 	fi
 }
 
-# The same while the time of a WAIT runs out: it is answered once, by the truth, and the daemon lives on.
+# The same while the time of a WAIT runs out: it gets one right reply, and the daemon continues.
 test_deadline_after_descriptors_were_used_up() {
 	need python3
 	need prlimit
 	UNDER=(prlimit --nofile=40:40)
 	start_readyd
 	spawn_worker
-	cat >crowd.py <<'EOF'
+	cat >connections.py <<'EOF'
 import socket, sys
 
 path, worker = sys.argv[1:3]
@@ -777,20 +775,20 @@ def counter(name):
 
 for milliseconds in 0, 20, 60, 120, 180:
     before = counter("accept_pauses")
-    crowd = [connect() for _ in range(60)]
-    # The first pauses may be for those of the last round, which are taken and found gone.
+    others = [connect() for _ in range(60)]
+    # The first pauses may be for connections of the previous round, which the daemon accepts after they have gone.
     while counter("accept_pauses") < before + 3:
         pass
     old.sendall(f"WAIT {worker} {milliseconds}\nPING\n".encode())
-    said = [lines.readline()]
-    for client in crowd:
+    replies = [lines.readline()]
+    for client in others:
         client.close()
-    said.append(lines.readline())
-    said.remove("PONG\n")
-    if not said[0].startswith((f"pending {worker} ", f"ERR no-resources pid={worker} ")):
-        sys.exit(f"after {milliseconds} ms: {said}")
+    replies.append(lines.readline())
+    replies.remove("PONG\n")
+    if not replies[0].startswith((f"pending {worker} ", f"ERR no-resources pid={worker} ")):
+        sys.exit(f"after {milliseconds} ms: {replies}")
 EOF
-	timeout 120 python3 crowd.py "$T/s" "$PID" || die "log: $(cat readyd.log)"
+	timeout 120 python3 connections.py "$T/s" "$PID" || die "log: $(cat readyd.log)"
 	alive
 	expect "waits" "$(counter waits)" 0
 }
@@ -811,7 +809,7 @@ test_directory_comes_later() {
 	expect "list" "$(ctl list | cut -d ' ' -f 1,2)" "ready $PID"
 }
 
-test_directory_is_replaced_while_waited() {
+test_directory_is_replaced_during_a_wait() {
 	start_readyd
 	spawn_worker
 	spawn_waiters 3 --no-fallback "$PID"
@@ -838,23 +836,23 @@ test_directory_is_a_file() {
 	expect_exit 0 ctl wait --no-fallback "$PID"
 }
 
-# As nobody: root is denied nothing. The binaries are copied to where nobody may run them.
-as_nobody() {
+# A daemon of another user than root, which no permission would stop. That user may execute the copies of the programs.
+use_other_user() {
 	need_root
 	need setpriv
-	NOBODY=(setpriv --reuid=65534 --regid=65534 --clear-groups)
-	"${NOBODY[@]}" true || skip "cannot become another user"
+	AS_OTHER_USER=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	"${AS_OTHER_USER[@]}" true || skip "cannot become another user"
 	cp "$READYD" "$READYCTL" .
 	mkdir m run
 	chmod 711 .
 	chown 65534 run
 	READYD=$T/readyd READYCTL=$T/readyctl READYD_SOCKET=$T/run/s
-	"${NOBODY[@]}" sh -c '"$0" --version' "$READYD" >/dev/null || skip "nobody cannot run programs in $T"
-	UNDER=("${NOBODY[@]}")
+	"${AS_OTHER_USER[@]}" sh -c '"$0" --version' "$READYD" >/dev/null || skip "another user cannot run programs in $T"
+	UNDER=("${AS_OTHER_USER[@]}")
 }
 
 test_directory_that_cannot_be_written() {
-	as_nobody
+	use_other_user
 	chmod 555 m
 	start_readyd --socket "$READYD_SOCKET"
 	expect "watching" "$(counter watching)" 1
@@ -865,9 +863,9 @@ test_directory_that_cannot_be_written() {
 	all_end 0 "${WAITERS[@]}"
 }
 
-# It can be searched but not read: no watch is to be had, so it is polled.
+# The directory can be searched but not read, so it cannot be watched and is polled.
 test_directory_that_cannot_be_read() {
-	as_nobody
+	use_other_user
 	chmod 711 m
 	start_readyd --socket "$READYD_SOCKET"
 	expect "watching" "$(counter watching)" 0
@@ -887,38 +885,38 @@ test_directory_that_cannot_be_read() {
 
 test_directory_that_cannot_be_searched() {
 	local got=0
-	as_nobody
+	use_other_user
 	chmod 700 m
 	start_readyd --socket "$READYD_SOCKET"
 	spawn_worker
-	"${NOBODY[@]}" timeout 60 "$READYCTL" status "$PID" >out || got=$?
+	"${AS_OTHER_USER[@]}" timeout 60 "$READYCTL" status "$PID" >out || got=$?
 	expect "exit status" "$got" 6
-	grep -qxE "unreachable $PID start=[0-9]+ reason=directory-denied" out || die "said: $(cat out)"
+	grep -qxE "unreachable $PID start=[0-9]+ reason=directory-denied" out || die "it prints: $(cat out)"
 	mark "$PID"
 	expect_exit 0 ctl status "$PID"
 	chmod 755 m
 	expect_exit 0 ctl status --no-fallback "$PID"
 }
 
-# What thousands of dead processes have left behind costs a directory entry each, not a look.
-test_leftovers_cost_no_looks() {
+# A marker of a process that no longer exists costs reading its directory entry, no check of a process.
+test_markers_without_processes_cost_no_checks() {
 	local i
 	mkdir m
 	for i in {1..500}; do
-		: >"m/ktstr-worker-ready-$((4194304 + i))"
+		: >"m/ktstr-worker-ready-$((NO_SUCH_PID + i))"
 	done
 	spawn_worker
 	mark "$PID"
 	start_readyd
 	counter_is looks 1 || die "looks: $(counter looks)"
 	rm "$(marker "$PID")"
-	ctl status "$PID" | grep -q '^ready .*latched=1' || die "the living one is not remembered: $(ctl status "$PID")"
+	ctl status "$PID" | grep -q '^ready .*latched=1' || die "the running process is not remembered: $(ctl status "$PID")"
 }
 
 pidfds_held() { find "/proc/$DAEMON/fd" -lname '*pidfd*' | wc -l; }
 
-# The last ones that were asked about are held on to, not all; and what has ended has.
-test_asked_again_and_again() {
+# The daemon keeps pidfds of the processes queried last, not of all; and a process that has ended is reported as such.
+test_queries_again_and_again() {
 	local i pid first pids=()
 	start_readyd
 	for i in {1..20}; do
@@ -941,8 +939,8 @@ test_asked_again_and_again() {
 	expect "pidfds" "$(pidfds_held)" 19
 }
 
-# Where descriptors are scarce they are for those who wait.
-test_asked_again_with_few_descriptors() {
+# If descriptors are scarce, they are kept for waits.
+test_queries_again_with_few_descriptors() {
 	local i
 	ulimit -S -n 40
 	ulimit -H -n 40

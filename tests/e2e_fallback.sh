@@ -1,12 +1,9 @@
 #!/usr/bin/env bash
-# Waiting while the daemon is absent, killed, restarted, frozen, or blind: other latency, same answers.
+# Waits while the daemon is absent, killed, restarted, frozen, or without inotify: the same answers, only later.
 # shellcheck source=tests/lib.sh disable=SC1091,SC2016,SC2119
 . "$(dirname "$0")/lib.sh"
 
-# Beyond every pid_max: nobody has it, nobody will.
-NOBODY=4194304
-
-# each_says REGEX: every waiter has printed one line, and it is such a line; and nothing on standard error.
+# each_says REGEX: every waiter has printed exactly one such line, and nothing on standard error.
 each_says() {
 	local waiter
 	for waiter in "${WAITERS[@]}"; do
@@ -16,11 +13,11 @@ each_says() {
 	done
 }
 
-# In a user namespace of its own the number of inotify instances can be set to none.
+# In a new user namespace the maximum number of inotify instances can be set to 0.
 NO_INOTIFY=(unshare -Urm bash -c 'echo 0 >/proc/sys/user/max_inotify_instances && exec "$@"' -)
 need_no_inotify() {
 	need unshare
-	"${NO_INOTIFY[@]}" true || skip "no user namespace in which inotify could be denied"
+	"${NO_INOTIFY[@]}" true || skip "no user namespace to limit inotify in"
 }
 
 test_no_daemon() {
@@ -54,7 +51,7 @@ test_no_daemon_real_worker() {
 	echo >go
 	all_end 0 "${WAITERS[@]}"
 	each_says "ready $PID start=[0-9]+( empty=1)?"
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	expect_exit 4 ctl wait "$PID"
 }
 
@@ -64,20 +61,20 @@ test_no_daemon_other_answers() {
 	spawn_worker
 	expect_exit 124 ctl wait --timeout 0.1 "$PID"
 	expect_exit 1 ctl status "$PID"
-	expect_exit 3 ctl status "$NOBODY"
-	expect_exit 3 ctl wait "$NOBODY"
+	expect_exit 3 ctl status "$NO_SUCH_PID"
+	expect_exit 3 ctl wait "$NO_SUCH_PID"
 	spawn_waiters 5 "$PID"
 	wait_for_watches
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	all_end 3 "${WAITERS[@]}"
 	each_says "died $PID start=[0-9]+.*"
 	spawn_worker
 	mark "$PID"
-	: >m/ktstr-worker-ready-$NOBODY
+	: >"m/ktstr-worker-ready-$NO_SUCH_PID"
 	expect_exit 0 ctl status "$PID"
 	out=$(ctl list)
 	expect "list" "$(cut -d ' ' -f 1,2 <<<"$out")" "ready $PID"
-	rmdir m 2>/dev/null || rm -r m
+	rm -r m
 	expect_exit 6 ctl status "$PID"
 }
 
@@ -92,7 +89,7 @@ test_no_daemon_directory_comes_back() {
 	all_end 0 "${WAITERS[@]}"
 }
 
-# Death is seen without a daemon just as soon; the best of five, so that a busy machine is no fault.
+# Without a daemon a death is seen just as soon. The best of five rounds counts, since the machine may be busy.
 test_no_daemon_death_is_answered_at_once() {
 	local best=100000 round before after bound=100
 	! is_sanitized || bound=500
@@ -122,7 +119,7 @@ test_file_backend_leaves_the_daemon_alone() {
 	all_end 0 "${WAITERS[@]}"
 	each_says ".*\"verdict\":\"ready\",.*\"backend\":\"file\"\}"
 	expect_exit 0 ctl status "$PID"
-	expect_exit 3 ctl status "$NOBODY"
+	expect_exit 3 ctl status "$NO_SUCH_PID"
 	expect_exit 0 ctl list
 	expect "requests" "$(counter requests)" $((requests + 1))
 }
@@ -156,7 +153,7 @@ test_killed_and_then_the_worker_dies() {
 	spawn_waiters 100 "$PID"
 	wait_for_gates
 	kill_readyd
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	all_end 3 "${WAITERS[@]}"
 	each_says "died $PID start=[0-9]+.*"
 }
@@ -224,7 +221,7 @@ test_restarted_again_and_again() {
 	all_end 0 "${WAITERS[@]}"
 }
 
-# What nobody saw while no daemon was there is found by the first look of the next.
+# A marker that was created while no daemon ran is found by the first scan of the next one.
 test_ready_and_exited_between_two_daemons() {
 	start_readyd
 	kill_readyd
@@ -232,7 +229,7 @@ test_ready_and_exited_between_two_daemons() {
 	mark "$PID"
 	start_readyd
 	expect "list" "$(ctl list | cut -d ' ' -f 1,2)" "ready $PID"
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	expect_exit 4 ctl wait "$PID"
 }
 
@@ -270,8 +267,8 @@ test_frozen_before_the_wait() {
 	each_says "ready $PID start=[0-9]+( empty=1)?"
 	expect_exit 0 ctl status "$PID"
 	expect_exit 0 ctl wait "$PID"
-	expect_exit 3 ctl status "$NOBODY"
-	expect_exit 3 ctl wait "$NOBODY"
+	expect_exit 3 ctl status "$NO_SUCH_PID"
+	expect_exit 3 ctl wait "$NO_SUCH_PID"
 	expect "list" "$(ctl list | cut -d ' ' -f 1,2)" "ready $PID"
 }
 
@@ -281,12 +278,12 @@ test_frozen_and_the_worker_dies() {
 	spawn_waiters 20 "$PID"
 	wait_for_gates
 	freeze_readyd
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	all_end 3 "${WAITERS[@]}"
 	each_says "died $PID start=[0-9]+.*"
 }
 
-# fill_backlog: the frozen daemon can take no client more.
+# fill_backlog: fills the backlog of the frozen daemon with connections.
 fill_backlog() {
 	need python3
 	rm -f full
@@ -304,8 +301,8 @@ signal.pause()'
 	until_true 60 exists full
 }
 
-# frozen_death_is_answered [CROWD]: the daemon is frozen while it holds the waiter's gate. The best of some
-# rounds, so that a busy machine is no fault.
+# frozen_death_is_answered [COMMAND]: the daemon is frozen while it holds the waiter's gate, and then COMMAND runs. The best
+# of some rounds counts, since the machine may be busy.
 frozen_death_is_answered() {
 	local best=100000 round before after bound=100
 	! is_sanitized || bound=500
@@ -347,7 +344,7 @@ test_frozen_and_thawed() {
 	expect_exit 0 ctl wait --no-fallback "$PID"
 }
 
-# Half of the waiters had a gate from it, half never had an answer; and the marker came meanwhile.
+# Half of the waiters have a gate, half never got a reply; the marker is created while the daemon is frozen.
 test_thawed_after_the_marker() {
 	local before
 	start_readyd
@@ -364,8 +361,8 @@ test_thawed_after_the_marker() {
 	until_true 60 counter_is gates 0
 }
 
-# Who insists on the daemon is refused in the end, whatever is asked.
-test_insisting_on_a_frozen_daemon() {
+# Without fallback, every command fails in the end.
+test_no_fallback_and_a_frozen_daemon() {
 	local pids
 	start_readyd
 	spawn_worker
@@ -388,7 +385,7 @@ test_insisting_on_a_frozen_daemon() {
 	done
 }
 
-test_insisting_on_a_daemon_that_is_killed() {
+test_no_fallback_and_a_daemon_that_is_killed() {
 	start_readyd
 	spawn_worker
 	spawn_waiters 5 --no-fallback "$PID"
@@ -398,7 +395,7 @@ test_insisting_on_a_daemon_that_is_killed() {
 	expect "lines on standard error" "$(cat err.* | wc -l)" 5
 }
 
-# spawn_broken: a daemon that greets each client and then goes; it counts its clients in `clients`.
+# spawn_broken: a daemon that greets each client and then disconnects; it counts its clients in `clients`.
 spawn_broken() {
 	mkdir -p m
 	need python3
@@ -420,26 +417,26 @@ while True:
 	until_true 60 exists serves
 }
 
-# Whoever waits goes on by itself, and does not knock again and again.
-test_a_daemon_that_greets_and_goes() {
+# A wait continues with the file, and does not connect again and again.
+test_a_daemon_that_greets_and_disconnects() {
 	spawn_broken
 	spawn_worker
 	spawn_waiters 5 --timeout 30 "$PID"
 	wait_for_watches
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	all_end 3 "${WAITERS[@]}"
 	each_says "died $PID start=[0-9]+.*"
 	spawn_worker
 	expect_exit 124 ctl wait --timeout 0.5 "$PID" 2>err
 	mark "$PID"
 	expect_exit 0 ctl wait --timeout 30 "$PID"
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	rm "$(marker "$PID")"
 	expect_exit 3 ctl wait --timeout 30 "$PID"
 	[ "$(wc -c <clients)" -lt 100 ] || die "connections: $(wc -c <clients)"
 }
 
-# The marker is removed by somebody who saw it, while others are on their way.
+# The marker is removed after the first waiter has seen it, while the others wake up.
 test_marker_removed_after_it_was_seen() {
 	start_readyd
 	spawn_worker
@@ -470,7 +467,7 @@ test_no_inotify_for_the_waiter() {
 	each_says "ready $PID start=[0-9]+( empty=1)?"
 }
 
-# waits_for WAITER WORKER: it holds a pidfd of the worker.
+# waits_for WAITER WORKER: the waiter holds a pidfd of the worker.
 waits_for() { grep -qsx "Pid:[[:space:]]*$2" "/proc/$1/fdinfo/"*; }
 
 test_no_inotify_for_the_daemon() {
@@ -488,7 +485,7 @@ test_no_inotify_for_the_daemon() {
 	spawn_worker
 	spawn_waiters 5 --no-fallback "$PID"
 	wait_for_gates
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	all_end 3 "${WAITERS[@]}"
 	expect "warnings" "$(grep -c warning readyd.log)" 1
 }

@@ -1,53 +1,44 @@
 #!/usr/bin/env bash
-# What daemon, clients and workers must survive: each case is one kind of fault, numbered.
+# Faults that daemon, clients and workers must survive.
 # shellcheck source=tests/lib.sh disable=SC1091,SC2016,SC2119
 . "$(dirname "$0")/lib.sh"
 
-# Beyond every pid_max: nobody has it, nobody will.
-NOBODY=4194304
-
-# STRACE: the daemon stays the shell's own child, traced by a grandchild that ends with it.
-need_strace() {
+# STRACE: the daemon remains a child of the shell, traced by a grandchild that ends with it.
+need_strace_of_the_daemon() {
 	need strace
 	export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 	STRACE=(strace -D -f -qq -o)
-	timeout 60 "${STRACE[@]}" traced true || skip "strace is not allowed to trace"
+	timeout 60 "${STRACE[@]}" traced true || skip "strace is not permitted to trace"
 }
 
-spawn_workers() {
-	WORKERS=()
-	while [ ${#WORKERS[@]} -lt "$1" ]; do
-		spawn_worker
-		WORKERS+=("$PID")
-	done
-}
-
-# is_told REGEX ARGUMENT...: what status says now, whatever its exit status.
-is_told() {
-	local out regex=$1
+# status_says REGEX ARGUMENT...: `readyctl status` prints such a line, whatever its exit status.
+status_says() {
+	local out regex=$1 got=0
 	shift
-	out=$(ctl status "$@") || true
-	grep -qxE -- "$regex" <<<"$out" || die "status $*: '$out' is not '$regex'"
+	out=$(ctl status "$@") || got=$?
+	grep -qxE -- "$regex" <<<"$out" || die "status $* (exit status $got): '$out' is not '$regex'"
 }
 
-# Asleep on a gate, or on a watch of its own.
+# It sleeps, on a gate or on an inotify instance.
 sleeps() { each_holds "$GATE" "$1" || each_holds "$INOTIFY" "$1"; }
 
 stop_readyd() {
 	local got=0
-	has_ended "$DAEMON" || kill -TERM "$DAEMON" 2>/dev/null || true
+	# It may have ended, or end in between.
+	if ! has_ended "$DAEMON"; then kill -TERM "$DAEMON" 2>/dev/null || has_ended "$DAEMON"; fi
 	until_true 60 has_ended "$DAEMON"
 	wait "$DAEMON" || got=$?
 	ENDED=$got
 }
 
-# live COMMAND...: a daemon's life under this command, which may end it anywhere: how is in $ENDED. One waits
-# for WORKERS by a connection and one for $PID by a gate; both and a later question are told the truth.
-live() {
+# run_daemon COMMAND...: runs a daemon under this command, which may end it at any time; $ENDED is its exit status. One
+# client waits for WORKERS by a connection and one for $PID by a gate; both get the right answer, and so does a later
+# query.
+run_daemon() {
 	local worker many
 	rm -f m/*
 	UNDER=("$@")
-	try_readyd || true
+	if ! try_readyd; then echo "it ends before it serves"; fi
 	UNDER=()
 	spawn_waiters 1 "${WORKERS[@]}"
 	many=${WAITERS[0]}
@@ -57,16 +48,16 @@ live() {
 		mark "$worker"
 	done
 	all_end 0 "$many" "${WAITERS[@]}"
-	expect "lines of the one that waits for many" "$(grep -c '^ready ' "out.$many")" ${#WORKERS[@]}
-	is_told "ready $PID .*" "$PID"
+	expect "lines of the waiter with many processes" "$(grep -c '^ready ' "out.$many")" ${#WORKERS[@]}
+	status_says "ready $PID .*" "$PID"
 	stop_readyd
 	touch readyd.log
 	mv readyd.log last.log
 }
 
-# kill_points MOST <calls: pairs of a system call and an occurrence of it. First the last one of each, then what
-# is in between, then the first; where MOST is less than there are names, some of them. What only the loader needs
-# is left out.
+# kill_points MOST <calls: pairs of a system call and the number of an occurrence: the last occurrence of each call
+# first, then some in between, then the first one. If there are more calls than MOST, only some of them. Calls that only
+# the loader makes are left out.
 kill_points() {
 	awk -v most="$1" '
 		match($2, /^[a-z0-9_]+\(/) {
@@ -86,43 +77,43 @@ kill_points() {
 		}'
 }
 
-# each_point MOST SECONDS SIGNAL: lives in which the daemon gets the signal at a system call; after each, the next
-# daemon serves at once. In $POINTS how many, in $HIT how many of them it ended.
+# each_point MOST SECONDS SIGNAL: runs daemons that get the signal at a system call; after each of them, the next daemon
+# serves at once. $POINTS is the number of runs, $HIT that of the daemons that the signal ended.
 each_point() {
 	local most=$1 end=$((SECONDS + $2)) signal=$3 call at want
 	POINTS=0 HIT=0
 	spawn_workers 9
-	live "${STRACE[@]}" calls
+	run_daemon "${STRACE[@]}" calls
 	expect "exit status without a fault" "$ENDED" 0
 	kill_points "$most" <calls >points
 	while read -r call at <&3 && [ "$SECONDS" -lt "$end" ]; do
 		echo "$call $at"
-		live "${STRACE[@]}" /dev/null -e trace="$call" -e inject="$call:signal=$signal:when=$at"
+		run_daemon "${STRACE[@]}" /dev/null -e trace="$call" -e inject="$call:signal=$signal:when=$at"
 		POINTS=$((POINTS + 1))
 		if [ "$ENDED" -ne 0 ]; then
 			HIT=$((HIT + 1))
-			# Before it has got as far as to catch it, and when it is about to exit, a signal does what it
-			# does to any process.
+			# Before the daemon handles the signal, and after it has restored the default, the default action
+			# applies.
 			want=$((128 + $(kill -l "$signal")))
 			[ "$signal" = KILL ] || ! grep -q "info: serving" last.log || grep -q "info: stopping" last.log || want=0
 			expect "exit status" "$ENDED" "$want"
 		fi
 		start_readyd
-		ctl status --no-fallback "${WORKERS[@]}" >out || die "the next daemon says: $(cat out)"
+		ctl status --no-fallback "${WORKERS[@]}" >out || die "the next daemon answers: $(cat out)"
 		kill_readyd
 		rm readyd.log
 	done 3<points
 	echo "SIG$signal at $POINTS points, ended by it at $HIT"
 }
 
-test_row_01_killed_at_any_system_call() {
-	need_strace
+test_a_daemon_killed_at_any_system_call() {
+	need_strace_of_the_daemon
 	each_point 60 40 KILL
 	[ "$POINTS" -ge 10 ] || die "only $POINTS points in the time"
 	[ "$HIT" -ge $((POINTS / 2)) ] || die "killed at $HIT of $POINTS points only"
 }
 
-# Each round has a process of its own, since one that was seen ready stays so.
+# Each round has a new process, since one that was seen ready stays ready.
 write_race() {
 	cat >race.py <<'PY'
 import os, random, signal, sys, time
@@ -151,7 +142,7 @@ print(rounds, "rounds")
 PY
 }
 
-test_row_02_marker_between_watch_and_check() {
+test_a_marker_between_watch_and_check_is_not_lost() {
 	local pids=()
 	need python3
 	start_readyd
@@ -168,8 +159,8 @@ test_row_02_marker_between_watch_and_check() {
 
 has_overflowed() { [ "$(counter overflows)" -ge 1 ]; }
 
-# The waiters of this one do not look themselves, so that it is the daemon that must not lose anything.
-test_row_04_queue_overflow() {
+# These waiters do not check the file, so that the answers depend on the daemon alone.
+test_an_overflow_of_the_event_queue_loses_no_marker() {
 	[ "$(cat /proc/sys/fs/inotify/max_queued_events)" -le 30000 ] || skip "fs.inotify.max_queued_events is large"
 	start_for_python
 	spawn_worker
@@ -204,7 +195,7 @@ PY
 	expect_exit 0 ctl wait --no-fallback "$PID"
 }
 
-test_row_05_frozen_daemon() {
+test_a_frozen_daemon_stops_no_client() {
 	local before worker
 	start_readyd
 	spawn_workers 9
@@ -218,16 +209,16 @@ test_row_05_frozen_daemon() {
 		mark "$worker"
 	done
 	spawn_waiters 5 "$PID"
-	is_told "ready $PID .*" "$PID"
+	status_says "ready $PID .*" "$PID"
 	for worker in $(jobs -pr); do
 		[ ! -e "out.$worker" ] || all_end 0 "$worker"
 	done
 	[ $(($(now_ms) - before)) -lt 20000 ] || die "it took $(($(now_ms) - before)) ms"
 	expect "answers" "$(cat out.* | grep -c '^ready ')" 19
-	expect "other answers" "$(cat out.* err.* | grep -vc '^ready ' || true)" 0
+	expect "other answers" "$(cat out.* err.* | select_lines -vc '^ready ')" 0
 }
 
-test_row_07_out_of_memory() {
+test_a_daemon_out_of_memory_ends_and_its_clients_go_on() {
 	need prlimit
 	! is_sanitized || skip "a sanitizer takes its own address space"
 	start_for_python
@@ -246,7 +237,7 @@ try:
         same(clients[-1].ask("PING"), "PONG")
 except (AssertionError, OSError) as error:
     print(len(clients), "clients:", repr(error))
-# None is left mute: the end, and nothing untrue before it.
+# Every client sees the end of its connection, and no false answer before it.
 for client in clients:
     same(client.line(), None)
 PY
@@ -255,7 +246,7 @@ PY
 	expect "last line" "$(tail -n 1 readyd.log)" \
 		"readyd: out of memory, stopping; clients go on by the marker file"
 	expect "lines" "$(wc -l <readyd.log)" 2
-	is_told "pending $PID( .*)?" "$PID"
+	status_says "pending $PID( .*)?" "$PID"
 	for worker in "${WORKERS[@]}"; do
 		mark "$worker"
 	done
@@ -263,17 +254,17 @@ PY
 		[ ! -e "out.$worker" ] || all_end 0 "$worker"
 	done
 	expect "answers" "$(cat out.* | grep -c '^ready ')" 12
-	is_told "ready $PID .*" "$PID"
+	status_says "ready $PID .*" "$PID"
 	start_readyd
 	expect_exit 0 ctl status --no-fallback "$PID"
 }
 
-# Each has got as far as to hold on to the processes that it waits for.
+# Every waiter has opened a pidfd.
 each_waits() { each_holds '*pidfd*' "$@"; }
 is_traced() { grep -q "^TracerPid:[[:space:]]*[1-9]" "/proc/$1/status"; }
 
-# fails CALL ERROR WHEN: a daemon in which this call fails from when it serves (from its start, where there is
-# no other occasion), and those who wait meanwhile: they are told the truth, and neither log nor calls run away.
+# fails CALL ERROR WHEN: a daemon in which this call fails once it serves (from its start, for calls that it makes only
+# then), and clients that wait meanwhile: they get the right answers, and neither log lines nor calls repeat endlessly.
 fails() {
 	local call=$1 error=$2 when=$3 before rate waiters worker
 	local inject=(-e trace="$call" -e inject="$call:error=$error$when")
@@ -298,8 +289,8 @@ fails() {
 	waiters+=("${WAITERS[@]}")
 	spawn_waiters 1 "$PID"
 	until_true 60 each_waits "${waiters[@]}" "${WAITERS[@]}"
-	is_told "pending $PID( .*)?" "$PID"
-	is_told "died $NOBODY( .*)?" "$NOBODY"
+	status_says "pending $PID( .*)?" "$PID"
+	status_says "died $NO_SUCH_PID( .*)?" "$NO_SUCH_PID"
 	until_true 60 grep -q INJECTED failed
 	kill -KILL "$PID"
 	for worker in "${WORKERS[@]:0:9}"; do
@@ -307,17 +298,17 @@ fails() {
 	done
 	all_end 3 "${WAITERS[@]}"
 	all_end 0 "${waiters[@]}"
-	is_told "ready ${WORKERS[0]}( .*)?" "${WORKERS[0]}"
+	status_says "ready ${WORKERS[0]}( .*)?" "${WORKERS[0]}"
 	[ "$(wc -l <readyd.log)" -le 4 ] || die "the log: $(head -n 20 readyd.log)"
 	! has_ended "$DAEMON" || die "it has ended: $(cat readyd.log)"
 	rate=$(($(wc -l <failed) * 1000 / ($(now_ms) - before + 500)))
 	[ "$rate" -le 1500 ] || die "$rate such calls a second"
 }
 
-# Each call with a failure that it may have, and then the same each time it is made.
-test_row_08_any_system_call_fails() {
+# Each call with an error that it can return, once and then every time.
+test_any_system_call_of_the_daemon_may_fail() {
 	local call error when
-	need_strace
+	need_strace_of_the_daemon
 	while read -r call error; do
 		for when in :when=1 ""; do
 			echo "$call $error $when"
@@ -344,8 +335,7 @@ test_row_08_any_system_call_fails() {
 		recvfrom EIO
 		openat EMFILE
 	CALLS
-	# These have no failure that lasts: a wait for events can be interrupted only, and without lstat there
-	# is no truth.
+	# These do not fail permanently: epoll_wait can only be interrupted, and without lstat no answer is possible.
 	fails epoll_wait EINTR :when=1
 	alive
 	kill_readyd
@@ -353,16 +343,16 @@ test_row_08_any_system_call_fails() {
 	alive
 }
 
-# An error that accept(2) may return without end, other than that something is used up.
-test_row_08_accepting_is_forbidden() {
-	need_strace
+# An error of accept(2) that is not a shortage and can last.
+test_a_lasting_error_of_accept_stops_no_client() {
+	need_strace_of_the_daemon
 	fails accept4 EPERM ""
 }
 
-# Whether it is served or disconnected, and by a daemon that goes on or ends.
-test_row_08_no_client_is_left_mute() {
+# A client is served or disconnected, whether the daemon continues or ends.
+test_every_client_is_served_or_disconnected() {
 	local when
-	need_strace
+	need_strace_of_the_daemon
 	for when in 1 2 3 4 1+; do
 		echo "$when"
 		rm -f readyd.log
@@ -385,7 +375,8 @@ PY
 	done
 }
 
-# A waiter from before, that does not look itself. The best of three: a busy machine is no fault.
+# A wait that began before the change, by a client that does not check the file. The best of three counts, since the
+# machine may be busy.
 write_replace() {
 	cat >replace.py <<'PY'
 import sys
@@ -396,7 +387,7 @@ import shutil, subprocess
 directory = os.environ["READYD_DIR"]
 
 
-def remade():
+def recreated():
     os.rmdir(directory)
     os.mkdir(directory)
 
@@ -426,7 +417,7 @@ def attempt(replace):
         shutil.rmtree(directory + ".old", ignore_errors=True)
 
 
-for replace, hold in [(remade, False), (remade, True), (renamed, False), (renamed, True)]:
+for replace, hold in [(recreated, False), (recreated, True), (renamed, False), (renamed, True)]:
     best = 60
     for i in range(3):
         holder = subprocess.Popen(["sleep", "1000"], cwd=directory) if hold else None
@@ -440,14 +431,14 @@ for replace, hold in [(remade, False), (remade, True), (renamed, False), (rename
 PY
 }
 
-test_row_09_directory_made_anew() {
+test_a_replaced_directory_is_watched() {
 	start_for_python
 	write_replace
 	timeout 120 python3 -B replace.py || die "log: $(cat readyd.log)"
 	until_true 60 counter_is watching 1
 }
 
-# keep_asking STATUS REGEX ARGUMENT...: readyctl again and again until there is a file `stop`.
+# keep_asking STATUS REGEX ARGUMENT...: runs readyctl in a loop until the file `stop` exists.
 keep_asking() {
 	local want=$1 regex=$2 got out
 	shift 2
@@ -460,7 +451,7 @@ keep_asking() {
 	done >"asked.$want.$1"
 }
 
-test_row_13_restarts_under_clients() {
+test_restarts_change_no_answer() {
 	local i ready pids=() end
 	start_readyd
 	kill_readyd
@@ -487,24 +478,18 @@ test_row_13_restarts_under_clients() {
 	[ "$i" -ge 20 ] || die "only $i restarts in the time"
 	alive
 	: >stop
-	all_end_quietly "${pids[@]}"
+	for i in "${pids[@]}"; do wait "$i" || die "a client got another answer"; done
 	mark "$PID"
 	all_end 0 "${WAITERS[@]}"
 	for i in 0.status 0.wait 1.status; do
-		[ "$(wc -l <"asked.$i")" -ge 5 ] || die "hardly asked: $i"
+		[ "$(wc -l <"asked.$i")" -ge 5 ] || die "fewer than 5 queries: $i"
 	done
 }
 
-all_end_quietly() {
-	local pid
-	for pid; do
-		wait "$pid" || die "a client was told something else"
-	done
-}
-
-# family.py COMMAND: a worker that has the end it is asked for, below a parent that reaps it or not.
-write_family() {
-	cat >family.py <<'PY'
+# ending.py reaped|unreaped|threads: starts a worker that exits with status 7; with "threads", only its first thread exits.
+# Its parent reaps it only with "reaped".
+write_ending() {
+	cat >ending.py <<'PY'
 import ctypes, os, signal, sys, threading, time
 
 how = sys.argv[1]
@@ -528,32 +513,32 @@ time.sleep(1000)
 PY
 }
 
-# spawn_family HOW: $PID is the worker; it goes when something is written to go.HOW.
-spawn_family() {
+# spawn_ending HOW: $PID is the worker; it exits when something is written to descriptor 8.
+spawn_ending() {
 	rm -f "go.$1" "worker.$1"
 	mkfifo "go.$1"
-	spawn python3 family.py "$1"
+	spawn python3 ending.py "$1"
 	PARENT=$LAST
 	until_true 60 exists "worker.$1"
 	PID=$(cat "worker.$1")
 	exec 8<>"go.$1"
 }
 
-# die_families: all kinds of ends, for a waiter from before and a question afterwards.
-die_families() {
+# Each way to end, for a wait that began before and a query afterwards.
+each_end_is_reported() {
 	local status=unknown major minor
 	IFS=. read -r major minor _ </proc/sys/kernel/osrelease
 	[ $((major * 1000 + minor)) -lt 6015 ] || status=7
-	is_told "died $NOBODY reason=no-process.*" "$NOBODY"
-	expect_exit 3 ctl wait "$NOBODY"
-	spawn_family reaped
+	status_says "died $NO_SUCH_PID reason=no-process.*" "$NO_SUCH_PID"
+	expect_exit 3 ctl wait "$NO_SUCH_PID"
+	spawn_ending reaped
 	spawn_waiters 1 "$PID"
 	until_true 60 sleeps "${WAITERS[0]}"
 	echo >&8
 	all_end 3 "${WAITERS[@]}"
 	grep -qxE "died $PID start=[0-9]+ status=($status|7)" "out.${WAITERS[0]}" || die "$(cat "out.${WAITERS[0]}")"
-	is_told "died $PID .*" "$PID"
-	spawn_family unreaped
+	status_says "died $PID .*" "$PID"
+	spawn_ending unreaped
 	spawn_waiters 1 "$PID"
 	until_true 60 sleeps "${WAITERS[0]}"
 	echo >&8
@@ -561,52 +546,53 @@ die_families() {
 	[ "$(id -u)" -ne 0 ] || status=7
 	grep -qxE "died $PID start=[0-9]+ status=($status|7)" "out.${WAITERS[0]}" || die "$(cat "out.${WAITERS[0]}")"
 	is_zombie "$PID" || die "it was reaped"
-	is_told "died $PID start=[0-9]+ status=($status|7)" "$PID"
+	status_says "died $PID start=[0-9]+ status=($status|7)" "$PID"
 	expect_exit 3 ctl wait "$PID"
-	spawn_family unreaped
+	spawn_ending unreaped
 	spawn_waiters 1 "$PID"
 	until_true 60 sleeps "${WAITERS[0]}"
 	kill -TERM "$PID"
 	all_end 3 "${WAITERS[@]}"
 	grep -qE "^died $PID start=[0-9]+ (signal=15|status=unknown)$" "out.${WAITERS[0]}" ||
 		die "$(cat "out.${WAITERS[0]}")"
-	# The first thread is gone, and the process is not.
-	spawn_family threads
+	# The first thread has exited, the process has not.
+	spawn_ending threads
 	spawn_waiters 1 "$PID"
 	until_true 60 sleeps "${WAITERS[0]}"
 	echo >&8
 	until_true 60 is_zombie "$PID"
 	expect_exit 124 ctl wait --timeout 1.2 "$PID"
-	is_told "pending $PID( .*)?" "$PID"
-	! has_ended "${WAITERS[0]}" || die "it was told: $(cat "out.${WAITERS[0]}")"
+	status_says "pending $PID( .*)?" "$PID"
+	! has_ended "${WAITERS[0]}" || die "the wait ended: $(cat "out.${WAITERS[0]}")"
 	mark "$PID"
 	all_end 0 "${WAITERS[@]}"
 	kill -KILL "$PID"
-	until_true 60 is_gone "$PID"
-	is_told "exited $PID .*" "$PID"
+	until_true 60 has_no_threads "$PID"
+	status_says "exited $PID .*" "$PID"
 	exec 8>&-
 }
 
-# Without any thread left, reaped or not.
-is_gone() { ! has_ended "$PARENT" && [ "$(awk '$1 == "Threads:" { print $2 }' "/proc/$1/status")" -le 1 ]; }
+# The last thread has exited, whether the process has been reaped or not.
+has_no_threads() { ! has_ended "$PARENT" && [ "$(awk '$1 == "Threads:" { print $2 }' "/proc/$1/status")" -le 1 ]; }
 
-test_row_14_worker_dies_first() {
+test_each_end_of_a_worker_without_a_marker_is_reported() {
 	need python3
-	write_family
+	write_ending
 	start_readyd
 	export READYD_BACKEND
 	for READYD_BACKEND in daemon file; do
-		die_families
+		each_end_is_reported
 	done
 }
 
-# A program that lets a worker leave its marker and die in the same breath, by one backend of the library.
-build_last_breath() {
+# A program that forks workers, which create their marker and exit at once, and waits for them by one backend of the
+# library.
+build_mark_and_exit() {
 	local flags=()
 	need "${CC:-gcc}"
 	[ -e "$BUILD/.libs/libreadyd.so" ] || skip "there is no shared library in $BUILD"
 	! is_sanitized || flags=("-fsanitize=address,undefined")
-	cat >breath.c <<'C'
+	cat >mark_and_exit.c <<'C'
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
@@ -618,7 +604,7 @@ build_last_breath() {
 #include <time.h>
 #include <unistd.h>
 
-static void breathe(int start, const char *dir)
+static void mark_and_exit(int start, const char *dir)
 {
 	char path[600], byte;
 
@@ -652,15 +638,15 @@ int main(int argc, char **argv)
 		int ends[2], next;
 		pid_t pid;
 
-		/* Half of the workers are reaped at once, the others after the answer. */
+		/* Every second worker is reaped at once, the others after the answer. */
 		signal(SIGCHLD, round & 1 ? SIG_IGN : SIG_DFL);
 		if (pipe(ends) != 0 || (pid = fork()) < 0)
 			return perror("fork"), 1;
 		if (pid == 0)
-			breathe(ends[0], argv[4]);
+			mark_and_exit(ends[0], argv[4]);
 		if (readyd_waiter_add(waiter, pid) != 0)
 			return perror("readyd_waiter_add"), 1;
-		/* At once, or when the waiter sleeps. */
+		/* The worker goes on at once, or when the waiter sleeps. */
 		if (round & 2)
 			(void)readyd_waiter_next(waiter, &answer);
 		if (write(ends[1], "x", 1) != 1)
@@ -684,25 +670,25 @@ int main(int argc, char **argv)
 	return round < 100;
 }
 C
-	"${CC:-gcc}" -std=gnu11 -O1 "${flags[@]}" -I"$SRC/include" -o breath breath.c "$BUILD/.libs/libreadyd.so" \
-		-Wl,-rpath,"$BUILD/.libs" || die "it does not build"
+	"${CC:-gcc}" -std=gnu11 -O1 "${flags[@]}" -I"$SRC/include" -o mark_and_exit mark_and_exit.c "$BUILD/.libs/libreadyd.so" \
+		-Wl,-rpath,"$BUILD/.libs" || die "the program does not build"
 }
 
-test_row_15_marker_then_death_at_once() {
+test_a_marker_counts_if_death_follows_at_once() {
 	local pids=()
-	build_last_breath
+	build_mark_and_exit
 	start_readyd
-	spawn timeout 120 ./breath 1 2000 10 "$T/m"
+	spawn timeout 120 ./mark_and_exit 1 2000 10 "$T/m"
 	pids+=("$LAST")
-	spawn timeout 120 ./breath 0 2000 10 "$T/m"
+	spawn timeout 120 ./mark_and_exit 0 2000 10 "$T/m"
 	pids+=("$LAST")
 	for pid in "${pids[@]}"; do
-		wait "$pid" || die "a marker did not win; $(cat readyd.log)"
+		wait "$pid" || die "a marker was not preferred to the death; $(cat readyd.log)"
 	done
 	alive
 }
 
-test_row_16_descriptors_used_up() {
+test_descriptors_used_up_delay_only_new_clients() {
 	local ticks
 	need prlimit
 	UNDER=(prlimit --nofile=40:40)
@@ -713,27 +699,27 @@ test_row_16_descriptors_used_up() {
 	spawn_python "$PID" <<'PY'
 old = Client()
 same(old.ask("PING"), "PONG")
-crowd = [Client() for i in range(100)]
-stage("crowded")
+others = [Client() for i in range(100)]
+stage("all_open")
 assert old.ask(f"QUERY {sys.argv[1]}").startswith(f"ready {sys.argv[1]} ")
 PY
-	until_true 60 exists crowded
+	until_true 60 exists all_open
 	until_true 60 grep -q "warning: cannot accept clients" readyd.log
-	ticks=$(processor "$DAEMON")
-	# The length of the measurement.
+	ticks=$(cpu_ticks "$DAEMON")
+	# The measurement takes one second.
 	sleep 1
-	[ $(($(processor "$DAEMON") - ticks)) -le 10 ] || die "$(($(processor "$DAEMON") - ticks)) ticks in a second"
-	is_told "pending $PID( .*)?" "$PID"
+	[ $(($(cpu_ticks "$DAEMON") - ticks)) -le 10 ] || die "$(($(cpu_ticks "$DAEMON") - ticks)) ticks in a second"
+	status_says "pending $PID( .*)?" "$PID"
 	mark "$PID"
 	all_end 0 "${WAITERS[@]}"
-	: >crowded.done
+	: >all_open.done
 	all_end 0 "$LAST"
 	expect_exit 0 ctl status --no-fallback "$PID"
 	expect "warnings" "$(grep -c "warning: cannot accept" readyd.log)" 1
 }
 
-# Another user takes every connection that there is, and plants a marker under the name of a worker that has not
-# written one. What is left must be enough to see whose marker that is.
+# Connections take all descriptors, and another user creates a file with the marker name of a worker that is not ready.
+# The daemon must still find out the owner of the file.
 test_descriptors_used_up_make_nothing_ready() {
 	need_root
 	need prlimit
@@ -743,23 +729,23 @@ test_descriptors_used_up_make_nothing_ready() {
 	spawn_python "$PID" <<'PY'
 old = Client()
 same(old.ask("PING"), "PONG")
-crowd = [Client() for i in range(100)]
-stage("crowded")
+others = [Client() for i in range(100)]
+stage("all_open")
 reply = old.ask(f"QUERY {sys.argv[1]}")
 assert reply.startswith(f"stale {sys.argv[1]} ") and " reason=foreign-owner" in reply, reply
 PY
-	until_true 60 exists crowded
+	until_true 60 exists all_open
 	until_true 60 grep -q "warning: cannot accept clients" readyd.log
 	: >planted
 	chown 65534 planted
 	mv planted "$(marker "$PID")"
-	: >crowded.done
+	: >all_open.done
 	all_end 0 "$LAST"
 	expect_exit 5 ctl status "$PID"
 }
 
-# The connections are polled together, so that none is helped by another's being read.
-test_row_17_ten_thousand_waits() {
+# Ten connections with a thousand waits each for one process, all answered at the same time.
+test_ten_thousand_waits_end_with_one_marker() {
 	start_for_python
 	spawn_worker
 	timeout 120 python3 -B - "$PID" <<'PY' || die "log: $(cat readyd.log)"
@@ -788,8 +774,8 @@ PY
 	expect "waits" "$(counter waits)" 0
 }
 
-# All of them at the same time.
-test_row_18_bad_clients() {
+# All kinds of bad clients at the same time.
+test_bad_clients_do_not_disturb_others() {
 	local client
 	start_for_python
 	spawn_worker
@@ -826,7 +812,7 @@ PY
 	[ "$(wc -l <readyd.log)" -le 2 ] || die "log: $(cat readyd.log)"
 }
 
-test_row_25_signals_at_any_moment() {
+test_signals_at_any_moment() {
 	local i want
 	UNDER=(bash -c 'exec "$@" <&- >&- 2>&-' -)
 	start_readyd
@@ -848,7 +834,7 @@ test_row_25_signals_at_any_moment() {
 		[ ! -e s ] || die "it left its socket in round $i"
 		"$READYD" -s "$T/s" -d "$T/m" 2>>readyd.log &
 		DAEMON=$!
-		# At another moment each time.
+		# A different moment in each round.
 		sleep "0.0$((i % 10))$((i / 10))"
 	done
 	stop_readyd
@@ -860,9 +846,9 @@ test_row_25_signals_at_any_moment() {
 	all_end 0 "${WAITERS[@]}"
 }
 
-test_row_25_signals_at_any_system_call() {
+test_signals_at_any_system_call() {
 	local signal
-	need_strace
+	need_strace_of_the_daemon
 	for signal in TERM HUP PIPE; do
 		each_point 8 8 "$signal"
 		[ "$POINTS" -ge 1 ] || die "no point in the time"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# What contrib/init gives to service managers, run by them. /init and inittab are what guests boot with.
+# The files of contrib/init for service managers, run by these. Guests boot with /init and inittab.
 # shellcheck source=tests/lib.sh disable=SC1091
 . "$(dirname "$0")/lib.sh"
 
 INIT=$SRC/contrib/init
 
-# The snippets are run as they are. `readyd` is found by its name, serves in the private directory, and ends with
-# its supervisor, whatever becomes of the case.
+# The files are used unchanged. They find `readyd` in PATH; here it serves in the private directory, and ends with its
+# supervisor even if the case fails.
 private_readyd() {
 	need setpriv
 	mkdir -p m bin
@@ -20,7 +20,7 @@ private_readyd() {
 is_down() { ! ctl ping >/dev/null 2>&1; }
 another_serves() { [ "$(counter pid 2>/dev/null)" != "" ] && [ "$(counter pid)" != "$1" ]; }
 
-# A waiter that is there when the daemon is killed has its answer from the next one or by the file.
+# A wait during which the daemon is killed gets its answer from the next daemon or the file.
 survives_a_kill() {
 	local old
 	old=$(counter pid)
@@ -46,8 +46,8 @@ test_runit() {
 	ctl ping >/dev/null
 	survives_a_kill
 	sv -w 60 stop ./service >out
-	is_down || die "it still serves"
-	[ ! -e s ] || die "it has left its socket"
+	is_down || die "the daemon still serves"
+	[ ! -e s ] || die "the daemon has left its socket"
 	sv exit ./service
 	until_true 60 has_ended "$supervisor"
 }
@@ -65,13 +65,13 @@ test_s6() {
 	s6-svwait -U -t 60000 service
 	s6-svc -d service
 	s6-svwait -D -t 60000 service
-	is_down || die "it still serves"
-	[ ! -e s ] || die "it has left its socket"
+	is_down || die "the daemon still serves"
+	[ ! -e s ] || die "the daemon has left its socket"
 	s6-svc -x service
 	until_true 60 has_ended "$LAST"
 }
 
-# And by nothing else: a daemon that is not told of the descriptor is never ready for s6.
+# And by nothing else: without --ready-fd, the daemon is never ready for s6.
 test_s6_tells_readiness_by_the_descriptor() {
 	need s6-supervise
 	private_readyd
@@ -95,21 +95,21 @@ test_systemd_units_are_valid() {
 	systemd-analyze verify --man=no "$T/units/readyd.service" "$T/units/readyd.socket" >out 2>&1 ||
 		die "not valid: $(cat out)"
 	# systemd knows this key since version 258, and ignores what it does not know.
-	expect "complaints" "$(grep readyd out | grep -v "Unknown key.*AcceptFileDescriptors" || true)" ""
+	expect "complaints" "$(select_lines readyd out | select_lines -v "Unknown key.*AcceptFileDescriptors")" ""
 	expect "descriptors" "$(unit_says socket AcceptFileDescriptors)" no
 	echo "Nonsense=1" >>units/readyd.service
-	systemd-analyze verify --man=no "$T/units/readyd.service" >out 2>&1 || true
-	grep -q Nonsense out || die "verify would not notice a fault"
+	systemd-analyze verify --man=no "$T/units/readyd.service" >out 2>&1 || echo "exit status $?"
+	grep -q Nonsense out || die "verify would not notice an error"
 }
 
-# Nothing that would hide the markers of others, or what is mounted over them.
+# No setting that would hide markers, or what is mounted over them.
 test_systemd_unit_shares_tmp() {
-	expect "settings that make a mount namespace" "$(grep -E \
+	expect "settings that create a mount namespace" "$(select_lines -E \
 		'^(Private|Protect|ReadOnly|ReadWrite|Inaccessible|Temporary|Bind|Root|Dynamic|Mount)' \
-		"$INIT/systemd/readyd.service" || true)" ""
+		"$INIT/systemd/readyd.service")" ""
 }
 
-# As the units say, with a notification where Type=notify waits for it.
+# As in the units, with the notification that Type=notify waits for.
 test_systemd_socket_activation() {
 	local notified=$T/notified
 	need systemd-socket-activate
@@ -122,7 +122,7 @@ test_systemd_socket_activation() {
 	until_true 60 [ -S "$notified" ]
 	spawn systemd-socket-activate --setenv="NOTIFY_SOCKET=$notified" --listen="$T/s" "$READYD" --dir "$T/m"
 	until_true 60 [ -S s ]
-	[ ! -s heard ] || die "it was started before anybody asked"
+	[ ! -s heard ] || die "the daemon started before a client connected"
 	spawn_worker
 	spawn_waiters 5 "$PID"
 	wait_for_gates
@@ -131,24 +131,19 @@ test_systemd_socket_activation() {
 	all_end 0 "${WAITERS[@]}"
 	kill -TERM "$(counter pid)"
 	until_true 60 grep -q STOPPING=1 heard
-	[ -S s ] || die "it has removed the manager's socket"
+	[ -S s ] || die "the daemon has removed the manager's socket"
 }
 
-# literals PAGE: the lines of its displays.
+# literals PAGE: the lines of its literal displays.
 literals() { sed -n '/^\.Bd -literal/,/^\.Ed/{/^\./!p}' "$SRC/man/$1"; }
 
 test_the_manual_shows_the_init_that_is_tested() {
 	literals readyd-init.7 >shown
 	[ "$(wc -l <shown)" -gt 10 ] || die "no lines in the manual"
-	expect "lines that are not in contrib/init/init" "$(grep -vxFf "$INIT/init" shown || true)" ""
+	expect "lines that are not in contrib/init/init" "$(select_lines -vxFf "$INIT/init" shown)" ""
 }
 
-need_strace() {
-	need strace
-	timeout 10 strace -o /dev/null true || skip "strace may not trace here"
-}
-
-# without CALL ERROR COMMAND...: on a kernel that was built without it. Leaks cannot be looked for under strace.
+# without CALL ERROR COMMAND...: as on a kernel that was built without the call. LeakSanitizer does not work under strace.
 without() {
 	local call=$1 error=$2
 	local -x ASAN_OPTIONS=detect_leaks=0
@@ -164,7 +159,7 @@ test_kernel_without_unix_sockets() {
 	grep -q "cannot listen at $T/s" err || die "unclear: $(cat err)"
 	expect_exit 124 without socket EAFNOSUPPORT "$READYCTL" wait --timeout 0.3 "$PID"
 	grep -q 'waited by inotify' err || die "unclear: $(cat err)"
-	grep -q INJECTED trace || die "no socket was asked for"
+	grep -q INJECTED trace || die "no socket was requested"
 }
 
 test_kernel_without_timerfd() {

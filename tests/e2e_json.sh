@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# `readyctl wait --json` under a harness that runs it in a process group of its own, reads both pipes to their end,
-# takes the first JSON object on standard output, and keeps its numbers as metrics. readyd-ktstr(7) relies on it.
+# `readyctl wait --json` under a harness that runs it in its own process group, reads both pipes to the end, and takes
+# the numbers of the first JSON object on standard output as metrics. readyd-ktstr(7) relies on it.
 # shellcheck source=tests/lib.sh disable=SC1091
 . "$(dirname "$0")/lib.sh"
 
-# harness.py SECONDS COMMAND...: "exit_code=N", then "NAME=NUMBER" for each number; "drained=no" where a pipe was
-# still open a second after the command had ended. At the end of its time the group is killed.
+# harness.py SECONDS COMMAND...: prints "exit_code=N", then "NAME=NUMBER" for each number; "drained=no" if a pipe was still
+# open a second after the command had ended. It kills the group when the time is up.
 write_harness() {
 	need python3
 	cat >harness.py <<'EOT'
@@ -13,7 +13,7 @@ import json, os, signal, subprocess, sys, threading
 
 
 def region(text):
-    """From the first opening brace or bracket; what follows the value is not looked at."""
+    """The value at the first opening brace or bracket; what follows it is ignored."""
     starts = [at for at in (text.find("{"), text.find("[")) if at >= 0]
     return json.JSONDecoder().raw_decode(text[min(starts):])[0] if starts else None
 
@@ -77,7 +77,7 @@ test_ready() {
 	has pid "$PID"
 	between start 1 9223372036854775807
 	between elapsed_ms 0 60000
-	expect "other numbers" "$(grep -vE '^(exit_code|exit|pid|start|elapsed_ms)=' metrics || true)" ""
+	expect "other numbers" "$(select_lines -vE '^(exit_code|exit|pid|start|elapsed_ms)=' metrics)" ""
 }
 
 test_time_out() {
@@ -93,9 +93,7 @@ test_time_out() {
 test_death() {
 	write_harness
 	start_readyd
-	spawn sh -c 'sleep 1000 & echo $! >worker; exec sleep 1000'
-	until_true 60 [ -s worker ]
-	PID=$(cat worker)
+	spawn_unreaped "exec sleep 1000"
 	kill -KILL "$PID"
 	until_true 60 is_zombie "$PID"
 	harness 60 "$READYCTL" wait --json --timeout 30 "$PID"
@@ -105,7 +103,7 @@ test_death() {
 	between elapsed_ms 0 29000
 }
 
-# The numbers are those of the first process; the exit status is that of all.
+# The numbers belong to the first process, the exit status to all of them.
 test_several_processes() {
 	local first
 	write_harness
@@ -150,10 +148,10 @@ test_killing_the_group_leaves_nothing() {
 	has drained ""
 	expect "handed_out" "$(counter handed_out)" 3
 	until_true 60 counter_is gates 0
-	expect "clients but this one" "$(counter clients)" 1
+	expect "clients, of which this query is one" "$(counter clients)" 1
 }
 
-# payload_leaves_a_daemon REDIRECTION: a daemon that a payload has left behind.
+# payload_leaves_a_daemon REDIRECTION: a payload that starts a daemon and exits before it.
 payload_leaves_a_daemon() {
 	mkdir -p m
 	# shellcheck disable=SC2016
@@ -166,7 +164,7 @@ end_daemon() {
 	until_true 60 has_ended "$DAEMON"
 }
 
-test_a_daemon_holds_the_pipes_that_it_is_given() {
+test_a_daemon_keeps_inherited_pipes_open() {
 	write_harness
 	payload_leaves_a_daemon ""
 	has drained no
@@ -177,7 +175,7 @@ test_a_daemon_holds_the_pipes_that_it_is_given() {
 	end_daemon
 }
 
-# A payload of its own needs no redirection, and goes with its group.
+# A daemon that is itself a payload needs no redirection, and ends with its group.
 test_a_daemon_as_a_payload() {
 	write_harness
 	mkdir m

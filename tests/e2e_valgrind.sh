@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The daemon as it is, jemalloc and all, under valgrind: no bad read, no leak, no descriptor left open.
+# The daemon with jemalloc, unchanged, under valgrind: no invalid access, no leak, no descriptor left open.
 
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
@@ -13,13 +13,13 @@ start_under_valgrind() {
 	start_readyd --max-waits 5
 }
 
-# Stops the daemon and looks at what valgrind says. A descriptor that was inherited from here is none of the
-# daemon's; one that it opened itself has a stack.
+# Stops the daemon and checks what valgrind reports. Descriptors that the daemon opened have a stack there, inherited
+# ones do not.
 finish() {
 	local rc=0
 	kill -TERM "$DAEMON"
 	wait "$DAEMON" || rc=$?
-	expect "exit status (99: an error of memory; $(cat valgrind.log))" "$rc" 0
+	expect "exit status (99: memory errors; $(cat valgrind.log))" "$rc" 0
 	! grep -A1 'Open .*file descriptor' valgrind.log | grep -B1 -E '(at|by) 0x' ||
 		die "left open: $(cat valgrind.log)"
 }
@@ -37,7 +37,7 @@ test_every_verb_and_verdict() {
 	all_end 0 "${WAITERS[@]}"
 	rm "$(marker "${pids[0]}")"
 	expect_exit 0 ctl status --no-fallback "${pids[0]}"
-	end_worker "${pids[0]}"
+	kill_and_reap "${pids[0]}"
 	expect_exit 4 ctl status --no-fallback "${pids[0]}"
 	expect_exit 124 ctl wait --timeout 50ms "${pids[@]:1}"
 	{
@@ -52,7 +52,7 @@ test_every_verb_and_verdict() {
 	finish
 }
 
-# Nothing is left of clients that go away, of gates that nobody holds, of waits when the daemon stops.
+# Clients that have gone, gates that no process holds, and waits at the end of the daemon leave nothing behind.
 test_stopped_in_the_middle() {
 	start_under_valgrind
 	spawn_worker

@@ -1,20 +1,18 @@
 #!/usr/bin/env bash
-# Whoever answers, the answer is the same: each state of a process with each state of its marker, asked of the
-# daemon and of the file, before and after. And what is said around the answers: legends, births, time-outs.
+# Both backends give the same answer: for each state of a process with each state of its marker, by a wait that began
+# before, and by a query afterwards. And what goes with the answers: legends, starts, time-outs.
 # shellcheck source=tests/lib.sh disable=SC1091,SC2016,SC2031
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/backends.sh
+. "$(dirname "$0")/backends.sh"
 
-SELF=$(realpath "$0")
-# Beyond every pid_max: nobody has it, nobody will.
-NOBODY=4194304
-
-STATES=(alive stopped leader zombie reaped never status3 signal9)
+STATES=(alive stopped leader-exited zombie reaped no-process status3 signal9)
 MARKERS=(absent regular empty directory symlink fifo foreign older)
 
-# nursery.py DIRECTORY: for each state and each marker a process, told to stdout as "state marker pid"; after a
-# line on stdin each of them comes into its state, and "struck" is said.
-write_nursery() {
-	cat >nursery.py <<'END'
+# processes.py DIRECTORY STATES MARKERS: starts a process for each state and each marker, and prints "state marker pid".
+# After a line on standard input it brings each of them into its state, and prints "changed".
+write_processes() {
+	cat >processes.py <<'END'
 import ctypes, os, platform, signal, sys, threading, time
 
 states, markers = sys.argv[2].split(), sys.argv[3].split()
@@ -31,20 +29,20 @@ def stay():
     while True:
         time.sleep(1000)
 
-def live(state):
+def run(state):
     end_with_parent()
-    if state == "leader":
+    if state == "leader-exited":
         threading.Thread(target=stay).start()
     signal.sigwait({signal.SIGUSR1})
-    if state == "leader":
+    if state == "leader-exited":
         libc.syscall(SYS_EXIT, 0)
     os._exit(3 if state == "status3" else 0)
 
-def bear(state):
+def start(state):
     pid = os.fork()
     if pid == 0:
         try:
-            live(state)
+            run(state)
         finally:
             os._exit(99)
     return pid
@@ -57,8 +55,8 @@ def until(pid, wanted):
     while letter(pid) != wanted:
         time.sleep(0.005)
 
-# A file cannot be made to look older than it is, so it is there first: for every pid that may come next.
-def try_to_bear_older():
+# The change time of a file cannot be set, so the files come first: one for every pid that may be next.
+def try_to_start_with_older_markers():
     first = os.fork()
     if first == 0:
         os._exit(0)
@@ -69,42 +67,42 @@ def try_to_bear_older():
     last = time.monotonic()
     while time.monotonic() - last < 0.1:
         time.sleep(0.02)
-    family = {state: bear(state) for state in states if state != "never"}
-    good = all(pid in pids for pid in family.values())
+    processes = {state: start(state) for state in states if state != "no-process"}
+    good = all(pid in pids for pid in processes.values())
     for pid in pids:
-        if not good or pid not in family.values():
+        if not good or pid not in processes.values():
             os.unlink(prefix + str(pid))
-    return family if good else None
+    return processes if good else None
 
-# The pids may have begun anew in between.
-def bear_older():
+# The pids may have wrapped around in between.
+def start_with_older_markers():
     for _ in range(20):
-        family = try_to_bear_older()
-        if family is not None:
-            return family
-    sys.exit("the pids went elsewhere")
+        processes = try_to_start_with_older_markers()
+        if processes is not None:
+            return processes
+    sys.exit("the processes have other pids")
 
-children = {"older": bear_older()}
+children = {"older": start_with_older_markers()}
 for marker in markers:
     if marker != "older":
-        children[marker] = {state: bear(state) for state in states if state != "never"}
-for marker, family in children.items():
-    for state, pid in family.items():
+        children[marker] = {state: start(state) for state in states if state != "no-process"}
+for marker, processes in children.items():
+    for state, pid in processes.items():
         print(state, marker, pid)
-print("born", flush=True)
+print("started", flush=True)
 sys.stdin.readline()
-for family in children.values():
-    for state, pid in family.items():
+for processes in children.values():
+    for state, pid in processes.items():
         sent = {"alive": 0, "stopped": signal.SIGSTOP, "signal9": signal.SIGKILL}
         os.kill(pid, sent.get(state, signal.SIGUSR1))
-    for state, pid in family.items():
+    for state, pid in processes.items():
         if state == "stopped":
             until(pid, "T")
         elif state == "reaped":
             os.waitpid(pid, 0)
         elif state != "alive":
             until(pid, "Z")
-print("struck", flush=True)
+print("changed", flush=True)
 signal.pause()
 END
 }
@@ -123,25 +121,25 @@ make_marker() {
 	esac
 }
 
-# What a cell is like, whatever its numbers are.
+# The answer without its pid and start.
 normal() { sed -E "s/^([a-z]+) [0-9]+/\1/; s/ start=[0-9]+//"; }
 
-declare -A PIDS CELL WAITER
+declare -A CELL_PID CELL WAITER_OF
 
-# Those whose wait ends by its time-out.
-is_pending_for_ever() {
-	case $1 in alive | stopped | leader) ;; *) return 1 ;; esac
+# The wait ends by its time-out.
+stays_pending() {
+	case $1 in alive | stopped | leader-exited) ;; *) return 1 ;; esac
 	case $2 in absent | directory | symlink | fifo) ;; *) return 1 ;; esac
 }
 
 start_waiters() {
 	local state marker backend timeout=60
-	! is_pending_for_ever "$1" "$2" || timeout=1
+	! stays_pending "$1" "$2" || timeout=1
 	for backend in daemon file; do
-		READYD_BACKEND=$backend spawn_waiters 1 --timeout $timeout "${PIDS[$1 $2]}"
-		WAITER[$1 $2 $backend]=${WAITERS[0]}
-		is_pending_for_ever "$1" "$2" && continue
-		case $1-$2 in never-* | *-older) continue ;; esac
+		READYD_BACKEND=$backend spawn_waiters 1 --timeout $timeout "${CELL_PID[$1 $2]}"
+		WAITER_OF[$1 $2 $backend]=${WAITERS[0]}
+		stays_pending "$1" "$2" && continue
+		case $1-$2 in no-process-* | *-older) continue ;; esac
 		if [ $backend = daemon ]; then AT_GATES+=("${WAITERS[0]}"); else AT_FILES+=("${WAITERS[0]}"); fi
 		case $2 in regular | empty | foreign) SETTLED+=("${WAITERS[0]}") ;; esac
 	done
@@ -163,12 +161,12 @@ all_have_ended() {
 	done
 }
 
-mark_cell() { make_marker "$2" "${PIDS[$1 $2]}"; }
+mark_cell() { make_marker "$2" "${CELL_PID[$1 $2]}"; }
 
 collect_before() {
 	local backend pid got
 	for backend in daemon file; do
-		pid=${WAITER[$1 $2 $backend]}
+		pid=${WAITER_OF[$1 $2 $backend]}
 		until_true 90 has_ended "$pid"
 		got=0
 		wait "$pid" || got=$?
@@ -180,12 +178,12 @@ collect_after() {
 	local backend got line
 	for backend in daemon file auto; do
 		got=0
-		line=$(READYD_BACKEND=$backend ctl status "${PIDS[$1 $2]}" 2>/dev/null) || got=$?
+		line=$(READYD_BACKEND=$backend ctl status "${CELL_PID[$1 $2]}" 2>/dev/null) || got=$?
 		CELL[$1 $2 after-$backend]="$got $(normal <<<"$line")"
 	done
 }
 
-# Two of one cell are as they should be: the same, or what is listed.
+# The two answers of a cell are the same, or those of the list of differences.
 compare() {
 	local cell="$1 $2" when=$3 listed
 	local of_daemon=${CELL[$cell $when-daemon]} of_file=${CELL[$cell $when-file]}
@@ -194,7 +192,7 @@ compare() {
 		[ "$of_daemon | $of_file" = "$listed" ] && return 0
 		wrong "$when, $cell: '$of_daemon | $of_file' is not '$listed'"
 	elif [ "$of_daemon" != "$of_file" ]; then
-		wrong "$when, $cell: the daemon says '$of_daemon', the file '$of_file'"
+		wrong "$when, $cell: the daemon answers '$of_daemon', the file '$of_file'"
 	fi
 }
 
@@ -208,26 +206,26 @@ compare_cell() {
 	compare "$1" "$2" after
 	case ${CELL[$1 $2 after-auto]} in
 	"${CELL[$1 $2 after-daemon]}" | "${CELL[$1 $2 after-file]}") ;;
-	*) wrong "after, $1 $2: with both it is '${CELL[$1 $2 after-auto]}', which is neither's" ;;
+	*) wrong "after, $1 $2: with both backends it is '${CELL[$1 $2 after-auto]}', which neither of them answers" ;;
 	esac
 }
 
-# What the file says afterwards, so that not both are wrong.
+# What the file answers afterwards, so that the two are not both wrong.
 expected_after() {
 	local empty="" status=" status=0"
 	case $2 in empty | older) empty=" empty=1" ;; esac
 	case $1 in
-	alive | stopped | leader) expected_of_the_living "$2" "$empty" ;;
-	never | reaped) expected_of_the_unknown "$1" "$2" "$empty" ;;
+	alive | stopped | leader-exited) expected_for_running "$2" "$empty" ;;
+	no-process | reaped) expected_without_process "$1" "$2" "$empty" ;;
 	*)
 		[ "$1" != status3 ] || status=" status=3"
 		[ "$1" != signal9 ] || status=" signal=9"
-		expected_of_the_dead "$2" "$status$empty" "$1"
+		expected_for_zombie "$2" "$status$empty" "$1"
 		;;
 	esac
 }
 
-expected_of_the_living() {
+expected_for_running() {
 	case $1 in
 	absent) echo "1 pending" ;;
 	regular | empty) echo "0 ready$2" ;;
@@ -237,8 +235,8 @@ expected_of_the_living() {
 	esac
 }
 
-# Whose the marker was is not known then. Nobody has left an old one for a pid that nobody had.
-expected_of_the_unknown() {
+# Which process created the marker is unknown then. There is no older marker for a pid that never existed.
+expected_without_process() {
 	case $1-$2 in
 	*-regular | *-empty | *-foreign | reaped-older) echo "4 exited$3" ;;
 	*) echo "3 died reason=no-process" ;;
@@ -246,7 +244,7 @@ expected_of_the_unknown() {
 }
 
 LEGEND='legend="reference worker: more than one thread, typically MALLOC_CONF=background_thread:true"'
-expected_of_the_dead() {
+expected_for_zombie() {
 	local legend=""
 	[ "$3" != status3 ] || legend=" $LEGEND"
 	case $1 in
@@ -261,11 +259,11 @@ expect_cell() {
 	local want
 	want=$(expected_after "$1" "$2")
 	[ "${CELL[$1 $2 after-file]}" = "$want" ] ||
-		wrong "after, $1 $2: the file says '${CELL[$1 $2 after-file]}', want '$want'"
+		wrong "after, $1 $2: the file answers '${CELL[$1 $2 after-file]}', want '$want'"
 }
 
-# All that may differ in the table: of a process that has been reaped, the daemon knows how it ended if somebody
-# waited for it or it was ready, and whoever reads the file later finds nobody.
+# All that may differ in the table: the daemon knows how a reaped process ended if a client waited for it or it was
+# ready, and the file backend no longer finds the process.
 list_differences() {
 	local marker
 	declare -gA DIFFERENT=(
@@ -277,29 +275,29 @@ list_differences() {
 	done
 }
 
-# The kernel tells how a process ended that has been reaped, to who holds a pidfd.
-tells_of_the_reaped() {
+# A pidfd tells the exit status of a process that has been reaped.
+pidfd_tells_status() {
 	local major minor
 	IFS=. read -r major minor _ </proc/sys/kernel/osrelease
 	[ $((major * 1000 + minor)) -ge 6015 ]
 }
 
-test_table() {
+test_both_backends_agree_in_every_state() {
 	local state marker pid
 	need_root
-	tells_of_the_reaped || skip "before Linux 6.15 a reaped process's status is lost"
+	pidfd_tells_status || skip "before Linux 6.15 a reaped process's status is lost"
 	need python3
 	start_readyd
-	write_nursery
+	write_processes
 	mkfifo to from
 	exec 7<>to 8<>from
-	spawn python3 nursery.py "$T/m" "${STATES[*]}" "${MARKERS[*]}" <to >from
-	while read -r -t 60 -u 8 state marker pid && [ "$state" != born ]; do
-		PIDS[$state $marker]=$pid
+	spawn python3 processes.py "$T/m" "${STATES[*]}" "${MARKERS[*]}" <to >from
+	while read -r -t 60 -u 8 state marker pid && [ "$state" != started ]; do
+		CELL_PID[$state $marker]=$pid
 	done
-	[ "$state" = born ] || die "no children"
+	[ "$state" = started ] || die "no children"
 	for marker in "${MARKERS[@]}"; do
-		PIDS[never $marker]=$((NOBODY++))
+		CELL_PID[no-process $marker]=$((NO_SUCH_PID++))
 	done
 	AT_GATES=() AT_FILES=() SETTLED=()
 	each_cell start_waiters
@@ -307,9 +305,9 @@ test_table() {
 	until_true 90 each_holds "$INOTIFY" "${AT_FILES[@]}"
 	each_cell mark_cell
 	until_true 90 all_have_ended "${SETTLED[@]}"
-	echo strike >&7
+	echo go >&7
 	read -r -t 60 -u 8 state
-	expect "children" "$state" struck
+	expect "children" "$state" changed
 	each_cell collect_before
 	each_cell collect_after
 	list_differences
@@ -319,25 +317,23 @@ test_table() {
 	[ "$WRONG" -eq 0 ] || die "$WRONG wrong"
 }
 
-# --- what only the daemon remembers
+# --- what only the daemon knows
 
-is_state() { grep -qs "^State:.$1" "/proc/$2/status"; }
-
-asked() {
+answer_of() { # BACKEND
 	local got=0 line
 	line=$(READYD_BACKEND=$1 ctl status "$PID" 2>/dev/null) || got=$?
 	echo "$got $(normal <<<"$line")"
 }
 
-# differs DAEMON FILE: what each of them says of PID; and where both are asked, the daemon's memory counts.
+# differs DAEMON FILE: what each backend answers for PID. With both, the daemon's knowledge counts.
 differs() {
-	expect "by the daemon" "$(asked daemon)" "$1"
-	expect "by the file" "$(asked file)" "$2"
-	expect "by both" "$(asked auto)" "$1"
+	expect "by the daemon" "$(answer_of daemon)" "$1"
+	expect "by the file" "$(answer_of file)" "$2"
+	expect "by both" "$(answer_of auto)" "$1"
 }
 
-# The latch: what has been seen ready stays ready until it ends.
-test_difference_latch() {
+# A process that has been seen ready stays ready until it ends.
+test_only_the_daemon_knows_a_removed_marker() {
 	start_readyd
 	spawn_unreaped "exec sleep 1000"
 	echo ready >"$(marker "$PID")"
@@ -349,106 +345,87 @@ test_difference_latch() {
 	differs "4 exited signal=9 latched=1" "3 died signal=9"
 }
 
-in_pid_namespace() {
-	local flags=-mpf got=0
-	[ "$(id -u)" -eq 0 ] || flags=-Urmpf
-	unshare $flags --mount-proc bash -c 'echo 500 >/proc/sys/kernel/ns_last_pid' 2>/dev/null ||
-		skip "ns_last_pid may not be set"
-	T=$T TEST_INSIDE=1 timeout -k 5 120 unshare $flags --mount-proc bash "$SELF" "$@" || got=$?
-	[ "$got" -eq 0 ] || die "'$*': exit status $got"
-	rm -rf m s s.lock
-}
-
-# The pid 20000 is the next; nobody else forks here.
-bear() {
-	echo 19999 >/proc/sys/kernel/ns_last_pid
-	spawn_worker
-	expect "pid" "$PID" 20000
-}
-
-# The grain: a marker that was left behind just before the next holder of the pid was born. What the stamps
-# leave open the file takes for good, and the daemon knows.
-within_grain() {
+# A marker that was created just before the pid was reused. If the timestamps cannot tell, the file backend accepts the
+# marker, and the daemon knows better.
+within_the_resolution() {
 	local by_file
 	start_readyd
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
-		bear
+		spawn_worker_with_pid 20000
 		echo ready >"$(marker 20000)"
 		until_true 60 counter_is processes 1
 		touch "$(marker 20000)"
-		end_worker 20000
-		bear
-		expect "by the daemon" "$(asked daemon)" "5 stale reason=older-than-process"
-		expect "by both" "$(asked auto)" "5 stale reason=older-than-process"
-		by_file=$(asked file)
-		end_worker 20000
+		kill_and_reap 20000
+		spawn_worker_with_pid 20000
+		expect "by the daemon" "$(answer_of daemon)" "5 stale reason=older-than-process"
+		expect "by both" "$(answer_of auto)" "5 stale reason=older-than-process"
+		by_file=$(answer_of file)
+		kill_and_reap 20000
 		rm "$(marker 20000)"
 		echo "by the file: $by_file"
 		case $by_file in
 		"0 ready") return 0 ;;
 		"5 stale reason=older-than-process") ;;
-		*) die "the file says '$by_file'" ;;
+		*) die "the file answers '$by_file'" ;;
 		esac
 	done
-	echo "never within the grain: the machine is too busy"
+	echo "never within the resolution of the timestamps: the machine is too busy"
 }
 
-test_difference_grain() { in_pid_namespace within_grain; }
+test_only_the_daemon_knows_a_marker_of_the_same_moment() { in_pid_namespace within_the_resolution; }
 
-start_of_20000() { stat_fields 20000 | awk '{ print $20 }'; }
-
-# As quick as the tick: two that have the same pid and the same start. What lives is not what has ended.
-within_tick() {
+# Two processes that have the same pid and start within the same clock tick. The one that runs is not the one that ended.
+within_a_tick() {
 	local former
 	start_readyd
 	for _ in {1..50}; do
-		bear
-		former=$(start_of_20000)
+		spawn_worker_with_pid 20000
+		former=$(start_of 20000)
 		echo ready >"$(marker 20000)"
 		ctl -q status 20000 || die "the marker does not count"
-		end_worker 20000
-		bear
-		expect "by the daemon" "$(asked daemon)" "5 stale reason=older-than-process"
-		[ "$(start_of_20000)" != "$former" ] || return 0
-		end_worker 20000
+		kill_and_reap 20000
+		spawn_worker_with_pid 20000
+		expect "by the daemon" "$(answer_of daemon)" "5 stale reason=older-than-process"
+		[ "$(start_of 20000)" != "$former" ] || return 0
+		kill_and_reap 20000
 		rm "$(marker 20000)"
 	done
-	echo "never within one tick: the machine is too slow"
+	echo "never within one clock tick: the machine is too slow"
 }
 
-test_difference_tick() { in_pid_namespace within_tick; }
+test_two_processes_of_one_tick_are_different() { in_pid_namespace within_a_tick; }
 
-# Asked about while pending, the daemon holds on to a process; not to its pid.
-asked_before_reuse() {
+# The daemon remembers the process of an earlier query, not its pid.
+reuse_after_a_query() {
 	start_readyd
-	bear
-	expect "of the first" "$(asked daemon)" "1 pending"
-	end_worker 20000
-	expect "of nobody" "$(asked daemon | cut -d' ' -f1,2)" "3 died"
-	bear
-	expect "of the second" "$(asked daemon)" "1 pending"
-	end_worker 20000
-	bear
-	expect "of the third" "$(asked daemon)" "1 pending"
+	spawn_worker_with_pid 20000
+	expect "of the first" "$(answer_of daemon)" "1 pending"
+	kill_and_reap 20000
+	expect "without a process" "$(answer_of daemon | cut -d' ' -f1,2)" "3 died"
+	spawn_worker_with_pid 20000
+	expect "of the second" "$(answer_of daemon)" "1 pending"
+	kill_and_reap 20000
+	spawn_worker_with_pid 20000
+	expect "of the third" "$(answer_of daemon)" "1 pending"
 	echo ready >"$(marker 20000)"
-	expect "of the third, marked" "$(asked daemon)" "0 ready"
+	expect "of the third, marked" "$(answer_of daemon)" "0 ready"
 }
 
-test_asked_before_reuse() { in_pid_namespace asked_before_reuse; }
+test_a_query_before_the_pid_is_reused() { in_pid_namespace reuse_after_a_query; }
 
 # --- legends
 
 # legend_is STATUS TEXT ARGUMENT...: with both backends, in text and in JSON.
 legend_is() {
-	local backend status=$1 text=$2 got
+	local backend status=$1 text=$2
 	shift 2
 	spawn_unreaped "exit $status"
 	until_true 60 is_state Z "$PID"
 	for backend in daemon file; do
-		got=$(READYD_BACKEND=$backend ctl status "$@" "$PID" || true)
-		expect "$backend, legend of $status" "$(sed -n 's/.* legend="\(.*\)"$/\1/p' <<<"$got")" "$text"
-		got=$(READYD_BACKEND=$backend ctl wait --json "$@" "$PID" || true)
-		expect "$backend, legend of $status in JSON" "$(sed -n 's/.*"legend":"\([^"]*\)".*/\1/p' <<<"$got")" "$text"
+		READYD_BACKEND=$backend expect_exit 3 ctl status "$@" "$PID" >out
+		expect "$backend, legend of $status" "$(sed -n 's/.* legend="\(.*\)"$/\1/p' out)" "$text"
+		READYD_BACKEND=$backend expect_exit 3 ctl wait --json "$@" "$PID" >out
+		expect "$backend, legend of $status in JSON" "$(sed -n 's/.*"legend":"\([^"]*\)".*/\1/p' out)" "$text"
 	done
 }
 
@@ -467,8 +444,8 @@ test_legend() {
 	legend_is 9 "1=2" --legend 9=1=2
 }
 
-# Neither of a signal nor of a process that lives.
-test_legend_only_of_an_exit_status() {
+# Neither for a signal nor for a process that runs.
+test_legend_only_for_an_exit_status() {
 	start_readyd
 	spawn_unreaped "exec sleep 1000"
 	mark "$PID"
@@ -476,7 +453,7 @@ test_legend_only_of_an_exit_status() {
 	kill -KILL "$PID"
 	until_true 60 is_state Z "$PID"
 	READYD_BACKEND="file" expect_exit 4 ctl status --legend 9=x --legend 0=x "$PID" >>out
-	expect "legends" "$(grep -c legend out || true)" 0
+	expect "legends" "$(select_lines -c legend out)" 0
 }
 
 # json FIELD: that of the object in out.
@@ -508,25 +485,25 @@ test_legend_usage() {
 	done
 }
 
-# --- births
+# --- processes that have not started
 
-start_unless_file() {
+start_readyd_unless_file() {
 	mkdir -p m
 	[ "$1" = file ] || start_readyd
 }
 
-not_yet_born() {
-	start_unless_file "$1"
+not_started_yet() {
+	start_readyd_unless_file "$1"
 	READYD_BACKEND=$1 expect_exit 124 ctl wait --json --not-started=wait --timeout 0.2 20000 >out 2>err
 	grep -q '"process":"not-started"' out || die "not in JSON: $(cat out)"
-	grep -q "process 20000 is not-started; its marker .*: absent;" err || die "not in words: $(cat err)"
+	grep -q "process 20000 is not-started; its marker .*: absent;" err || die "not on standard error: $(cat err)"
 	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --not-started=fail --timeout 60 20000
 	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --timeout 60 20000
 }
 
-# have_looked PID...: a look takes a few microseconds and comes every 50 ms, so that a process which runs readyctl
-# and has slept some times has looked.
-have_looked() {
+# have_checked PID...: a check takes a few microseconds and comes every 50 ms, so readyctl has checked once it has slept
+# a few times.
+have_checked() {
 	local pid
 	for pid; do
 		[ "$(cat "/proc/$pid/comm")" = readyctl ] || return 1
@@ -534,66 +511,66 @@ have_looked() {
 	done
 }
 
-# born BACKEND ready|dies: it was waited for before it was born.
-born() {
-	start_unless_file "$1"
+# starts_during_the_wait BACKEND ready|dies
+starts_during_the_wait() {
+	start_readyd_unless_file "$1"
 	READYD_BACKEND=$1 spawn_waiters 2 --not-started=wait --timeout 60 20000
-	until_true 60 have_looked "${WAITERS[@]}"
-	bear
+	until_true 60 have_checked "${WAITERS[@]}"
+	spawn_worker_with_pid 20000
 	until_true 60 each_holds '*pidfd*' "${WAITERS[@]}"
 	if [ "$2" = ready ]; then
 		mark 20000
 		all_end 0 "${WAITERS[@]}"
 	else
-		end_worker 20000
+		kill_and_reap 20000
 		all_end 3 "${WAITERS[@]}"
 	fi
 }
 
-# What lies there cannot be of somebody who is yet to be born.
-born_with_a_stale_marker() {
-	start_unless_file "$1"
+# A marker that exists before the process starts is not its marker.
+starts_with_a_stale_marker() {
+	start_readyd_unless_file "$1"
 	echo ready >"$(marker 20000)"
 	READYD_BACKEND=$1 spawn_waiters 1 --not-started=wait --timeout 60 20000
 	READYD_BACKEND=$1 expect_exit 124 ctl -q wait --not-started=wait --timeout 0.2 20000 2>err
 	grep -q "is not-started; its marker .*: older-than-process;" err || die "$(cat err)"
-	bear
+	spawn_worker_with_pid 20000
 	all_end 5 "${WAITERS[@]}"
 }
 
-# born_and_gone BACKEND: it has left its marker and ended before it could be seen.
-born_and_gone() {
-	start_unless_file "$1"
+# starts_and_exits_unseen BACKEND: it has created its marker and ended before a check could see it.
+starts_and_exits_unseen() {
+	start_readyd_unless_file "$1"
 	READYD_BACKEND=$1 spawn_waiters 2 --not-started=wait --timeout 60 20000
-	until_true 60 have_looked "${WAITERS[@]}"
+	until_true 60 have_checked "${WAITERS[@]}"
 	kill -STOP "${WAITERS[@]}"
 	for pid in "${WAITERS[@]}"; do until_true 60 is_stopped "$pid"; done
-	bear
+	spawn_worker_with_pid 20000
 	mark 20000
-	end_worker 20000
+	kill_and_reap 20000
 	kill -CONT "${WAITERS[@]}"
 	all_end 4 "${WAITERS[@]}"
 }
 
-# Who has a start was born, and does not come again.
+# A process named by its start has started already, and will not start again.
 exact_process_has_started() {
 	local start
-	start_unless_file "$1"
-	bear
-	start=$(READYD_BACKEND="file" ctl status --json 20000 | sed 's/.*"start":\([0-9]*\).*/\1/')
-	end_worker 20000
+	start_readyd_unless_file "$1"
+	spawn_worker_with_pid 20000
+	start=$(start_of 20000)
+	kill_and_reap 20000
 	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --not-started=wait --timeout 60 "20000:$start"
 }
 
 test_not_started() {
 	local backend
 	for backend in daemon file auto; do
-		in_pid_namespace born_and_gone $backend
+		in_pid_namespace starts_and_exits_unseen $backend
 		in_pid_namespace exact_process_has_started $backend
-		in_pid_namespace not_yet_born $backend
-		in_pid_namespace born $backend ready
-		in_pid_namespace born $backend dies
-		in_pid_namespace born_with_a_stale_marker $backend
+		in_pid_namespace not_started_yet $backend
+		in_pid_namespace starts_during_the_wait $backend ready
+		in_pid_namespace starts_during_the_wait $backend dies
+		in_pid_namespace starts_with_a_stale_marker $backend
 	done
 }
 
@@ -610,7 +587,7 @@ explains() {
 	local backend=$1 field
 	shift
 	READYD_BACKEND=$backend expect_exit 124 ctl wait --json --timeout 0.3 "$PID" >out 2>err
-	grep -q "^readyctl: timed out after 300 ms: process $PID is " err || die "not in words: $(cat err)"
+	grep -q "^readyctl: timed out after 300 ms: process $PID is " err || die "not on standard error: $(cat err)"
 	expect "lines on standard error" "$(wc -l <err)" 1
 	for field; do
 		grep -qF -- "$field" out || die "$backend: $field is not in $(cat out)"
@@ -631,12 +608,12 @@ test_timeout_says_what_the_process_does() {
 		PID=$LAST
 		until_true 60 is_state R "$PID"
 		explains $backend '"process":"running"'
-		end_worker "$PID"
+		kill_and_reap "$PID"
 	done
 }
 
-# A process that lives on without its first thread is not gone.
-test_timeout_says_that_the_first_thread_has_ended() {
+# A process still runs after its first thread has exited.
+test_timeout_says_that_the_leader_has_exited() {
 	local backend
 	need python3
 	start_readyd
@@ -657,29 +634,29 @@ test_timeout_says_what_is_in_the_way() {
 		spawn_worker
 		mkfifo "$(marker "$PID")"
 		explains $backend '"marker":"not-a-file"' '"reason":"deadline"' '"exit":124' '"verdict":"pending"'
-		grep -qF "its marker $(marker "$PID"): not-a-file;" err || die "not in words: $(cat err)"
+		grep -qF "its marker $(marker "$PID"): not-a-file;" err || die "not on standard error: $(cat err)"
 	done
 }
 
-test_timeout_says_who_would_have_told() {
+test_timeout_says_how_it_waited() {
 	start_readyd
 	spawn_worker
 	explains daemon '"via":"daemon"'
 	explains auto '"via":"daemon"'
-	grep -qE '"last_event_ms":[0-9]+,' out || die "the daemon was never heard of: $(cat out)"
+	grep -qE '"last_event_ms":[0-9]+,' out || die "no message of the daemon: $(cat out)"
 	explains file '"via":"inotify"' '"last_event_ms":null' '"backend":"file"'
 }
 
-# A frozen daemon has a second to answer; from then on the directory is watched.
+# A frozen daemon has one second to answer; after that, the wait watches the directory.
 test_timeout_says_that_the_daemon_is_late() {
 	start_readyd
 	spawn_worker
 	freeze_readyd
 	READYD_BACKEND=auto expect_exit 124 ctl wait --json --timeout 3 "$PID" >out 2>err
-	grep -qF '"via":"inotify"' out || die "not said: $(cat out)"
+	grep -qF '"via":"inotify"' out || die "not in JSON: $(cat out)"
 }
 
-# It is waited for on, and named when the time is up.
+# The wait continues without the directory, and names it at the time-out.
 test_timeout_says_what_became_of_the_directory() {
 	local backend
 	start_readyd
@@ -697,7 +674,7 @@ test_timeout_says_what_became_of_the_directory() {
 	done
 }
 
-# A link that leads to itself is there, and is no directory.
+# A symbolic link to itself exists, and is not a directory.
 test_timeout_says_that_the_directory_leads_nowhere() {
 	mkdir m
 	spawn_worker
@@ -709,7 +686,7 @@ test_timeout_says_that_the_directory_leads_nowhere() {
 	grep -q '"directory":"not-a-directory"' "out.${WAITERS[0]}" || die "$(cat "out.${WAITERS[0]}")"
 }
 
-# Bytes that are no UTF-8 (overlong, a surrogate, cut off, too large) become U+FFFD, each; the rest is kept.
+# Each byte that is not valid UTF-8 (overlong, a surrogate, truncated, too large) becomes U+FFFD; the rest is unchanged.
 test_timeout_is_json_whatever_the_bytes() {
 	local good=$'\u00fc\u20ac\ud7ff\U0001f600\U0010ffff' x=$'\ufffd'
 	need python3
@@ -719,7 +696,7 @@ test_timeout_is_json_whatever_the_bytes() {
 	READYD_BACKEND="file" expect_exit 124 ctl wait --json --timeout 0.1 "$PID" >out 2>err
 	expect "path" "$(PYTHONUTF8=1 json path)" "$T/m"$'\n'"n$x$x$x/ktstr-worker-ready-$PID"
 	expect "lines on standard error" "$(wc -l <err)" 1
-	grep -qF 'its marker '"$T"'/m\x0an' err || die "not in words: $(cat err)"
+	grep -qF 'its marker '"$T"'/m\x0an' err || die "not on standard error: $(cat err)"
 	spawn_unreaped "exit 8"
 	until_true 60 is_state Z "$PID"
 	READYD_BACKEND="file" expect_exit 3 ctl status --json \
@@ -736,12 +713,4 @@ test_timeout_path_is_json() {
 	expect "path" "$(json path)" "$READYD_DIR/ktstr-worker-ready-$PID"
 }
 
-if [ -n "${TEST_INSIDE:-}" ]; then
-	unset TEST_INSIDE
-	trap reap_spawned EXIT
-	set -eu
-	cd "$T"
-	"$@"
-	exit 0
-fi
 run_tests "$@"

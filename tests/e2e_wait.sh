@@ -1,26 +1,22 @@
 #!/usr/bin/env bash
-# readyctl with a daemon: every verdict, every way of asking, what is printed and how it exits.
+# readyctl with a daemon: every verdict, every command, its output and its exit status.
 # shellcheck source=tests/lib.sh disable=SC1091,SC2016
 . "$(dirname "$0")/lib.sh"
 
-# Beyond every pid_max: nobody has it, nobody will.
-NOBODY=4194304
+# count FILE REGEX: the number of lines that match as a whole.
+count() { select_lines -cxE -- "$2" "$1"; }
 
-# count FILE REGEX: how many lines are such a line from beginning to end.
-count() { grep -cxE -- "$2" "$1" || true; }
-has_lines() { [ "$(wc -l <"$1")" -eq "$2" ]; }
-
-# says FILE REGEX...: it holds such lines, each once, and no other.
+# says FILE REGEX...: it contains a line for each expression, and no other lines.
 says() {
 	local file=$1 regex
 	shift
 	for regex; do
-		[ "$(count "$file" "$regex")" -eq 1 ] || die "not once in $file: $regex; it says: $(cat "$file")"
+		[ "$(count "$file" "$regex")" -eq 1 ] || die "not once in $file: $regex; it contains: $(cat "$file")"
 	done
 	has_lines "$file" $# || die "more than $# lines in $file: $(cat "$file")"
 }
 
-# run STATUS ARGUMENT...: readyctl exits so; its words are in out and err.
+# run STATUS ARGUMENT...: readyctl exits with this status; its output is in out and err.
 run() {
 	local want=$1 got=0
 	shift
@@ -28,13 +24,13 @@ run() {
 	[ "$got" -eq "$want" ] || die "exit status of 'readyctl $*': got $got, want $want; $(cat out err)"
 }
 
-# quiet_run: as run, and nothing is on standard error.
+# quiet_run: as run, with nothing on standard error.
 quiet_run() {
 	run "$@"
 	expect "standard error of 'readyctl ${*:2}'" "$(cat err)" ""
 }
 
-# refused STATUS TEXT ARGUMENT...: one line on standard error that has TEXT in it, nothing on standard output.
+# refused STATUS TEXT ARGUMENT...: one line on standard error that contains TEXT, nothing on standard output.
 refused() {
 	local want=$1 text=$2
 	shift 2
@@ -44,15 +40,7 @@ refused() {
 	grep -qF -- "$text" err || die "'$text' is not in: $(cat err)"
 }
 
-spawn_workers() {
-	WORKERS=()
-	while [ ${#WORKERS[@]} -lt "$1" ]; do
-		spawn_worker
-		WORKERS+=("$PID")
-	done
-}
-
-# The reference worker, after a line came through the fifo `go`.
+# The reference worker, which starts when a line is written to the fifo `go`.
 spawn_real_worker() {
 	mkfifo go
 	spawn bash -c 'read -r <go; KTSTR_WORKER_READY_MARKER_OVERRIDE=$0-$$ exec "$1" 65536 >worker.out' \
@@ -60,16 +48,9 @@ spawn_real_worker() {
 	PID=$LAST
 }
 
-# A worker that nobody reaps, so that how it ended can be read off the zombie on every kernel.
-spawn_unreaped_worker() {
-	spawn sh -c 'sleep 1000 & echo $! >worker.pid; exec sleep 1000'
-	until_true 60 has_lines worker.pid 1
-	UNREAPED=$(cat worker.pid)
-}
-
-kill_unreaped() {
-	kill "-$1" "$UNREAPED"
-	until_true 60 is_zombie "$UNREAPED"
+kill_unreaped() { # SIGNAL
+	kill "-$1" "$PID"
+	until_true 60 is_zombie "$PID"
 }
 
 test_200_waits_on_one_process() {
@@ -110,7 +91,7 @@ test_one_wait_on_200_processes() {
 
 has_ready() { [ "$(grep -c '^ready ' "$1")" -ge "$2" ]; }
 
-# Some processes can only be looked at by their number. That is no reason to call them dead.
+# Without descriptors some processes can be checked only by their pid. That must not be reported as a death.
 test_more_processes_than_descriptors() {
 	local worker
 	need prlimit
@@ -127,10 +108,10 @@ test_more_processes_than_descriptors() {
 	done
 	all_end 0 "$LAST"
 	has_lines "out.$LAST" 30 || die "not 30 lines: $(cat "out.$LAST")"
-	expect "other lines than of readiness" "$(grep -v '^ready ' "out.$LAST" || true)" ""
+	expect "other lines" "$(select_lines -v '^ready ' "out.$LAST")" ""
 }
 
-# Nor do they hide that one is dead whom nobody has reaped.
+# A zombie among them is still reported.
 test_a_zombie_among_more_than_descriptors() {
 	local backend waiter
 	need prlimit
@@ -192,7 +173,7 @@ test_ready_by_rename() {
 	says "out.${WAITERS[0]}" "ready $PID start=[0-9]+"
 }
 
-# That the file is old says nothing: the name is new.
+# The age of the file does not matter: its name is new.
 test_ready_by_rename_of_an_old_file() {
 	start_readyd
 	echo ready >elsewhere
@@ -224,7 +205,7 @@ test_ready_by_the_real_worker() {
 	expect "marker" "$(cat "$(marker "$PID")")" "ready"
 	quiet_run 0 status "$PID"
 	says out "ready $PID start=[0-9]+"
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	quiet_run 4 wait "$PID"
 }
 
@@ -260,19 +241,19 @@ test_any() {
 test_any_goes_on_after_a_death() {
 	start_readyd
 	spawn_workers 2
-	spawn_waiters 1 --any "${WORKERS[0]}" "$NOBODY" "${WORKERS[1]}"
+	spawn_waiters 1 --any "${WORKERS[0]}" "$NO_SUCH_PID" "${WORKERS[1]}"
 	until_true 60 has_lines "out.${WAITERS[0]}" 1
-	says "out.${WAITERS[0]}" "died $NOBODY reason=no-process.*"
+	says "out.${WAITERS[0]}" "died $NO_SUCH_PID reason=no-process.*"
 	until_true 60 counter_is gates 2
 	mark "${WORKERS[1]}"
 	all_end 0 "${WAITERS[@]}"
-	says "out.${WAITERS[0]}" "died $NOBODY .*" "ready ${WORKERS[1]} .*"
+	says "out.${WAITERS[0]}" "died $NO_SUCH_PID .*" "ready ${WORKERS[1]} .*"
 }
 
 test_any_of_none() {
 	start_readyd
-	quiet_run 3 wait --any "$NOBODY" $((NOBODY + 1))
-	says out "died $NOBODY reason=no-process.*" "died $((NOBODY + 1)) reason=no-process"
+	quiet_run 3 wait --any "$NO_SUCH_PID" $((NO_SUCH_PID + 1))
+	says out "died $NO_SUCH_PID reason=no-process.*" "died $((NO_SUCH_PID + 1)) reason=no-process"
 }
 
 test_any_times_out() {
@@ -282,12 +263,12 @@ test_any_times_out() {
 	says out "pending ${WORKERS[0]} start=[0-9]+ reason=deadline" "pending ${WORKERS[1]} start=[0-9]+ reason=deadline"
 }
 
-# One of them has died, which ends nothing; the time does.
+# One of them has died, which does not end the wait; the time-out does.
 test_any_times_out_with_one_dead() {
 	start_readyd
 	spawn_worker
-	expect_exit 124 ctl wait --any --timeout 0.2 4194304 "$PID" >out 2>err
-	says out "died 4194304 reason=no-process" "pending $PID start=[0-9]+ reason=deadline"
+	expect_exit 124 ctl wait --any --timeout 0.2 "$NO_SUCH_PID" "$PID" >out 2>err
+	says out "died $NO_SUCH_PID reason=no-process" "pending $PID start=[0-9]+ reason=deadline"
 }
 
 test_all() {
@@ -392,8 +373,8 @@ test_durations() {
 
 test_died_never_existed() {
 	start_readyd
-	quiet_run 3 wait "$NOBODY"
-	says out "died $NOBODY reason=no-process.*"
+	quiet_run 3 wait "$NO_SUCH_PID"
+	says out "died $NO_SUCH_PID reason=no-process.*"
 	quiet_run 3 status 2147483647
 	says out "died 2147483647 reason=no-process.*"
 	expect "processes" "$(counter processes)" 0
@@ -401,31 +382,29 @@ test_died_never_existed() {
 
 test_died_by_a_signal() {
 	start_readyd
-	spawn_unreaped_worker
-	spawn_waiters 5 "$UNREAPED"
+	spawn_unreaped "exec sleep 1000"
+	spawn_waiters 5 "$PID"
 	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
 	kill_unreaped KILL
 	all_end 3 "${WAITERS[@]}"
-	says "out.${WAITERS[0]}" "died $UNREAPED start=[0-9]+ signal=9"
-	quiet_run 3 status "$UNREAPED"
-	says out "died $UNREAPED start=[0-9]+ signal=9"
+	says "out.${WAITERS[0]}" "died $PID start=[0-9]+ signal=9"
+	quiet_run 3 status "$PID"
+	says out "died $PID start=[0-9]+ signal=9"
 	expect "gates" "$(counter gates)" 0
 }
 
 test_died_by_exit() {
 	start_readyd
-	mkfifo go
-	spawn sh -c 'sh -c "read x <go; exit 7" & echo $! >worker.pid; exec sleep 1000'
-	until_true 60 has_lines worker.pid 1
-	UNREAPED=$(cat worker.pid)
-	spawn_waiters 1 "$UNREAPED"
+	mkfifo finish
+	spawn_unreaped "read -r _ <finish; exit 7"
+	spawn_waiters 1 "$PID"
 	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
-	echo >go
+	echo >finish
 	all_end 3 "${WAITERS[@]}"
-	says "out.${WAITERS[0]}" "died $UNREAPED start=[0-9]+ status=7"
+	says "out.${WAITERS[0]}" "died $PID start=[0-9]+ status=7"
 }
 
-# The daemon holds on to the process, so it can tell afterwards too.
+# The daemon keeps a pidfd of the process, so it can also answer afterwards.
 test_died_and_was_reaped() {
 	local major minor
 	IFS=. read -r major minor _ </proc/sys/kernel/osrelease
@@ -441,7 +420,7 @@ test_died_and_was_reaped() {
 	says out "died $PID start=[0-9]+ signal=15"
 }
 
-# The best of five: only what never gets near the promise is a fault, not a busy machine.
+# The best of five rounds counts, since the machine may be busy.
 test_death_is_answered_at_once() {
 	local best=100000 round before after bound=100
 	! is_sanitized || bound=500
@@ -462,14 +441,14 @@ test_death_is_answered_at_once() {
 
 test_exited() {
 	start_readyd
-	spawn_unreaped_worker
-	mark "$UNREAPED"
-	quiet_run 0 wait "$UNREAPED"
+	spawn_unreaped "exec sleep 1000"
+	mark "$PID"
+	quiet_run 0 wait "$PID"
 	kill_unreaped KILL
-	quiet_run 4 wait "$UNREAPED"
-	says out "exited $UNREAPED start=[0-9]+ signal=9 empty=1"
-	quiet_run 4 status "$UNREAPED"
-	says out "exited $UNREAPED start=[0-9]+ signal=9 empty=1"
+	quiet_run 4 wait "$PID"
+	says out "exited $PID start=[0-9]+ signal=9 empty=1"
+	quiet_run 4 status "$PID"
+	says out "exited $PID start=[0-9]+ signal=9 empty=1"
 }
 
 test_exited_after_its_marker_was_removed() {
@@ -479,7 +458,7 @@ test_exited_after_its_marker_was_removed() {
 	quiet_run 0 wait "$PID"
 	until_true 60 counter_is processes 1
 	rm "$(marker "$PID")"
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	quiet_run 4 wait "$PID"
 	says out "exited $PID .*latched=1"
 }
@@ -497,8 +476,8 @@ test_latched_after_its_marker_was_removed() {
 	says out "ready $PID start=[0-9]+ latched=1"
 }
 
-# As status says it.
-test_latched_is_known_to_a_wait_of_no_length() {
+# A wait with --timeout 0 gives the same answer as a query.
+test_latched_with_timeout_0() {
 	start_readyd
 	spawn_worker
 	mark "$PID"
@@ -540,16 +519,16 @@ test_unreachable() {
 	says err "readyctl: process $PID is unreachable: the marker directory is missing .*"
 }
 
-# The start that was asked for is named in each answer, also where nobody has the pid.
+# Each answer contains the start that was asked for, also if no process has the pid.
 test_one_particular_process_that_is_gone() {
 	local backend
 	start_readyd
 	for backend in auto daemon file; do
 		export READYD_BACKEND=$backend
-		quiet_run 3 status 4194304:5
-		says out "died 4194304 start=5 reason=no-process status=unknown"
-		quiet_run 3 wait 4194304:5
-		says out "died 4194304 start=5 reason=no-process status=unknown"
+		quiet_run 3 status "$NO_SUCH_PID:5"
+		says out "died $NO_SUCH_PID start=5 reason=no-process status=unknown"
+		quiet_run 3 wait "$NO_SUCH_PID:5"
+		says out "died $NO_SUCH_PID start=5 reason=no-process status=unknown"
 	done
 }
 
@@ -579,13 +558,13 @@ test_status_of_several() {
 	mark "${WORKERS[2]}"
 	quiet_run 0 status "${WORKERS[0]}" "${WORKERS[2]}"
 	says out "ready ${WORKERS[0]} .*" "ready ${WORKERS[2]} .*"
-	quiet_run 1 status "${WORKERS[0]}" "${WORKERS[1]}" "$NOBODY" "${WORKERS[2]}"
-	says out "ready ${WORKERS[0]} .*" "pending ${WORKERS[1]} start=[0-9]+" "died $NOBODY .*" "ready ${WORKERS[2]} .*"
-	quiet_run 3 status "$NOBODY" "${WORKERS[1]}"
+	quiet_run 1 status "${WORKERS[0]}" "${WORKERS[1]}" "$NO_SUCH_PID" "${WORKERS[2]}"
+	says out "ready ${WORKERS[0]} .*" "pending ${WORKERS[1]} start=[0-9]+" "died $NO_SUCH_PID .*" "ready ${WORKERS[2]} .*"
+	quiet_run 3 status "$NO_SUCH_PID" "${WORKERS[1]}"
 	expect "order" "$(cut -d ' ' -f 1 out | paste -sd ' ')" "died pending"
 }
 
-json_lines() { python3 -m json.tool --json-lines "$1" /dev/null || die "no JSON lines: $(cat "$1")"; }
+json_lines() { python3 -m json.tool --json-lines "$1" /dev/null || die "not JSON lines: $(cat "$1")"; }
 
 test_json() {
 	need python3
@@ -596,13 +575,13 @@ test_json() {
 	json_lines out
 	says out "\{\"pid\":${WORKERS[0]},\"verdict\":\"ready\",\"exit\":0,.*\"backend\":\"(file|daemon)\"\}" \
 		"\{\"pid\":${WORKERS[1]},\"verdict\":\"pending\",\"exit\":124,.*\"reason\":\"deadline\",.*\}"
-	quiet_run 1 status --json "${WORKERS[1]}" "${WORKERS[0]}" "$NOBODY"
+	quiet_run 1 status --json "${WORKERS[1]}" "${WORKERS[0]}" "$NO_SUCH_PID"
 	json_lines out
 	says out ".*:${WORKERS[0]},.*" "\{\"pid\":${WORKERS[1]},\"verdict\":\"pending\",\"exit\":1,.*\"backend\":\"daemon\"\}" \
-		"\{\"pid\":$NOBODY,\"verdict\":\"died\",\"exit\":3,.*\"reason\":\"no-process\",.*\"backend\":\"daemon\"\}"
+		"\{\"pid\":$NO_SUCH_PID,\"verdict\":\"died\",\"exit\":3,.*\"reason\":\"no-process\",.*\"backend\":\"daemon\"\}"
 	quiet_run 0 list --json
 	json_lines out
-	expect "lines of the ready one" "$(count out ".*\"pid\":${WORKERS[0]},.*")" 1
+	expect "lines of the ready process" "$(count out ".*\"pid\":${WORKERS[0]},.*")" 1
 	for command in ping stats; do
 		quiet_run 0 --json "$command"
 		has_lines out 1 || die "'$command' in JSON is not one line: $(cat out)"
@@ -616,7 +595,7 @@ test_quiet() {
 	mark "${WORKERS[0]}"
 	quiet_run 0 wait -q "${WORKERS[0]}"
 	expect "standard output" "$(cat out)" ""
-	quiet_run 3 wait --quiet "$NOBODY"
+	quiet_run 3 wait --quiet "$NO_SUCH_PID"
 	expect "standard output" "$(cat out)" ""
 	quiet_run 1 status -q "${WORKERS[@]}"
 	expect "standard output" "$(cat out)" ""
@@ -641,8 +620,8 @@ test_list() {
 	says out "ready ${WORKERS[0]} start=[0-9]+ empty=1" "pending ${WORKERS[1]} start=[0-9]+"
 }
 
-# Nothing but the socket is known: the daemon says where the markers are.
-test_the_daemon_tells_where() {
+# Only the socket is known: the daemon tells where the markers are.
+test_the_daemon_tells_where_the_markers_are() {
 	unset READYD_DIR
 	start_readyd --prefix other-
 	spawn_worker
@@ -700,20 +679,20 @@ test_usage_errors_of_options() {
 	refused 2 "--any" wait --any=1 1
 }
 
-# fails_to_print ARGUMENT...: with a standard output that takes nothing.
+# fails_to_print ARGUMENT...: with a standard output that is full, or closed.
 fails_to_print() {
 	local got=0
 	ctl "$@" >/dev/full 2>err || got=$?
 	expect "exit status of 'readyctl $*' on a full device" "$got" 125
 	expect "lines on standard error ($(cat err))" "$(wc -l <err)" 1
-	grep -q "No space left on device" err || die "the reason is not in: $(cat err)"
+	grep -q "No space left on device" err || die "no reason: $(cat err)"
 	got=0
 	ctl "$@" >&- 2>err || got=$?
 	expect "exit status of 'readyctl $*' without standard output" "$got" 125
 	expect "lines on standard error ($(cat err))" "$(wc -l <err)" 1
 }
 
-test_standard_output_that_takes_nothing() {
+test_full_standard_output() {
 	start_readyd
 	spawn_worker
 	mark "$PID"
@@ -725,7 +704,7 @@ test_standard_output_that_takes_nothing() {
 	expect "commands without output" "$(ctl -q wait "$PID" >&- && echo fine)" "fine"
 }
 
-test_list_to_a_standard_output_that_takes_nothing() {
+test_list_to_a_full_standard_output() {
 	start_readyd
 	spawn_worker
 	mark "$PID"
@@ -733,7 +712,7 @@ test_list_to_a_standard_output_that_takes_nothing() {
 	fails_to_print list
 }
 
-test_help_to_a_standard_output_that_takes_nothing() {
+test_help_to_a_full_standard_output() {
 	fails_to_print --help
 	fails_to_print --version
 }

@@ -1,104 +1,101 @@
 #!/usr/bin/env bash
-# What the daemon says to plain clients on its socket, and what it bears from bad ones.
+# The replies of the daemon to plain clients on its socket, and bad clients that it must survive.
 # shellcheck source=tests/lib.sh disable=SC1091,SC2016
 . "$(dirname "$0")/lib.sh"
 
-# Beyond every pid_max: nobody has it, nobody will.
-NOBODY=4194304
-
 resident() { awk '$1 == "VmRSS:" { print $2 }' "/proc/$DAEMON/status"; }
 
-# by_nc, by_socat: standard input to the socket, then its end, and back what the daemon says to the end.
+# by_nc, by_socat: send standard input to the socket, then shut down that direction, and print the replies to the end.
 by_nc() { timeout 60 nc -N -U "$T/s"; }
 by_socat() { timeout 60 socat -t 60 STDIO "UNIX-CONNECT:$T/s"; }
 
-# answers REQUEST REGEX...: to these lines, by both programs, exactly such lines in this order.
-answers() {
+# replies REQUEST REGEX...: the request gets exactly these lines in this order, by both programs.
+replies() {
 	local request=$1 by regex
 	shift
 	printf '%s\n' "$@" >wanted
 	for by in by_nc by_socat; do
-		printf '%b' "$request" | "$by" >said
-		expect "lines to '$request' by $by ($(cat said))" "$(wc -l <said)" $#
+		printf '%b' "$request" | "$by" >reply
+		expect "lines to '$request' by $by ($(cat reply))" "$(wc -l <reply)" $#
 		while read -r regex <&3 && read -r line <&4; do
 			grep -qxE -- "$regex" <<<"$line" || die "'$request' by $by: '$line' is not '$regex'"
-		done 3<wanted 4<said
+		done 3<wanted 4<reply
 	done
 }
 
-# start_for_text: a daemon, and the programs that talk to it.
+# start_for_text: starts a daemon, for by_nc and by_socat.
 start_for_text() {
 	need nc
-	nc -h 2>&1 | grep -q OpenBSD || skip "nc is not the one of OpenBSD"
+	nc -h 2>&1 | grep -q OpenBSD || skip "nc is not OpenBSD's"
 	need socat
 	start_readyd "$@"
 }
 
 test_hello() {
 	start_for_text
-	answers 'HELLO 1\n' "READYD 1 epoch=[0-9]+ pidns=[0-9]+ timens=[0-9]+ dir=$(stat -c %d:%i m) prefix=ktstr-worker-ready- path=$T/m"
-	answers 'HELLO 2\n' "ERR bad-version .*"
-	answers 'HELLO\n' "ERR bad-argument .*"
-	answers 'HELLO 1 1\n' "ERR bad-argument .*"
+	replies 'HELLO 1\n' "READYD 1 epoch=[0-9]+ pidns=[0-9]+ timens=[0-9]+ dir=$(stat -c %d:%i m) prefix=ktstr-worker-ready- path=$T/m"
+	replies 'HELLO 2\n' "ERR bad-version .*"
+	replies 'HELLO\n' "ERR bad-argument .*"
+	replies 'HELLO 1 1\n' "ERR bad-argument .*"
 }
 
 test_hello_escapes_the_directory() {
 	mkdir "a b%c"
 	start_for_text --dir "$T/a b%c" --prefix "é-"
-	answers 'HELLO 1\n' "READYD 1 .* prefix=%C3%A9- path=$T/a%20b%25c"
+	replies 'HELLO 1\n' "READYD 1 .* prefix=%C3%A9- path=$T/a%20b%25c"
 }
 
 test_epoch_differs_between_two_runs() {
 	local first
 	start_for_text
-	answers 'HELLO 1\n' "READYD 1 .*"
-	first=$(cat said)
-	answers 'HELLO 1\n' "$first"
-	end_worker "$DAEMON"
+	replies 'HELLO 1\n' "READYD 1 .*"
+	first=$(cat reply)
+	replies 'HELLO 1\n' "$first"
+	kill_and_reap "$DAEMON"
 	start_readyd
-	answers 'HELLO 1\n' "READYD 1 .*"
-	[ "$(cat said)" != "$first" ] || die "two runs are not told apart: $first"
+	replies 'HELLO 1\n' "READYD 1 .*"
+	[ "$(cat reply)" != "$first" ] || die "two runs have the same epoch: $first"
 }
 
 test_query() {
 	start_for_text
 	spawn_worker
-	answers "QUERY $PID\n" "pending $PID start=[0-9]+"
+	replies "QUERY $PID\n" "pending $PID start=[0-9]+"
 	mark "$PID"
-	answers "QUERY $PID\n" "ready $PID start=[0-9]+ empty=1"
+	replies "QUERY $PID\n" "ready $PID start=[0-9]+ empty=1"
 	rm "$(marker "$PID")"
-	answers "QUERY $PID\n" "ready $PID start=[0-9]+ latched=1"
-	end_worker "$PID"
-	answers "QUERY $PID\n" "exited $PID start=[0-9]+ .*"
-	answers "QUERY $NOBODY\n" "died $NOBODY reason=no-process.*"
+	replies "QUERY $PID\n" "ready $PID start=[0-9]+ latched=1"
+	kill_and_reap "$PID"
+	replies "QUERY $PID\n" "exited $PID start=[0-9]+ .*"
+	replies "QUERY $NO_SUCH_PID\n" "died $NO_SUCH_PID reason=no-process.*"
 }
 
 test_wait() {
 	start_for_text
 	spawn_worker
-	answers "WAIT $PID 100\n" "pending $PID start=[0-9]+ reason=deadline"
-	answers "WAIT $PID 0\n" "pending $PID start=[0-9]+ reason=deadline"
-	answers "WAIT $PID 50\nWAIT $PID 100\nPING\n" PONG "pending $PID .* reason=deadline" "pending $PID .* reason=deadline"
+	replies "WAIT $PID 100\n" "pending $PID start=[0-9]+ reason=deadline"
+	replies "WAIT $PID 0\n" "pending $PID start=[0-9]+ reason=deadline"
+	replies "WAIT $PID 50\nWAIT $PID 100\nPING\n" PONG "pending $PID .* reason=deadline" "pending $PID .* reason=deadline"
 	mark "$PID"
-	answers "WAIT $PID\n" "ready $PID start=[0-9]+ empty=1"
-	answers "WAIT $PID 1000\n" "ready $PID start=[0-9]+ empty=1"
-	answers "WAIT $NOBODY\n" "died $NOBODY reason=no-process.*"
-	answers "WAIT $NOBODY 1000\n" "died $NOBODY reason=no-process.*"
+	replies "WAIT $PID\n" "ready $PID start=[0-9]+ empty=1"
+	replies "WAIT $PID 1000\n" "ready $PID start=[0-9]+ empty=1"
+	replies "WAIT $NO_SUCH_PID\n" "died $NO_SUCH_PID reason=no-process.*"
+	replies "WAIT $NO_SUCH_PID 1000\n" "died $NO_SUCH_PID reason=no-process.*"
 	expect "waits" "$(counter waits)" 0
 }
 
-# The client has said all it will say, and gets its answer nevertheless.
+# A client that has shut down its sending direction still gets its answer.
 test_wait_of_a_half_closed_client() {
 	local by
 	start_for_text
 	for by in by_nc by_socat; do
 		spawn_worker
-		echo "WAIT $PID" | "$by" >said &
+		echo "WAIT $PID" | "$by" >reply &
 		LAST=$!
 		until_true 60 counter_is waits 1
 		mark "$PID"
 		all_end 0 "$LAST"
-		grep -qxE "ready $PID start=[0-9]+( empty=1)?" said || die "$by was told: $(cat said)"
+		grep -qxE "ready $PID start=[0-9]+( empty=1)?" reply || die "$by got: $(cat reply)"
 		until_true 60 counter_is clients 1
 	done
 }
@@ -106,8 +103,8 @@ test_wait_of_a_half_closed_client() {
 test_cancel() {
 	start_for_text
 	spawn_worker
-	answers "WAIT $PID\nWAIT $PID 60000\nCANCEL $PID\nCANCEL $PID\n" "CANCELLED $PID 2" "CANCELLED $PID 0"
-	answers "CANCEL $NOBODY\n" "CANCELLED $NOBODY 0"
+	replies "WAIT $PID\nWAIT $PID 60000\nCANCEL $PID\nCANCEL $PID\n" "CANCELLED $PID 2" "CANCELLED $PID 0"
+	replies "CANCEL $NO_SUCH_PID\n" "CANCELLED $NO_SUCH_PID 0"
 	expect "waits" "$(counter waits)" 0
 	expect "processes" "$(counter processes)" 0
 }
@@ -115,65 +112,65 @@ test_cancel() {
 test_list() {
 	local first
 	start_for_text
-	answers 'LIST\n' 'END LIST 0'
+	replies 'LIST\n' 'END LIST 0'
 	spawn_worker
 	first=$PID
 	mark "$PID"
 	until_true 60 counter_is processes 1
-	answers 'LIST\n' "LIST ready $first start=[0-9]+ empty=1" 'END LIST 1'
+	replies 'LIST\n' "LIST ready $first start=[0-9]+ empty=1" 'END LIST 1'
 	spawn_worker
-	answers "WAIT $PID\nLIST\nCANCEL $PID\n" "LIST ready $first .*" "LIST pending $PID start=[0-9]+" 'END LIST 2' 'CANCELLED .*'
+	replies "WAIT $PID\nLIST\nCANCEL $PID\n" "LIST ready $first .*" "LIST pending $PID start=[0-9]+" 'END LIST 2' 'CANCELLED .*'
 }
 
 test_stats_and_ping() {
 	start_for_text
-	answers 'PING\n' 'PONG'
-	answers 'STATS\n' "STATS version=[^ ]+ pid=$DAEMON [a-z_]+=.* clients=1 .*waits=0 gates=0 .*watching=1"
+	replies 'PING\n' 'PONG'
+	replies 'STATS\n' "STATS version=[^ ]+ pid=$DAEMON [a-z_]+=.* clients=1 .*waits=0 gates=0 .*watching=1"
 }
 
-# A program that knows nothing of descriptors just sees the line, and keeps nothing open.
+# A program that does not receive descriptors gets the line, and keeps nothing open.
 test_gate_as_text() {
 	start_for_text
 	spawn_worker
-	answers "GATE $PID\n" "GATE $PID start=[0-9]+"
+	replies "GATE $PID\n" "GATE $PID start=[0-9]+"
 	until_true 60 counter_is gates 0
 	expect "processes" "$(counter processes)" 0
 	mark "$PID"
-	answers "GATE $PID\n" "ready $PID start=[0-9]+ empty=1"
-	answers "GATE $NOBODY\n" "died $NOBODY reason=no-process.*"
+	replies "GATE $PID\n" "ready $PID start=[0-9]+ empty=1"
+	replies "GATE $NO_SUCH_PID\n" "died $NO_SUCH_PID reason=no-process.*"
 }
 
 test_one_particular_process() {
 	local start
 	start_for_text
 	spawn_worker
-	answers "QUERY $PID\n" "pending $PID start=[0-9]+"
-	start=$(sed -n '1s/.*start=\([0-9]*\).*/\1/p' said)
-	answers "QUERY $PID:$start\n" "pending $PID start=$start"
-	answers "QUERY $PID:$((start - 1))\n" "died $PID start=$((start - 1)) reason=pid-reused.*"
-	answers "WAIT $PID:$((start - 1))\n" "died $PID start=$((start - 1)) reason=pid-reused.*"
-	answers "GATE $PID:$((start - 1))\n" "died $PID start=$((start - 1)) reason=pid-reused.*"
+	replies "QUERY $PID\n" "pending $PID start=[0-9]+"
+	start=$(sed -n '1s/.*start=\([0-9]*\).*/\1/p' reply)
+	replies "QUERY $PID:$start\n" "pending $PID start=$start"
+	replies "QUERY $PID:$((start - 1))\n" "died $PID start=$((start - 1)) reason=pid-reused.*"
+	replies "WAIT $PID:$((start - 1))\n" "died $PID start=$((start - 1)) reason=pid-reused.*"
+	replies "GATE $PID:$((start - 1))\n" "died $PID start=$((start - 1)) reason=pid-reused.*"
 }
 
 test_letters_and_blanks() {
 	start_for_text
-	answers 'ping\nPing\npInG\n' PONG PONG PONG
-	answers '  PING  \n' PONG
-	answers "  QUERY   $NOBODY  \n" "died $NOBODY .*"
-	answers 'PING\r\nPING\r\n' PONG PONG
-	answers "QUERY $NOBODY\r\n" "died $NOBODY .*"
+	replies 'ping\nPing\npInG\n' PONG PONG PONG
+	replies '  PING  \n' PONG
+	replies "  QUERY   $NO_SUCH_PID  \n" "died $NO_SUCH_PID .*"
+	replies 'PING\r\nPING\r\n' PONG PONG
+	replies "QUERY $NO_SUCH_PID\r\n" "died $NO_SUCH_PID .*"
 }
 
-test_bad_requests_cost_no_connection() {
+test_bad_requests_do_not_end_the_connection() {
 	start_for_text
-	answers 'NONSENSE\nPING\n' 'ERR bad-verb .*' PONG
-	answers '\nPING\n' 'ERR bad-verb .*' PONG
-	answers 'PINGPING\nPING\n' 'ERR bad-verb .*' PONG
-	answers '\xff\xfe\x01\nPING\n' 'ERR bad-verb .*' PONG
-	answers 'PI\0NG\nPING\n' 'ERR bad-verb .*' PONG
-	answers 'QUERY\nQUERY x\nQUERY 0\nQUERY -1\nQUERY 1 2\nPING\n' 'ERR bad-argument .*' 'ERR bad-argument .*' \
+	replies 'NONSENSE\nPING\n' 'ERR bad-verb .*' PONG
+	replies '\nPING\n' 'ERR bad-verb .*' PONG
+	replies 'PINGPING\nPING\n' 'ERR bad-verb .*' PONG
+	replies '\xff\xfe\x01\nPING\n' 'ERR bad-verb .*' PONG
+	replies 'PI\0NG\nPING\n' 'ERR bad-verb .*' PONG
+	replies 'QUERY\nQUERY x\nQUERY 0\nQUERY -1\nQUERY 1 2\nPING\n' 'ERR bad-argument .*' 'ERR bad-argument .*' \
 		'ERR bad-argument .*' 'ERR bad-argument .*' 'ERR bad-argument .*' PONG
-	answers 'WAIT 1 x\nWAIT 1 -1\nWAIT 1 1 1\nWAIT 99999999999\nPING 1\nLIST 1\nSTATS x\nPING\n' \
+	replies 'WAIT 1 x\nWAIT 1 -1\nWAIT 1 1 1\nWAIT 99999999999\nPING 1\nLIST 1\nSTATS x\nPING\n' \
 		'ERR bad-argument .*' 'ERR bad-argument .*' 'ERR bad-argument .*' 'ERR bad-argument .*' \
 		'ERR bad-argument .*' 'ERR bad-argument .*' 'ERR bad-argument .*' PONG
 }
@@ -188,7 +185,7 @@ other = Client()
 other.send(f"WAIT {worker}\n")
 same(other.ask("PING"), "PONG")
 
-# As long as a line may be: a verb that nobody knows.
+# The longest line that is allowed: an unknown verb.
 client = Client()
 assert client.ask("x" * 255).startswith("ERR bad-verb "), "255 bytes"
 same(client.ask("PING"), "PONG")
@@ -203,7 +200,7 @@ for text in ["x" * 300 + "\n", "x" * 256 + "\n", "x" * 300, "x" * 100000 + "\nPI
     assert line.startswith("ERR line-too-long "), (len(text), line)
     same(client.line(), None)
 
-# What came before is answered.
+# The requests before it are answered.
 client = Client()
 client.send("PING\n" + "x" * 300 + "\nPING\n")
 same(client.line(), "PONG")
@@ -230,9 +227,9 @@ same(client.ask("PING"), "PONG")
 EOF
 }
 
-# What has been said when another client is answered: the daemon finds all of it at once, since it is frozen
-# until then, and its own count of requests tells what came first.
-test_flood_of_requests_leaves_others_their_turn() {
+# How many requests of the flood are handled before that of another client. The daemon is frozen until all of them have
+# been sent, and its own counter of requests tells the order.
+test_flood_of_requests_does_not_starve_others() {
 	start_for_python
 	spawn_worker
 	python "$PID" "$DAEMON" <<'EOF'
@@ -264,7 +261,6 @@ EOF
 	alive
 }
 
-# Waits and questions of many processes at once, each answered by name.
 test_1000_waits_in_one_write() {
 	start_for_python
 	spawn_worker
@@ -296,7 +292,7 @@ same(client.line(), "PONG")
 EOF
 }
 
-# What has no newline is no request, and its end is the end.
+# A line without a newline is not a request; at end of file the connection ends.
 test_end_in_the_middle_of_a_line() {
 	start_for_python
 	python <<'EOF'
@@ -309,7 +305,7 @@ EOF
 	until_true 60 counter_is clients 1
 }
 
-test_gone_without_a_word() {
+test_clients_that_disconnect_during_a_wait() {
 	start_for_python
 	spawn_worker
 	python "$PID" <<'EOF'
@@ -342,7 +338,7 @@ same(client.ask("PING"), "PONG")
 EOF
 }
 
-# A wait of readyctl on more than it is allowed falls back for the rest, or for all.
+# A wait of readyctl for more processes than it is allowed falls back to the file for the rest, or for all.
 test_limit_of_waits_for_readyctl() {
 	local worker workers=()
 	start_readyd --max-waits 3
@@ -381,7 +377,7 @@ EOF
 	expect_exit 125 ctl ping 2>err
 	expect_exit 125 ctl wait --no-fallback "$PID" 2>>err
 	expect_exit 125 ctl status --no-fallback "$PID" 2>>err
-	expect "told what to do ($(cat err))" "$(grep -c 'max-clients' err)" 3
+	expect "errors with a remedy ($(cat err))" "$(grep -c 'max-clients' err)" 3
 	spawn_waiters 3 "$PID"
 	until_true 60 each_holds "$INOTIFY" "${WAITERS[@]}"
 	expect "warnings" "$(grep -c 'warning: too many clients' readyd.log)" 1
@@ -393,10 +389,10 @@ EOF
 	alive
 }
 
-# Whether it is held back or dropped: it costs little, and the others nothing.
+# The client is throttled or disconnected: it uses little memory, and does not delay others.
 test_client_that_never_reads() {
 	local before worker bound=8192
-	# What a sanitizer keeps of freed memory is not the daemon's.
+	# A sanitizer keeps freed memory.
 	! is_sanitized || bound=65536
 	UNDER=(env "ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1")
 	start_for_python
@@ -413,7 +409,7 @@ try:
         asked += 1000
 except OSError as error:
     print("after", asked, error)
-# Waits that are answered all at once, without a question to hold back.
+# Waits that are all answered at once, without a request that could be held back.
 try:
     many.send(f"WAIT {sys.argv[1]}\n" * 4096)
 except OSError as error:
@@ -429,7 +425,7 @@ EOF
 	[ $(($(resident) - before)) -le "$bound" ] || die "resident: $before KiB before, $(resident) KiB after"
 }
 
-# Its answers come when it reads at last: whatever was held back is complete and in order, or the end.
+# When the client reads at last, the answers are complete and in order, up to an end of the connection.
 test_client_that_reads_late() {
 	start_for_python
 	python <<'EOF'
@@ -473,12 +469,12 @@ EOF
 	until_true 120 exists silent
 	until_true 60 counter_is clients 1001
 	[ $(($(resident) - before)) -le 16384 ] || die "resident: $before KiB before, $(resident) KiB after"
-	ticks=$(processor "$DAEMON")
+	ticks=$(cpu_ticks "$DAEMON")
 	spawn_waiters 10 --no-fallback "$PID"
 	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
 	mark "$PID"
 	all_end 0 "${WAITERS[@]}"
-	[ $(($(processor "$DAEMON") - ticks)) -le 50 ] || die "it took $(($(processor "$DAEMON") - ticks)) ticks to serve ten"
+	[ $(($(cpu_ticks "$DAEMON") - ticks)) -le 50 ] || die "it took $(($(cpu_ticks "$DAEMON") - ticks)) ticks to serve ten"
 	: >silent.done
 	all_end 0 "$client"
 	until_true 60 counter_is clients 1
@@ -525,13 +521,14 @@ same(hung_up(gate, 60), True)
 assert Client().ask(f"QUERY {sys.argv[1]}").startswith(f"died {sys.argv[1]} ")
 EOF
 	until_true 60 exists gated
-	end_worker "$PID"
+	kill_and_reap "$PID"
 	: >gated.done
 	all_end 0 "$LAST"
 }
 
 test_gate_opens_when_the_daemon_ends() {
-	local signal
+	local signal got
+	local -A want=([KILL]=137 [TERM]=0)
 	for signal in KILL TERM; do
 		rm -f gated gated.done
 		start_for_python
@@ -549,11 +546,13 @@ EOF
 		kill "-$signal" "$DAEMON"
 		: >gated.done
 		all_end 0 "$LAST"
-		wait "$DAEMON" || true
+		got=0
+		wait "$DAEMON" || got=$?
+		expect "exit status of the daemon after SIG$signal" "$got" "${want[$signal]}"
 	done
 }
 
-# Nobody else can hold it shut: what the pipe's inode allows is the daemon's own business.
+# No other user can keep the gate shut: the mode of the pipe's inode allows only the daemon to open it.
 test_gate_cannot_be_opened_for_writing_by_others() {
 	need_root
 	need setpriv
@@ -578,7 +577,7 @@ EOF
 	all_end 0 "$LAST"
 }
 
-test_abandoned_gate_frees_itself() {
+test_abandoned_gate_is_freed() {
 	start_for_python
 	spawn_worker
 	spawn_python "$PID" <<'EOF'
@@ -604,7 +603,7 @@ EOF
 	all_end 0 "$LAST"
 }
 
-# The gate of one who left and the gate of one who comes then.
+# Gates of waiters that have left, then one of a waiter that stays.
 test_gate_after_an_abandoned_one() {
 	start_for_python
 	spawn_worker

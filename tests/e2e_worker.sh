@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The reference worker as a process: what it leaves and prints, how it refuses, what it does in between.
+# The reference worker as a process: its marker and output, its errors, and what it does in between.
 # shellcheck source=tests/lib.sh disable=SC1091
 . "$(dirname "$0")/lib.sh"
 
@@ -9,11 +9,6 @@ OVERRIDE=KTSTR_WORKER_READY_MARKER_OVERRIDE
 with_marker() { KTSTR_WORKER_READY_MARKER_OVERRIDE=$T/marker "$@"; }
 need_jemalloc() { "$WORKER" --version | grep -q '^jemalloc [0-9]' || skip "built without jemalloc"; }
 
-need_strace() {
-	need strace
-	timeout 10 strace -o /dev/null true || skip "strace may not trace here"
-}
-
 need_namespace() {
 	need unshare
 	unshare -Urm mount -t tmpfs none /proc || skip "no mount namespace for this user"
@@ -22,7 +17,7 @@ need_namespace() {
 marker_is_written() { [ "$(cat marker 2>/dev/null)" = ready ]; }
 announced() { grep -q '^jemalloc-alloc-worker ready .*$' out; }
 
-# start COMMAND...: runs it until the worker that it becomes has announced itself; $LAST is that worker.
+# start COMMAND...: runs a command that executes the worker, and returns when that is ready; $LAST is the worker.
 start() {
 	with_marker spawn "$@" >out 2>err
 	until_true 60 announced_or_ended "$LAST"
@@ -31,9 +26,8 @@ start() {
 
 announced_or_ended() { announced || ended "$1"; }
 
-# start_traced OPTION... COMMAND...: the same under strace, whose child the worker is. As strace's parent (-D)
-# it would give up when it is not attached to within three seconds, however busy the machine is. It is given
-# strace's options, and ends with strace.
+# start_traced OPTION... COMMAND...: the same as a child of strace, with these options of strace, and ending with it.
+# Not as the parent of strace (-D), which fails when strace has not attached within three seconds, as on a busy machine.
 start_traced() {
 	local options=()
 	while [ "$1" != "$WORKER" ]; do
@@ -44,7 +38,7 @@ start_traced() {
 	LAST=$(sed -n 's/.* pid=\([0-9]*\) .*/\1/p' out)
 }
 
-# refuse CODE TEXT COMMAND...: it ends with CODE, and its one line on standard error has TEXT in it.
+# refuse CODE TEXT COMMAND...: ends with CODE, and one line on standard error that contains TEXT.
 refuse() {
 	local code=$1 text=$2 got=0
 	shift 2
@@ -56,7 +50,7 @@ refuse() {
 	grep -qF -- "$text" err || die "'$text' is not in: $(cat err)"
 }
 
-# refuse_early: as refuse, and there is no marker.
+# refuse_early: as refuse, and no marker exists.
 refuse_early() {
 	refuse "$@"
 	[ ! -e marker ] || die "'${*:3}' left a marker"
@@ -64,11 +58,11 @@ refuse_early() {
 
 field() { awk -v name="$1:" '$1 == name { print $2 }' "/proc/$2/$3"; }
 ended() { case $(field State "$1" status) in "" | Z | X) ;; *) return 1 ;; esac; }
-lives() { ! ended "$1" || die "the worker ended by itself"; }
+lives() { ! ended "$1" || die "the worker has ended"; }
 
 second_thread() { find "/proc/$1/task" -mindepth 1 -maxdepth 1 ! -name "$1" 2>/dev/null | head -n 1; }
 
-# has_thread_besides PID THREAD: it has a second thread now, and not that one.
+# has_thread_besides PID THREAD: it has a second thread, which is not THREAD.
 has_thread_besides() {
 	local now
 	now=$(second_thread "$1")
@@ -173,7 +167,7 @@ test_exit_3_background_thread() {
 	start env MALLOC_CONF=background_thread:true "$WORKER" --churn 1
 }
 
-# refuse_marker CAUSE FILE COMMAND...: it cannot write its marker, that file.
+# refuse_marker CAUSE FILE COMMAND...: the worker cannot create its marker FILE.
 refuse_marker() { refuse 4 " failed to write ready marker $2: $1; " env "$OVERRIDE=$2" "${@:3}"; }
 
 test_exit_4_marker_cannot_be_written() {
@@ -292,7 +286,7 @@ test_many_bytes_take_no_more_page_faults_than_few() {
 	[ $((FAULTS - little)) -le $((pages / 64)) ] || die "minor page faults: $little and $FAULTS"
 }
 
-# The system calls from the last one that concerns memory up to the breadcrumb.
+# The system calls after the last one that concerns memory, up to the breadcrumb.
 quiet_part() {
 	awk -F '(' '/^(mmap|munmap|mremap|mprotect|madvise|brk)\(/ { calls = ""; next }
 		/^write\(1,/ { print calls "breadcrumb"; exit }
@@ -314,7 +308,7 @@ test_three_system_calls_from_the_allocation_to_the_breadcrumb() {
 test_jemalloc_is_linked_statically() {
 	need_jemalloc
 	need readelf
-	expect "libraries" "$(ldd "$WORKER" 2>&1 | grep -E 'jemalloc|stdc\+\+' || true)" ""
+	expect "libraries" "$(ldd "$WORKER" 2>&1 | select_lines -E 'jemalloc|stdc\+\+')" ""
 	readelf -sW "$WORKER" | grep -q ' TLS .*tsd_tls' || die "no thread state in the executable"
 }
 

@@ -1,18 +1,21 @@
-# Sourced by every e2e_*.sh: private directory, process bookkeeping, TAP output.
+# Sourced by the test scripts: private directory, process bookkeeping, TAP output.
 #
-# A test file defines functions named test_<words>; run_tests runs each in a subshell of its own with
-# `set -eu`, in a fresh private directory $T, and prints one TAP line for it. A function that calls
-# `skip REASON` is shown as skipped. Whatever `spawn` started is killed and reaped when the case ends.
+# A test file defines functions named test_<words>; run_tests runs each in its own subshell with `set -eu`, in a
+# new private directory $T, and prints one TAP line for it. A function that calls `skip REASON` is reported as
+# skipped. Processes started by `spawn` are killed and reaped when the case ends.
 # shellcheck shell=bash disable=SC2016,SC2034
 
 : "${BUILD:=$(cd "$(dirname "${BASH_SOURCE[0]}")/../build" && pwd)}"
 : "${SRC:=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}"
+SELF=$(realpath "$0")
 READYD=$BUILD/daemon/readyd
 READYCTL=$BUILD/client/readyctl
 WORKER=$BUILD/worker/ktstr-jemalloc-alloc-worker
 MIB=1048576
+# The largest possible pid_max, which no pid reaches.
+NO_SUCH_PID=4194304
 
-# What a descriptor that the caller left open leads to must not be taken for something of the product's.
+# A descriptor that the caller left open must not be mistaken for one that a program under test has opened.
 for fd in "/proc/$$/fd/"*; do
 	fd=${fd##*/}
 	[ "$fd" -lt 3 ] || [ "$fd" -eq 255 ] || exec {fd}>&-
@@ -23,8 +26,16 @@ die() { echo "$*" >&2; exit 1; }
 skip() { echo "$*" >"$T/.skip"; exit 77; }
 need() { command -v "$1" >/dev/null || skip "$1 is not installed"; }
 need_root() { [ "$(id -u)" -eq 0 ] || skip "needs root"; }
+need_strace() {
+	need strace
+	timeout 10 strace -o /dev/null true || skip "strace is not permitted to trace"
+}
 
-# expect NAME GOT WANT: string equality, with both values in the log when it fails.
+# select_lines ARGUMENT...: grep(1), except that selecting no line is not an error.
+select_lines() { grep "$@" || [ $? -eq 1 ]; }
+has_lines() { [ "$(wc -l <"$1")" -eq "$2" ]; }
+
+# expect NAME GOT WANT: string equality; logs both values when it fails.
 expect() { [ "$2" = "$3" ] || die "$1: got '$2', want '$3'"; }
 
 # expect_exit WANT COMMAND...: runs it and compares the exit status.
@@ -35,14 +46,14 @@ expect_exit() {
 	[ "$got" -eq "$want" ] || die "exit status of '$*': got $got, want $want"
 }
 
-# spawn COMMAND...: starts it in the background and sets $LAST to its pid. It is gone after the case.
+# spawn COMMAND...: starts it in the background and sets $LAST to its pid. It is killed when the case ends.
 spawn() {
 	"$@" &
 	LAST=$!
 }
 
-# spawn_unreaped COMMAND: a process that nobody reaps, so that how it ended can be read on every kernel. It runs
-# only when its parent has become one that never reaps.
+# spawn_unreaped COMMAND: $PID is a process that stays a zombie when it ends, so that every kernel still tells its
+# exit status. It starts only after its parent has become a program that never reaps.
 spawn_unreaped() {
 	rm -f worker.pid go
 	mkfifo go
@@ -64,7 +75,7 @@ until_true() {
 
 now_ms() { local us=${EPOCHREALTIME/[.,]/}; echo $((us / 1000)); }
 
-# Only what still runs: a number that is free again may be somebody else's by now.
+# Only processes that still run: the pid of one that has been reaped may belong to an unrelated process by now.
 reap_spawned() {
 	local pid
 	set +e
@@ -76,8 +87,8 @@ reap_spawned() {
 	return 0
 }
 
-# start_readyd [OPTION...]: a daemon at $T/s for the markers in $T/m, run by the command in UNDER if there is
-# one. Returns once it serves; $DAEMON is its pid, readyd.log what it said. try_readyd: 1 if it ends before.
+# start_readyd [OPTION...]: starts a daemon at $T/s for the markers in $T/m, by the command in UNDER if there is one.
+# Returns once it serves; $DAEMON is its pid, readyd.log its log. try_readyd returns 1 if it ends before it serves.
 UNDER=()
 try_readyd() {
 	local fifo=$T/.serves fd got=0
@@ -93,7 +104,7 @@ try_readyd() {
 }
 start_readyd() { try_readyd "$@" || die "readyd does not serve: $(cat readyd.log)"; }
 
-# ends STATUS: the daemon does, by itself.
+# ends STATUS: the daemon ends, with this exit status.
 ends() {
 	local got=0
 	until_true 60 has_ended "$DAEMON"
@@ -101,50 +112,53 @@ ends() {
 	expect "exit status of readyd" "$got" "$1"
 }
 
-kill_readyd() {
-	kill -KILL "$DAEMON"
-	wait "$DAEMON" 2>/dev/null || true
-}
+kill_readyd() { kill_and_reap "$DAEMON"; }
 
-is_stopped() { grep -q '^State:.T' "/proc/$1/status"; }
+is_stopped() { is_state T "$1"; }
 
 freeze_readyd() {
 	kill -STOP "$DAEMON"
 	until_true 60 is_stopped "$DAEMON"
 }
 
-# ctl ARGUMENT...: readyctl for that daemon and directory (see run_one), bounded.
+# ctl ARGUMENT...: readyctl for that daemon and directory (see run_one), for a minute at most.
 ctl() { timeout 60 "$READYCTL" "$@"; }
-# counter NAME; counter_is NAME VALUE: what the daemon counts.
+# counter NAME; counter_is NAME VALUE: a counter of the daemon.
 counter() { ctl stats | sed -n "s/^$1=//p"; }
 counter_is() { [ "$(counter "$1")" = "$2" ]; }
 alive() { ctl ping >/dev/null || die "the daemon does not answer; $(cat readyd.log)"; }
-# What stands in /proc/PID/stat behind the name, which may hold anything: state, parent, ...
+# The fields of /proc/PID/stat that follow the name, which may contain anything: state, parent, ...
 stat_fields() { sed 's/.*) //' "/proc/$1/stat"; }
-# Clock ticks of processor time so far.
-processor() { stat_fields "$1" | awk '{ print $12 + $13 }'; }
+# CPU time so far, in clock ticks.
+cpu_ticks() { stat_fields "$1" | awk '{ print $12 + $13 }'; }
 is_sanitized() { "$READYD" --version | grep -q '^jemalloc none'; }
 
-# A stand-in for a worker: $PID lives, and `mark $PID` is its signal.
+# A substitute for a worker: $PID runs, and `mark $PID` signals its readiness.
 spawn_worker() { spawn sleep 1000; PID=$LAST; }
-marker() { echo "$T/m/ktstr-worker-ready-$1"; }
+spawn_workers() { # COUNT
+	WORKERS=()
+	while [ ${#WORKERS[@]} -lt "$1" ]; do
+		spawn_worker
+		WORKERS+=("$PID")
+	done
+}
+marker() { echo "${READYD_DIR:-$T/m}/ktstr-worker-ready-$1"; }
 mark() { : >"$(marker "$1")"; }
 
-# spawn_waiters COUNT ARGUMENT...: as many `readyctl wait`, their pids in WAITERS, their output in out.PID; run by
-# the command in AS, if there is one.
+# spawn_waiters COUNT ARGUMENT...: starts so many `readyctl wait`, by the command in AS if there is one. Their pids
+# are in WAITERS, their output in out.PID and err.PID.
 AS=()
 spawn_waiters() {
 	local count=$1
 	shift
 	WAITERS=()
 	while [ ${#WAITERS[@]} -lt "$count" ]; do
-		# shellcheck disable=SC2016
 		spawn "${AS[@]}" bash -c 'exec "$0" wait "$@" >"out.$$" 2>"err.$$"' "$READYCTL" "$@"
 		WAITERS+=("$LAST")
 	done
 }
 
-# holders LINK PID...: how many of the processes hold such a descriptor; each_holds, none_holds.
+# holders LINK PID...: how many of the processes have such a descriptor open; each_holds, none_holds.
 GATE='pipe:*' INOTIFY='*inotify'
 holders() {
 	local link=$1
@@ -155,21 +169,25 @@ holders() {
 each_holds() { [ "$(holders "$@")" -eq $(($# - 1)) ]; }
 none_holds() { [ "$(holders "$@")" -eq 0 ]; }
 
-# Every waiter holds its gate; every waiter watches the directory itself.
+# Every waiter holds its gate; every waiter watches the directory.
 wait_for_gates() { until_true 60 each_holds "$GATE" "${WAITERS[@]}"; }
 wait_for_watches() { until_true 60 each_holds "$INOTIFY" "${WAITERS[@]}"; }
 
-# end_worker PID: it is killed and reaped, without a word from the shell.
-end_worker() {
+# kill_and_reap PID: a child of the shell. The shell's message about it is dropped.
+kill_and_reap() {
+	local got=0
 	kill -KILL "$1"
-	wait "$1" 2>/dev/null || true
+	wait "$1" 2>/dev/null || got=$?
+	expect "exit status of process $1, which was killed" "$got" 137
 }
 
 exists() { [ -e "$1" ]; }
-is_zombie() { grep -q '^State:.Z' "/proc/$1/status"; }
+# is_state LETTER PID: as proc(5) has it.
+is_state() { grep -qs "^State:.$1" "/proc/$2/status"; }
+is_zombie() { is_state Z "$1"; }
 has_ended() { ! kill -0 "$1" 2>/dev/null; }
 
-# all_end STATUS PID...: these children end, and with this status.
+# all_end STATUS PID...: these children end, with this exit status.
 all_end() {
 	local want=$1 pid got
 	shift
@@ -181,7 +199,7 @@ all_end() {
 	done
 }
 
-# start_for_python: a daemon, and wire.py for `python`.
+# start_for_python: starts a daemon, and writes wire.py for `python`.
 start_for_python() {
 	need python3
 	start_readyd "$@"
@@ -230,14 +248,14 @@ class Client:
 
 
 def hung_up(fd, seconds):
-    """Whether the gate is closed within the time."""
+    """Whether the writing end of the gate is closed within the time."""
     poll = select.poll()
     poll.register(fd, 0)
     return bool(poll.poll(seconds * 1000))
 
 
 def stage(name):
-    """Tells the shell, and waits for its word to go on."""
+    """Tells the shell how far this program is, and waits until the shell lets it continue."""
     open(name, "w").close()
     while not os.path.exists(name + ".done"):
         time.sleep(0.01)
@@ -248,13 +266,13 @@ def same(got, want):
 EOF
 }
 
-# python ARGUMENT...: the program on standard input; spawn_python leaves it running.
+# python ARGUMENT...: runs the program on standard input; spawn_python does not wait for it.
 python() { PYTHONPATH=$T timeout 120 python3 -B -c "$(echo 'from wire import *' && cat)" "$@"; }
 spawn_python() {
 	PYTHONPATH=$T spawn python3 -B -c "$(echo 'from wire import *' && cat)" "$@"
 }
 
-# What a case inherits is the same wherever it runs, and nothing leads it to a daemon or directory of others.
+# A case inherits the same environment wherever it runs, and nothing that refers to a daemon or directory outside.
 run_one() {
 	T=$(mktemp -d "${TMPDIR:-/tmp}/readyd-test.XXXXXX")
 	(
@@ -278,8 +296,21 @@ run_one() {
 	rm -rf "$T"
 }
 
+# What backends.sh starts in other namespaces: one function instead of the cases.
+run_inside() {
+	unset TEST_INSIDE
+	trap reap_spawned EXIT
+	set -eu
+	cd "$T"
+	"$@"
+	exit 0
+}
+
 run_tests() {
 	local name
+	if [ -n "${TEST_INSIDE:-}" ]; then
+		run_inside "$@"
+	fi
 	CASES=0
 	# shellcheck disable=SC2048
 	for name in ${*:-$(grep -o '^test_[a-z0-9_]*' "$0")}; do

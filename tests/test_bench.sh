@@ -1,25 +1,25 @@
 #!/usr/bin/env bash
-# The bench must fail loudly where a waiter is lost, instead of reporting a time.
+# The bench must fail with an error if a waiter is lost, instead of reporting a time.
 
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
-# A make of its own: the one that runs the tests builds no bench, and its variables are not for this.
+# A separate make, since the one that runs the tests does not build the bench; its variables are not for this one.
 env -u MAKEFLAGS -u MFLAGS make -s -C "$BUILD" bench-programs >/dev/null || exit 1
 
-# bench MEASURE OPTION...: its figures in figures, what it says in said.
+# bench MEASURE OPTION...: its standard output is in figures, its standard error in err.
 bench() {
 	rm -rf "$T/b"
 	mkdir "$T/b"
-	timeout 60 "$BUILD/bench/bench" "$@" --bin "$BUILD" --dir "$T/b" >figures 2>said
+	timeout 60 "$BUILD/bench/bench" "$@" --bin "$BUILD" --dir "$T/b" >figures 2>err
 }
 
-# fails_with TEXT OPTION...: a fan-out that ends in a failure, says why, and reports nothing.
+# fails_with TEXT OPTION...: a fan-out that fails with this message and reports nothing.
 fails_with() {
 	local text=$1
 	shift
 	expect_exit 1 bench fanout --waiters 3 --rounds 1 "$@"
-	grep -q "^bench: $text" said || die "it does not say '$text': $(cat said)"
+	grep -q "^bench: $text" err || die "no message '$text': $(cat err)"
 	expect "figures of a failure" "$(cat figures)" ""
 }
 
@@ -41,50 +41,50 @@ test_a_waiter_that_wakes_without_a_marker_fails() {
 	fails_with "lies: waiter [012] of 3 was woken without a marker" --baselines lies
 }
 
-# Its waiters would go on by the file, and that would be measured in its name.
+# Its waiters would continue with the file, and that would be reported as a result of the daemon.
 test_a_daemon_that_dies_fails() {
 	local bench got=0
 	need pgrep
 	mkdir b
-	spawn timeout 60 "$BUILD/bench/bench" fanout --waiters 3 --baselines gate --bin "$BUILD" --dir "$T/b" >figures 2>said
+	spawn timeout 60 "$BUILD/bench/bench" fanout --waiters 3 --baselines gate --bin "$BUILD" --dir "$T/b" >figures 2>err
 	bench=$LAST
 	until_true 30 waits_at_gate
 	DAEMON=$(pgrep -f "^$READYD --socket $T/b/")
 	kill -KILL "$DAEMON"
 	wait "$bench" || got=$?
 	expect "exit status" "$got" 1
-	grep -qE '^bench: (gate: |.*/readyd\.sock: )' said || die "it does not say what is wrong: $(cat said)"
+	grep -qE '^bench: (gate: |.*/readyd\.sock: )' err || die "no reason: $(cat err)"
 	expect "figures of a failure" "$(cat figures)" ""
 }
 waits_at_gate() { "$READYCTL" --socket "$T/b/readyd.sock" --dir "$T/b/markers" stats 2>/dev/null | grep -q '^handed_out=[1-9]'; }
 
-test_a_failure_leaves_nobody_behind() {
+test_a_failure_leaves_no_process_behind() {
 	fails_with "never-wakes: " --baselines gate,never-wakes --limit 700
-	until_true 10 nobody_uses "$T/b"
+	until_true 10 no_process_uses "$T/b"
 }
-nobody_uses() { ! grep -qs "$1" /proc/[0-9]*/cmdline; }
+no_process_uses() { ! grep -qs "$1" /proc/[0-9]*/cmdline; }
 
 test_a_fan_out_reports_every_baseline() {
-	bench fanout --waiters 0,1,5 --baselines gate,inotify,poll,send,futex --rounds 1 || die "$(cat said)"
+	bench fanout --waiters 0,1,5 --baselines gate,inotify,poll,send,futex --rounds 1 || die "$(cat err)"
 	expect "baselines" "$(column baseline | sort | uniq -c | tr -s ' \n' ' ')" " 3 futex 3 gate 3 inotify 3 poll 3 send "
-	expect "rows without a cost" "$(column worker_us | grep -cv '^[0-9.]*[1-9][0-9.]*$' || true)" 0
+	expect "rows without a cost" "$(column worker_us | select_lines -cv '^[0-9.]*[1-9][0-9.]*$')" 0
 	expect "wake-ups out of order" "$(awk -F, 'NR > 1 && $2 > 0 && !($9 > 0 && $9 <= $10 && $10 <= $11)' figures)" ""
-	expect "wake-ups of nobody" "$(awk -F, 'NR > 1 && $2 == 0 && $9 != ""' figures)" ""
+	expect "wake-ups without waiters" "$(awk -F, 'NR > 1 && $2 == 0 && $9 != ""' figures)" ""
 }
 
 test_what_takes_too_many_is_left_out_by_name() {
-	bench fanout --waiters 1001 --baselines poll --rounds 1 || die "$(cat said)"
-	grep -q '^bench: left out: poll with 1001 waiters: ' said || die "$(cat said)"
+	bench fanout --waiters 1001 --baselines poll --rounds 1 || die "$(cat err)"
+	grep -q '^bench: left out: poll with 1001 waiters: ' err || die "$(cat err)"
 	expect "rows" "$(wc -l <figures)" 1
 }
 
-test_time_that_is_up_is_said() {
-	bench fanout --waiters 2 --baselines futex --seconds 0 || die "$(cat said)"
-	grep -q '^bench: left out: futex with 2 waiters: the time was up' said || die "$(cat said)"
+test_time_that_is_up_is_reported() {
+	bench fanout --waiters 2 --baselines futex --seconds 0 || die "$(cat err)"
+	grep -q '^bench: left out: futex with 2 waiters: the time was up' err || die "$(cat err)"
 	expect "rows" "$(wc -l <figures)" 1
 }
 
-test_a_baseline_that_nobody_knows_is_refused() {
+test_an_unknown_baseline_is_refused() {
 	fails_with "no baseline 'telepathy'" --baselines telepathy
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The contract header stands alone: one file, copied out, compiled with nothing else of the project.
+# The contract header needs no other file of the project: a copy of it compiles alone.
 # shellcheck source=tests/lib.sh disable=SC1091
 . "$(dirname "$0")/lib.sh"
 
@@ -60,7 +60,7 @@ jemalloc-alloc-worker ready pid=7 bytes=9
 EOF
 }
 
-# contract COMPILER FLAGS...: compiles the program beside the header, runs it, compares what it says and leaves.
+# contract COMPILER FLAGS...: compiles the program with the header, runs it, and compares its output and its marker.
 contract() {
 	need "${1%% *}"
 	cp "$SRC/include/readyd/marker.h" .
@@ -90,7 +90,7 @@ test_marker_mode_is_0644() {
 
 test_every_macro_is_namespaced() {
 	expect "foreign macros" "$(sed -n 's/^#define *\([A-Za-z_0-9]*\).*/\1/p' "$SRC/include/readyd/marker.h" |
-		grep -v '^READYD_' || true)" ""
+		select_lines -v '^READYD_')" ""
 }
 
 run_tests "$@"

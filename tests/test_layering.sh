@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The arrows between the parts hold, in the sources and in what is built of them.
+# The parts depend on each other only as ARCHITECTURE.md allows, in the sources and in the built files.
 # shellcheck source=tests/lib.sh disable=SC1091,SC2016
 . "$(dirname "$0")/lib.sh"
 
@@ -21,22 +21,22 @@ sources() {
 	done
 }
 
-# none WHAT REGEX FILE...: no #include of these files is such a one.
+# none WHAT REGEX FILE...: no #include of these files matches.
 none() {
 	local what=$1 regex=$2
 	shift 2
-	[ $# -gt 0 ] || die "no files to look at"
-	expect "$what" "$(includes "$@" | grep -E ": $regex" || true)" ""
+	[ $# -gt 0 ] || die "no files to check"
+	expect "$what" "$(includes "$@" | select_lines -E ": $regex")" ""
 }
 
-# calls REGEX FILE...: "FILE: NAME" for each such call, comments and strings left out.
+# calls REGEX FILE...: "FILE: NAME" for each such call, not in comments and strings.
 calls() {
 	local regex=$1 file
 	shift
 	need "${CC:-gcc}"
 	for file; do
 		"${CC:-gcc}" -fpreprocessed -dD -E -P -x c "$SRC/$file" 2>/dev/null | sed 's/"\([^"\\]\|\\.\)*"//g' |
-			grep -oE "(^|[^A-Za-z0-9_>.])($regex)[[:space:]]*\(" | sed "s|^[^A-Za-z_]*|$file: |" || true
+			select_lines -oE "(^|[^A-Za-z0-9_>.])($regex)[[:space:]]*\(" | sed "s|^[^A-Za-z_]*|$file: |"
 	done
 }
 
@@ -54,37 +54,37 @@ test_daemon_and_client_do_not_know_each_other() {
 	none "of the client" '"(daemon|worker)/' "${files[@]}"
 }
 
-# A name without a folder would be found beside the file, past the arrows.
+# A name without a folder would be found in the folder of the file, and not be checked above.
 test_every_own_header_is_named_by_its_folder() {
 	local files
 	mapfile -t files < <(sources src daemon client)
-	expect "own headers" "$(includes "${files[@]}" | grep '"' |
-		grep -vE ': "(src/|daemon/|client/|readyd/|config\.h")' || true)" ""
+	expect "own headers" "$(includes "${files[@]}" | select_lines '"' |
+		select_lines -vE ': "(src/|daemon/|client/|readyd/|config\.h")')" ""
 }
 
 test_the_contract_includes_libc_only() {
 	none "own headers of the contract" '"' include/readyd/marker.h
-	expect "headers that are none of libc's" "$(includes include/readyd/marker.h | grep -oE '<.*>' |
-		grep -vxE '<(errno|fcntl|stddef|stdint|stdio|stdlib|string|unistd|sys/[a-z]+)\.h>' || true)" ""
+	expect "headers that are not libc's" "$(includes include/readyd/marker.h | select_lines -oE '<.*>' |
+		select_lines -vxE '<(errno|fcntl|stddef|stdint|stdio|stdlib|string|unistd|sys/[a-z]+)\.h>')" ""
 	none "own headers of the library" '"' include/readyd/readyd.h
 }
 
 test_the_worker_knows_the_contract_only() {
 	local files
 	mapfile -t files < <(sources worker)
-	expect "own headers of the worker" "$(includes "${files[@]}" | grep '"' |
-		grep -vE '"(readyd/marker|config)\.h"' || true)" ""
+	expect "own headers of the worker" "$(includes "${files[@]}" | select_lines '"' |
+		select_lines -vE '"(readyd/marker|config)\.h"')" ""
 }
 
-# A pure data structure: no loop, no descriptor, no clock.
-test_the_ledger_is_pure() {
-	none "of the ledger" '<(event2/|unistd\.h|fcntl\.h|time\.h|sys/time\.h|poll\.h|sys/socket\.h|signal\.h|stdio\.h)' \
+# A data structure: no event loop, no descriptor, no clock.
+test_the_registry_is_pure() {
+	none "of the registry" '<(event2/|unistd\.h|fcntl\.h|time\.h|sys/time\.h|poll\.h|sys/socket\.h|signal\.h|stdio\.h)' \
 		daemon/registry.c daemon/registry.h
 	expect "its calls" "$(calls 'open|close|read|write|poll|clock_[a-z_]+|time|log_[a-z]+|event_[a-z_]+|malloc|calloc|free' \
 		daemon/registry.c)" ""
 }
 
-# Bytes in, messages out.
+# It translates bytes and messages, without I/O or memory of its own.
 test_the_codec_is_pure() {
 	local files
 	mapfile -t files < <(sources src | grep -E '/(wire|span|number)')
@@ -92,33 +92,32 @@ test_the_codec_is_pure() {
 	expect "its calls" "$(calls 'malloc|calloc|realloc|free|strdup' "${files[@]}")" ""
 }
 
-test_the_event_loop_is_the_daemons_alone() {
+test_only_the_daemon_has_an_event_loop() {
 	local files
 	mapfile -t files < <(sources src client worker include/readyd)
-	none "of the others" '<(event2/|event\.h|evutil\.h)' "${files[@]}"
+	none "of the other parts" '<(event2/|event\.h|evutil\.h)' "${files[@]}"
 	mapfile -t files < <(sources src client include/readyd)
-	none "of those who leave the allocator alone" '<jemalloc/' "${files[@]}"
+	none "of the parts that do not choose an allocator" '<jemalloc/' "${files[@]}"
 }
 
-# A library does not speak, end, or touch what is the whole process's.
-test_the_library_keeps_to_itself() {
+# A library does not print, exit, or change what belongs to the whole process.
+test_the_library_does_not_change_its_process() {
 	local files own='client/(readyctl|command[a-z_]*|output|progress|duration)\.[ch]$'
 	mapfile -t files < <(sources src client | grep -vE "$own")
 	expect "forbidden calls" "$(calls "(v|f|d|vf)?printf|puts|fputs|putchar|fputc|putc|fwrite|perror|p?error|warnx?|errx?|\
 _?_?exit|_Exit|abort|atexit|assert|signal|sigaction|sigprocmask|pthread_sigmask|alarm|raise|setenv|putenv|unsetenv|\
 setrlimit|umask|chdir|setlocale|fork|vfork|system|popen|syslog|srand|rand|strtok|strerror" "${files[@]}")" ""
-	expect "what the check finds where it is allowed" "$(calls 'printf' client/output.c | sort -u)" "client/output.c: printf("
+	expect "a call that the check must find" "$(calls 'printf' client/output.c | sort -u)" "client/output.c: printf("
 }
 
-# The same of what was built of them, macros and all.
+# The same in the built library, which also contains what macros expand to.
 test_the_library_calls_nothing_forbidden() {
 	local library=$BUILD/.libs/libreadyd.so
 	[ -e "$library" ] || skip "libreadyd.so is not built"
 	! is_sanitized || skip "sanitizers bring calls of their own"
 	need nm
 	expect "forbidden symbols" "$(nm -D --undefined-only "$library" | awk '{ print $2 }' | sed 's/@.*//' |
-		grep -xE '(__)?v?[fd]?printf(_chk)?|puts|putchar|fwrite|_?exit|abort|__assert_fail|signal|sigaction|sigprocmask|setenv|stdout|stderr|environ' ||
-		true)" ""
+		select_lines -xE '(__)?v?[fd]?printf(_chk)?|puts|putchar|fwrite|_?exit|abort|__assert_fail|signal|sigaction|sigprocmask|setenv|stdout|stderr|environ')" ""
 }
 
 test_the_library_exports_its_interface_only() {
@@ -126,16 +125,16 @@ test_the_library_exports_its_interface_only() {
 	[ -e "$library" ] || skip "libreadyd.so is not built"
 	need nm
 	nm -D --defined-only "$library" | awk '$2 != "A" { print $3 }' | sed 's/@.*//' | sort >exported
-	expect "foreign names" "$(grep -v '^readyd_' exported || true)" ""
+	expect "foreign names" "$(select_lines -v '^readyd_' exported)" ""
 	"${CC:-gcc}" -fpreprocessed -dD -E -P -x c "$SRC/include/readyd/readyd.h" |
 		grep -oE 'readyd_[a-z_]+[[:space:]]*\(' | tr -d ' (' | sort -u >declared
-	expect "declared but not exported, or the other way round" "$(comm -3 declared exported)" ""
+	expect "only declared, or only exported" "$(comm -3 declared exported)" ""
 }
 
-# needed FILE: the libraries that it is linked with, besides the C library and the loader.
+# needed FILE: the libraries that it is linked with, except the C library and the loader.
 needed() {
 	readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\].*/\1/p' |
-		grep -vE '^(libc\.so\.6|libc\.musl-.*|ld-linux.*|ld-musl-.*|libasan\.so.*|libubsan\.so.*)$' | paste -sd ' '
+		select_lines -vE '^(libc\.so\.6|libc\.musl-.*|ld-linux.*|ld-musl-.*|libasan\.so.*|libubsan\.so.*)$' | paste -sd ' '
 }
 
 test_client_and_library_need_the_c_library_alone() {
@@ -148,7 +147,7 @@ test_client_and_library_need_the_c_library_alone() {
 test_the_daemon_needs_no_more_than_libevent() {
 	need readelf
 	expect "of readyd" "$(needed "$READYD" | tr ' ' '\n' |
-		grep -vE '^(libevent_core-.*|libm\.so.*|libpthread\.so.*|libgcc_s\.so.*|)$' || true)" ""
+		select_lines -vE '^(libevent_core-.*|libm\.so.*|libpthread\.so.*|libgcc_s\.so.*|)$')" ""
 }
 
 test_jemalloc_is_in_the_daemon() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The manuals beside the programs; script/lint has what can be seen in the texts alone.
+# The manuals agree with the programs; script/lint checks the texts alone.
 
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"

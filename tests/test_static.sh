@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The programs of --enable-static-programs: they carry all they need, and no more than a guest can spare.
+# The programs of --enable-static-programs contain all that they need, and are small enough for a guest.
 # shellcheck source=tests/lib.sh disable=SC1091
 . "$(dirname "$0")/lib.sh"
 
-# What strace may see them name: nothing of /etc but jemalloc's configuration, no locale, no library.
+# The paths that strace may see: nothing in /etc but jemalloc's configuration, no locale, no library.
 NAMED='^(/proc(/.*)?|/sys/(kernel/mm|kernel/slab|devices/system/cpu)/.*|/dev/null|/etc/malloc\.conf|/)$'
 
 test_they_need_no_shared_library() {
@@ -11,12 +11,12 @@ test_they_need_no_shared_library() {
 	need readelf
 	for program in "$READYD" "$READYCTL" "$WORKER"; do
 		readelf -hlW "$program" >facts
-		grep -q 'Type: *EXEC' facts || die "$program is no plain executable"
-		expect "interpreter or dynamic section of $program" "$(grep -E 'INTERP|DYNAMIC' facts || true)" ""
+		grep -q 'Type: *EXEC' facts || die "$program is not a plain executable"
+		expect "interpreter or dynamic section of $program" "$(select_lines -E 'INTERP|DYNAMIC' facts)" ""
 	done
 }
 
-# at_most BYTES PROGRAM: without its symbols.
+# at_most BYTES PROGRAM: its size without symbols.
 at_most() {
 	local size
 	strip -o stripped "$2"
@@ -32,21 +32,21 @@ test_they_are_small() {
 	at_most 1600000 "$WORKER"
 }
 
-# Names of the C library that only a look-up of hosts, users or services brings in.
+# Symbols of the C library that only a lookup of hosts, users or services links in.
 test_no_resolver_is_in_them() {
 	local program
 	need nm
 	for program in "$READYD" "$READYCTL" "$WORKER"; do
 		nm "$program" >symbols
 		grep -q ' main$' symbols || die "$program is stripped"
-		expect "look-ups in ${program##*/}" "$(awk '{ print $3 }' symbols |
-			grep -E '^(__nss_.*|gaih_.*|get(pw|gr|hostby|serv|proto)[a-z]*(_r)?|__res_(send|query|search).*)$' |
-			grep -vxE 'getprotobynumber|getservbyname|getgroups' || true)" ""
+		expect "lookups in ${program##*/}" "$(awk '{ print $3 }' symbols |
+			select_lines -E '^(__nss_.*|gaih_.*|get(pw|gr|hostby|serv|proto)[a-z]*(_r)?|__res_(send|query|search).*)$' |
+			select_lines -vxE 'getprotobynumber|getservbyname|getgroups')" ""
 	done
 }
 
-# What libevent mentions all the same is none of the C library's.
-test_a_look_up_would_abort() {
+# The functions that libevent refers to nevertheless are not the C library's.
+test_a_lookup_would_abort() {
 	local name
 	need nm
 	nm "$READYD" >symbols
@@ -61,16 +61,15 @@ test_jemalloc_is_in_them() {
 	"$WORKER" --version | grep -qE '^jemalloc [0-9]' || die "version: $("$WORKER" --version)"
 }
 
-# names TRACE: the files that were named in its system calls.
+# names TRACE: the paths in the traced system calls.
 names() {
 	sed -nE '/ (open|openat|access|faccessat2?|l?stat|newfstatat|statx|readlink(at)?)\(/s/^[^"]*"([^"]+)".*/\1/p' \
 		"$1" | sort -u
 }
 
-# The environment asks for a locale.
+# The environment sets a locale.
 test_they_open_nothing_that_a_guest_may_lack() {
-	need strace
-	timeout 10 strace -o /dev/null true || skip "strace may not trace here"
+	need_strace
 	export LC_ALL=C.UTF-8 LANGUAGE=de
 	UNDER=(strace -f -D -o trace.readyd)
 	start_readyd
@@ -78,13 +77,13 @@ test_they_open_nothing_that_a_guest_may_lack() {
 	until_true 60 grep -q ready breadcrumb
 	expect_exit 124 strace -f -o trace.wait "$READYCTL" wait --timeout 0.3 $$ 2>err
 	grep -q 'timed out' err || die "not explained: $(cat err)"
-	expect_exit 125 strace -f -o trace.error "$READYCTL" --socket "$T/nobody" ping 2>err
+	expect_exit 125 strace -f -o trace.error "$READYCTL" --socket "$T/missing" ping 2>err
 	grep -q 'No such file' err || die "not explained: $(cat err)"
 	kill -TERM "$DAEMON"
 	until_true 60 grep -q 'exited with 0' trace.readyd
 	for trace in trace.*; do
 		[ -n "$(names "$trace")" ] || die "nothing was traced in $trace"
-		expect "names in $trace" "$(names "$trace" | grep -vE "$NAMED" | grep -v "^$T" || true)" ""
+		expect "names in $trace" "$(names "$trace" | select_lines -vE "$NAMED" | select_lines -v "^$T")" ""
 	done
 }
 

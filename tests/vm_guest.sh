@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The product in guests with a kernel that nobody here built: what tests/vm/cases_*.sh report on their consoles.
-# script/vm-test makes what this needs.
+# The programs in guests with a distribution's kernel: runs tests/vm/cases_*.sh, and reports what they print on the console.
+# script/vm-test builds what this needs.
 set -uo pipefail
 : "${BUILD:?}" "${SRC:?}"
 vm=$SRC/tests/vm
@@ -12,7 +12,7 @@ if [ ! -e "$BUILD/vm/vmlinuz" ]; then
 	exit 0
 fi
 
-# The loop that README.md gives to those who have no readyctl.
+# The shell loop of README.md, for guests without readyctl.
 sed -n '/^    wait_ready() {$/,/^    }$/s/^    //p' "$SRC/README.md" >"$dir/wait_ready.sh"
 grep -q '^}$' "$dir/wait_ready.sh" || { echo "Bail out! no wait_ready() in README.md"; exit 1; }
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# The runner of guests can fail: each guest here does what must not pass for a success.
+# The runner of guests reports failures: each guest here does something that must not count as a success.
 # shellcheck source=tests/lib.sh disable=SC1091
 . "$(dirname "$0")/lib.sh"
 
-# guest SECONDS: boots one whose /init is on standard input, mounts being done. `code` and `said` keep the outcome.
+# guest SECONDS: boots a guest with standard input as its /init, and /proc mounted. The exit status is in `code`, the output
+# in the file `output`.
 guest() {
 	[ -e "$BUILD/vm/vmlinuz" ] || skip "no kernel here; run script/vm-test"
 	{
@@ -12,20 +13,20 @@ guest() {
 	} >init
 	"$SRC/tests/vm/pack.sh" initramfs init
 	code=0
-	"$SRC/tests/vm/boot.sh" guest "$1" initramfs >said || code=$?
-	cat said
+	"$SRC/tests/vm/boot.sh" guest "$1" initramfs >output || code=$?
+	cat output
 }
 
-failed_by() { # NAME: nothing but this case of the runner's
+failed_by() { # NAME: only this case of the runner failed
 	expect "exit status" "$code" 1
-	expect "failures" "$(grep '^not ok' said)" "not ok - guest: $1"
+	expect "failures" "$(grep '^not ok' output)" "not ok - guest: $1"
 }
 
-test_a_guest_that_does_all_is_a_success() {
+test_a_guest_that_does_everything_succeeds() {
 	guest 120 <<<'echo 1..2; echo "ok 1 - one"; echo "ok 2 - two"; poweroff -f'
 	expect "exit status" "$code" 0
-	expect "failures" "$(grep '^not ok' said || true)" ""
-	expect "its cases" "$(grep -cxE 'ok - guest: (one|two)' said)" 2
+	expect "failures" "$(select_lines '^not ok' output)" ""
+	expect "its cases" "$(grep -cxE 'ok - guest: (one|two)' output)" 2
 }
 
 test_a_failed_case_fails() {
@@ -51,15 +52,15 @@ test_no_plan_fails() {
 test_a_hang_fails() {
 	guest 15 <<<'echo 1..1; echo "ok 1 - one"; while :; do sleep 100; done'
 	expect "exit status" "$code" 1
-	grep -qxF "not ok - guest: switches itself off" said || die "it is taken for a power-off"
+	grep -qxF "not ok - guest: switches itself off" output || die "it counts as a power-off"
 }
 
-# The first process ends.
+# The first process exits.
 test_a_panic_fails() {
 	guest 120 <<<'echo 1..1; echo "ok 1 - one"; exit 0'
 	expect "exit status" "$code" 1
-	grep -qxF "not ok - guest: switches itself off" said || die "it is taken for a power-off"
-	grep -qxF "not ok - guest: its kernel has nothing to complain of" said || die "no panic is seen"
+	grep -qxF "not ok - guest: switches itself off" output || die "it counts as a power-off"
+	grep -qxF "not ok - guest: its kernel reports no error" output || die "the panic is not noticed"
 }
 
 test_a_reset_fails() {
@@ -67,11 +68,11 @@ test_a_reset_fails() {
 	failed_by "switches itself off"
 }
 
-# A switched-off machine does not make up for it.
-test_what_the_kernel_complains_of_fails() {
+# Even if the machine switches itself off.
+test_an_error_of_the_kernel_fails() {
 	guest 120 <<<'echo 1..1; echo "ok 1 - one"
-		mount -t devtmpfs dev /dev; echo "<0>BUG: said by a test" >/dev/kmsg; poweroff -f'
-	failed_by "its kernel has nothing to complain of"
+		mount -t devtmpfs dev /dev; echo "<0>BUG: printed by a test" >/dev/kmsg; poweroff -f'
+	failed_by "its kernel reports no error"
 }
 
 run_tests "$@"

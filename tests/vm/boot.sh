@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# boot.sh LABEL SECONDS INITRAMFS [ARGUMENT]...: boots a guest, with such arguments for its /init, and reports as
-# TAP what it says on its console, without a plan. A guest that hangs, panics, or reports another number of tests
-# than it has planned is a failure. Exits 0 only if nothing failed.
+# boot.sh LABEL SECONDS INITRAMFS [ARGUMENT]...: boots a guest with these arguments for its /init, and prints the TAP lines
+# of its console, without a plan. A guest that hangs, panics, or reports another number of tests than it has planned fails.
+# Exits 0 only if nothing failed.
 # shellcheck disable=SC2317
 set -uo pipefail
 : "${BUILD:?where the kernel is}"
@@ -14,7 +14,7 @@ console=$(mktemp "${TMPDIR:-/tmp}/readyd-console.XXXXXX")
 trap 'rm -f "$console" "$console.tap"' EXIT
 failed=0
 
-# check NAME COMMAND...: one more case; the log of a failed one is the end of the console.
+# check NAME COMMAND...: one more case; if it fails, the end of the console is its log.
 check() {
 	local name=$1
 	shift
@@ -41,7 +41,7 @@ tr -d '\r' <"$console" | grep -aE '^((not )?ok |1\.\.|# )' >"$console.tap"
 sed -E "/^1\.\./d; s/^((not )?ok) [0-9]+ - /\1 - $label: /" "$console.tap"
 ! grep -q '^not ok' "$console.tap" || failed=1
 
-# At once in its words and in its end: a reset ends qemu too.
+# Both the message and the end of qemu, since a reset ends qemu as well.
 switched_off() { [ "$status" -eq 0 ] && grep -qa 'reboot: Power down' "$console"; }
 all_reported() {
 	local plan results
@@ -50,9 +50,9 @@ all_reported() {
 	echo "# $label: $results of ${plan:-no} planned tests"
 	[ -n "$plan" ] && [ "$plan" -gt 0 ] && [ "$results" -eq "$plan" ]
 }
-kernel_is_content() { ! grep -qaE 'Kernel panic|Oops|BUG:|WARNING:|general protection|soft lockup|rcu.*stall' "$console"; }
+kernel_reports_no_error() { ! grep -qaE 'Kernel panic|Oops|BUG:|WARNING:|general protection|soft lockup|rcu.*stall' "$console"; }
 
 check "reports all that it planned" all_reported
 check "switches itself off" switched_off
-check "its kernel has nothing to complain of" kernel_is_content
+check "its kernel reports no error" kernel_reports_no_error
 exit "$failed"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The job of a guest whose early_init.sh has started readyd too early.
+# The job of a guest booted with early_init.c as /init, which starts readyd too early.
 # shellcheck source=tests/vm/tap.sh disable=SC1091
 . /guest/tap.sh
 
@@ -13,7 +13,7 @@ ignores_child() { # PID
 	[ $((0x$mask & CHLD)) -ne 0 ]
 }
 
-# Its socket is in the directory below; it serves in the new one.
+# The first socket is hidden by the mount; the daemon serves in the new directory.
 test_run_is_mounted_after_the_start() {
 	since=$(now_ms)
 	until_true 60 serves
@@ -28,7 +28,7 @@ test_tmp_is_mounted_after_the_start() {
 	expect_exit 0 readyctl status --no-fallback "$LAST"
 }
 
-# Its directory is watched, and not only polled: with nobody waiting, the daemon lists what gets ready.
+# The new directory is watched, not only polled: without any wait, the daemon lists a process that becomes ready.
 lists() { readyctl list --no-fallback | grep -q "^ready $1 "; }
 test_the_new_tmp_is_watched() {
 	spawn $WORKER 4096
@@ -36,11 +36,11 @@ test_the_new_tmp_is_watched() {
 }
 
 test_pid_1_ignores_its_children() {
-	ignores_child 1 || die "it does not"
-	! ignores_child "$(readyd_pid)" || die "readyd does so as well"
+	ignores_child 1 || die "pid 1 does not ignore SIGCHLD"
+	! ignores_child "$(readyd_pid)" || die "readyd ignores SIGCHLD as well"
 }
 
-test_death_is_told() {
+test_a_death_is_reported() {
 	mkfifo go
 	spawn sh -c 'read -r _ <go'
 	pid=$LAST

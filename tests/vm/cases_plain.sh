@@ -1,5 +1,5 @@
 #!/bin/sh
-# The job of a guest that contrib/init/init has started: readyd as a VM has it, with the real paths.
+# The job of a guest booted with contrib/init/init: readyd as it is used in a VM, with the real paths.
 # shellcheck source=tests/vm/tap.sh disable=SC1091,SC2030,SC2031
 . /guest/tap.sh
 # shellcheck source=/dev/null # wait_ready(), as README.md has it
@@ -13,7 +13,7 @@ counter() { readyctl stats 2>/dev/null | sed -n "s/^$1=//p"; }
 no_gates() { [ "$(counter gates)" -eq 0 ]; }
 at_least() { [ "$(counter "$1")" -ge "$2" ]; }
 has_ended() { ! kill -0 "$1" 2>/dev/null; }
-# From nothing but its verdict: "VERDICT EXIT", the way of asking being the options.
+# Prints "VERDICT EXIT" of a short wait with these options.
 answer() { # PID OPTION...
 	pid=$1 code=0
 	shift
@@ -21,7 +21,7 @@ answer() { # PID OPTION...
 	echo "${line%% *} $code"
 }
 
-# A worker that sets itself up when told to, so that others can wait for it before. Sets $PID.
+# Starts a worker that begins its work after `release`, so that waits can begin before. $PID is its pid.
 spawn_worker() { # OPTION...
 	mkfifo go
 	# shellcheck disable=SC2016
@@ -30,7 +30,7 @@ spawn_worker() { # OPTION...
 }
 release() { echo >go; }
 
-# spawn_waits COUNT PID: their pids in WAITS.
+# spawn_waits COUNT PID: starts so many waits; their pids are in WAITS.
 spawn_waits() {
 	WAITS=''
 	for _ in $(seq "$1"); do
@@ -50,11 +50,11 @@ end_worker() {
 	wait "$1" 2>/dev/null || expect "end of the worker" $? 137
 }
 
-# This comes first: the job starts when init has heard from --ready-fd, and not before.
-test_init_has_waited_for_the_daemon() {
+# The first case: the job starts only when init has read the newline from --ready-fd.
+test_init_waited_for_the_daemon() {
 	readyctl ping
 	[ ! -e /run/readyd.up ] || die "init has left its fifo"
-	expect "processes that wait" "$(counter waits)" 0
+	expect "waits" "$(counter waits)" 0
 }
 
 test_no_etc_no_syslog_no_network() {
@@ -62,20 +62,20 @@ test_no_etc_no_syslog_no_network() {
 	[ ! -e /dev/log ] || die "there is a syslog"
 	link=$(ip link show dev lo)
 	! echo "$link" | grep -q '[<,]UP[,>]' || die "the loopback device is up: $link"
-	expect "exit status without any of it" "$(answer 1)" "pending 124"
+	expect "answer without any of these" "$(answer 1)" "pending 124"
 }
 
 test_200_probes_of_one_worker() {
 	spawn_worker $SIZE
-	before=$(counter joins)
+	before=$(counter handed_out)
 	since=$(now_ms)
 	spawn_waits 200 "$PID"
-	until_true 60 at_least joins $((before + 200))
+	until_true 60 at_least handed_out $((before + 200))
 	waiting=$(now_ms)
 	release
 	# shellcheck disable=SC2086
 	all_end 0 $WAITS
-	note "200 probes: asked in $((waiting - since)) ms, all told $(($(now_ms) - waiting)) ms after the worker's start"
+	note "200 probes: armed in $((waiting - since)) ms, all answered $(($(now_ms) - waiting)) ms after the worker's start"
 	expect "marker" "$(cat "$MARKER-$PID")" ready
 	until_true 60 no_gates
 }
@@ -97,7 +97,7 @@ test_churn_worker() {
 	expect "verdict" "$(answer "$PID")" "ready 0"
 }
 
-# Between the allocation and the marker the worker's heap does not change, nor up to the breadcrumb.
+# The worker's heap does not change between the allocation and the marker, nor up to the breadcrumb.
 test_heap_is_the_same_from_the_allocation_to_the_marker() {
 	/guest/heap_watch $WORKER $SIZE >seen
 	expect "what was seen" "$(paste -sd ' ' seen)" \
@@ -115,7 +115,7 @@ child_of() { # PID: the first
 }
 has_child() { [ -n "$(child_of "$1")" ]; }
 
-# It knows itself by another pid, and its /tmp is another one.
+# The worker has another pid in its namespace, and its own /tmp.
 test_worker_in_its_own_pid_and_mount_namespace() {
 	mkfifo go
 	# shellcheck disable=SC2016
@@ -131,12 +131,12 @@ test_worker_in_its_own_pid_and_mount_namespace() {
 	all_end 0 $WAITS
 	[ ! -e "$MARKER-$PID" ] || die "the marker is in our own /tmp"
 	[ -e "/proc/$PID/root/$MARKER-1" ] || die "no marker in its /tmp"
-	expect "verdict of the file alone" "$(export READYD_BACKEND=file && answer "$PID")" "ready 0"
+	expect "verdict of the file backend" "$(export READYD_BACKEND=file && answer "$PID")" "ready 0"
 }
 
 another_serves() { now=$(counter pid) && [ -n "$now" ] && [ "$now" != "$1" ]; }
 
-# One worker gets ready while there is no daemon, the other when init has started the next one.
+# One worker becomes ready while no daemon runs, the other when init has started the next daemon.
 test_daemon_is_killed_and_started_again() {
 	old=$(counter pid)
 	spawn_worker $SIZE
@@ -153,7 +153,7 @@ test_daemon_is_killed_and_started_again() {
 	all_end 0 $waits
 	expect_exit 125 readyctl ping
 	until_true 60 another_serves "$old"
-	until_true 60 at_least joins 10
+	until_true 60 at_least handed_out 10
 	release
 	# shellcheck disable=SC2086
 	all_end 0 $WAITS
@@ -163,8 +163,8 @@ test_daemon_is_killed_and_started_again() {
 # same_by_all_ways PID VERDICT EXIT
 same_by_all_ways() {
 	expect "the daemon's answer" "$(answer "$1" --no-fallback)" "$2 $3"
-	expect "without a daemon" "$(answer "$1" --socket /run/nobody)" "$2 $3"
-	expect "by the file alone" "$(export READYD_BACKEND=file && answer "$1")" "$2 $3"
+	expect "without a daemon" "$(answer "$1" --socket /run/missing)" "$2 $3"
+	expect "by the file backend" "$(export READYD_BACKEND=file && answer "$1")" "$2 $3"
 	expect_exit "$3" wait_ready "$1" 1
 }
 
@@ -182,14 +182,14 @@ test_shell_loop_file_and_daemon_give_the_same_answers() {
 	same_by_all_ways "$PID" died 3
 }
 
-# Waits of all three kinds that are there before.
-test_shell_loop_file_and_daemon_wait_for_the_same() {
+# Waits of all kinds that begin before the marker is created.
+test_shell_loop_file_and_daemon_see_the_same_marker() {
 	spawn_worker $SIZE
 	spawn wait_ready "$PID" 60
 	loop=$LAST
 	spawn_waits 1 "$PID"
 	gate=$LAST
-	spawn readyctl wait --socket /run/nobody "$PID"
+	spawn readyctl wait --socket /run/missing "$PID"
 	without=$LAST
 	spawn env READYD_BACKEND=file readyctl wait "$PID"
 	until_true 60 at_least gates 1
@@ -197,7 +197,7 @@ test_shell_loop_file_and_daemon_wait_for_the_same() {
 	all_end 0 "$loop" "$gate" "$without" "$LAST"
 }
 
-test_death_is_told_at_once() {
+test_a_death_is_reported_at_once() {
 	spawn_worker $SIZE
 	spawn_waits 10 "$PID"
 	until_true 60 at_least gates 1
@@ -205,7 +205,7 @@ test_death_is_told_at_once() {
 	kill -KILL "$PID"
 	# shellcheck disable=SC2086
 	all_end 3 $WAITS
-	note "10 probes told of a death after $(($(now_ms) - since)) ms"
+	note "10 probes answered after a death in $(($(now_ms) - since)) ms"
 }
 
 run_tests

@@ -1,7 +1,7 @@
 /*
- * /init that does much of what it should not: it ignores SIGCHLD, and starts readyd before anything is
- * mounted on /tmp and /run, with the argument "bare" before /proc, too. Then it does the job that its second
- * argument names; the job switches the machine off.
+ * An /init with several mistakes: it ignores SIGCHLD, and starts readyd before /tmp and /run are mounted,
+ * with the argument "bare" also before /proc. Then it starts the job that its second argument names; the job
+ * switches the machine off.
  */
 #include "config.h"
 

@@ -1,14 +1,14 @@
 /*
- * Runs a static worker under ptrace(2) and tells what became of its heap after the allocation. What a probe
- * sees of a thread's heap is jemalloc's thread state: counters and cache lie in it, and each allocation and
- * each release changes it. So it is kept when calloc(1, BYTES) has returned, and compared at each system call
- * that follows:
+ * Runs a static worker under ptrace(2) and reports whether its heap changes after the allocation. What a
+ *probe sees of a thread's heap is jemalloc's thread state, which contains its counters and its cache: each
+ *allocation and each release changes it. So the state is copied when calloc(1, BYTES) has returned, and
+ *compared at each system call that follows:
  *
- *	counted 1	so many of its words grew by exactly BYTES during that call
+ *	counted 1	the number of its words that grew by exactly BYTES during that call
  *	openat same	the marker
  *	...
  *
- * It ends with the call by which the worker parks or starts a thread.
+ * The report ends with the call by which the worker parks or starts a thread.
  */
 #include "config.h"
 
@@ -85,7 +85,7 @@ static const Elf64_Sym *find_symbol(const Elf64_Ehdr *file, const char *name, in
 	errx(1, "no %s in the worker", name);
 }
 
-/* The thread pointer stands behind the thread's variables. */
+/* The thread pointer points to the end of the thread-local variables. */
 static uint64_t tls_size(const Elf64_Ehdr *file)
 {
 	const Elf64_Phdr *segments = (const void *)((const char *)file + file->e_phoff);
@@ -93,7 +93,7 @@ static uint64_t tls_size(const Elf64_Ehdr *file)
 	for (int i = 0; i < file->e_phnum; i++)
 		if (segments[i].p_type == PT_TLS)
 			return (segments[i].p_memsz + segments[i].p_align - 1) & -segments[i].p_align;
-	errx(1, "no thread variables in the worker");
+	errx(1, "no thread-local variables in the worker");
 }
 
 static struct image read_image(const char *path)
@@ -103,7 +103,7 @@ static struct image read_image(const char *path)
 	struct image image;
 
 	if (memcmp(file->e_ident, ELFMAG, SELFMAG) != 0 || file->e_type != ET_EXEC)
-		errx(1, "%s is no static executable", path);
+		errx(1, "%s is not a static executable", path);
 	state = find_symbol(file, STATE_SYMBOL, STT_TLS);
 	image.calloc_address = find_symbol(file, "calloc", STT_FUNC)->st_value;
 	image.state_from_fs = tls_size(file) - state->st_value;
@@ -133,7 +133,7 @@ static struct user_regs_struct registers(pid_t pid)
 	return regs;
 }
 
-static void go_on(enum __ptrace_request how, pid_t pid, int expected)
+static void resume(enum __ptrace_request how, pid_t pid, int expected)
 {
 	int status;
 
@@ -143,19 +143,19 @@ static void go_on(enum __ptrace_request how, pid_t pid, int expected)
 		errx(1, "the worker does something else: status 0x%x", (unsigned int)status);
 }
 
-/* Runs on to that address, and stands before it then. */
+/* Continues up to that address, and stops before its instruction. */
 static void run_to(pid_t pid, uint64_t address)
 {
 	const uint64_t word = peek(pid, address);
 	struct user_regs_struct regs;
 
 	poke(pid, address, (word & ~BREAKPOINT_MASK) | BREAKPOINT);
-	go_on(PTRACE_CONT, pid, SIGTRAP);
+	resume(PTRACE_CONT, pid, SIGTRAP);
 	poke(pid, address, word);
 	regs = registers(pid);
 	regs.rip--;
 	if (regs.rip != address || ptrace(PTRACE_SETREGS, pid, NULL, &regs) != 0)
-		errx(1, "the worker stands elsewhere");
+		errx(1, "the worker stopped at another address");
 }
 
 static void keep(pid_t pid, const struct image *image, struct state *state)
@@ -166,14 +166,14 @@ static void keep(pid_t pid, const struct image *image, struct state *state)
 		state->words[at / sizeof(uint64_t)] = peek(pid, start + at);
 }
 
-/* Until calloc(1, bytes) is about to run. */
+/* Continues until calloc(1, bytes) is about to run. */
 static void find_allocation(pid_t pid, const struct image *image, uint64_t bytes)
 {
 	for (;;) {
 		run_to(pid, image->calloc_address);
 		if (registers(pid).rsi == bytes)
 			return;
-		go_on(PTRACE_SINGLESTEP, pid, SIGTRAP);
+		resume(PTRACE_SINGLESTEP, pid, SIGTRAP);
 	}
 }
 
@@ -208,20 +208,20 @@ static const char *call_name(long number)
 	}
 }
 
-/* Each stop at an entry is followed by one at the exit. */
-static void tell_calls(pid_t pid, const struct image *image, const struct state *kept)
+/* A stop at the entry of a call is followed by one at its exit. */
+static void report_calls(pid_t pid, const struct image *image, const struct state *kept)
 {
 	struct state now;
 	const char *name;
 
 	for (;;) {
-		go_on(PTRACE_SYSCALL, pid, SYSCALL_STOP);
+		resume(PTRACE_SYSCALL, pid, SYSCALL_STOP);
 		name = call_name((long)registers(pid).orig_rax);
 		keep(pid, image, &now);
 		printf("%s %s\n", name, memcmp(kept, &now, image->state_size) == 0 ? "same" : "changed");
 		if (strcmp(name, "clock_nanosleep") == 0 || strcmp(name, "clone") == 0)
 			return;
-		go_on(PTRACE_SYSCALL, pid, SYSCALL_STOP);
+		resume(PTRACE_SYSCALL, pid, SYSCALL_STOP);
 	}
 }
 
@@ -259,7 +259,7 @@ int main(int argc, char **argv)
 	run_to(pid, peek(pid, registers(pid).rsp));
 	keep(pid, &image, &after);
 	printf("counted %d\n", count_grown(&before, &after, image.state_size, bytes));
-	tell_calls(pid, &image, &after);
+	report_calls(pid, &image, &after);
 	kill(pid, SIGKILL);
 	return fflush(stdout) == 0 ? 0 : 1;
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# pack.sh OUT INIT [PATH=FILE]...: an initramfs with busybox, the static programs and such files. INIT is /init.
+# pack.sh OUT INIT [PATH=FILE]...: creates an initramfs with busybox, the static programs, INIT as /init, and each FILE at its
+# PATH.
 set -euo pipefail
 : "${BUILD:?where the static programs are}"
 out=$(realpath "$1")

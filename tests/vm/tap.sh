@@ -1,5 +1,5 @@
-# Sourced by the scripts that run in the guest, in the shell of busybox: cases are functions test_<words>, as in
-# lib.sh. The plan goes first, so that the host notices when a guest ends in the middle.
+# Sourced by the scripts that run in the guest, in busybox's shell: cases are functions test_<words>, as in lib.sh. The
+# plan comes first, so that the host notices a guest that ends too early.
 # shellcheck shell=dash
 
 die() { echo "$*"; exit 1; }
@@ -24,13 +24,13 @@ until_true() {
 	done
 }
 
-# Since the start of the machine; the kernel tells hundredths.
+# Milliseconds since boot, in steps of 10.
 now_ms() {
 	read -r up _ </proc/uptime
 	echo $((${up%.*} * 1000 + 1${up#*.} * 10 - 1000))
 }
 
-# spawn COMMAND...: $LAST is its pid; it is gone after the case.
+# spawn COMMAND...: $LAST is its pid; it is killed when the case ends.
 SPAWNED=
 spawn() {
 	"$@" &

@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# A system clock that is set while processes run must not change an answer.
+# shellcheck source=tests/lib.sh disable=SC1091,SC2016,SC2031
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/backends.sh
+. "$(dirname "$0")/backends.sh"
+
+write_shim() {
+	! is_sanitized || skip "no LD_PRELOAD with sanitizers"
+	need gcc
+	cat >shim.c <<'END'
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+	const char *by = getenv("SHIFT");
+	int result = (int)syscall(SYS_clock_gettime, id, t);
+
+	if (result == 0 && id == CLOCK_REALTIME && by != NULL)
+		t->tv_sec += atol(by);
+	return result;
+}
+END
+	gcc -shared -fPIC -o shim.so shim.c || skip "no shared object can be compiled"
+}
+
+# Whether a file on a volatile file system is as old as the boot. A program can detect by it that the clock was set.
+step_is_detectable() {
+	local boot file
+	boot=$(awk '$1 == "btime" { print $2 }' /proc/stat)
+	for file in /proc/1 /sys/kernel /dev/pts; do
+		[ "$(stat -c %Z $file)" -gt $((boot + 8)) ] || return 0
+	done
+	return 1
+}
+
+# stepped SECONDS COMMAND...: runs it as if the clock had been set forward by so many seconds, for this command alone.
+stepped() {
+	local by=$1
+	shift
+	SHIFT=$by LD_PRELOAD=$T/shim.so "$@"
+}
+
+stepped_status() {
+	local by=$1 backend=$2 regex=$3 got
+	got=$(READYD_BACKEND=$backend stepped "$by" timeout 60 "$READYCTL" status "$PID") || got="$got (exit status $?)"
+	echo "$got" | grep -qxE -- "$regex" || die "$backend, the clock set by $by s: '$got' is not '$regex'"
+}
+
+test_a_clock_set_forward_changes_no_answer() {
+	write_shim
+	spawn_worker
+	mkdir m
+	mark "$PID"
+	if step_is_detectable; then
+		stepped_status 3600 file "$READY"
+		stepped_status 86400 file "$READY"
+	fi
+	start_readyd
+	stepped_status 3600 daemon "$READY"
+	stepped_status 3600 auto "$READY"
+}
+
+test_a_clock_set_back_changes_no_answer() {
+	write_shim
+	spawn_worker
+	mkdir m
+	mark "$PID"
+	stepped_status -3600 file "$READY"
+	start_readyd
+	stepped_status -3600 daemon "$READY"
+	stepped_status -3600 auto "$READY"
+}
+
+# The daemon's clock is set, and it saw the process without a marker.
+test_a_clock_set_for_the_daemon_changes_no_answer() {
+	local by
+	write_shim
+	for by in 3600 -3600; do
+		UNDER=(env "SHIFT=$by" "LD_PRELOAD=$T/shim.so")
+		start_readyd
+		UNDER=()
+		spawn_worker
+		start_waiter daemon "$PID"
+		SINCE=$(now_ms)
+		mark "$PID"
+		waiter_ends 0 "$READY"
+		expect_status daemon 0 "$READY" "$PID"
+		kill -TERM "$DAEMON"
+		wait "$DAEMON"
+	done
+}
+
+# A marker is stale for a daemon that saw its former process, whatever the clock says.
+stale_and_stepped() {
+	local by
+	for by in 3600 -3600; do
+		UNDER=(env "SHIFT=$by" "LD_PRELOAD=$T/shim.so")
+		start_readyd
+		UNDER=()
+		spawn_worker_with_pid 20003
+		mark 20003
+		until_true 60 counter_is processes 1
+		kill_and_reap 20003
+		spawn_worker_with_pid 20003
+		expect_status daemon 5 "stale 20003 start=[0-9]+ reason=older-than-process.*" 20003
+		kill_and_reap 20003
+		rm "$(marker 20003)"
+		kill -TERM "$DAEMON"
+		wait "$DAEMON"
+	done
+}
+
+test_a_stale_marker_stays_stale_after_a_clock_step() {
+	write_shim
+	in_pid_namespace stale_and_stepped
+}
+
+run_tests "$@"

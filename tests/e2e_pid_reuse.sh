@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# A pid that is reused while the marker of its former process is still there.
+# shellcheck source=tests/lib.sh disable=SC1091,SC2016,SC2031
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/backends.sh
+. "$(dirname "$0")/backends.sh"
+
+# The marker of the former process remains, and the next process gets the pid within the resolution of the timestamps:
+# what the daemon saw decides.
+reuse_is_seen_by_the_daemon() {
+	local start
+	start_readyd
+	spawn_worker_with_pid 20000
+	start=$(start_of 20000)
+	echo ready >"$(marker 20000)"
+	until_true 60 counter_is processes 1
+	kill_and_reap 20000
+	spawn_worker_with_pid 20000
+	expect_status daemon 5 "stale 20000 start=[0-9]+ reason=older-than-process" 20000
+	expect_status auto 5 "stale 20000 start=[0-9]+ reason=older-than-process" 20000
+	READYD_BACKEND=daemon expect_exit 5 ctl -q wait 20000
+	expect_exit 5 ctl -q wait 20000
+	[ "$(start_of 20000)" != "$start" ] || echo "both started within one clock tick: they have the same pid and start"
+	if [ "$(start_of 20000)" != "$start" ]; then
+		expect_status daemon 4 "exited 20000 start=$start .*" "20000:$start"
+		expect_status file 3 "died 20000 start=$start reason=pid-reused.*" "20000:$start"
+	fi
+	echo ready >"$(marker 20000)"
+	both_backends expect_status 0 "$READY" 20000
+}
+
+older_than_its_process() {
+	mkdir m
+	echo ready >"$(marker 20001)"
+	until_true 60 is_surely_older "$(marker 20001)"
+	spawn_worker_with_pid 20001
+	expect_status file 5 "stale 20001 start=[0-9]+ reason=older-than-process" 20001
+	READYD_BACKEND="file" expect_exit 5 ctl -q wait --timeout 5 20001
+	start_readyd
+	both_backends expect_status 5 "stale 20001 start=[0-9]+ reason=older-than-process" 20001
+	READYD_BACKEND=daemon expect_exit 5 ctl -q wait --timeout 5 20001
+	echo ready >new && mv new "$(marker 20001)"
+	both_backends expect_status 0 "$READY" 20001
+}
+
+reused_during_a_wait() {
+	local former
+	start_readyd
+	spawn_worker_with_pid 20002
+	former=$(start_of 20002)
+	start_waiter daemon 20002
+	spawn_waiters 1 "20002:$former"
+	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
+	kill_and_reap 20002
+	spawn_worker_with_pid 20002
+	all_end 3 "$WAITER" "${WAITERS[@]}"
+	mark 20002
+	both_backends expect_status 0 "$READY" 20002
+	[ "$(start_of 20002)" != "$former" ] || return 0
+	expect_status daemon 3 "died 20002 start=$former .*" "20002:$former"
+	expect_status file 3 "died 20002 start=$former reason=pid-reused.*" "20002:$former"
+}
+
+# A marker that was absent may have been in another directory all the time: when that directory takes the place of
+# the first one, the marker is still old.
+bring_by_binding() { mount --bind old m; }
+bring_by_moving() { mv m former && mv old m; }
+bring_by_uncovering() { umount m; }
+
+arrives_with_its_directory() {
+	local way=$1 backend=$2
+	mkdir -p old m
+	[ "$way" != uncovering ] || mount --bind old m
+	echo ready >old/ktstr-worker-ready-20003
+	until_true 60 is_surely_older old/ktstr-worker-ready-20003
+	[ "$way" != uncovering ] || tmpfs m
+	[ "$backend" = file ] || start_readyd
+	spawn_worker_with_pid 20003
+	start_waiter "$backend" 20003
+	[ "$backend" != auto ] || until_true 60 each_holds "$GATE" "$WAITER"
+	SINCE=$(now_ms)
+	"bring_by_$way"
+	waiter_ends 5 "stale 20003 start=[0-9]+ reason=older-than-process"
+	expect_status "$backend" 5 "stale 20003 start=[0-9]+ reason=older-than-process" 20003
+}
+
+test_a_stale_marker_that_arrives_with_its_directory_is_stale() {
+	local way backend
+	need_pid_choice
+	for way in binding moving uncovering; do
+		for backend in daemon file auto; do
+			in_pid_namespace arrives_with_its_directory $way $backend
+		done
+	done
+}
+
+# A change that writes nothing does not make a stale marker one of the new process.
+touched() {
+	start_readyd
+	spawn_worker_with_pid 20004
+	echo ready >"$(marker 20004)"
+	until_true 60 counter_is processes 1
+	kill_and_reap 20004
+	spawn_worker_with_pid 20004
+	chmod 600 "$(marker 20004)"
+	expect_status daemon 5 "stale 20004 start=[0-9]+ reason=older-than-process" 20004
+	ln "$(marker 20004)" m/other-name
+	expect_status auto 5 "stale 20004 start=[0-9]+ reason=older-than-process" 20004
+	echo ready >"$(marker 20004)"
+	both_backends expect_status 0 "$READY" 20004
+}
+
+test_a_marker_that_the_daemon_saw_before_the_reuse_is_stale() { in_pid_namespace reuse_is_seen_by_the_daemon; }
+test_a_stale_marker_that_is_touched_stays_stale() { in_pid_namespace touched; }
+test_a_marker_older_than_its_process_is_stale() { in_pid_namespace older_than_its_process; }
+test_a_wait_ends_when_the_pid_is_reused() { in_pid_namespace reused_during_a_wait; }
+
+run_tests "$@"
