@@ -156,7 +156,6 @@ bool daemon_conn_commit(struct daemon_conn *conn, int64_t now, bool ping, struct
 		daemon_conn_put(conn, &request);
 	errno = conn->failed;
 	if (conn->failed != 0 || daemon_io_flush(&conn->io) != 0) {
-		conn->ping_in_flight = true; /* nothing that was asked will be answered */
 		daemon_conn_fail(conn, now, event);
 		return false;
 	}

@@ -90,8 +90,9 @@ int waiter_ask(struct readyd_waiter *w);
 int waiter_take_replies(struct readyd_waiter *w);
 int waiter_expire(struct readyd_waiter *w);
 void waiter_cancel_wait(struct readyd_waiter *w, const struct target *t);
-/* After each call that may close the connection or leave output: polls what there is. */
-void waiter_poll_conn(struct readyd_waiter *w);
+/* After each call that may close the connection or leave output: polls what there is. -1: a new one cannot be
+ * polled. */
+int waiter_poll_conn(struct readyd_waiter *w);
 
 /* waiter_look.c */
 /* A new target: holds the process. */

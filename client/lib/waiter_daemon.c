@@ -12,7 +12,7 @@
 /* Up to this many processes a gate each, and the connection is given up; beyond, one connection for all. */
 #define GATES_MOST 8
 
-void waiter_poll_conn(struct readyd_waiter *w)
+int waiter_poll_conn(struct readyd_waiter *w)
 {
 	uint32_t bits = POLLIN | (daemon_io_wants_write(&w->conn.io) ? POLLOUT : 0);
 	uint64_t tag = waiter_tag(SOURCE_CONN, 0);
@@ -22,13 +22,13 @@ void waiter_poll_conn(struct readyd_waiter *w)
 			poller_forget(&w->poller, w->conn_fd);
 		w->conn_fd = w->conn.io.fd;
 		w->conn_bits = bits;
-		/* Where it cannot be polled, the daemon is late. */
-		if (w->conn_fd >= 0)
-			(void)poller_add(&w->poller, w->conn_fd, bits, tag);
-	} else if (w->conn_fd >= 0 && bits != w->conn_bits) {
+		return w->conn_fd < 0 ? 0 : poller_add(&w->poller, w->conn_fd, bits, tag);
+	}
+	if (w->conn_fd >= 0 && bits != w->conn_bits) {
 		w->conn_bits = bits;
 		poller_change(&w->poller, w->conn_fd, bits, tag);
 	}
+	return 0;
 }
 
 /* What it was asked and has promised through the connection ends with it. */
@@ -155,10 +155,13 @@ static int take_absence(struct readyd_waiter *w, const struct daemon_event *even
 {
 	if (w->conn.io.fd < 0)
 		leave_conn(w);
-	if (!waiter_is_forced(w))
-		return 0;
-	errno = event->error;
-	return -1;
+	if (waiter_is_forced(w)) {
+		errno = event->error;
+		return -1;
+	}
+	/* At once: a daemon that goes before it has answered may do that each time. */
+	waiter_trust_all(w);
+	return 0;
 }
 
 /* A gate that is held is about to tell what the daemon knows. One that stays open although the daemon works
@@ -209,11 +212,11 @@ int waiter_take_replies(struct readyd_waiter *w)
 	struct daemon_event event;
 
 	while (daemon_conn_next(&w->conn, clock_ms(), &event)) {
-		waiter_poll_conn(w);
+		(void)waiter_poll_conn(w);
 		if (take(w, &event) != 0)
 			return -1;
 	}
-	waiter_poll_conn(w);
+	(void)waiter_poll_conn(w);
 	return 0;
 }
 
@@ -253,8 +256,12 @@ int waiter_ask(struct readyd_waiter *w)
 		    t->state.subscription == SUBSCRIPTION_NONE)
 			put(w, t);
 	sent = daemon_conn_commit(&w->conn, now, true, &event);
-	waiter_poll_conn(w);
-	return sent ? 0 : take(w, &event);
+	if (waiter_poll_conn(w) == 0 && sent)
+		return 0;
+	if (sent)
+		daemon_conn_fail(&w->conn, now, &event);
+	(void)waiter_poll_conn(w);
+	return take(w, &event);
 }
 
 void waiter_cancel_wait(struct readyd_waiter *w, const struct target *t)
@@ -266,5 +273,5 @@ void waiter_cancel_wait(struct readyd_waiter *w, const struct target *t)
 	/* A connection that breaks here shows at the next event. */
 	daemon_conn_put(&w->conn, &request);
 	(void)daemon_io_flush(&w->conn.io);
-	waiter_poll_conn(w);
+	(void)waiter_poll_conn(w);
 }

@@ -84,7 +84,7 @@ HOT void waiter_rest(struct readyd_waiter *w)
 		stop_watching(w);
 	if (plan.rest) {
 		daemon_conn_rest(&w->conn, plan.close);
-		waiter_poll_conn(w);
+		(void)waiter_poll_conn(w);
 	}
 	if (target_set_waiting(&w->set) == 0)
 		w->look_at = 0;
