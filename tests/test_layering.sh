@@ -68,7 +68,7 @@ arrow_of() {
 	poller | daemon_stream | settings | target | opinion) ;;
 	daemon_io) echo daemon_stream ;;
 	daemon_conn) echo daemon_io settings ;;
-	daemon_patience) echo daemon_conn ;;
+	daemon_patience | daemon_replies) echo daemon_conn ;;
 	target_set) echo target ;;
 	plan) echo target_set ;;
 	question) echo daemon_conn poller settings ;;
