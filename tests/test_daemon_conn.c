@@ -351,7 +351,7 @@ START_TEST(nothing_listens)
 }
 END_TEST
 
-/* Tried again soon, ten times, and no one is hurried into another connection. */
+/* It is tried again soon, ten times; what is urgent waits for that too. */
 START_TEST(backlog_is_full)
 {
 	int clients[3];

@@ -112,7 +112,7 @@ START_TEST(deadline_ends_a_sleep)
 }
 END_TEST
 
-/* Whoever polls the one descriptor learns of it too, also when it was set before the descriptor was there. */
+/* It makes the one descriptor readable, also when it was set before that was opened. */
 START_TEST(deadline_shows_in_the_descriptor)
 {
 	struct pollfd poll_fd = {.events = POLLIN};
