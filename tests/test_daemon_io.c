@@ -134,7 +134,7 @@ static void expect_gate(pid_t pid, ino_t pipe_inode)
 	close(fd);
 }
 
-START_TEST(nobody_listens)
+START_TEST(nothing_listens)
 {
 	struct daemon_io other;
 
@@ -313,7 +313,7 @@ START_TEST(end_is_death)
 }
 END_TEST
 
-/* Whoever refuses us says why and hangs up, reading nothing: that must not be lost behind the reset. */
+/* A daemon that refuses a client says why and closes, reading nothing: the reset must not hide that. */
 START_TEST(last_words_are_heard)
 {
 	const struct wire_request ping = {.verb = WIRE_PING};
@@ -402,7 +402,7 @@ START_TEST(gate_may_come_in_pieces)
 }
 END_TEST
 
-/* Somebody who closed standard input gets descriptor 0 next. */
+/* A process that has closed standard input gets descriptor 0 next. */
 START_TEST(link_may_be_descriptor_zero)
 {
 	int listener;
@@ -451,7 +451,8 @@ START_TEST(gate_without_room_is_refused)
 }
 END_TEST
 
-/* The daemon sends no descriptor without a line: somebody who does is none, and must not fill us up. */
+/* The daemon sends no descriptor without a line: what does is another program, and must not use up the
+ * descriptors. */
 START_TEST(too_many_descriptors_are_death)
 {
 	int fds;
@@ -576,7 +577,7 @@ static Suite *suite(void)
 	TCase *tcase = unit_case(s, "link");
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_test(tcase, nobody_listens);
+	tcase_add_test(tcase, nothing_listens);
 	tcase_add_test(tcase, full_backlog_does_not_block);
 	tcase_add_test(tcase, close_leaves_nothing_open);
 	tcase_add_test(tcase, opening_again_forgets);

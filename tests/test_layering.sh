@@ -62,6 +62,45 @@ test_library_and_command_meet_at_the_interface() {
 	none "of the command" '"client/lib/' "${files[@]}"
 }
 
+# arrow_of FILE: the headers of the library that it may include besides its own.
+arrow_of() {
+	case $1 in
+	poller | daemon_stream | settings | target | opinion) ;;
+	daemon_io) echo daemon_stream ;;
+	daemon_conn) echo daemon_io settings ;;
+	daemon_patience | daemon_replies) echo daemon_conn ;;
+	target_set) echo target ;;
+	plan) echo target_set ;;
+	question) echo daemon_conn poller settings ;;
+	waiter) echo daemon_conn plan poller settings target_set opinion question ;;
+	waiter_daemon) echo waiter opinion ;;
+	waiter_*) echo waiter ;;
+	readyd) echo opinion question settings waiter ;;
+	*) die "$1 is new: say what it may include" ;;
+	esac
+}
+
+# No circle, and nothing below the waiter knows it.
+test_the_rooms_of_the_library() {
+	local file room allowed
+	for file in "$SRC"/client/lib/*.[ch]; do
+		room=${file##*/}
+		room=${room%.*}
+		allowed=$(arrow_of "$room") || exit 1
+		expect "of $room" "$(includes "client/lib/${file##*/}" | sed -n 's|.*"client/lib/\(.*\)\.h"|\1|p' |
+			select_lines -vxE "$room|${allowed// /|}")" ""
+	done
+}
+
+# The simulator replaces what does: the poller and headers of src.
+test_the_waiter_does_not_call_the_kernel() {
+	local files
+	mapfile -t files < <(sources client/lib | select_lines -vE '/(poller|waiter_explain|readyd)\.')
+	none "of the client" '<(unistd|fcntl|time|dirent|sys/(socket|stat|epoll|timerfd|inotify|ioctl|syscall|mman))\.h>' "${files[@]}"
+	expect "its calls" "$(calls 'open|close|read|write|poll|send|recv|stat|lstat|fopen|sysconf|clock_gettime|time' \
+		"${files[@]}")" ""
+}
+
 # A name without a folder would be found in the folder of the file, and not be checked above.
 test_every_own_header_is_named_by_its_folder() {
 	local files

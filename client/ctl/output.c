@@ -21,7 +21,7 @@ static const char *const reference_legend[] = {
     [6] = "reference worker: /proc/self/task could not be read",
 };
 
-/* What the exit status of an ended process means; NULL where nobody says. */
+/* What the exit status of an ended process means; NULL where none is given. */
 static const char *legend_of(const struct command_line *line, const struct readyd_answer *answer)
 {
 	unsigned code;

@@ -77,7 +77,7 @@ void daemon_conn_rest(struct daemon_conn *conn, bool close)
 		daemon_conn_close(conn);
 }
 
-static void back_off(struct daemon_conn *conn, int64_t now, int error, struct daemon_event *event)
+void daemon_conn_back_off(struct daemon_conn *conn, int64_t now, int error, struct daemon_event *event)
 {
 	daemon_conn_close(conn);
 	conn->state = DAEMON_BACKING_OFF;
@@ -94,7 +94,7 @@ void daemon_conn_fail(struct daemon_conn *conn, int64_t now, struct daemon_event
 
 	memset(event, 0, sizeof(*event));
 	if (conn->state != DAEMON_OPEN || conn->ping_in_flight || is_forced(conn->settings)) {
-		back_off(conn, now, error, event);
+		daemon_conn_back_off(conn, now, error, event);
 		return;
 	}
 	daemon_conn_close(conn);
@@ -118,7 +118,7 @@ static bool connect_failed(struct daemon_conn *conn, int64_t now, struct daemon_
 		return false;
 	}
 	conn->backlog_full = 0;
-	back_off(conn, now, errno, event);
+	daemon_conn_back_off(conn, now, errno, event);
 	return false;
 }
 
@@ -156,7 +156,6 @@ bool daemon_conn_commit(struct daemon_conn *conn, int64_t now, bool ping, struct
 		daemon_conn_put(conn, &request);
 	errno = conn->failed;
 	if (conn->failed != 0 || daemon_io_flush(&conn->io) != 0) {
-		conn->ping_in_flight = true; /* nothing that was asked will be answered */
 		daemon_conn_fail(conn, now, event);
 		return false;
 	}
@@ -165,109 +164,5 @@ bool daemon_conn_commit(struct daemon_conn *conn, int64_t now, bool ping, struct
 		conn->heard_at = now;
 	}
 	conn->reply_by = now + conn->late_ms;
-	return true;
-}
-
-static bool take_error(
-    struct daemon_conn *conn, int64_t now, const struct wire_reply *reply, struct daemon_event *event)
-{
-	int error =
-	    reply->error == WIRE_TOO_MANY_CLIENTS || reply->error == WIRE_NO_RESOURCES ? EAGAIN : EPROTO;
-
-	event->refusal = reply->error;
-	event->error = error;
-	event->kind = DAEMON_REFUSED;
-	if (reply->answer.pid == 0)
-		back_off(conn, now, error, event);
-	return true;
-}
-
-/* False: there is nothing to tell. */
-static bool take_hello(
-    struct daemon_conn *conn, int64_t now, const struct wire_reply *reply, struct daemon_event *event)
-{
-	if (!settings_agree(conn->settings, &reply->hello)) {
-		back_off(conn, now, EXDEV, event);
-		return true;
-	}
-	if (conn->state == DAEMON_GREETING)
-		conn->state = DAEMON_OPEN;
-	return false;
-}
-
-static void take_pong(struct daemon_conn *conn)
-{
-	conn->ping_in_flight = false;
-	conn->reply_by = 0;
-	conn->state = DAEMON_OPEN;
-}
-
-/* False: there is nothing to tell. */
-static bool take_reply(
-    struct daemon_conn *conn, int64_t now, const struct wire_reply *reply, struct daemon_event *event)
-{
-	switch (reply->kind) {
-	case WIRE_REPLY_HELLO:
-		return take_hello(conn, now, reply, event);
-	case WIRE_REPLY_ERROR:
-		return take_error(conn, now, reply, event);
-	case WIRE_REPLY_PONG:
-		take_pong(conn);
-		event->kind = DAEMON_ANSWERED;
-		return true;
-	case WIRE_REPLY_ANSWER:
-		event->kind = DAEMON_ANSWER;
-		return true;
-	case WIRE_REPLY_GATE:
-		event->kind = DAEMON_GATE;
-		return true;
-	case WIRE_REPLY_LIST:
-		event->kind = DAEMON_ENTRY;
-		return true;
-	case WIRE_REPLY_END:
-		event->kind = DAEMON_END;
-		return true;
-	case WIRE_REPLY_STATS:
-		event->kind = DAEMON_STATS;
-		return true;
-	case WIRE_REPLY_CANCELLED:
-		return false;
-	}
-	return false;
-}
-
-static void heard(struct daemon_conn *conn, int64_t now)
-{
-	conn->heard_at = now;
-	if (conn->reply_by != 0)
-		conn->reply_by = now + conn->late_ms;
-	if (conn->confirm_by != 0) {
-		conn->confirm_by = 0;
-		daemon_conn_expect(conn, now, true);
-	}
-}
-
-bool daemon_conn_next(struct daemon_conn *conn, int64_t now, struct daemon_event *event)
-{
-	struct wire_reply reply;
-	int fd, more;
-
-	if (conn->io.fd < 0)
-		return false;
-	more = daemon_io_flush(&conn->io);
-	while (more == 0 && (more = daemon_io_next(&conn->io, &reply, &fd)) == 1) {
-		memset(event, 0, sizeof(*event));
-		event->answer = reply.answer;
-		event->fd = fd;
-		event->text = reply.text;
-		event->text_len = reply.text_len;
-		heard(conn, now);
-		if (take_reply(conn, now, &reply, event))
-			return true;
-		more = 0;
-	}
-	if (more >= 0)
-		return false;
-	daemon_conn_fail(conn, now, event);
 	return true;
 }

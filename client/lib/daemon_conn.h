@@ -93,6 +93,9 @@ bool daemon_conn_expire(struct daemon_conn *conn, int64_t now, struct daemon_eve
 /* Its descriptor could not be polled, or its output not sent: errno. Closes. */
 void daemon_conn_fail(struct daemon_conn *conn, int64_t now, struct daemon_event *event);
 
+/* It cannot be asked for now, for the reason `error`. Closes. */
+void daemon_conn_back_off(struct daemon_conn *conn, int64_t now, int error, struct daemon_event *event);
+
 /* Something is expected of the daemon without being asked for; or not any more. */
 void daemon_conn_expect(struct daemon_conn *conn, int64_t now, bool expected);
 /* Is not to be asked again so soon. */

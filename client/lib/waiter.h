@@ -6,7 +6,9 @@
  *	waiter.c           the public calls
  *	waiter_reconcile.c brings what is on (asking, watching, looking) in line with plan.h
  *	waiter_dispatch.c  events of the descriptors, in a fixed order
+ *	waiter_ask.c       asks the daemon
  *	waiter_daemon.c    events of the connection
+ *	waiter_conn.c      polls the connection
  *	waiter_look.c      an own look at a target, and what follows from it
  *	waiter_explain.c   why there is no answer yet
  *
@@ -85,13 +87,18 @@ void waiter_close_dir(struct readyd_waiter *w);
 /* Makes sure that the watch is on the directory which the path names now. */
 void waiter_arm_dir(struct readyd_waiter *w);
 
-/* waiter_daemon.c; -1: errno */
+/* waiter_ask.c; -1: errno */
 int waiter_ask(struct readyd_waiter *w);
+void waiter_cancel_wait(struct readyd_waiter *w, const struct target *t);
+
+/* waiter_daemon.c; -1: errno */
+int waiter_take_daemon_event(struct readyd_waiter *w, const struct daemon_event *event);
 int waiter_take_replies(struct readyd_waiter *w);
 int waiter_expire(struct readyd_waiter *w);
-void waiter_cancel_wait(struct readyd_waiter *w, const struct target *t);
-/* After each call that may close the connection or leave output: polls what there is. */
-void waiter_poll_conn(struct readyd_waiter *w);
+
+/* waiter_conn.c. After each call that may close the connection or leave output: polls what there is. -1: a
+ * new one cannot be polled. */
+int waiter_poll_conn(struct readyd_waiter *w);
 
 /* waiter_look.c */
 /* A new target: holds the process. */

@@ -9,28 +9,6 @@
 #include "src/sock.h"
 #include "src/verdict.h"
 
-/* Up to this many processes a gate each, and the connection is given up; beyond, one connection for all. */
-#define GATES_MOST 8
-
-void waiter_poll_conn(struct readyd_waiter *w)
-{
-	uint32_t bits = POLLIN | (daemon_io_wants_write(&w->conn.io) ? POLLOUT : 0);
-	uint64_t tag = waiter_tag(SOURCE_CONN, 0);
-
-	if (w->conn_fd != w->conn.io.fd) {
-		if (w->conn_fd >= 0)
-			poller_forget(&w->poller, w->conn_fd);
-		w->conn_fd = w->conn.io.fd;
-		w->conn_bits = bits;
-		/* Where it cannot be polled, the daemon is late. */
-		if (w->conn_fd >= 0)
-			(void)poller_add(&w->poller, w->conn_fd, bits, tag);
-	} else if (w->conn_fd >= 0 && bits != w->conn_bits) {
-		w->conn_bits = bits;
-		poller_change(&w->poller, w->conn_fd, bits, tag);
-	}
-}
-
 /* What it was asked and has promised through the connection ends with it. */
 static void leave_conn(struct readyd_waiter *w)
 {
@@ -155,10 +133,13 @@ static int take_absence(struct readyd_waiter *w, const struct daemon_event *even
 {
 	if (w->conn.io.fd < 0)
 		leave_conn(w);
-	if (!waiter_is_forced(w))
-		return 0;
-	errno = event->error;
-	return -1;
+	if (waiter_is_forced(w)) {
+		errno = event->error;
+		return -1;
+	}
+	/* At once: a daemon that goes before it has answered may do that each time. */
+	waiter_trust_all(w);
+	return 0;
 }
 
 /* A gate that is held is about to tell what the daemon knows. One that stays open although the daemon works
@@ -171,7 +152,7 @@ static void take_silence(struct readyd_waiter *w, const struct daemon_event *eve
 		waiter_trust_all(w);
 }
 
-static int take(struct readyd_waiter *w, const struct daemon_event *event)
+int waiter_take_daemon_event(struct readyd_waiter *w, const struct daemon_event *event)
 {
 	switch (event->kind) {
 	case DAEMON_ANSWER:
@@ -209,11 +190,11 @@ int waiter_take_replies(struct readyd_waiter *w)
 	struct daemon_event event;
 
 	while (daemon_conn_next(&w->conn, clock_ms(), &event)) {
-		waiter_poll_conn(w);
-		if (take(w, &event) != 0)
+		(void)waiter_poll_conn(w);
+		if (waiter_take_daemon_event(w, &event) != 0)
 			return -1;
 	}
-	waiter_poll_conn(w);
+	(void)waiter_poll_conn(w);
 	return 0;
 }
 
@@ -222,49 +203,7 @@ int waiter_expire(struct readyd_waiter *w)
 	struct daemon_event event;
 
 	while (daemon_conn_expire(&w->conn, clock_ms(), &event))
-		if (take(w, &event) != 0)
+		if (waiter_take_daemon_event(w, &event) != 0)
 			return -1;
 	return 0;
-}
-
-static void put(struct readyd_waiter *w, struct target *t)
-{
-	bool gate = target_set_waiting(&w->set) <= GATES_MOST && !t->no_gate;
-	const struct wire_request request = {
-	    .verb = gate ? WIRE_GATE : WIRE_WAIT, .pid = t->process.pid, .start = t->process.start};
-
-	daemon_conn_put(&w->conn, &request);
-	(void)waiter_step(w, t, TARGET_ASK, NULL);
-}
-
-/* The requests go out with the greeting; if its answer shows that the daemon speaks of other things, the
- * others are not read. */
-int waiter_ask(struct readyd_waiter *w)
-{
-	int64_t now = clock_ms();
-	struct daemon_event event;
-	struct target *t, *next;
-	bool sent;
-
-	if (!daemon_conn_begin(&w->conn, now, true, &event))
-		return take(w, &event);
-	TARGETS_EACH (&w->set, t, next)
-		if ((t->state.phase == TARGET_WAITING || t->state.phase == TARGET_UNCONFIRMED) &&
-		    t->state.subscription == SUBSCRIPTION_NONE)
-			put(w, t);
-	sent = daemon_conn_commit(&w->conn, now, true, &event);
-	waiter_poll_conn(w);
-	return sent ? 0 : take(w, &event);
-}
-
-void waiter_cancel_wait(struct readyd_waiter *w, const struct target *t)
-{
-	const struct wire_request request = {.verb = WIRE_CANCEL, .pid = t->process.pid};
-
-	if (t->state.subscription != SUBSCRIPTION_ASKED && t->state.subscription != SUBSCRIPTION_WAIT)
-		return;
-	/* A connection that breaks here shows at the next event. */
-	daemon_conn_put(&w->conn, &request);
-	(void)daemon_io_flush(&w->conn.io);
-	waiter_poll_conn(w);
 }

@@ -15,17 +15,17 @@ void waiter_close_dir(struct readyd_waiter *w)
 
 void waiter_arm_dir(struct readyd_waiter *w)
 {
-	enum dirwatch_armed armed;
 	int had = w->dir.fd;
+	bool useless;
 
 	if (!w->watching)
 		return;
-	armed = dirwatch_arm(&w->dir);
-	if (had < 0 && w->dir.fd >= 0 &&
-	    poller_add(&w->poller, w->dir.fd, POLLIN, waiter_tag(SOURCE_DIR, 0)) != 0)
+	/* Where the watches have run out, the instance is of more use to others. */
+	useless = dirwatch_arm(&w->dir) == DIRWATCH_NONE && errno == ENOSPC;
+	if (had < 0 && w->dir.fd >= 0 && !useless)
+		useless = poller_add(&w->poller, w->dir.fd, POLLIN, waiter_tag(SOURCE_DIR, 0)) != 0;
+	if (useless)
 		waiter_close_dir(w);
-	else if (armed == DIRWATCH_NONE && errno == ENOSPC)
-		waiter_close_dir(w); /* the instance is of more use to others */
 }
 
 static void look_at_marker(struct readyd_waiter *w, pid_t pid)

@@ -84,7 +84,7 @@ HOT void waiter_rest(struct readyd_waiter *w)
 		stop_watching(w);
 	if (plan.rest) {
 		daemon_conn_rest(&w->conn, plan.close);
-		waiter_poll_conn(w);
+		(void)waiter_poll_conn(w);
 	}
 	if (target_set_waiting(&w->set) == 0)
 		w->look_at = 0;
@@ -98,6 +98,8 @@ static void look_when_due(struct readyd_waiter *w, int64_t now)
 	w->look_at = 0;
 	waiter_arm_dir(w);
 	waiter_recheck_all(w);
+	/* Each of these looks has asked again for the extra directory that it needs. */
+	dirwatch_age(&w->dir);
 }
 
 int waiter_reconcile(struct readyd_waiter *w)

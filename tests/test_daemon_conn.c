@@ -1,0 +1,404 @@
+/* The connection to the daemon, with a script in place of the daemon and the time as the test says. */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "client/lib/daemon_conn.h"
+#include "src/process.h"
+#include "src/sock.h"
+#include "tests/unit.h"
+
+#define NOW 1000000
+
+static struct settings settings;
+static struct daemon_conn conn;
+static struct daemon_event event;
+static int listener, server;
+static char hello[WIRE_REPLY_MAX + 1];
+
+static void listen_at(const char *name)
+{
+	struct sockaddr_un addr;
+	socklen_t len = sock_address(&addr, name);
+
+	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(listener, (struct sockaddr *)&addr, len), 0);
+	ck_assert_int_eq(listen(listener, 1), 0);
+}
+
+static void write_hello(const char *dir)
+{
+	struct wire_hello says = {.epoch = 1, .pidns = process_own_namespace("pid")};
+	struct stat st;
+
+	ck_assert_int_eq(stat(dir, &st), 0);
+	says.dev = st.st_dev;
+	says.ino = st.st_ino;
+	says.place = settings.place;
+	hello[wire_write_hello(hello, sizeof(hello) - 1, &says)] = '\0';
+}
+
+static void set_up(void)
+{
+	struct readyd_options options = READYD_OPTIONS_INIT;
+	char dir[UNIT_PATH_SIZE], path[UNIT_PATH_SIZE + 8];
+
+	unsetenv("READYD_BACKEND");
+	unit_dir(dir);
+	snprintf(path, sizeof(path), "%s/socket", dir);
+	options.dir = dir;
+	options.socket = path;
+	ck_assert_int_eq(settings_init(&settings, &options), 0);
+	listen_at(path);
+	write_hello(dir);
+	daemon_conn_init(&conn, &settings);
+	server = -1;
+}
+
+static void tear_down(void)
+{
+	daemon_conn_close(&conn);
+	close(listener);
+	sock_close(server);
+}
+
+/* Asks for a gate of 5, at NOW, as nothing but this daemon. */
+static void ask(void)
+{
+	const struct wire_request gate = {.verb = WIRE_GATE, .pid = 5, .start = 7};
+
+	ck_assert(daemon_conn_begin(&conn, NOW, true, &event));
+	daemon_conn_put(&conn, &gate);
+	ck_assert(daemon_conn_commit(&conn, NOW, true, &event));
+	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	ck_assert_int_ge(server, 0);
+	conn.pid = 0; /* it does not work */
+}
+
+static void say(const char *text)
+{
+	ck_assert_int_eq(send(server, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+static void hang_up(void)
+{
+	close(server);
+	server = -1;
+}
+
+static void expect(enum daemon_event_kind kind)
+{
+	ck_assert(daemon_conn_next(&conn, NOW, &event));
+	ck_assert_int_eq(event.kind, kind);
+}
+
+static void expect_nothing(void)
+{
+	ck_assert(!daemon_conn_next(&conn, NOW, &event));
+}
+
+static void expect_absent(int error)
+{
+	expect(DAEMON_ABSENT);
+	ck_assert_int_eq(event.error, error);
+	ck_assert_int_eq(conn.state, DAEMON_BACKING_OFF);
+	ck_assert(daemon_conn_is_absent(&conn));
+	ck_assert_int_eq(conn.io.fd, -1);
+	expect_nothing();
+}
+
+START_TEST(greets_and_asks_in_one_go)
+{
+	char text[256];
+	ssize_t n;
+
+	ask();
+	ck_assert_int_eq(conn.state, DAEMON_GREETING);
+	ck_assert(!daemon_conn_may_ask(&conn, NOW, true));
+	n = recv(server, text, sizeof(text) - 1, MSG_DONTWAIT);
+	ck_assert_int_gt(n, 0);
+	text[n] = '\0';
+	ck_assert_str_eq(text, "HELLO 1\nGATE 5:7\nPING\n");
+	say(hello);
+	expect_nothing();
+	ck_assert_int_eq(conn.state, DAEMON_OPEN);
+	say("died 5 start=7\nPONG\n");
+	expect(DAEMON_ANSWER);
+	ck_assert_int_eq(event.answer.verdict, READYD_DIED);
+	expect(DAEMON_ANSWERED);
+	expect_nothing();
+	ck_assert(daemon_conn_may_ask(&conn, NOW, false));
+	ck_assert_int_eq(daemon_conn_deadline(&conn, true), 0);
+}
+END_TEST
+
+START_TEST(serves_another_directory)
+{
+	ask();
+	write_hello("/");
+	say(hello);
+	say("PONG\n");
+	expect_absent(EXDEV);
+}
+END_TEST
+
+START_TEST(has_no_room)
+{
+	ask();
+	say("ERR too-many-clients\n");
+	expect_absent(EAGAIN);
+}
+END_TEST
+
+START_TEST(refuses_one)
+{
+	ask();
+	say(hello);
+	say("ERR too-many-waits pid=5\nPONG\n");
+	expect(DAEMON_REFUSED);
+	ck_assert_int_eq(event.answer.pid, 5);
+	ck_assert_int_eq(event.refusal, WIRE_TOO_MANY_WAITS);
+	daemon_conn_refuse(&conn, NOW);
+	/* Others may still be answered. */
+	ck_assert(!daemon_conn_is_absent(&conn));
+	expect(DAEMON_ANSWERED);
+	ck_assert(daemon_conn_is_absent(&conn));
+	ck_assert(!daemon_conn_may_ask(&conn, NOW, false));
+	ck_assert(daemon_conn_may_ask(&conn, NOW, true));
+	ck_assert(daemon_conn_may_ask(&conn, NOW + 1250, false));
+}
+END_TEST
+
+static const char *const garbage[] = {
+    "hello\n", "\n", "ready\n", "PONG PONG\n", "\x01\x02\xff\n", "GATE 5\n"};
+
+/* The last one: its descriptor is missing. */
+START_TEST(garbage_is_absence)
+{
+	ask();
+	say(hello);
+	say(garbage[_i]);
+	expect_absent(EPROTO);
+}
+END_TEST
+
+START_TEST(gate_brings_a_descriptor)
+{
+	const char line[] = "GATE 5 start=7\n";
+	int ends[2];
+
+	ask();
+	say(hello);
+	ck_assert_int_eq(pipe(ends), 0);
+	ck_assert_int_eq(sock_send_fd(server, line, strlen(line), ends[0]), (ssize_t)strlen(line));
+	expect(DAEMON_GATE);
+	ck_assert_int_eq(event.answer.pid, 5);
+	ck_assert_uint_eq(event.answer.start, 7);
+	ck_assert_int_ge(event.fd, 0);
+	close(event.fd);
+	close(ends[0]);
+	close(ends[1]);
+}
+END_TEST
+
+/* Whatever has been sent, the end is told once; and only a daemon that had answered everything is tried again
+ * soon. */
+START_TEST(cut_at_every_byte)
+{
+	char script[sizeof(hello) + 64];
+	int fds = unit_open_fds(), ends;
+	size_t len;
+
+	len = (size_t)snprintf(script, sizeof(script), "%sdied 5 start=7\nPONG\n", hello);
+	for (size_t cut = 0; cut <= len; cut++) {
+		ask();
+		ck_assert_int_eq(send(server, script, cut, MSG_NOSIGNAL), (ssize_t)cut);
+		hang_up();
+		for (ends = 0; daemon_conn_next(&conn, NOW, &event);)
+			ends += event.kind == DAEMON_ABSENT || event.kind == DAEMON_LOST;
+		unit_check(ends == 1 && event.error == ECONNRESET);
+		unit_check(conn.state == (cut == len ? DAEMON_CLOSED : DAEMON_BACKING_OFF));
+		unit_check(daemon_conn_is_absent(&conn) == (cut < len));
+		unit_check(daemon_conn_may_ask(&conn, NOW + 25, false) == (cut == len));
+		unit_check(unit_open_fds() == fds);
+		conn.retry_at = 0;
+	}
+}
+END_TEST
+
+static void expire(int64_t after, enum daemon_event_kind kind)
+{
+	ck_assert(daemon_conn_expire(&conn, NOW + after, &event));
+	ck_assert_int_eq(event.kind, kind);
+}
+
+START_TEST(frozen_is_late)
+{
+	ask();
+	ck_assert_int_eq(daemon_conn_deadline(&conn, true), NOW + 1000);
+	ck_assert(!daemon_conn_expire(&conn, NOW + 999, &event));
+	expire(1000, DAEMON_ABSENT);
+	ck_assert_int_eq(event.error, ETIMEDOUT);
+	ck_assert_int_eq(conn.state, DAEMON_LATE);
+	ck_assert(daemon_conn_is_absent(&conn));
+	ck_assert(!daemon_conn_may_ask(&conn, NOW + 10000, true));
+	ck_assert(!daemon_conn_expire(&conn, NOW + 10000, &event));
+	/* Its late answer is welcome. */
+	say(hello);
+	expect_nothing();
+	ck_assert_int_eq(conn.state, DAEMON_LATE);
+	say("PONG\n");
+	expect(DAEMON_ANSWERED);
+	ck_assert_int_eq(conn.state, DAEMON_OPEN);
+	ck_assert(!daemon_conn_is_absent(&conn));
+}
+END_TEST
+
+/* One that has used CPU time since it was last checked, as one has that was never checked. */
+START_TEST(working_is_not_late)
+{
+	ask();
+	conn.pid = getpid();
+	ck_assert(!daemon_conn_expire(&conn, NOW + 1000, &event));
+	ck_assert_int_ge(daemon_conn_deadline(&conn, true), NOW + 1000 + 750);
+	ck_assert_int_eq(conn.state, DAEMON_GREETING);
+	/* Not without end. */
+	conn.cpu = 0;
+	expire(30000, DAEMON_ABSENT);
+}
+END_TEST
+
+START_TEST(replies_renew_the_time)
+{
+	ask();
+	say(hello);
+	ck_assert(!daemon_conn_next(&conn, NOW + 900, &event));
+	ck_assert(!daemon_conn_expire(&conn, NOW + 1000, &event));
+	expire(1900, DAEMON_ABSENT);
+}
+END_TEST
+
+START_TEST(insisting_is_more_patient)
+{
+	settings.backend = READYD_BACKEND_DAEMON;
+	daemon_conn_init(&conn, &settings);
+	ask();
+	ck_assert(!daemon_conn_expire(&conn, NOW + 4999, &event));
+	expire(5000, DAEMON_ABSENT);
+}
+END_TEST
+
+START_TEST(question_is_less_patient)
+{
+	const struct wire_request query = {.verb = WIRE_QUERY, .pid = 5};
+
+	daemon_conn_init_question(&conn, &settings);
+	ck_assert(daemon_conn_begin(&conn, NOW, true, &event));
+	daemon_conn_put(&conn, &query);
+	ck_assert(daemon_conn_commit(&conn, NOW, false, &event));
+	ck_assert(!daemon_conn_expire(&conn, NOW + 249, &event));
+	expire(250, DAEMON_ABSENT);
+	ck_assert_int_eq(event.error, ETIMEDOUT);
+}
+END_TEST
+
+START_TEST(expected_word_of_a_stopped_one)
+{
+	daemon_conn_expect(&conn, NOW, true);
+	ck_assert(!daemon_conn_expire(&conn, NOW + 30, &event));
+	expire(63, DAEMON_STOPPED);
+	ck_assert(!daemon_conn_expire(&conn, NOW + 1000, &event));
+	daemon_conn_expect(&conn, NOW, true);
+	daemon_conn_expect(&conn, NOW, false);
+	ck_assert(!daemon_conn_expire(&conn, NOW + 1000, &event));
+}
+END_TEST
+
+/* The intervals grow up to a second. */
+START_TEST(expected_word_of_a_working_one)
+{
+	int64_t now = NOW, interval = 50;
+
+	conn.pid = getpid();
+	daemon_conn_expect(&conn, now, true);
+	for (int i = 0; i < 8; i++) {
+		conn.cpu = 0;
+		ck_assert_int_ge(conn.confirm_by, now + interval * 3 / 4);
+		ck_assert_int_le(conn.confirm_by, now + interval * 5 / 4);
+		now = conn.confirm_by;
+		ck_assert(daemon_conn_expire(&conn, now, &event));
+		ck_assert_int_eq(event.kind, DAEMON_SLOW);
+		ck_assert(event.again == (i > 0));
+		interval = interval < 500 ? 2 * interval : 1000;
+	}
+}
+END_TEST
+
+START_TEST(nothing_listens)
+{
+	close(listener);
+	ck_assert_int_eq(unlink(settings.socket), 0);
+	ck_assert(!daemon_conn_begin(&conn, NOW, true, &event));
+	ck_assert_int_eq(event.kind, DAEMON_ABSENT);
+	ck_assert_int_eq(event.error, ENOENT);
+	ck_assert(daemon_conn_is_absent(&conn));
+	ck_assert(!daemon_conn_may_ask(&conn, NOW + 700, false));
+	ck_assert(daemon_conn_may_ask(&conn, NOW + 700, true));
+	ck_assert(daemon_conn_may_ask(&conn, NOW + 1250, false));
+	daemon_conn_rest(&conn, true);
+	ck_assert_int_eq(conn.state, DAEMON_CLOSED);
+	ck_assert(!daemon_conn_is_absent(&conn));
+	ck_assert(daemon_conn_may_ask(&conn, NOW, false));
+}
+END_TEST
+
+/* It is tried again soon, ten times; what is urgent waits for that too. */
+START_TEST(backlog_is_full)
+{
+	int clients[3];
+
+	for (int i = 0; i < 3; i++)
+		clients[i] = sock_connect(settings.socket);
+	for (int i = 0; i < 10; i++) {
+		ck_assert(!daemon_conn_begin(&conn, NOW, true, &event));
+		ck_assert_int_eq(event.kind, DAEMON_NOTHING);
+		ck_assert(!daemon_conn_is_absent(&conn));
+		ck_assert(!daemon_conn_may_ask(&conn, NOW, true));
+		ck_assert(daemon_conn_may_ask(&conn, NOW + 25, false));
+	}
+	ck_assert(!daemon_conn_begin(&conn, NOW, true, &event));
+	ck_assert_int_eq(event.kind, DAEMON_ABSENT);
+	ck_assert_int_eq(event.error, EAGAIN);
+	for (int i = 0; i < 3; i++)
+		sock_close(clients[i]);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("daemon_conn");
+	TCase *tcase = unit_case(s, "daemon_conn");
+
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_test(tcase, greets_and_asks_in_one_go);
+	tcase_add_test(tcase, serves_another_directory);
+	tcase_add_test(tcase, has_no_room);
+	tcase_add_test(tcase, refuses_one);
+	tcase_add_loop_test(tcase, garbage_is_absence, 0, UNIT_COUNT(garbage));
+	tcase_add_test(tcase, gate_brings_a_descriptor);
+	tcase_add_test(tcase, cut_at_every_byte);
+	tcase_add_test(tcase, frozen_is_late);
+	tcase_add_test(tcase, working_is_not_late);
+	tcase_add_test(tcase, replies_renew_the_time);
+	tcase_add_test(tcase, insisting_is_more_patient);
+	tcase_add_test(tcase, question_is_less_patient);
+	tcase_add_test(tcase, expected_word_of_a_stopped_one);
+	tcase_add_test(tcase, expected_word_of_a_working_one);
+	tcase_add_test(tcase, nothing_listens);
+	tcase_add_test(tcase, backlog_is_full);
+	return s;
+}
+
+int main(void)
+{
+	return unit_main(suite);
+}
