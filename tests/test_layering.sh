@@ -96,6 +96,7 @@ test_the_event_loop_is_the_daemons_alone() {
 	local files
 	mapfile -t files < <(sources src client worker include/readyd)
 	none "of the others" '<(event2/|event\.h|evutil\.h)' "${files[@]}"
+	expect "in the daemon" "$(sources daemon | while read -r file; do includes "$file"; done | grep -F '<event2/' | cut -d: -f1 | sort -u)" "daemon/loop.c"
 	mapfile -t files < <(sources src client include/readyd)
 	none "of those who leave the allocator alone" '<jemalloc/' "${files[@]}"
 }
