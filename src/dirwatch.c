@@ -1,0 +1,283 @@
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "src/dirwatch.h"
+#include "src/hot.h"
+
+/* IN_MODIFY is left out: a writer could flood it, and existence is all that counts. */
+#define MASK                                                                                                 \
+	(IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
+/* Names that are remembered of one directory, the oldest forgotten first. */
+#define ARRIVALS_LEAST 16
+#define ARRIVALS_MOST  4096
+/* Reads ahead for one question: bounded, since the directory may be flooded. */
+#define READS_AHEAD 4
+
+struct dirwatch_extra {
+	LIST_ENTRY(dirwatch_extra) link;
+	int wd;
+	bool wanted; /* added since the last dirwatch_age() but one */
+	bool fresh;  /* since the last one */
+	pid_t *arrivals;
+	size_t count, size;
+	size_t next; /* whose place is taken when the array is full */
+};
+
+void dirwatch_init(
+    struct dirwatch *d, const struct marker_place *place, void (*on_behind)(void *context), void *context)
+{
+	*d =
+	    (struct dirwatch){.place = place, .fd = -1, .wd = -1, .on_behind = on_behind, .context = context};
+}
+
+static void remove_extra(struct dirwatch *d, struct dirwatch_extra *extra)
+{
+	(void)inotify_rm_watch(d->fd, extra->wd); /* fails where the directory is gone */
+	LIST_REMOVE(extra, link);
+	free(extra->arrivals);
+	free(extra);
+}
+
+void dirwatch_drop_extras(struct dirwatch *d)
+{
+	while (!LIST_EMPTY(&d->extras))
+		remove_extra(d, LIST_FIRST(&d->extras));
+}
+
+HOT void dirwatch_close(struct dirwatch *d)
+{
+	dirwatch_drop_extras(d);
+	if (d->fd >= 0)
+		close(d->fd);
+	d->fd = d->wd = -1;
+	d->at = d->end = NULL;
+	d->behind = false;
+}
+
+enum dirwatch_armed dirwatch_arm(struct dirwatch *d)
+{
+	int old = d->wd, error;
+
+	if (d->fd < 0)
+		d->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (d->fd < 0)
+		return DIRWATCH_NONE;
+	d->wd = inotify_add_watch(d->fd, d->place->dir, MASK);
+	error = errno;
+	if (old >= 0 && d->wd != old)
+		(void)inotify_rm_watch(d->fd, old); /* fails where the kernel has removed it already */
+	errno = error;
+	if (d->wd < 0)
+		return DIRWATCH_NONE;
+	return d->wd == old ? DIRWATCH_SAME : DIRWATCH_OTHER;
+}
+
+static struct dirwatch_extra *find_extra(const struct dirwatch *d, int wd)
+{
+	struct dirwatch_extra *extra;
+
+	LIST_FOREACH (extra, &d->extras, link)
+		if (extra->wd == wd)
+			return extra;
+	return NULL;
+}
+
+static struct dirwatch_extra *new_extra(struct dirwatch *d, int wd)
+{
+	struct dirwatch_extra *extra = calloc(1, sizeof(*extra));
+
+	if (extra == NULL) {
+		(void)inotify_rm_watch(d->fd, wd);
+		return NULL;
+	}
+	extra->wd = wd;
+	LIST_INSERT_HEAD(&d->extras, extra, link);
+	return extra;
+}
+
+bool dirwatch_add_extra(struct dirwatch *d, const char *dir, int *number)
+{
+	int wd = d->fd < 0 ? -1 : inotify_add_watch(d->fd, dir, MASK);
+	struct dirwatch_extra *extra = NULL;
+	bool is_new = false;
+
+	*number = 0;
+	if (wd < 0 || wd == d->wd)
+		return false;
+	extra = find_extra(d, wd);
+	if (extra == NULL) {
+		extra = new_extra(d, wd);
+		is_new = extra != NULL;
+	}
+	if (extra == NULL)
+		return false;
+	extra->wanted = extra->fresh = true;
+	*number = wd;
+	return is_new;
+}
+
+void dirwatch_age(struct dirwatch *d)
+{
+	struct dirwatch_extra *extra, *next;
+
+	for (extra = LIST_FIRST(&d->extras); extra != NULL; extra = next) {
+		next = LIST_NEXT(extra, link);
+		if (!extra->wanted) {
+			remove_extra(d, extra);
+			continue;
+		}
+		extra->wanted = extra->fresh;
+		extra->fresh = false;
+	}
+}
+
+static pid_t *find_arrival(const struct dirwatch_extra *extra, pid_t ns_pid)
+{
+	for (size_t i = 0; i < extra->count; i++)
+		if (extra->arrivals[i] == ns_pid)
+			return &extra->arrivals[i];
+	return NULL;
+}
+
+/* Where there is no memory for more, the oldest is forgotten. */
+static void grow(struct dirwatch_extra *extra)
+{
+	size_t size = extra->size == 0 ? ARRIVALS_LEAST : 2 * extra->size;
+	pid_t *arrivals = size > ARRIVALS_MOST ? NULL : realloc(extra->arrivals, size * sizeof(*arrivals));
+
+	if (arrivals == NULL)
+		return;
+	extra->arrivals = arrivals;
+	extra->size = size;
+	extra->next = extra->count;
+}
+
+static void remember_arrival(struct dirwatch_extra *extra, pid_t ns_pid)
+{
+	if (find_arrival(extra, ns_pid) != NULL)
+		return;
+	if (extra->count == extra->size)
+		grow(extra);
+	if (extra->size == 0)
+		return;
+	if (extra->next == extra->size)
+		extra->next = 0;
+	extra->arrivals[extra->next++] = ns_pid;
+	if (extra->count < extra->size)
+		extra->count++;
+}
+
+void dirwatch_forget_arrival(struct dirwatch *d, int wd, pid_t ns_pid)
+{
+	struct dirwatch_extra *extra = find_extra(d, wd);
+	pid_t *arrival = extra == NULL ? NULL : find_arrival(extra, ns_pid);
+
+	if (arrival != NULL)
+		*arrival = 0; /* the name of no marker */
+}
+
+static const struct inotify_event *take(const char **at, const char *end)
+{
+	const struct inotify_event *event = (const struct inotify_event *)*at;
+
+	if (end - *at < (ptrdiff_t)sizeof(*event))
+		return NULL;
+	*at += sizeof(*event) + event->len;
+	return event;
+}
+
+static pid_t name_of(const struct dirwatch *d, const struct inotify_event *event)
+{
+	return event->len > 0 ? marker_pid(d->place, event->name) : 0;
+}
+
+static void note_arrivals(struct dirwatch *d, const char *at, const char *end)
+{
+	const struct inotify_event *event;
+	struct dirwatch_extra *extra;
+	pid_t ns_pid;
+
+	while (!LIST_EMPTY(&d->extras) && (event = take(&at, end)) != NULL) {
+		ns_pid = event->mask & (IN_CREATE | IN_MOVED_TO) ? name_of(d, event) : 0;
+		extra = ns_pid == 0 ? NULL : find_extra(d, event->wd);
+		if (extra != NULL)
+			remember_arrival(extra, ns_pid);
+	}
+}
+
+/* Arrivals are noted before anything is looked at, since their processes may be gone. */
+static ssize_t read_events(struct dirwatch *d, char *buffer, size_t size)
+{
+	ssize_t n = read(d->fd, buffer, size);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	note_arrivals(d, buffer, buffer + n);
+	return n;
+}
+
+static void read_ahead(struct dirwatch *d)
+{
+	char buffer[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
+	bool behind = false;
+
+	for (int i = 0; i < READS_AHEAD && read_events(d, buffer, sizeof(buffer)) > 0; i++)
+		behind = true;
+	if (!behind || d->behind)
+		return;
+	d->behind = true;
+	d->on_behind(d->context);
+}
+
+bool dirwatch_has_arrived(struct dirwatch *d, int wd, pid_t ns_pid)
+{
+	const struct dirwatch_extra *extra = find_extra(d, wd);
+
+	if (extra != NULL && find_arrival(extra, ns_pid) == NULL)
+		read_ahead(d);
+	return extra != NULL && find_arrival(extra, ns_pid) != NULL;
+}
+
+ssize_t dirwatch_read(struct dirwatch *d, void *buffer, size_t size)
+{
+	ssize_t n = read_events(d, buffer, size);
+
+	d->at = buffer;
+	d->end = d->at + (n > 0 ? n : 0);
+	return n;
+}
+
+static enum dirwatch_kind kind_of(struct dirwatch *d, const struct inotify_event *event, pid_t ns_pid)
+{
+	if (event->mask & IN_Q_OVERFLOW)
+		return DIRWATCH_OVERFLOW;
+	/* Else it is left in the queue from a directory that was watched before. */
+	if (event->wd != d->wd)
+		return find_extra(d, event->wd) != NULL ? DIRWATCH_EXTRA : DIRWATCH_UNRELATED;
+	if (event->mask & IN_IGNORED)
+		d->wd = -1;
+	if (event->mask & (IN_IGNORED | IN_UNMOUNT | IN_DELETE_SELF | IN_MOVE_SELF))
+		return DIRWATCH_UNSURE;
+	return ns_pid != 0 ? DIRWATCH_MARKER : DIRWATCH_UNRELATED;
+}
+
+bool dirwatch_next(struct dirwatch *d, struct dirwatch_event *event)
+{
+	const struct inotify_event *raw;
+
+	if (d->behind) {
+		d->behind = false;
+		*event = (struct dirwatch_event){.kind = DIRWATCH_UNSURE};
+		return true;
+	}
+	raw = take(&d->at, d->end);
+	if (raw == NULL)
+		return false;
+	event->ns_pid = name_of(d, raw);
+	event->kind = kind_of(d, raw, event->ns_pid);
+	return true;
+}

@@ -1,0 +1,400 @@
+#include "src/dirwatch.h"
+
+#include <errno.h>
+#include <sys/inotify.h>
+
+#include "tests/unit.h"
+
+#define PID 1234
+
+static struct marker_place place;
+static struct dirwatch watch;
+static char other[2 * UNIT_PATH_SIZE];
+static unsigned fell_behind;
+static char buffer[65536] __attribute__((aligned(__alignof__(struct inotify_event))));
+
+static void on_behind(void *context)
+{
+	ck_assert_ptr_eq(context, &place);
+	fell_behind++;
+}
+
+static void set_up(void)
+{
+	char dir[UNIT_PATH_SIZE];
+
+	unit_dir(dir);
+	ck_assert_int_eq(marker_place_init(&place, dir, "ready-"), 0);
+	snprintf(other, sizeof(other), "%s.other", dir);
+	ck_assert_int_eq(mkdir(other, 0700), 0);
+	fell_behind = 0;
+	dirwatch_init(&watch, &place, on_behind, &place);
+}
+
+static void tear_down(void)
+{
+	dirwatch_close(&watch);
+}
+
+static void make(const char *dir, pid_t ns_pid)
+{
+	char path[sizeof(other) + 32];
+
+	snprintf(path, sizeof(path), "%s/ready-%d", dir, ns_pid);
+	unit_write(path, "");
+}
+
+static void take_away(const char *dir, pid_t ns_pid)
+{
+	char path[sizeof(other) + 32];
+
+	snprintf(path, sizeof(path), "%s/ready-%d", dir, ns_pid);
+	ck_assert_int_eq(unlink(path), 0);
+}
+
+static void replace(const char *dir)
+{
+	ck_assert_int_eq(rmdir(dir), 0);
+	ck_assert_int_eq(mkdir(dir, 0700), 0);
+}
+
+/* Takes what has happened; how many of it are of that kind. */
+static unsigned count(enum dirwatch_kind kind)
+{
+	struct dirwatch_event event;
+	unsigned found = 0;
+
+	ck_assert_int_ge(dirwatch_read(&watch, buffer, sizeof(buffer)), 0);
+	while (dirwatch_next(&watch, &event))
+		found += event.kind == kind;
+	return found;
+}
+
+static int add_extra(void)
+{
+	int wd;
+
+	ck_assert_int_ne(dirwatch_arm(&watch), DIRWATCH_NONE);
+	ck_assert(dirwatch_add_extra(&watch, other, &wd));
+	ck_assert_int_gt(wd, 0);
+	return wd;
+}
+
+START_TEST(marker_comes_and_goes)
+{
+	struct dirwatch_event event;
+
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_OTHER);
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_SAME);
+	make(place.dir, PID);
+	ck_assert_int_gt(dirwatch_read(&watch, buffer, sizeof(buffer)), 0);
+	ck_assert(dirwatch_next(&watch, &event));
+	ck_assert_int_eq(event.kind, DIRWATCH_MARKER);
+	ck_assert_int_eq(event.ns_pid, PID);
+	ck_assert(!dirwatch_next(&watch, &event));
+	ck_assert_int_eq(dirwatch_read(&watch, buffer, sizeof(buffer)), 0);
+	ck_assert(!dirwatch_next(&watch, &event));
+	take_away(place.dir, PID);
+	ck_assert_uint_eq(count(DIRWATCH_MARKER), 1);
+}
+END_TEST
+
+START_TEST(other_names_are_unrelated)
+{
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_OTHER);
+	make(place.dir, -1);
+	ck_assert_uint_eq(count(DIRWATCH_UNRELATED), 1);
+}
+END_TEST
+
+START_TEST(arming_keeps_queued_events)
+{
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_OTHER);
+	make(place.dir, PID);
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_SAME);
+	ck_assert_uint_eq(count(DIRWATCH_MARKER), 1);
+}
+END_TEST
+
+START_TEST(directory_is_replaced)
+{
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_OTHER);
+	replace(place.dir);
+	ck_assert_uint_gt(count(DIRWATCH_UNSURE), 0);
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_OTHER);
+	make(place.dir, PID);
+	ck_assert_uint_eq(count(DIRWATCH_MARKER), 1);
+}
+END_TEST
+
+/* A directory that is held raises no event when it is removed. */
+START_TEST(held_directory_is_replaced)
+{
+	int holder = open(place.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_OTHER);
+	replace(place.dir);
+	ck_assert_uint_eq(count(DIRWATCH_UNSURE), 0);
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_OTHER);
+	close(holder);
+	/* The end of the old one says nothing about the new one. */
+	ck_assert_uint_eq(count(DIRWATCH_UNSURE), 0);
+}
+END_TEST
+
+START_TEST(directory_is_missing)
+{
+	ck_assert_int_eq(rmdir(place.dir), 0);
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_NONE);
+	ck_assert_int_eq(errno, ENOENT);
+	ck_assert_int_eq(watch.wd, -1);
+	ck_assert_int_eq(mkdir(place.dir, 0700), 0);
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_OTHER);
+	ck_assert_int_eq(rmdir(place.dir), 0);
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_NONE);
+	ck_assert_int_eq(errno, ENOENT);
+}
+END_TEST
+
+START_TEST(no_descriptors)
+{
+	struct rlimit limit = unit_take_fds();
+
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_NONE);
+	ck_assert_int_eq(errno, EMFILE);
+	ck_assert_int_eq(watch.fd, -1);
+	unit_give_fds(&limit);
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_OTHER);
+}
+END_TEST
+
+START_TEST(extra_directory_is_told_apart)
+{
+	int wd = add_extra(), again;
+
+	ck_assert(!dirwatch_add_extra(&watch, other, &again));
+	ck_assert_int_eq(again, wd);
+	make(other, PID);
+	make(place.dir, 1);
+	ck_assert_int_gt(dirwatch_read(&watch, buffer, sizeof(buffer)), 0);
+	for (int i = 0; i < 2; i++) {
+		struct dirwatch_event event;
+
+		ck_assert(dirwatch_next(&watch, &event));
+		ck_assert_int_eq(event.kind, i == 0 ? DIRWATCH_EXTRA : DIRWATCH_MARKER);
+		ck_assert_int_eq(event.ns_pid, i == 0 ? PID : 1);
+	}
+	ck_assert(dirwatch_has_arrived(&watch, wd, PID));
+	ck_assert(!dirwatch_has_arrived(&watch, wd, 1));
+	ck_assert_uint_eq(fell_behind, 0);
+}
+END_TEST
+
+START_TEST(extra_directory_may_be_here_or_nowhere)
+{
+	int wd = 1;
+
+	ck_assert(!dirwatch_add_extra(&watch, other, &wd));
+	ck_assert_int_eq(wd, 0);
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_OTHER);
+	ck_assert(!dirwatch_add_extra(&watch, place.dir, &wd));
+	ck_assert(!dirwatch_add_extra(&watch, "/nonexistent", &wd));
+	ck_assert(!dirwatch_add_extra(&watch, "/dev/null", &wd));
+	ck_assert_int_eq(wd, 0);
+	make(place.dir, PID);
+	ck_assert_uint_eq(count(DIRWATCH_MARKER), 1);
+}
+END_TEST
+
+/* At once, though the event is still queued; and nothing else that has happened is lost by that. */
+START_TEST(arrival_is_read_ahead)
+{
+	int wd = add_extra();
+
+	ck_assert(!dirwatch_has_arrived(&watch, wd, PID));
+	ck_assert_uint_eq(fell_behind, 0);
+	make(place.dir, 1);
+	make(other, PID);
+	ck_assert(dirwatch_has_arrived(&watch, wd, PID));
+	ck_assert(dirwatch_has_arrived(&watch, wd, PID));
+	ck_assert_uint_eq(fell_behind, 1);
+	ck_assert_uint_eq(count(DIRWATCH_UNSURE), 1);
+	ck_assert_uint_eq(count(DIRWATCH_UNSURE), 0);
+}
+END_TEST
+
+/* The rest of a buffer is still gone through. */
+START_TEST(arrival_is_read_ahead_between_two_events)
+{
+	struct dirwatch_event event;
+	int wd = add_extra();
+
+	make(place.dir, 1);
+	make(place.dir, 2);
+	ck_assert_int_gt(dirwatch_read(&watch, buffer, sizeof(buffer)), 0);
+	ck_assert(dirwatch_next(&watch, &event));
+	make(other, PID);
+	ck_assert(dirwatch_has_arrived(&watch, wd, PID));
+	ck_assert(dirwatch_next(&watch, &event));
+	ck_assert_int_eq(event.kind, DIRWATCH_UNSURE);
+	ck_assert(dirwatch_next(&watch, &event));
+	ck_assert_int_eq(event.kind, DIRWATCH_MARKER);
+	ck_assert_int_eq(event.ns_pid, 2);
+	ck_assert(!dirwatch_next(&watch, &event));
+}
+END_TEST
+
+/* It is gone together with its last process. */
+START_TEST(arrival_outlives_its_directory)
+{
+	int wd = add_extra();
+
+	make(other, PID);
+	take_away(other, PID);
+	ck_assert_int_eq(rmdir(other), 0);
+	ck_assert(dirwatch_has_arrived(&watch, wd, PID));
+}
+END_TEST
+
+START_TEST(arrival_is_forgotten)
+{
+	int wd = add_extra();
+
+	make(other, PID);
+	ck_assert(dirwatch_has_arrived(&watch, wd, PID));
+	dirwatch_forget_arrival(&watch, wd, PID);
+	ck_assert(!dirwatch_has_arrived(&watch, wd, PID));
+	take_away(other, PID);
+	ck_assert(!dirwatch_has_arrived(&watch, wd, PID));
+	make(other, PID);
+	ck_assert(dirwatch_has_arrived(&watch, wd, PID));
+}
+END_TEST
+
+/* A directory that is flooded costs a bounded amount of memory, and keeps the latest names. */
+START_TEST(oldest_arrivals_are_forgotten)
+{
+	int wd = add_extra();
+
+	for (pid_t ns_pid = 1; ns_pid <= 5000; ns_pid++) {
+		make(other, ns_pid);
+		take_away(other, ns_pid);
+		if (ns_pid % 100 == 0)
+			(void)count(DIRWATCH_EXTRA);
+	}
+	ck_assert(!dirwatch_has_arrived(&watch, wd, 1));
+	ck_assert(!dirwatch_has_arrived(&watch, wd, 904));
+	for (pid_t ns_pid = 905; ns_pid <= 5000; ns_pid++)
+		unit_check(dirwatch_has_arrived(&watch, wd, ns_pid));
+}
+END_TEST
+
+START_TEST(extra_directory_is_given_up)
+{
+	int wd = add_extra(), again;
+
+	for (int i = 0; i < 3; i++) {
+		dirwatch_age(&watch);
+		ck_assert(!dirwatch_add_extra(&watch, other, &again));
+	}
+	dirwatch_age(&watch);
+	dirwatch_age(&watch);
+	make(other, PID);
+	ck_assert_uint_eq(count(DIRWATCH_EXTRA), 1);
+	dirwatch_age(&watch);
+	(void)count(DIRWATCH_UNRELATED);
+	make(other, 1);
+	ck_assert_int_eq(dirwatch_read(&watch, buffer, sizeof(buffer)), 0);
+	ck_assert(!dirwatch_has_arrived(&watch, wd, PID));
+	ck_assert(dirwatch_add_extra(&watch, other, &again));
+}
+END_TEST
+
+static unsigned queue_limit(void)
+{
+	FILE *file = fopen("/proc/sys/fs/inotify/max_queued_events", "re");
+	unsigned limit = 0;
+
+	if (file == NULL)
+		return UINT32_MAX;
+	if (fscanf(file, "%u", &limit) != 1)
+		limit = UINT32_MAX;
+	fclose(file);
+	return limit;
+}
+
+START_TEST(overflow_is_reported)
+{
+	char path[sizeof(other) + 16];
+	unsigned overflows = 0;
+
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_OTHER);
+	snprintf(path, sizeof(path), "%s/x", place.dir);
+	for (unsigned i = 0, limit = queue_limit(); i <= limit; i++) {
+		unit_check(mkdir(path, 0700) == 0);
+		unit_check(rmdir(path) == 0);
+	}
+	for (unsigned i = 0; overflows == 0 && i < queue_limit(); i++)
+		overflows = count(DIRWATCH_OVERFLOW);
+	ck_assert_uint_eq(overflows, 1);
+}
+END_TEST
+
+START_TEST(broken_instance_is_reported)
+{
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_OTHER);
+	close(watch.fd);
+	ck_assert_int_eq(dirwatch_read(&watch, buffer, sizeof(buffer)), -1);
+	ck_assert_int_eq(errno, EBADF);
+	watch.fd = -1;
+}
+END_TEST
+
+START_TEST(close_leaves_nothing_open)
+{
+	int fds = unit_open_fds(), wd;
+
+	wd = add_extra();
+	make(other, PID);
+	ck_assert(dirwatch_has_arrived(&watch, wd, PID));
+	ck_assert_int_eq(unit_open_fds(), fds + 1);
+	dirwatch_close(&watch);
+	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert(!dirwatch_has_arrived(&watch, wd, PID));
+	dirwatch_close(&watch);
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_OTHER);
+	ck_assert_uint_eq(count(DIRWATCH_UNSURE), 0);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("dirwatch");
+	TCase *tcase = unit_case(s, "dirwatch");
+
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_test(tcase, marker_comes_and_goes);
+	tcase_add_test(tcase, other_names_are_unrelated);
+	tcase_add_test(tcase, arming_keeps_queued_events);
+	tcase_add_test(tcase, directory_is_replaced);
+	tcase_add_test(tcase, held_directory_is_replaced);
+	tcase_add_test(tcase, directory_is_missing);
+	tcase_add_test(tcase, no_descriptors);
+	tcase_add_test(tcase, extra_directory_is_told_apart);
+	tcase_add_test(tcase, extra_directory_may_be_here_or_nowhere);
+	tcase_add_test(tcase, arrival_is_read_ahead);
+	tcase_add_test(tcase, arrival_is_read_ahead_between_two_events);
+	tcase_add_test(tcase, arrival_outlives_its_directory);
+	tcase_add_test(tcase, arrival_is_forgotten);
+	tcase_add_test(tcase, oldest_arrivals_are_forgotten);
+	tcase_add_test(tcase, extra_directory_is_given_up);
+	unit_add_if(tcase, overflow_is_reported, queue_limit() <= 65536, "too long a queue to fill");
+	tcase_add_test(tcase, broken_instance_is_reported);
+	tcase_add_test(tcase, close_leaves_nothing_open);
+	return s;
+}
+
+int main(void)
+{
+	return unit_main(suite);
+}
