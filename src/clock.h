@@ -29,6 +29,14 @@ int64_t clock_to_ns(const struct timespec *t);
 /* Nanoseconds of one clock tick of /proc/<pid>/stat. */
 int64_t clock_tick_ns(void);
 
+/* The earlier of two times, where 0 is never. */
+static inline int64_t clock_earlier(int64_t a, int64_t b)
+{
+	if (a == 0 || b == 0)
+		return a + b;
+	return a < b ? a : b;
+}
+
 /* A time near `ms`, at least 3/4 and less than 5/4 of it, so that many waiters do not act in step. */
 int64_t clock_jitter(int64_t ms);
 

@@ -169,9 +169,10 @@ static bool is_foreign(const struct process *p, struct observation *o)
  * mounted over it, with old markers in it. */
 static bool is_still_there(const struct marker_place *place, const struct marker_stat *directory)
 {
-	struct stat st;
+	dev_t dev;
+	ino_t ino;
 
-	return stat(place->dir, &st) == 0 && st.st_dev == directory->dev && st.st_ino == directory->ino;
+	return marker_place_identify(place, &dev, &ino) && dev == directory->dev && ino == directory->ino;
 }
 
 /* That the marker here is its own is known. What is left to see is only whether it is there (still), which is

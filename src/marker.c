@@ -43,6 +43,17 @@ pid_t marker_pid(const struct marker_place *place, const char *name)
 	return (pid_t)pid;
 }
 
+bool marker_place_identify(const struct marker_place *place, dev_t *dev, ino_t *ino)
+{
+	struct stat st;
+
+	if (stat(place->dir, &st) != 0)
+		return false;
+	*dev = st.st_dev;
+	*ino = st.st_ino;
+	return true;
+}
+
 static enum marker_kind why_not_there(const struct marker_place *place, struct stat *dir)
 {
 	if (errno == ENOENT && stat(place->dir, dir) == 0)

@@ -46,6 +46,9 @@ int marker_place_init(struct marker_place *place, const char *dir, const char *p
  * decimal, no sign, no leading zero, at most INT_MAX. */
 pid_t marker_pid(const struct marker_place *place, const char *name);
 
+/* Which directory the path names now. False: none that can be found. */
+bool marker_place_identify(const struct marker_place *place, dev_t *dev, ino_t *ino);
+
 /* Whether nothing has the name, or the directory is not there: in one system call. */
 bool marker_is_absent(const struct marker_place *place, pid_t pid);
 

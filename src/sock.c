@@ -62,6 +62,17 @@ pid_t sock_peer_pid(int sock)
 	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 ? peer.pid : 0;
 }
 
+ssize_t sock_send(int sock, const void *data, size_t len)
+{
+	return send(sock, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void sock_close(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 /* The union aligns the buffer for the header. */
 union fd_control {
 	char buf[CMSG_SPACE(sizeof(int))];

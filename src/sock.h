@@ -21,6 +21,9 @@ int sock_connect(const char *path);
  * it when the socket was handed over; 0: not known. */
 pid_t sock_peer_pid(int sock);
 
+/* Like send(2) with MSG_DONTWAIT | MSG_NOSIGNAL. */
+ssize_t sock_send(int sock, const void *data, size_t len);
+
 /* Sends len bytes with descriptor fd attached; like send(2) with MSG_DONTWAIT | MSG_NOSIGNAL. */
 ssize_t sock_send_fd(int sock, const void *data, size_t len, int fd);
 
@@ -30,6 +33,9 @@ ssize_t sock_send_fd(int sock, const void *data, size_t len, int fd);
 /* Receives bytes and at most one descriptor (*fd, else -1 or SOCK_FD_LOST; close-on-exec); like recv(2) with
  * MSG_DONTWAIT. */
 ssize_t sock_recv_fd(int sock, void *data, size_t len, int *fd);
+
+/* Closes a socket, or a descriptor that was received; -1 is ignored. */
+void sock_close(int fd);
 
 /* Makes the kernel refuse descriptors that a peer sends to this socket: the peer's sendmsg(2) fails with
  * EPERM. What is accepted from a listening socket refuses them if the listener did when the peer connected.

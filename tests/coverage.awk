@@ -16,9 +16,10 @@ BEGIN {
 }
 NR == 1 { next }
 {
-	split($1, path, "/")
-	if (path[1] != folder) finish_folder()
-	folder = path[1]
+	path = $1
+	sub("/[^/]*$", "", path)
+	if (path != folder) finish_folder()
+	folder = path
 	sum[1] += $2; sum[2] += $3; sum[3] += $5; sum[4] += $6
 	files = files row("  " $1, $2, $3, $5, $6)
 }

@@ -1,598 +1,400 @@
+/* The connection to the daemon, with a script in place of the daemon and the time as the test says. */
 #include <errno.h>
-#include <limits.h>
-#include <poll.h>
 #include <sys/socket.h>
 
-#include "client/daemon_conn.h"
+#include "client/lib/daemon_conn.h"
+#include "src/process.h"
 #include "src/sock.h"
 #include "tests/unit.h"
 
-/* A link and the other side of it, played by the test. */
-static struct daemon_conn client;
-static int server;
-static char path[UNIT_PATH_SIZE + 8];
+#define NOW 1000000
 
-static int listen_at(const char *name)
+static struct settings settings;
+static struct daemon_conn conn;
+static struct daemon_event event;
+static int listener, server;
+static char hello[WIRE_REPLY_MAX + 1];
+
+static void listen_at(const char *name)
 {
 	struct sockaddr_un addr;
 	socklen_t len = sock_address(&addr, name);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	ck_assert_uint_gt(len, 0);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&addr, len), 0);
-	ck_assert_int_eq(listen(fd, 1), 0);
-	return fd;
+	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(listener, (struct sockaddr *)&addr, len), 0);
+	ck_assert_int_eq(listen(listener, 1), 0);
+}
+
+static void write_hello(const char *dir)
+{
+	struct wire_hello says = {.epoch = 1, .pidns = process_own_namespace("pid")};
+	struct stat st;
+
+	ck_assert_int_eq(stat(dir, &st), 0);
+	says.dev = st.st_dev;
+	says.ino = st.st_ino;
+	says.place = settings.place;
+	hello[wire_write_hello(hello, sizeof(hello) - 1, &says)] = '\0';
 }
 
 static void set_up(void)
 {
-	char dir[UNIT_PATH_SIZE];
-	int listener;
+	struct readyd_options options = READYD_OPTIONS_INIT;
+	char dir[UNIT_PATH_SIZE], path[UNIT_PATH_SIZE + 8];
 
+	unsetenv("READYD_BACKEND");
 	unit_dir(dir);
 	snprintf(path, sizeof(path), "%s/socket", dir);
-	listener = listen_at(path);
-	daemon_conn_init(&client);
-	ck_assert_int_eq(daemon_conn_open(&client, path), 0);
-	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	ck_assert_int_ge(server, 0);
-	close(listener);
-}
-
-static void hang_up(void)
-{
-	if (server >= 0)
-		close(server);
+	options.dir = dir;
+	options.socket = path;
+	ck_assert_int_eq(settings_init(&settings, &options), 0);
+	listen_at(path);
+	write_hello(dir);
+	daemon_conn_init(&conn, &settings);
 	server = -1;
 }
 
 static void tear_down(void)
 {
-	hang_up();
-	daemon_conn_close(&client);
+	daemon_conn_close(&conn);
+	close(listener);
+	sock_close(server);
 }
 
-static void say_bytes(const char *data, size_t len)
+/* Asks for a gate of 5, at NOW, as nothing but this daemon. */
+static void ask(void)
 {
-	ck_assert_int_eq(send(server, data, len, MSG_NOSIGNAL), (ssize_t)len);
+	const struct wire_request gate = {.verb = WIRE_GATE, .pid = 5, .start = 7};
+
+	ck_assert(daemon_conn_begin(&conn, NOW, true, &event));
+	daemon_conn_put(&conn, &gate);
+	ck_assert(daemon_conn_commit(&conn, NOW, true, &event));
+	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	ck_assert_int_ge(server, 0);
+	conn.pid = 0; /* it does not work */
 }
 
 static void say(const char *text)
 {
-	say_bytes(text, strlen(text));
+	ck_assert_int_eq(send(server, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
 }
 
-static void say_with(const char *text, int fd)
+static void hang_up(void)
 {
-	ck_assert_int_eq(sock_send_fd(server, text, strlen(text), fd), (ssize_t)strlen(text));
+	close(server);
+	server = -1;
+}
+
+static void expect(enum daemon_event_kind kind)
+{
+	ck_assert(daemon_conn_next(&conn, NOW, &event));
+	ck_assert_int_eq(event.kind, kind);
 }
 
 static void expect_nothing(void)
 {
-	struct wire_reply reply;
-	int fd;
-
-	ck_assert_int_eq(daemon_conn_next(&client, &reply, &fd), 0);
-	ck_assert_int_eq(fd, -1);
+	ck_assert(!daemon_conn_next(&conn, NOW, &event));
 }
 
-static struct wire_reply expect_reply(enum wire_reply_kind kind)
+static void expect_absent(int error)
 {
-	struct wire_reply reply;
-	int fd;
-
-	ck_assert_int_eq(daemon_conn_next(&client, &reply, &fd), 1);
-	ck_assert_int_eq(reply.kind, kind);
-	ck_assert_int_eq(fd, -1);
-	return reply;
-}
-
-static void expect_answer(enum readyd_verdict verdict, pid_t pid)
-{
-	struct wire_reply reply = expect_reply(WIRE_REPLY_ANSWER);
-
-	ck_assert_int_eq(reply.answer.verdict, verdict);
-	ck_assert_int_eq(reply.answer.pid, pid);
-}
-
-static void expect_death(int error)
-{
-	struct wire_reply reply;
-	int fd;
-
-	errno = 0;
-	ck_assert_int_eq(daemon_conn_next(&client, &reply, &fd), -1);
-	ck_assert_int_eq(errno, error);
-	ck_assert_int_eq(fd, -1);
-}
-
-/* Which open file a descriptor is: here always a pipe. */
-static ino_t inode(int fd)
-{
-	struct stat st;
-
-	ck_assert_int_eq(fstat(fd, &st), 0);
-	return st.st_ino;
-}
-
-static void expect_gate(pid_t pid, ino_t pipe_inode)
-{
-	struct wire_reply reply;
-	int fd;
-
-	ck_assert_int_eq(daemon_conn_next(&client, &reply, &fd), 1);
-	ck_assert_int_eq(reply.kind, WIRE_REPLY_GATE);
-	ck_assert_int_eq(reply.answer.pid, pid);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_uint_eq(inode(fd), pipe_inode);
-	ck_assert_int_ne(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
-	close(fd);
-}
-
-START_TEST(nobody_listens)
-{
-	struct daemon_conn other;
-
-	daemon_conn_init(&other);
-	ck_assert_int_eq(other.fd, -1);
-	ck_assert_int_eq(daemon_conn_open(&other, path), -1);
-	ck_assert_int_eq(errno, ECONNREFUSED);
-	ck_assert_int_eq(unlink(path), 0);
-	ck_assert_int_eq(daemon_conn_open(&other, path), -1);
-	ck_assert_int_eq(errno, ENOENT);
-	ck_assert_int_eq(daemon_conn_open(&other, ""), -1);
-	ck_assert_int_eq(errno, EINVAL);
-	ck_assert_int_eq(other.fd, -1);
-	daemon_conn_close(&other);
-}
-END_TEST
-
-START_TEST(full_backlog_does_not_block)
-{
-	struct daemon_conn others[64];
-	int listener, refused = -1;
-
-	ck_assert_int_eq(unlink(path), 0);
-	listener = listen_at(path);
-	for (int i = 0; i < 64; i++) {
-		daemon_conn_init(&others[i]);
-		if (refused < 0 && daemon_conn_open(&others[i], path) != 0)
-			refused = errno;
-	}
-	ck_assert_int_eq(refused, EAGAIN);
-	for (int i = 0; i < 64; i++)
-		daemon_conn_close(&others[i]);
-	close(listener);
-}
-END_TEST
-
-START_TEST(close_leaves_nothing_open)
-{
-	int fds, ends[2];
-
-	ck_assert_int_eq(pipe(ends), 0);
-	fds = unit_open_fds();
-	say_with("PON", ends[0]);
+	expect(DAEMON_ABSENT);
+	ck_assert_int_eq(event.error, error);
+	ck_assert_int_eq(conn.state, DAEMON_BACKING_OFF);
+	ck_assert(daemon_conn_is_absent(&conn));
+	ck_assert_int_eq(conn.io.fd, -1);
 	expect_nothing();
-	ck_assert_int_eq(unit_open_fds(), fds + 1);
-	daemon_conn_close(&client);
-	ck_assert_int_eq(unit_open_fds(), fds - 1);
-	ck_assert_int_eq(client.fd, -1);
-	ck_assert(!daemon_conn_wants_write(&client));
-	daemon_conn_close(&client);
+}
+
+START_TEST(greets_and_asks_in_one_go)
+{
+	char text[256];
+	ssize_t n;
+
+	ask();
+	ck_assert_int_eq(conn.state, DAEMON_GREETING);
+	ck_assert(!daemon_conn_may_ask(&conn, NOW, true));
+	n = recv(server, text, sizeof(text) - 1, MSG_DONTWAIT);
+	ck_assert_int_gt(n, 0);
+	text[n] = '\0';
+	ck_assert_str_eq(text, "HELLO 1\nGATE 5:7\nPING\n");
+	say(hello);
+	expect_nothing();
+	ck_assert_int_eq(conn.state, DAEMON_OPEN);
+	say("died 5 start=7\nPONG\n");
+	expect(DAEMON_ANSWER);
+	ck_assert_int_eq(event.answer.verdict, READYD_DIED);
+	expect(DAEMON_ANSWERED);
+	expect_nothing();
+	ck_assert(daemon_conn_may_ask(&conn, NOW, false));
+	ck_assert_int_eq(daemon_conn_deadline(&conn, true), 0);
+}
+END_TEST
+
+START_TEST(serves_another_directory)
+{
+	ask();
+	write_hello("/");
+	say(hello);
+	say("PONG\n");
+	expect_absent(EXDEV);
+}
+END_TEST
+
+START_TEST(has_no_room)
+{
+	ask();
+	say("ERR too-many-clients\n");
+	expect_absent(EAGAIN);
+}
+END_TEST
+
+START_TEST(refuses_one)
+{
+	ask();
+	say(hello);
+	say("ERR too-many-waits pid=5\nPONG\n");
+	expect(DAEMON_REFUSED);
+	ck_assert_int_eq(event.answer.pid, 5);
+	ck_assert_int_eq(event.refusal, WIRE_TOO_MANY_WAITS);
+	daemon_conn_refuse(&conn, NOW);
+	/* Others may still be answered. */
+	ck_assert(!daemon_conn_is_absent(&conn));
+	expect(DAEMON_ANSWERED);
+	ck_assert(daemon_conn_is_absent(&conn));
+	ck_assert(!daemon_conn_may_ask(&conn, NOW, false));
+	ck_assert(daemon_conn_may_ask(&conn, NOW, true));
+	ck_assert(daemon_conn_may_ask(&conn, NOW + 1250, false));
+}
+END_TEST
+
+static const char *const garbage[] = {
+    "hello\n", "\n", "ready\n", "PONG PONG\n", "\x01\x02\xff\n", "GATE 5\n"};
+
+/* The last one: its descriptor is missing. */
+START_TEST(garbage_is_absence)
+{
+	ask();
+	say(hello);
+	say(garbage[_i]);
+	expect_absent(EPROTO);
+}
+END_TEST
+
+START_TEST(gate_brings_a_descriptor)
+{
+	const char line[] = "GATE 5 start=7\n";
+	int ends[2];
+
+	ask();
+	say(hello);
+	ck_assert_int_eq(pipe(ends), 0);
+	ck_assert_int_eq(sock_send_fd(server, line, strlen(line), ends[0]), (ssize_t)strlen(line));
+	expect(DAEMON_GATE);
+	ck_assert_int_eq(event.answer.pid, 5);
+	ck_assert_uint_eq(event.answer.start, 7);
+	ck_assert_int_ge(event.fd, 0);
+	close(event.fd);
 	close(ends[0]);
 	close(ends[1]);
 }
 END_TEST
 
-/* What is left of an old connection says nothing about the next. */
-START_TEST(opening_again_forgets)
+/* Whatever has been sent, the end is told once; and only a daemon that had answered everything is tried again
+ * soon. */
+START_TEST(cut_at_every_byte)
 {
-	int listener;
+	char script[sizeof(hello) + 64];
+	int fds = unit_open_fds(), ends;
+	size_t len;
 
-	say("ready 5 st");
+	len = (size_t)snprintf(script, sizeof(script), "%sdied 5 start=7\nPONG\n", hello);
+	for (size_t cut = 0; cut <= len; cut++) {
+		ask();
+		ck_assert_int_eq(send(server, script, cut, MSG_NOSIGNAL), (ssize_t)cut);
+		hang_up();
+		for (ends = 0; daemon_conn_next(&conn, NOW, &event);)
+			ends += event.kind == DAEMON_ABSENT || event.kind == DAEMON_LOST;
+		unit_check(ends == 1 && event.error == ECONNRESET);
+		unit_check(conn.state == (cut == len ? DAEMON_CLOSED : DAEMON_BACKING_OFF));
+		unit_check(daemon_conn_is_absent(&conn) == (cut < len));
+		unit_check(daemon_conn_may_ask(&conn, NOW + 25, false) == (cut == len));
+		unit_check(unit_open_fds() == fds);
+		conn.retry_at = 0;
+	}
+}
+END_TEST
+
+static void expire(int64_t after, enum daemon_event_kind kind)
+{
+	ck_assert(daemon_conn_expire(&conn, NOW + after, &event));
+	ck_assert_int_eq(event.kind, kind);
+}
+
+START_TEST(frozen_is_late)
+{
+	ask();
+	ck_assert_int_eq(daemon_conn_deadline(&conn, true), NOW + 1000);
+	ck_assert(!daemon_conn_expire(&conn, NOW + 999, &event));
+	expire(1000, DAEMON_ABSENT);
+	ck_assert_int_eq(event.error, ETIMEDOUT);
+	ck_assert_int_eq(conn.state, DAEMON_LATE);
+	ck_assert(daemon_conn_is_absent(&conn));
+	ck_assert(!daemon_conn_may_ask(&conn, NOW + 10000, true));
+	ck_assert(!daemon_conn_expire(&conn, NOW + 10000, &event));
+	/* Its late answer is welcome. */
+	say(hello);
 	expect_nothing();
-	hang_up();
-	ck_assert_int_eq(unlink(path), 0);
-	listener = listen_at(path);
-	ck_assert_int_eq(daemon_conn_open(&client, path), 0);
-	server = accept(listener, NULL, NULL);
-	close(listener);
+	ck_assert_int_eq(conn.state, DAEMON_LATE);
 	say("PONG\n");
-	expect_reply(WIRE_REPLY_PONG);
+	expect(DAEMON_ANSWERED);
+	ck_assert_int_eq(conn.state, DAEMON_OPEN);
+	ck_assert(!daemon_conn_is_absent(&conn));
 }
 END_TEST
 
-START_TEST(byte_by_byte)
+/* One that has used CPU time since it was last checked, as one has that was never checked. */
+START_TEST(working_is_not_late)
 {
-	static const char line[] = "ready 5 start=77\r\n";
-
-	expect_nothing();
-	for (size_t i = 0; i < sizeof(line) - 2; i++) {
-		say_bytes(line + i, 1);
-		expect_nothing();
-	}
-	say_bytes("\n", 1);
-	expect_answer(READYD_READY, 5);
-	expect_nothing();
+	ask();
+	conn.pid = getpid();
+	ck_assert(!daemon_conn_expire(&conn, NOW + 1000, &event));
+	ck_assert_int_ge(daemon_conn_deadline(&conn, true), NOW + 1000 + 750);
+	ck_assert_int_eq(conn.state, DAEMON_GREETING);
+	/* Not without end. */
+	conn.cpu = 0;
+	expire(30000, DAEMON_ABSENT);
 }
 END_TEST
 
-START_TEST(many_at_once)
+START_TEST(replies_renew_the_time)
 {
-	static char text[64 * 1024];
-	size_t len = 0;
-
-	say("PONG\nready 1\npending 2\nPO");
-	expect_reply(WIRE_REPLY_PONG);
-	expect_answer(READYD_READY, 1);
-	expect_answer(READYD_PENDING, 2);
-	expect_nothing();
-	say("NG\n");
-	expect_reply(WIRE_REPLY_PONG);
-	/* Several times what the link holds. */
-	for (int pid = 1; pid <= 2000; pid++)
-		len += (size_t)snprintf(text + len, sizeof(text) - len, "died %d start=%d\n", pid, pid);
-	ck_assert_uint_lt(len, sizeof(text));
-	say_bytes(text, len);
-	for (int pid = 1; pid <= 2000; pid++)
-		expect_answer(READYD_DIED, pid);
-	expect_nothing();
+	ask();
+	say(hello);
+	ck_assert(!daemon_conn_next(&conn, NOW + 900, &event));
+	ck_assert(!daemon_conn_expire(&conn, NOW + 1000, &event));
+	expire(1900, DAEMON_ABSENT);
 }
 END_TEST
 
-START_TEST(text_points_into_the_link)
+START_TEST(insisting_is_more_patient)
 {
-	struct wire_reply reply;
-
-	say("STATS clients=1\nSTATS clients=22\n");
-	reply = expect_reply(WIRE_REPLY_STATS);
-	ck_assert_uint_eq(reply.text_len, 9);
-	ck_assert_mem_eq(reply.text, "clients=1", 9);
-	reply = expect_reply(WIRE_REPLY_STATS);
-	ck_assert_uint_eq(reply.text_len, 10);
-	ck_assert_mem_eq(reply.text, "clients=22", 10);
+	settings.backend = READYD_BACKEND_DAEMON;
+	daemon_conn_init(&conn, &settings);
+	ask();
+	ck_assert(!daemon_conn_expire(&conn, NOW + 4999, &event));
+	expire(5000, DAEMON_ABSENT);
 }
 END_TEST
 
-/* What is read behind the longest line must not be lost. */
-START_TEST(longest_reply_fits)
+START_TEST(question_is_less_patient)
 {
-	static char line[WIRE_REPLY_MAX];
+	const struct wire_request query = {.verb = WIRE_QUERY, .pid = 5};
 
-	memset(line, 'x', sizeof(line));
-	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): the line is sent with its length */
-	memcpy(line, "STATS ", 6);
-	for (int i = 0; i < 3; i++) {
-		say_bytes(line, sizeof(line) - 1);
-		expect_nothing();
-		say("\nPONG\n");
-		ck_assert_uint_eq(expect_reply(WIRE_REPLY_STATS).text_len, sizeof(line) - 7);
-		expect_reply(WIRE_REPLY_PONG);
-	}
-	expect_nothing();
+	daemon_conn_init_question(&conn, &settings);
+	ck_assert(daemon_conn_begin(&conn, NOW, true, &event));
+	daemon_conn_put(&conn, &query);
+	ck_assert(daemon_conn_commit(&conn, NOW, false, &event));
+	ck_assert(!daemon_conn_expire(&conn, NOW + 249, &event));
+	expire(250, DAEMON_ABSENT);
+	ck_assert_int_eq(event.error, ETIMEDOUT);
 }
 END_TEST
 
-START_TEST(longer_reply_is_garbage)
+START_TEST(expected_word_of_a_stopped_one)
 {
-	static char line[WIRE_REPLY_MAX];
-
-	memset(line, 'x', sizeof(line));
-	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): the line is sent with its length */
-	memcpy(line, "STATS ", 6);
-	say_bytes(line, sizeof(line));
-	expect_death(EPROTO);
+	daemon_conn_expect(&conn, NOW, true);
+	ck_assert(!daemon_conn_expire(&conn, NOW + 30, &event));
+	expire(63, DAEMON_STOPPED);
+	ck_assert(!daemon_conn_expire(&conn, NOW + 1000, &event));
+	daemon_conn_expect(&conn, NOW, true);
+	daemon_conn_expect(&conn, NOW, false);
+	ck_assert(!daemon_conn_expire(&conn, NOW + 1000, &event));
 }
 END_TEST
 
-static const char *const garbage[] = {"hello\n", "\n", "HTTP/1.1 400 Bad Request\r\n", "ready\n", "ready 0\n",
-    "PONG PONG\n", "READYD 2 path=/tmp prefix=x\n", "\x01\x02\xff\n", "GATE 5\n", "GATE\n"};
-
-START_TEST(garbage_is_death)
+/* The intervals grow up to a second. */
+START_TEST(expected_word_of_a_working_one)
 {
-	say("PONG\n");
-	say(garbage[_i]);
-	expect_reply(WIRE_REPLY_PONG);
-	expect_death(EPROTO);
-}
-END_TEST
+	int64_t now = NOW, interval = 50;
 
-START_TEST(end_is_death)
-{
-	say("PONG\nready 5");
-	hang_up();
-	expect_reply(WIRE_REPLY_PONG);
-	expect_death(ECONNRESET);
-	expect_death(ECONNRESET);
-}
-END_TEST
-
-/* Whoever refuses us says why and hangs up, reading nothing: that must not be lost behind the reset. */
-START_TEST(last_words_are_heard)
-{
-	const struct wire_request ping = {.verb = WIRE_PING};
-	struct wire_reply reply;
-
-	ck_assert_int_eq(daemon_conn_send(&client, &ping), 0);
-	say("ERR too-many-clients later\n");
-	hang_up();
-	ck_assert_int_eq(daemon_conn_send(&client, &ping), 0);
-	ck_assert(!daemon_conn_wants_write(&client));
-	reply = expect_reply(WIRE_REPLY_ERROR);
-	ck_assert_int_eq(reply.error, WIRE_TOO_MANY_CLIENTS);
-	expect_death(ECONNRESET);
-}
-END_TEST
-
-/* Pipes, each by its own inode. */
-#define GATES DAEMON_CONN_FDS
-static int pipes[GATES][2];
-static ino_t inodes[GATES];
-
-static void open_pipes(void)
-{
-	for (int i = 0; i < GATES; i++) {
-		ck_assert_int_eq(pipe(pipes[i]), 0);
-		inodes[i] = inode(pipes[i][0]);
+	conn.pid = getpid();
+	daemon_conn_expect(&conn, now, true);
+	for (int i = 0; i < 8; i++) {
+		conn.cpu = 0;
+		ck_assert_int_ge(conn.confirm_by, now + interval * 3 / 4);
+		ck_assert_int_le(conn.confirm_by, now + interval * 5 / 4);
+		now = conn.confirm_by;
+		ck_assert(daemon_conn_expire(&conn, now, &event));
+		ck_assert_int_eq(event.kind, DAEMON_SLOW);
+		ck_assert(event.again == (i > 0));
+		interval = interval < 500 ? 2 * interval : 1000;
 	}
 }
-
-static void close_pipes(void)
-{
-	for (int i = 0; i < GATES; i++) {
-		close(pipes[i][0]);
-		close(pipes[i][1]);
-	}
-}
-
-/* A descriptor travels with the first byte of its message: that may be read before its line is whole. */
-static void say_gate(int number, size_t early)
-{
-	char text[64];
-	size_t len = (size_t)snprintf(text, sizeof(text), "GATE %d start=1\n", number + 1);
-
-	early = early < len ? early : len;
-	ck_assert_int_eq(sock_send_fd(server, text, early, pipes[number][0]), (ssize_t)early);
-	if (early < len)
-		say(text + early);
-}
-
-START_TEST(gates_come_in_order)
-{
-	int fds;
-
-	open_pipes();
-	fds = unit_open_fds();
-	for (int i = 0; i < GATES; i++) {
-		if (i % 3 == 0)
-			say("ready 99\n");
-		say_gate(i, i % 2 == 0 ? 64 : 3);
-	}
-	for (int i = 0; i < GATES; i++) {
-		if (i % 3 == 0)
-			expect_answer(READYD_READY, 99);
-		expect_gate(i + 1, inodes[i]);
-	}
-	expect_nothing();
-	ck_assert_int_eq(unit_open_fds(), fds);
-	close_pipes();
-}
 END_TEST
 
-START_TEST(gate_may_come_in_pieces)
+START_TEST(nothing_listens)
 {
-	open_pipes();
-	say_with("G", pipes[0][0]);
-	expect_nothing();
-	say("ATE 1\nready 9\nG");
-	expect_gate(1, inodes[0]);
-	expect_answer(READYD_READY, 9);
-	expect_nothing();
-	say("ATE 2");
-	say_with("\n", pipes[1][0]);
-	expect_gate(2, inodes[1]);
-	expect_nothing();
-	close_pipes();
-}
-END_TEST
-
-/* Somebody who closed standard input gets descriptor 0 next. */
-START_TEST(link_may_be_descriptor_zero)
-{
-	int listener;
-
-	ck_assert_int_eq(unlink(path), 0);
-	listener = listen_at(path);
-	daemon_conn_close(&client);
-	close(STDIN_FILENO);
-	ck_assert_int_eq(daemon_conn_open(&client, path), 0);
-	ck_assert_int_eq(client.fd, STDIN_FILENO);
-	daemon_conn_close(&client);
-	ck_assert_int_eq(fcntl(STDIN_FILENO, F_GETFD), -1);
 	close(listener);
+	ck_assert_int_eq(unlink(settings.socket), 0);
+	ck_assert(!daemon_conn_begin(&conn, NOW, true, &event));
+	ck_assert_int_eq(event.kind, DAEMON_ABSENT);
+	ck_assert_int_eq(event.error, ENOENT);
+	ck_assert(daemon_conn_is_absent(&conn));
+	ck_assert(!daemon_conn_may_ask(&conn, NOW + 700, false));
+	ck_assert(daemon_conn_may_ask(&conn, NOW + 700, true));
+	ck_assert(daemon_conn_may_ask(&conn, NOW + 1250, false));
+	daemon_conn_rest(&conn, true);
+	ck_assert_int_eq(conn.state, DAEMON_CLOSED);
+	ck_assert(!daemon_conn_is_absent(&conn));
+	ck_assert(daemon_conn_may_ask(&conn, NOW, false));
 }
 END_TEST
 
-START_TEST(gate_may_be_descriptor_zero)
+/* It is tried again soon, ten times; what is urgent waits for that too. */
+START_TEST(backlog_is_full)
 {
-	open_pipes();
-	close(STDIN_FILENO);
-	say_gate(0, 64);
-	expect_gate(1, inodes[0]);
-	close_pipes();
-}
-END_TEST
+	int clients[3];
 
-/* Then the next one, for which there is room again, is not taken for it. */
-START_TEST(gate_without_room_is_refused)
-{
-	struct wire_reply reply;
-	struct rlimit before;
-	int fd;
-
-	open_pipes();
-	say_gate(0, 64);
-	before = unit_take_fds();
-	ck_assert_int_eq(daemon_conn_next(&client, &reply, &fd), 1);
-	unit_give_fds(&before);
-	ck_assert_int_eq(reply.kind, WIRE_REPLY_ERROR);
-	ck_assert_int_eq(reply.error, WIRE_NO_RESOURCES);
-	ck_assert_int_eq(reply.answer.pid, 1);
-	ck_assert_int_eq(fd, -1);
-	say_gate(1, 64);
-	expect_gate(2, inodes[1]);
-	close_pipes();
-}
-END_TEST
-
-/* The daemon sends no descriptor without a line: somebody who does is none, and must not fill us up. */
-START_TEST(too_many_descriptors_are_death)
-{
-	int fds;
-
-	open_pipes();
-	fds = unit_open_fds();
-	for (int i = 0; i <= DAEMON_CONN_FDS; i++)
-		say_with("x", pipes[0][0]);
-	expect_death(EPROTO);
-	ck_assert_int_le(unit_open_fds(), fds + DAEMON_CONN_FDS);
-	daemon_conn_close(&client);
-	ck_assert_int_eq(unit_open_fds(), fds - 1);
-	close_pipes();
-}
-END_TEST
-
-static void send_waits(int from, int to)
-{
-	struct wire_request request = {.verb = WIRE_WAIT, .ms = INT_MAX, .has_ms = true};
-
-	for (request.pid = from; request.pid < to; request.pid++)
-		ck_assert_int_eq(daemon_conn_send(&client, &request), 0);
-}
-
-static int next_pid(FILE *stream)
-{
-	char line[WIRE_REQUEST_MAX + 1];
-	struct wire_request request;
-
-	ck_assert_ptr_nonnull(fgets(line, sizeof(line), stream));
-	ck_assert_int_eq(wire_parse_request(line, strlen(line), &request), WIRE_OK);
-	ck_assert_int_eq(request.verb, WIRE_WAIT);
-	ck_assert_uint_eq(request.ms, INT_MAX);
-	return request.pid;
-}
-
-START_TEST(requests_go_out_together)
-{
-	const struct wire_request ping = {.verb = WIRE_PING};
-	char text[64];
-
-	ck_assert_int_eq(daemon_conn_put(&client, &ping), 0);
-	ck_assert_int_eq(daemon_conn_put(&client, &ping), 0);
-	ck_assert(daemon_conn_wants_write(&client));
-	ck_assert_int_eq(recv(server, text, sizeof(text), MSG_DONTWAIT), -1);
-	ck_assert_int_eq(daemon_conn_send(&client, &ping), 0);
-	ck_assert(!daemon_conn_wants_write(&client));
-	ck_assert_int_eq(recv(server, text, sizeof(text), MSG_DONTWAIT), 15);
-	ck_assert_int_eq(memcmp(text, "PING\nPING\nPING\n", 15), 0);
-}
-END_TEST
-
-START_TEST(requests_go_out)
-{
-	FILE *stream = fdopen(server, "r");
-
-	send_waits(1, 100);
-	ck_assert(!daemon_conn_wants_write(&client));
-	for (int pid = 1; pid < 100; pid++)
-		ck_assert_int_eq(next_pid(stream), pid);
-	fclose(stream);
-	server = -1;
-}
-END_TEST
-
-/* Reads in a process of its own, so that both sides can go on; its exit status says what it read. */
-static pid_t spawn_reader(int last)
-{
-	pid_t reader = fork();
-	FILE *stream;
-
-	ck_assert_int_ge(reader, 0);
-	if (reader > 0)
-		return reader;
-	daemon_conn_close(&client);
-	stream = fdopen(server, "r");
-	for (int pid = 1; pid <= last; pid++)
-		if (next_pid(stream) != pid)
-			_exit(1);
-	_exit(getc(stream) == EOF ? 0 : 2);
-}
-
-START_TEST(full_socket_is_flushed)
-{
-	struct pollfd poll_fd = {.fd = client.fd, .events = POLLOUT};
-	int status, last, pid = 1;
-	pid_t reader;
-
-	for (; !daemon_conn_wants_write(&client); pid++) {
-		ck_assert_int_lt(pid, 1000000);
-		send_waits(pid, pid + 1);
+	for (int i = 0; i < 3; i++)
+		clients[i] = sock_connect(settings.socket);
+	for (int i = 0; i < 10; i++) {
+		ck_assert(!daemon_conn_begin(&conn, NOW, true, &event));
+		ck_assert_int_eq(event.kind, DAEMON_NOTHING);
+		ck_assert(!daemon_conn_is_absent(&conn));
+		ck_assert(!daemon_conn_may_ask(&conn, NOW, true));
+		ck_assert(daemon_conn_may_ask(&conn, NOW + 25, false));
 	}
-	ck_assert_int_eq(daemon_conn_flush(&client), 0);
-	ck_assert(daemon_conn_wants_write(&client));
-	expect_nothing();
-	/* More than the socket takes at once when it is read. */
-	last = pid + 30000;
-	send_waits(pid, last + 1);
-	reader = spawn_reader(last);
-	hang_up();
-	while (daemon_conn_wants_write(&client)) {
-		ck_assert_int_eq(poll(&poll_fd, 1, -1), 1);
-		ck_assert_int_eq(daemon_conn_flush(&client), 0);
-	}
-	daemon_conn_close(&client);
-	ck_assert_int_eq(waitpid(reader, &status, 0), reader);
-	ck_assert_int_eq(status, 0);
-}
-END_TEST
-
-START_TEST(flush_of_nothing)
-{
-	ck_assert_int_eq(daemon_conn_flush(&client), 0);
-	hang_up();
-	ck_assert_int_eq(daemon_conn_flush(&client), 0);
+	ck_assert(!daemon_conn_begin(&conn, NOW, true, &event));
+	ck_assert_int_eq(event.kind, DAEMON_ABSENT);
+	ck_assert_int_eq(event.error, EAGAIN);
+	for (int i = 0; i < 3; i++)
+		sock_close(clients[i]);
 }
 END_TEST
 
 static Suite *suite(void)
 {
-	Suite *s = suite_create("link");
-	TCase *tcase = unit_case(s, "link");
+	Suite *s = suite_create("daemon_conn");
+	TCase *tcase = unit_case(s, "daemon_conn");
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_test(tcase, nobody_listens);
-	tcase_add_test(tcase, full_backlog_does_not_block);
-	tcase_add_test(tcase, close_leaves_nothing_open);
-	tcase_add_test(tcase, opening_again_forgets);
-	tcase_add_test(tcase, byte_by_byte);
-	tcase_add_test(tcase, many_at_once);
-	tcase_add_test(tcase, text_points_into_the_link);
-	tcase_add_test(tcase, longest_reply_fits);
-	tcase_add_test(tcase, longer_reply_is_garbage);
-	tcase_add_loop_test(tcase, garbage_is_death, 0, UNIT_COUNT(garbage));
-	tcase_add_test(tcase, end_is_death);
-	tcase_add_test(tcase, last_words_are_heard);
-	tcase_add_test(tcase, gates_come_in_order);
-	tcase_add_test(tcase, gate_may_come_in_pieces);
-	tcase_add_test(tcase, link_may_be_descriptor_zero);
-	tcase_add_test(tcase, gate_may_be_descriptor_zero);
-	tcase_add_test(tcase, gate_without_room_is_refused);
-	tcase_add_test(tcase, too_many_descriptors_are_death);
-	tcase_add_test(tcase, requests_go_out_together);
-	tcase_add_test(tcase, requests_go_out);
-	tcase_add_test(tcase, full_socket_is_flushed);
-	tcase_add_test(tcase, flush_of_nothing);
+	tcase_add_test(tcase, greets_and_asks_in_one_go);
+	tcase_add_test(tcase, serves_another_directory);
+	tcase_add_test(tcase, has_no_room);
+	tcase_add_test(tcase, refuses_one);
+	tcase_add_loop_test(tcase, garbage_is_absence, 0, UNIT_COUNT(garbage));
+	tcase_add_test(tcase, gate_brings_a_descriptor);
+	tcase_add_test(tcase, cut_at_every_byte);
+	tcase_add_test(tcase, frozen_is_late);
+	tcase_add_test(tcase, working_is_not_late);
+	tcase_add_test(tcase, replies_renew_the_time);
+	tcase_add_test(tcase, insisting_is_more_patient);
+	tcase_add_test(tcase, question_is_less_patient);
+	tcase_add_test(tcase, expected_word_of_a_stopped_one);
+	tcase_add_test(tcase, expected_word_of_a_working_one);
+	tcase_add_test(tcase, nothing_listens);
+	tcase_add_test(tcase, backlog_is_full);
 	return s;
 }
 

@@ -1,4 +1,4 @@
-#include "client/duration.h"
+#include "client/ctl/duration.h"
 #include "tests/unit.h"
 
 static const struct {

@@ -50,14 +50,61 @@ test_daemon_and_client_do_not_know_each_other() {
 	local files
 	mapfile -t files < <(sources daemon)
 	none "of the daemon" '"(client|worker)/' "${files[@]}"
-	mapfile -t files < <(sources client)
+	mapfile -t files < <(sources client/lib client/ctl)
 	none "of the client" '"(daemon|worker)/' "${files[@]}"
+}
+
+test_library_and_command_meet_at_the_interface() {
+	local files
+	mapfile -t files < <(sources client/lib)
+	none "of the library" '"client/ctl/' "${files[@]}"
+	mapfile -t files < <(sources client/ctl)
+	none "of the command" '"client/lib/' "${files[@]}"
+}
+
+# arrow_of FILE: the headers of the library that it may include besides its own.
+arrow_of() {
+	case $1 in
+	poller | daemon_stream | settings | target | opinion) ;;
+	daemon_io) echo daemon_stream ;;
+	daemon_conn) echo daemon_io settings ;;
+	daemon_patience | daemon_replies) echo daemon_conn ;;
+	target_set) echo target ;;
+	plan) echo target_set ;;
+	question) echo daemon_conn poller settings ;;
+	waiter) echo daemon_conn plan poller settings target_set opinion question ;;
+	waiter_daemon) echo waiter opinion ;;
+	waiter_*) echo waiter ;;
+	readyd) echo opinion question settings waiter ;;
+	*) die "$1 is new: say what it may include" ;;
+	esac
+}
+
+# No circle, and nothing below the waiter knows it.
+test_the_rooms_of_the_library() {
+	local file room allowed
+	for file in "$SRC"/client/lib/*.[ch]; do
+		room=${file##*/}
+		room=${room%.*}
+		allowed=$(arrow_of "$room") || exit 1
+		expect "of $room" "$(includes "client/lib/${file##*/}" | sed -n 's|.*"client/lib/\(.*\)\.h"|\1|p' |
+			grep -vxE "$room|${allowed// /|}" || true)" ""
+	done
+}
+
+# Else it could not be tested against fakes of what does: poller and headers of src.
+test_the_waiter_does_not_call_the_kernel() {
+	local files
+	mapfile -t files < <(sources client/lib | grep -vE '/(poller|waiter_explain|readyd)\.')
+	none "of the client" '<(unistd|fcntl|time|dirent|sys/(socket|stat|epoll|timerfd|inotify|ioctl|syscall|mman))\.h>' "${files[@]}"
+	expect "its calls" "$(calls 'open|close|read|write|poll|send|recv|stat|lstat|fopen|sysconf|clock_gettime|time' \
+		"${files[@]}")" ""
 }
 
 # A name without a folder would be found beside the file, past the arrows.
 test_every_own_header_is_named_by_its_folder() {
 	local files
-	mapfile -t files < <(sources src daemon client)
+	mapfile -t files < <(sources src daemon client/lib client/ctl)
 	expect "own headers" "$(includes "${files[@]}" | grep '"' |
 		grep -vE ': "(src/|daemon/|client/|readyd/|config\.h")' || true)" ""
 }
@@ -94,21 +141,21 @@ test_the_codec_is_pure() {
 
 test_the_event_loop_is_the_daemons_alone() {
 	local files
-	mapfile -t files < <(sources src client worker include/readyd)
+	mapfile -t files < <(sources src client/lib client/ctl worker include/readyd)
 	none "of the others" '<(event2/|event\.h|evutil\.h)' "${files[@]}"
 	expect "in the daemon" "$(sources daemon | while read -r file; do includes "$file"; done | grep -F '<event2/' | cut -d: -f1 | sort -u)" "daemon/loop.c"
-	mapfile -t files < <(sources src client include/readyd)
+	mapfile -t files < <(sources src client/lib client/ctl include/readyd)
 	none "of those who leave the allocator alone" '<jemalloc/' "${files[@]}"
 }
 
 # A library does not speak, end, or touch what is the whole process's.
 test_the_library_keeps_to_itself() {
-	local files own='client/(readyctl|command[a-z_]*|output|progress|duration)\.[ch]$'
-	mapfile -t files < <(sources src client | grep -vE "$own")
+	local files
+	mapfile -t files < <(sources src client/lib)
 	expect "forbidden calls" "$(calls "(v|f|d|vf)?printf|puts|fputs|putchar|fputc|putc|fwrite|perror|p?error|warnx?|errx?|\
 _?_?exit|_Exit|abort|atexit|assert|signal|sigaction|sigprocmask|pthread_sigmask|alarm|raise|setenv|putenv|unsetenv|\
 setrlimit|umask|chdir|setlocale|fork|vfork|system|popen|syslog|srand|rand|strtok|strerror" "${files[@]}")" ""
-	expect "what the check finds where it is allowed" "$(calls 'printf' client/output.c | sort -u)" "client/output.c: printf("
+	expect "what the check finds where it is allowed" "$(calls 'printf' client/ctl/output.c | sort -u)" "client/ctl/output.c: printf("
 }
 
 # The same of what was built of them, macros and all.

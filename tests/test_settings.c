@@ -1,6 +1,6 @@
 #include <errno.h>
 
-#include "client/settings.h"
+#include "client/lib/settings.h"
 #include "src/process.h"
 #include "tests/unit.h"
 

@@ -1,7 +1,7 @@
 /* A waiter's set of processes, by the library's interface: few are kept in another way than many. */
 #include <errno.h>
 
-#include "client/waiter.h"
+#include "client/lib/waiter.h"
 #include "readyd/readyd.h"
 #include "src/clock.h"
 #include "tests/unit.h"
@@ -173,15 +173,85 @@ START_TEST(backstop_grows)
 	int64_t next;
 
 	ck_assert_int_eq(readyd_waiter_add(waiter, children[0]), 0);
-	ck_assert(!waiter->fallback);
+	ck_assert(!waiter->watching);
 	waiter->since = clock_ms() - backstops[_i].waited;
-	next = file_interval(waiter);
+	next = waiter_look_interval(waiter, clock_ms());
 	/* The clock goes on while this runs. */
 	ck_assert_int_ge(next, interval * 3 / 4);
 	ck_assert_int_le(next, interval * 5 / 4 + 1000);
 	/* One that was added just now is looked at soon. */
 	ck_assert_int_eq(readyd_waiter_add(waiter, children[1]), 0);
-	ck_assert_int_le(file_interval(waiter), 1250 + 1000);
+	ck_assert_int_le(waiter_look_interval(waiter, clock_ms()), 1250 + 1000);
+}
+END_TEST
+
+/* What must be on, from how many targets are in which state. In the order of the states in test_target.c:
+ * not started, waiting (no subscription, asked, gate, wait), unconfirmed (the same). */
+#define AUTO   READYD_BACKEND_AUTO
+#define DAEMON READYD_BACKEND_DAEMON
+#define ALONE  READYD_BACKEND_FILE
+
+static const struct {
+	size_t not_started, waiting[SUBSCRIPTIONS], unconfirmed[SUBSCRIPTIONS];
+	enum readyd_backend backend;
+	bool absent, watching;
+	const char *on; /* ask, urgent, expect, trust, watch, rest, close */
+} plans[] = {
+    {0, {0}, {0}, AUTO, false, false, "rest close"},
+    {0, {0}, {0}, AUTO, true, true, "rest close"},
+    {1, {0}, {0}, AUTO, false, false, ""},
+    {1, {0}, {0}, AUTO, true, false, "watch"},
+    {1, {0}, {0}, ALONE, false, false, "watch"},
+    /* Not covered: the daemon is asked, and without it the directory watched. */
+    {0, {1, 0, 0, 0}, {0}, AUTO, false, false, "ask"},
+    {0, {1, 0, 0, 0}, {0}, AUTO, true, false, "ask watch"},
+    {0, {1, 0, 0, 0}, {0}, AUTO, false, true, "ask watch"},
+    {0, {1, 0, 0, 0}, {0}, DAEMON, false, false, "ask"},
+    {0, {1, 0, 0, 0}, {0}, DAEMON, true, false, "ask"},
+    {0, {1, 0, 0, 0}, {0}, ALONE, false, false, "watch"},
+    {0, {0, 1, 0, 0}, {0}, AUTO, false, false, ""},
+    {0, {0, 1, 0, 0}, {0}, AUTO, true, false, "watch"},
+    {0, {0, 1, 0, 0}, {0}, AUTO, false, true, "watch"},
+    /* Covered: the watch goes, and with gates alone the connection. */
+    {0, {0, 0, 1, 0}, {0}, AUTO, false, true, "rest close"},
+    {0, {0, 0, 0, 1}, {0}, AUTO, false, true, "rest"},
+    {0, {0, 0, 1, 1}, {0}, AUTO, true, true, "rest"},
+    {0, {1, 0, 7, 0}, {0}, AUTO, false, false, "ask"},
+    /* Unconfirmed: the daemon is asked at once, or else the own look counts. */
+    {0, {0}, {1, 0, 0, 0}, AUTO, false, false, "ask urgent expect"},
+    {0, {0}, {1, 0, 0, 0}, AUTO, true, false, "ask urgent expect trust watch"},
+    {0, {0}, {1, 0, 0, 0}, DAEMON, true, false, "ask urgent"},
+    {0, {0}, {0, 1, 0, 0}, AUTO, false, false, "ask urgent expect"},
+    {0, {0}, {0, 1, 0, 0}, AUTO, true, false, "ask urgent expect trust watch"},
+    {0, {0}, {0, 0, 0, 1}, AUTO, false, false, "ask urgent expect"},
+    /* The gate that is held is waited for, also in the absence of the daemon. */
+    {0, {0}, {0, 0, 1, 0}, AUTO, false, false, "expect"},
+    {0, {0}, {0, 0, 1, 0}, AUTO, true, true, "expect"},
+    {0, {0}, {0, 0, 1, 0}, DAEMON, false, false, "expect"},
+    {0, {0, 0, 0, 1}, {0, 0, 1, 0}, AUTO, false, false, "expect"},
+};
+
+static const char *put_words(const struct plan *plan)
+{
+	static char words[64];
+
+	snprintf(words, sizeof(words), "%s%s%s%s%s%s%s", plan->ask ? " ask" : "",
+	    plan->urgent ? " urgent" : "", plan->expect ? " expect" : "", plan->trust ? " trust" : "",
+	    plan->watch ? " watch" : "", plan->rest ? " rest" : "", plan->close ? " close" : "");
+	return words[0] == '\0' ? words : words + 1;
+}
+
+START_TEST(counts_say_what_is_on)
+{
+	struct target_set set;
+	struct plan plan;
+
+	target_set_init(&set);
+	set.tally[TARGET_NOT_STARTED][SUBSCRIPTION_NONE] = plans[_i].not_started;
+	memcpy(set.tally[TARGET_WAITING], plans[_i].waiting, sizeof(plans[_i].waiting));
+	memcpy(set.tally[TARGET_UNCONFIRMED], plans[_i].unconfirmed, sizeof(plans[_i].unconfirmed));
+	plan = plan_make(&set, plans[_i].backend, plans[_i].absent, plans[_i].watching);
+	ck_assert_str_eq(put_words(&plan), plans[_i].on);
 }
 END_TEST
 
@@ -196,6 +266,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, ready_already);
 	tcase_add_test(tcase, cancelled_when_ready);
 	tcase_add_loop_test(tcase, backstop_grows, 0, UNIT_COUNT(backstops));
+	tcase_add_loop_test(tcase, counts_say_what_is_on, 0, UNIT_COUNT(plans));
 	return s;
 }
 

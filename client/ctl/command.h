@@ -1,0 +1,19 @@
+/* readyctl's commands; each returns the exit code. */
+#ifndef CLIENT_COMMAND_H
+#define CLIENT_COMMAND_H
+
+#include "client/ctl/command_line.h"
+
+int command_wait(const struct command_line *line);
+int command_status(const struct command_line *line);
+int command_list(const struct command_line *line);
+int command_ping(const struct command_line *line);
+int command_stats(const struct command_line *line);
+
+/* Of an unreachable process, says on stderr in words what is in the way. */
+void command_say_why(const struct readyd_answer *answer);
+
+/* Says on stderr what failed, why (errno) and what to do, and returns EXIT_FAILED. */
+int command_failed(const struct command_line *line, const char *what);
+
+#endif

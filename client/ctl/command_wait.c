@@ -1,0 +1,179 @@
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+
+#include "client/ctl/command.h"
+#include "client/ctl/output.h"
+#include "client/ctl/progress.h"
+#include "src/clock.h"
+#include "src/verdict.h"
+
+struct waiting {
+	const struct command_line *line;
+	struct readyd_waiter *waiter;
+	struct progress progress;
+	int64_t began, deadline; /* clock_ms(); deadline -1: none */
+	size_t ready;
+	int failed; /* exit code of the first verdict that is not ready, 0: none */
+};
+
+static void take(struct waiting *w, const struct readyd_answer *answer, const struct readyd_explanation *why)
+{
+	if (answer->verdict == READYD_READY)
+		w->ready++;
+	else if (w->failed == 0)
+		w->failed = verdict_exit_code(answer->verdict);
+	progress_clear(&w->progress);
+	output_answer(w->line, answer, why, clock_ms() - w->began);
+	command_say_why(answer);
+}
+
+/* All that is known now. -1: errno. */
+static int take_all(struct waiting *w)
+{
+	struct readyd_answer answer;
+	int result;
+
+	while ((result = readyd_waiter_next(w->waiter, &answer)) == 1)
+		take(w, &answer, NULL);
+	return result;
+}
+
+/* Whether what is still missing can change the exit code: not after the first ready of --any, not after
+ * the first failure of all. */
+static bool decided(const struct waiting *w)
+{
+	if (readyd_waiter_pending(w->waiter) == 0)
+		return true;
+	return w->line->any ? w->ready > 0 : w->failed != 0;
+}
+
+static int left(const struct waiting *w)
+{
+	int redraw = progress_interval(&w->progress);
+	int64_t ms;
+
+	if (w->deadline < 0)
+		return redraw;
+	ms = w->deadline - clock_ms();
+	if (ms < 0)
+		ms = 0;
+	if (redraw >= 0 && ms > redraw)
+		return redraw;
+	return ms > INT_MAX ? INT_MAX : (int)ms;
+}
+
+/* 1: decided, 0: the deadline has passed, -1: errno. */
+static int wait_for_answers(struct waiting *w)
+{
+	for (;;) {
+		if (take_all(w) != 0)
+			return -1;
+		if (decided(w))
+			return 1;
+		if (w->deadline >= 0 && clock_ms() >= w->deadline)
+			return 0;
+		progress_draw(&w->progress, w->ready);
+		if (readyd_waiter_sleep(w->waiter, left(w)) != 0)
+			return -1;
+	}
+}
+
+/* A time-out is never silent: what is in the way, as seen now. */
+static void explain(const struct waiting *w, const struct readyd_explanation *e, pid_t pid)
+{
+	char event[48] = "no event ever", path[4 * sizeof(e->path)];
+
+	if (e->last_event_ms >= 0)
+		snprintf(event, sizeof(event), "last event %" PRId64 " ms ago", e->last_event_ms);
+	fprintf(stderr,
+	    "readyctl: timed out after %" PRId64
+	    " ms: process %ld is %s; its marker %s: %s; directory: %s; waited by %s, %s\n",
+	    w->line->timeout_ms, (long)pid, e->process, output_escape(path, sizeof(path), e->path), e->marker,
+	    e->directory, e->via, event);
+}
+
+static void close_one(struct waiting *w, struct readyd_answer *now, bool timed_out)
+{
+	struct readyd_explanation why;
+
+	if (!timed_out || verdict_ends_wait(now) || readyd_waiter_explain(w->waiter, now->pid, &why) != 0) {
+		take(w, now, NULL);
+		return;
+	}
+	explain(w, &why, now->pid);
+	now->verdict = READYD_PENDING;
+	now->reason = READYD_REASON_DEADLINE;
+	take(w, now, &why);
+}
+
+/* The answer of those that have none. The look of this moment counts: one may be ready by now. */
+static void close_account(struct waiting *w, bool timed_out)
+{
+	struct readyd_answer now;
+
+	for (size_t i = 0; i < w->line->process_count; i++) {
+		/* Taken already, or named twice. */
+		if (readyd_waiter_peek(w->waiter, w->line->processes[i].pid, &now) != 0)
+			continue;
+		close_one(w, &now, timed_out);
+		(void)readyd_waiter_cancel(w->waiter, now.pid);
+	}
+}
+
+static int exit_code(const struct waiting *w, bool timed_out)
+{
+	if (w->line->any && w->ready > 0)
+		return EXIT_READY;
+	/* One of several that died does not end a wait for any of them: its time did. */
+	if (timed_out && (w->line->any || w->failed == EXIT_PENDING))
+		return EXIT_TIMED_OUT;
+	return w->failed;
+}
+
+static int add_pids(struct waiting *w)
+{
+	const struct named_process *process;
+
+	for (size_t i = 0; i < w->line->process_count; i++) {
+		process = &w->line->processes[i];
+		/* A pid that is named twice is waited for once. */
+		if (readyd_waiter_add_exact(w->waiter, process->pid, process->start) != 0 && errno != EEXIST)
+			return -1;
+	}
+	return 0;
+}
+
+static int run(struct waiting *w)
+{
+	int result = add_pids(w) == 0 ? wait_for_answers(w) : -1;
+
+	progress_clear(&w->progress);
+	if (result < 0)
+		return command_failed(w->line, "cannot wait");
+	/* The others of --any are of no interest; all others get their line. */
+	if (result == 0 || !w->line->any)
+		close_account(w, result == 0);
+	if (output_finish() != 0)
+		return EXIT_FAILED;
+	return exit_code(w, result == 0);
+}
+
+int command_wait(const struct command_line *line)
+{
+	struct waiting w = {.line = line, .began = clock_ms(), .deadline = -1};
+	int code;
+
+	if (line->timeout_ms >= 0)
+		w.deadline = w.began + line->timeout_ms;
+	w.waiter = readyd_waiter_new(&line->options);
+	if (w.waiter == NULL)
+		return command_failed(line, "cannot wait");
+	progress_init(&w.progress, line->process_count, line->quiet);
+	code = run(&w);
+	readyd_waiter_free(w.waiter);
+	return code;
+}

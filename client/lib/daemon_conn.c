@@ -1,0 +1,168 @@
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "client/lib/daemon_conn.h"
+#include "src/clock.h"
+#include "src/hot.h"
+#include "src/sock.h"
+
+/* A daemon that has not answered a wait by then is taken for frozen; what it answers later is still welcome.
+ * Not sooner: when thousands ask at once it is only busy, and thousands of private watches are what it saves.
+ * A caller that insists on the daemon is more patient. */
+#define LATE_MS		 1000
+#define LATE_FORCED_MS	 5000
+#define LATE_QUESTION_MS 250
+/* How soon to try a daemon again that is not there, that was there just now, that has a full backlog. */
+#define RETRY_MS	  1000
+#define RECONNECT_MS	  20
+#define BACKLOG_FULL_MS	  20
+#define BACKLOG_FULL_MOST 10
+
+static bool is_forced(const struct settings *settings)
+{
+	return settings->backend == READYD_BACKEND_DAEMON;
+}
+
+static void init(struct daemon_conn *conn, struct settings *settings, int64_t late_ms)
+{
+	memset(conn, 0, sizeof(*conn));
+	daemon_io_init(&conn->io);
+	conn->settings = settings;
+	conn->late_ms = is_forced(settings) ? LATE_FORCED_MS : late_ms;
+}
+
+void daemon_conn_init(struct daemon_conn *conn, struct settings *settings)
+{
+	init(conn, settings, LATE_MS);
+	conn->patient = true;
+}
+
+void daemon_conn_init_question(struct daemon_conn *conn, struct settings *settings)
+{
+	init(conn, settings, LATE_QUESTION_MS);
+}
+
+HOT void daemon_conn_close(struct daemon_conn *conn)
+{
+	daemon_io_close(&conn->io);
+	conn->state = DAEMON_CLOSED;
+	conn->ping_in_flight = conn->refused = false;
+	conn->reply_by = 0;
+	conn->failed = 0;
+}
+
+static void retry_in(struct daemon_conn *conn, int64_t now, int64_t ms)
+{
+	conn->retry_at = clock_earlier(conn->retry_at, now + clock_jitter(ms));
+}
+
+void daemon_conn_hold(struct daemon_conn *conn, int64_t now)
+{
+	retry_in(conn, now, RECONNECT_MS);
+}
+
+void daemon_conn_refuse(struct daemon_conn *conn, int64_t now)
+{
+	conn->refused = true;
+	retry_in(conn, now, RETRY_MS);
+}
+
+void daemon_conn_rest(struct daemon_conn *conn, bool close)
+{
+	conn->retry_at = 0;
+	conn->refused = false;
+	if (close || conn->state == DAEMON_BACKING_OFF)
+		daemon_conn_close(conn);
+}
+
+void daemon_conn_back_off(struct daemon_conn *conn, int64_t now, int error, struct daemon_event *event)
+{
+	daemon_conn_close(conn);
+	conn->state = DAEMON_BACKING_OFF;
+	retry_in(conn, now, RETRY_MS);
+	event->kind = DAEMON_ABSENT;
+	event->error = error;
+}
+
+/* A daemon that had answered everything may only be restarting: try again soon, not all at once. One that
+ * goes before it has answered may do that each time. */
+void daemon_conn_fail(struct daemon_conn *conn, int64_t now, struct daemon_event *event)
+{
+	int error = errno;
+
+	memset(event, 0, sizeof(*event));
+	if (conn->state != DAEMON_OPEN || conn->ping_in_flight || is_forced(conn->settings)) {
+		daemon_conn_back_off(conn, now, error, event);
+		return;
+	}
+	daemon_conn_close(conn);
+	retry_in(conn, now, RECONNECT_MS);
+	event->kind = DAEMON_LOST;
+	event->error = error;
+}
+
+bool daemon_conn_may_ask(const struct daemon_conn *conn, int64_t now, bool urgent)
+{
+	if (conn->ping_in_flight || (conn->retry_at > now && conn->backlog_full > 0))
+		return false;
+	return urgent || conn->retry_at <= now;
+}
+
+static bool connect_failed(struct daemon_conn *conn, int64_t now, struct daemon_event *event)
+{
+	if (errno == EAGAIN && conn->patient && conn->backlog_full < BACKLOG_FULL_MOST) {
+		conn->backlog_full++;
+		retry_in(conn, now, BACKLOG_FULL_MS);
+		return false;
+	}
+	conn->backlog_full = 0;
+	daemon_conn_back_off(conn, now, errno, event);
+	return false;
+}
+
+bool daemon_conn_begin(struct daemon_conn *conn, int64_t now, bool greet, struct daemon_event *event)
+{
+	const struct wire_request hello = {.verb = WIRE_HELLO};
+
+	memset(event, 0, sizeof(*event));
+	conn->retry_at = 0;
+	conn->refused = false;
+	if (conn->io.fd >= 0)
+		return true;
+	if (daemon_io_open(&conn->io, conn->settings->socket) != 0)
+		return connect_failed(conn, now, event);
+	conn->backlog_full = 0;
+	conn->state = greet ? DAEMON_GREETING : DAEMON_OPEN;
+	if (conn->patient)
+		conn->pid = sock_peer_pid(conn->io.fd);
+	if (greet)
+		daemon_conn_put(conn, &hello);
+	return true;
+}
+
+void daemon_conn_put(struct daemon_conn *conn, const struct wire_request *request)
+{
+	if (conn->failed == 0 && daemon_io_put(&conn->io, request) != 0)
+		conn->failed = errno;
+}
+
+bool daemon_conn_commit(struct daemon_conn *conn, int64_t now, bool ping, struct daemon_event *event)
+{
+	const struct wire_request request = {.verb = WIRE_PING};
+
+	if (ping)
+		daemon_conn_put(conn, &request);
+	errno = conn->failed;
+	if (conn->failed != 0 || daemon_io_flush(&conn->io) != 0) {
+		daemon_conn_fail(conn, now, event);
+		return false;
+	}
+	if (ping) {
+		conn->ping_in_flight = true;
+		conn->heard_at = now;
+	}
+	conn->reply_by = now + conn->late_ms;
+	return true;
+}

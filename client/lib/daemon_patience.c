@@ -1,0 +1,83 @@
+/* How long a daemon_conn waits for its daemon. */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "client/lib/daemon_conn.h"
+#include "src/clock.h"
+#include "src/process.h"
+
+/* How soon an own look that ends a wait counts when the daemon, which may remember more, is stopped: the
+ * answer is late by that. A daemon that works is waited for, with ever longer intervals. */
+#define CONFIRM_MS	50
+#define CONFIRM_MOST_MS 1000
+/* A daemon that works but has not replied for so long is not waited for any longer. */
+#define PATIENCE_MS 30000
+
+/* Whether the daemon does anything: however slow the machine and however many clients it serves, it will
+ * answer. */
+static bool is_active(struct daemon_conn *conn, int64_t now)
+{
+	return conn->patient && conn->pid > 0 && now - conn->heard_at < PATIENCE_MS &&
+	       process_is_active(conn->pid, &conn->cpu);
+}
+
+static void await_word(struct daemon_conn *conn, int64_t now, int64_t ms)
+{
+	conn->confirm_ms = ms < CONFIRM_MOST_MS ? ms : CONFIRM_MOST_MS;
+	conn->confirm_by = now + clock_jitter(conn->confirm_ms);
+}
+
+void daemon_conn_expect(struct daemon_conn *conn, int64_t now, bool expected)
+{
+	if (!expected) {
+		conn->confirm_by = 0;
+		return;
+	}
+	if (conn->confirm_by != 0)
+		return;
+	conn->heard_at = now;
+	await_word(conn, now, CONFIRM_MS);
+}
+
+/* True: it is late. */
+static bool expire_reply(struct daemon_conn *conn, int64_t now, struct daemon_event *event)
+{
+	conn->reply_by = 0;
+	if (is_active(conn, now)) {
+		conn->reply_by = now + clock_jitter(conn->late_ms);
+		return false;
+	}
+	conn->state = DAEMON_LATE;
+	event->kind = DAEMON_ABSENT;
+	event->error = ETIMEDOUT;
+	return true;
+}
+
+static void expire_confirm(struct daemon_conn *conn, int64_t now, struct daemon_event *event)
+{
+	event->again = conn->confirm_ms > CONFIRM_MS;
+	conn->confirm_by = 0;
+	event->kind = is_active(conn, now) ? DAEMON_SLOW : DAEMON_STOPPED;
+	if (event->kind == DAEMON_SLOW)
+		await_word(conn, now, 2 * conn->confirm_ms);
+}
+
+bool daemon_conn_expire(struct daemon_conn *conn, int64_t now, struct daemon_event *event)
+{
+	memset(event, 0, sizeof(*event));
+	if (conn->reply_by != 0 && conn->reply_by <= now && expire_reply(conn, now, event))
+		return true;
+	if (conn->confirm_by == 0 || conn->confirm_by > now)
+		return false;
+	expire_confirm(conn, now, event);
+	return true;
+}
+
+int64_t daemon_conn_deadline(const struct daemon_conn *conn, bool wanted)
+{
+	int64_t at = clock_earlier(conn->reply_by, conn->confirm_by);
+
+	return wanted && !conn->ping_in_flight ? clock_earlier(at, conn->retry_at) : at;
+}

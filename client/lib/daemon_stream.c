@@ -1,0 +1,85 @@
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "client/lib/daemon_stream.h"
+#include "src/hot.h"
+#include "src/sock.h"
+
+void daemon_stream_init(struct daemon_stream *stream, char *buffer)
+{
+	memset(stream, 0, sizeof(*stream));
+	stream->buffer = buffer;
+}
+
+size_t daemon_stream_room(struct daemon_stream *stream, char **at)
+{
+	stream->len -= stream->used;
+	memmove(stream->buffer, stream->buffer + stream->used, stream->len);
+	stream->used = 0;
+	*at = stream->buffer + stream->len;
+	return stream->len >= WIRE_REPLY_MAX ? 0 : DAEMON_STREAM_SIZE - stream->len;
+}
+
+int daemon_stream_feed(struct daemon_stream *stream, size_t n, int fd)
+{
+	if (fd != -1 && stream->fd_count == DAEMON_STREAM_FDS) {
+		errno = EPROTO;
+		return -1;
+	}
+	if (fd != -1)
+		stream->fds[stream->fd_count++] = fd;
+	stream->len += n;
+	return 0;
+}
+
+/* Descriptors come in the order of the GATE lines, and never after theirs. */
+static int take_fd(struct daemon_stream *stream)
+{
+	int fd = stream->fds[0];
+
+	stream->fd_count--;
+	memmove(stream->fds, stream->fds + 1, stream->fd_count * sizeof(stream->fds[0]));
+	return fd;
+}
+
+HOT int daemon_stream_unclaimed(struct daemon_stream *stream)
+{
+	int fd = -1;
+
+	while (fd < 0 && stream->fd_count > 0)
+		fd = take_fd(stream);
+	return fd;
+}
+
+static int take_gate(struct daemon_stream *stream, struct wire_reply *reply, int *fd)
+{
+	if (stream->fd_count == 0) {
+		errno = EPROTO;
+		return -1;
+	}
+	*fd = take_fd(stream);
+	if (*fd == SOCK_FD_LOST) {
+		reply->kind = WIRE_REPLY_ERROR;
+		reply->error = WIRE_NO_RESOURCES;
+		*fd = -1;
+	}
+	return 1;
+}
+
+int daemon_stream_next(struct daemon_stream *stream, struct wire_reply *reply, int *fd)
+{
+	const char *line = stream->buffer + stream->used;
+	size_t len = wire_line(line, stream->len - stream->used);
+
+	*fd = -1;
+	if (len == 0)
+		return 0;
+	if (wire_parse_reply(line, len, reply) != 0) {
+		errno = EPROTO;
+		return -1;
+	}
+	stream->used += len;
+	return reply->kind == WIRE_REPLY_GATE ? take_gate(stream, reply, fd) : 1;
+}

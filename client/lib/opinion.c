@@ -1,0 +1,35 @@
+#include "config.h"
+
+#include "client/lib/opinion.h"
+#include "src/verdict.h"
+
+bool opinion_counts(const struct readyd_answer *own, const struct readyd_answer *said)
+{
+	if (own->reason == READYD_REASON_NO_RESOURCES)
+		return true;
+	/* It may speak of another process than the one that was looked at here. */
+	if (said->start == 0 && own->start != 0)
+		return false;
+	if (said->reason == READYD_REASON_NAME_COLLISION)
+		return true;
+	if (own->verdict == READYD_READY)
+		return said->verdict == READYD_STALE;
+	if (own->verdict == READYD_UNREACHABLE && said->verdict == READYD_PENDING)
+		return true;
+	return said->verdict != READYD_PENDING && said->verdict != READYD_UNREACHABLE;
+}
+
+struct readyd_answer opinion_complete(const struct readyd_answer *own, const struct readyd_answer *said)
+{
+	struct readyd_answer complete = *said;
+
+	if (own->start != 0 && own->start == said->start && verdict_is_process_gone(own->verdict) &&
+	    verdict_is_process_gone(said->verdict) && said->wait_status < 0)
+		complete.wait_status = own->wait_status;
+	return complete;
+}
+
+struct readyd_answer opinion_merge(const struct readyd_answer *own, const struct readyd_answer *said)
+{
+	return opinion_counts(own, said) ? opinion_complete(own, said) : *own;
+}

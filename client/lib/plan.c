@@ -1,0 +1,29 @@
+#include "config.h"
+
+#include "client/lib/plan.h"
+#include "src/hot.h"
+
+/* A wait that is covered needs no watch: the daemon has promised to tell, with a gate or a WAIT. While any is
+ * not covered and the daemon is absent, the directory is watched, and from then on until all are covered. An
+ * unconfirmed one that holds a gate waits for what the gate says. */
+HOT struct plan plan_make(
+    const struct target_set *set, enum readyd_backend backend, bool absent, bool watching)
+{
+	const size_t *waiting = set->tally[TARGET_WAITING], *unconfirmed = set->tally[TARGET_UNCONFIRMED];
+	size_t in_doubt = target_set_phase(set, TARGET_UNCONFIRMED);
+	size_t free_of_gate = in_doubt - unconfirmed[SUBSCRIPTION_GATE];
+	size_t uncovered = target_set_phase(set, TARGET_NOT_STARTED) + waiting[SUBSCRIPTION_NONE] +
+			   waiting[SUBSCRIPTION_ASKED] + unconfirmed[SUBSCRIPTION_NONE] +
+			   unconfirmed[SUBSCRIPTION_ASKED];
+	bool forced = backend == READYD_BACKEND_DAEMON, alone = backend == READYD_BACKEND_FILE;
+	struct plan plan;
+
+	plan.ask = !alone && waiting[SUBSCRIPTION_NONE] + free_of_gate > 0;
+	plan.urgent = free_of_gate > 0;
+	plan.expect = unconfirmed[SUBSCRIPTION_GATE] > 0 || (!forced && in_doubt > 0);
+	plan.trust = free_of_gate > 0 && !forced && (alone || absent);
+	plan.watch = uncovered > 0 && !forced && (alone || absent || watching);
+	plan.rest = uncovered == 0 && in_doubt == 0;
+	plan.close = plan.rest && waiting[SUBSCRIPTION_WAIT] == 0;
+	return plan;
+}

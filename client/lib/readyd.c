@@ -1,0 +1,246 @@
+/* The calls of readyd.h that need no waiter of the caller's. */
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client/lib/opinion.h"
+#include "client/lib/question.h"
+#include "client/lib/settings.h"
+#include "client/lib/waiter.h"
+#include "src/clock.h"
+#include "src/hot.h"
+#include "src/evaluate.h"
+#include "src/verdict.h"
+
+/* Looks oneself. True when the daemon can only confirm what is seen; else it may know more. */
+static bool look(const struct settings *settings, pid_t pid, uint64_t start, struct collisions *collisions,
+    struct readyd_answer *answer)
+{
+	struct history history = {0};
+	struct process process;
+
+	process_open_exact(&process, pid, start);
+	check_process(&settings->place, &process, &history, collisions, answer);
+	process_close(&process);
+	answer->backend = READYD_BACKEND_FILE;
+	return !history.unconfirmed && verdict_needs_no_daemon(answer);
+}
+
+static int query(struct settings *settings, pid_t pid, uint64_t start, struct readyd_answer *answer)
+{
+	struct readyd_answer said;
+
+	if (settings->backend == READYD_BACKEND_DAEMON)
+		return question_ask_verdict(settings, pid, start, answer);
+	if (settings->backend == READYD_BACKEND_AUTO) {
+		if (look(settings, pid, start, NULL, answer))
+			return 0;
+		if (question_ask_verdict(settings, pid, start, &said) == 0) {
+			if (opinion_counts(answer, &said) || said.verdict == answer->verdict)
+				*answer = opinion_complete(answer, &said);
+			return 0;
+		}
+	}
+	(void)look(settings, pid, start, collisions_lone(), answer);
+	return 0;
+}
+
+int readyd_query(const struct readyd_options *options, pid_t pid, struct readyd_answer *answer)
+{
+	return readyd_query_exact(options, pid, 0, answer);
+}
+
+int readyd_query_exact(
+    const struct readyd_options *options, pid_t pid, uint64_t start, struct readyd_answer *answer)
+{
+	struct settings settings;
+
+	if (settings_init(&settings, options) != 0)
+		return -1;
+	if (pid < 1) {
+		errno = EINVAL;
+		return -1;
+	}
+	return query(&settings, pid, start, answer);
+}
+
+/* Milliseconds for poll(2) until the deadline, rounded up; -1 for none. */
+static int left_until(const struct timespec *deadline)
+{
+	int64_t left;
+
+	if (deadline == NULL)
+		return -1;
+	left = (clock_to_ns(deadline) + 999999) / 1000000 - clock_ms();
+	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
+static int look_a_last_time(struct readyd_waiter *waiter, pid_t pid, struct readyd_answer *answer)
+{
+	if (readyd_waiter_peek(waiter, pid, answer) != 0)
+		return -1;
+	if (verdict_ends_wait(answer))
+		return 0;
+	answer->verdict = READYD_PENDING;
+	answer->reason = READYD_REASON_DEADLINE;
+	return 0;
+}
+
+HOT static int wait_by_waiter(
+    struct readyd_waiter *waiter, pid_t pid, const struct timespec *deadline, struct readyd_answer *answer)
+{
+	int left;
+
+	if (readyd_waiter_add(waiter, pid) != 0)
+		return -1;
+	while (!waiter_take(waiter, answer)) {
+		left = left_until(deadline);
+		if (left == 0)
+			return look_a_last_time(waiter, pid, answer);
+		if (readyd_waiter_sleep(waiter, left) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+HOT int readyd_wait(const struct readyd_options *options, pid_t pid, const struct timespec *deadline,
+    struct readyd_answer *answer)
+{
+	struct readyd_waiter waiter;
+	int result, saved;
+
+	if (waiter_init(&waiter, options) != 0)
+		return -1;
+	result = wait_by_waiter(&waiter, pid, deadline, answer);
+	saved = result == 0 ? 0 : errno;
+	waiter_fini(&waiter);
+	if (result != 0)
+		errno = saved;
+	return result;
+}
+
+struct listing {
+	int (*each)(const struct readyd_answer *answer, void *context);
+	void *context;
+	int stopped; /* what each() returned */
+	bool begun;  /* each() has been called */
+};
+
+static int take_entry(const struct daemon_event *event, void *context)
+{
+	struct listing *listing = context;
+	struct readyd_answer answer = event->answer;
+
+	if (event->kind == DAEMON_END)
+		return 1;
+	if (event->kind != DAEMON_ENTRY) {
+		errno = EPROTO;
+		return -1;
+	}
+	answer.backend = READYD_BACKEND_DAEMON;
+	listing->begun = true;
+	listing->stopped = listing->each(&answer, listing->context);
+	return listing->stopped != 0;
+}
+
+/* Every marker of a process that lives. */
+static int list_files(const struct settings *settings, struct listing *listing)
+{
+	DIR *dir = opendir(settings->place.dir);
+	struct readyd_answer answer;
+	struct dirent *entry;
+	pid_t pid;
+
+	if (dir == NULL)
+		return -1;
+	while (listing->stopped == 0 && (entry = readdir(dir)) != NULL) {
+		pid = marker_pid(&settings->place, entry->d_name);
+		if (pid == 0)
+			continue;
+		(void)look(settings, pid, 0, collisions_lone(), &answer);
+		if (answer.verdict == READYD_READY)
+			listing->stopped = listing->each(&answer, listing->context);
+	}
+	closedir(dir);
+	return 0;
+}
+
+/* A daemon that breaks off in the middle is an error: a second source would repeat entries. */
+int readyd_list(const struct readyd_options *options,
+    int (*each)(const struct readyd_answer *answer, void *context), void *context)
+{
+	struct listing listing = {.each = each, .context = context};
+	const struct question question = {
+	    .request = {.verb = WIRE_LIST}, .take = take_entry, .context = &listing};
+	struct settings settings;
+	int result;
+
+	if (settings_init(&settings, options) != 0)
+		return -1;
+	if (settings.backend == READYD_BACKEND_FILE)
+		result = list_files(&settings, &listing);
+	else
+		result = question_ask(&settings, &question);
+	if (result != 0 && settings.backend == READYD_BACKEND_AUTO && !listing.begun)
+		result = list_files(&settings, &listing);
+	return result != 0 ? -1 : listing.stopped;
+}
+
+struct text {
+	char *buf;
+	size_t size;
+};
+
+static int take_stats(const struct daemon_event *event, void *context)
+{
+	struct text *text = context;
+
+	if (event->kind != DAEMON_STATS) {
+		errno = EPROTO;
+		return -1;
+	}
+	if (event->text_len >= text->size) {
+		errno = ENOSPC;
+		return -1;
+	}
+	memcpy(text->buf, event->text, event->text_len);
+	text->buf[event->text_len] = '\0';
+	return 1;
+}
+
+static int take_pong(const struct daemon_event *event, void *context)
+{
+	(void)context;
+	errno = EPROTO;
+	return event->kind == DAEMON_ANSWERED ? 1 : -1;
+}
+
+/* No other backend can answer for the daemon. */
+static int ask_about_daemon(const struct readyd_options *options, const struct question *question)
+{
+	struct settings settings;
+
+	if (settings_init(&settings, options) != 0)
+		return -1;
+	settings.backend = READYD_BACKEND_DAEMON;
+	return question_ask(&settings, question);
+}
+
+int readyd_stats(const struct readyd_options *options, char *buf, size_t size)
+{
+	struct text text = {buf, size};
+	const struct question question = {{.verb = WIRE_STATS}, true, take_stats, &text};
+
+	return ask_about_daemon(options, &question);
+}
+
+int readyd_ping(const struct readyd_options *options)
+{
+	const struct question question = {{.verb = WIRE_PING}, true, take_pong, NULL};
+
+	return ask_about_daemon(options, &question);
+}

@@ -1,0 +1,90 @@
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/lib/settings.h"
+#include "src/process.h"
+
+static const char *from_env(const char *given, const char *name)
+{
+	const char *value = given != NULL ? given : getenv(name);
+
+	return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+static int choose_backend(struct settings *settings, enum readyd_backend wanted)
+{
+	const char *word = from_env(NULL, "READYD_BACKEND");
+
+	if ((int)wanted < READYD_BACKEND_AUTO || wanted > READYD_BACKEND_FILE) {
+		errno = EINVAL;
+		return -1;
+	}
+	settings->backend = wanted;
+	if (wanted != READYD_BACKEND_AUTO || word == NULL || strcmp(word, "auto") == 0)
+		return 0;
+	if (strcmp(word, "daemon") == 0) {
+		settings->backend = READYD_BACKEND_DAEMON;
+		return 0;
+	}
+	if (strcmp(word, "file") == 0) {
+		settings->backend = READYD_BACKEND_FILE;
+		return 0;
+	}
+	errno = EINVAL;
+	return -1;
+}
+
+int settings_init(struct settings *settings, const struct readyd_options *options)
+{
+	static const struct readyd_options none = READYD_OPTIONS_INIT;
+	const char *socket, *dir;
+
+	if (options == NULL)
+		options = &none;
+	memset(settings, 0, sizeof(*settings));
+	socket = from_env(options->socket, "READYD_SOCKET");
+	if (socket == NULL)
+		socket = READYD_DEFAULT_SOCKET;
+	if (strlen(socket) >= sizeof(settings->socket)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	strcpy(settings->socket, socket);
+	dir = from_env(options->dir, "READYD_DIR");
+	settings->place_given = dir != NULL || options->prefix != NULL;
+	if (marker_place_init(&settings->place, dir, options->prefix) != 0)
+		return -1;
+	settings->await_start = (options->flags & READYD_OPTION_AWAIT_START) != 0;
+	return choose_backend(settings, options->backend);
+}
+
+/* What is not known (0) speaks against nothing. */
+static bool is_another(uint64_t its, uint64_t own)
+{
+	return its != 0 && own != 0 && its != own;
+}
+
+/* A daemon in another pid namespace counts other pids, and in another time namespace other starts; one in
+ * another mount namespace may mean another directory by the same path. */
+bool settings_agree(struct settings *settings, const struct wire_hello *hello)
+{
+	const struct marker_place *place = settings->place_given ? &settings->place : &hello->place;
+	dev_t dev = 0;
+	ino_t ino = 0;
+
+	if (is_another(hello->pidns, process_own_namespace("pid")) ||
+	    is_another(hello->timens, process_own_namespace("time")))
+		return false;
+	if (settings->place_given && strcmp(settings->place.prefix, hello->place.prefix) != 0)
+		return false;
+	/* A missing one is 0 on both sides. */
+	(void)marker_place_identify(place, &dev, &ino);
+	if (dev != hello->dev || ino != hello->ino)
+		return false;
+	if (!settings->place_given)
+		settings->place = hello->place;
+	return true;
+}

@@ -1,0 +1,77 @@
+#include "config.h"
+
+#include "client/lib/target.h"
+#include "src/hot.h"
+#include "src/verdict.h"
+
+/* What an event does to the phase: to each of the four, or KEEP, or NEVER. */
+#define KEEP  8
+#define NEVER 9
+#define W     TARGET_WAITING
+#define U     TARGET_UNCONFIRMED
+#define D     TARGET_DONE
+
+static const unsigned char phases[TARGET_EVENTS][TARGET_PHASES] = {
+    /*		             NOT_STARTED WAITING UNCONFIRMED DONE */
+    [TARGET_BORN] = {W, NEVER, NEVER, NEVER},
+    [TARGET_SAW_NOTHING] = {NEVER, W, W, NEVER},
+    [TARGET_SAW_DOUBT] = {NEVER, U, U, NEVER},
+    [TARGET_SAW_END] = {NEVER, D, D, NEVER},
+    [TARGET_ASK] = {NEVER, W, U, NEVER},
+    [TARGET_GATE] = {NEVER, W, W, NEVER},
+    [TARGET_TAKEN] = {NEVER, W, W, NEVER},
+    [TARGET_TOLD] = {NEVER, D, D, NEVER},
+    [TARGET_NOT_HELPED] = {NEVER, W, U, NEVER},
+    [TARGET_LEFT] = {NEVER, W, U, NEVER},
+};
+
+/* And to the subscription. */
+static const unsigned char subscriptions[TARGET_EVENTS][SUBSCRIPTIONS] = {
+    /*                          NONE ASKED GATE WAIT */
+    [TARGET_BORN] = {KEEP, NEVER, NEVER, NEVER},
+    [TARGET_SAW_NOTHING] = {KEEP, KEEP, KEEP, KEEP},
+    [TARGET_SAW_DOUBT] = {KEEP, KEEP, KEEP, KEEP},
+    [TARGET_SAW_END] = {SUBSCRIPTION_NONE, SUBSCRIPTION_NONE, SUBSCRIPTION_NONE, SUBSCRIPTION_NONE},
+    [TARGET_ASK] = {SUBSCRIPTION_ASKED, NEVER, NEVER, NEVER},
+    /* NONE: it was asked for before the wait was cancelled and begun again. */
+    [TARGET_GATE] = {SUBSCRIPTION_GATE, SUBSCRIPTION_GATE, NEVER, NEVER},
+    [TARGET_TAKEN] = {NEVER, SUBSCRIPTION_WAIT, NEVER, NEVER},
+    [TARGET_TOLD] = {SUBSCRIPTION_NONE, SUBSCRIPTION_NONE, SUBSCRIPTION_NONE, SUBSCRIPTION_NONE},
+    [TARGET_NOT_HELPED] = {KEEP, SUBSCRIPTION_NONE, KEEP, SUBSCRIPTION_NONE},
+    [TARGET_LEFT] = {NEVER, SUBSCRIPTION_NONE, SUBSCRIPTION_NONE, SUBSCRIPTION_NONE},
+};
+
+HOT bool target_step(struct target_state *state, enum target_event event)
+{
+	unsigned phase = phases[event][state->phase];
+	unsigned subscription = subscriptions[event][state->subscription];
+
+	if (phase == NEVER || subscription == NEVER)
+		return false;
+	state->phase = (enum target_phase)phase;
+	if (subscription != KEEP)
+		state->subscription = (enum subscription)subscription;
+	return true;
+}
+
+HOT bool target_ends_wait(const struct target *t, const struct readyd_answer *answer)
+{
+	bool promised =
+	    t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
+
+	if (!t->pending)
+		return verdict_answers_query(answer);
+	return verdict_ends_wait(answer) && !(promised && answer->reason == READYD_REASON_NAMESPACE_DENIED);
+}
+
+/* What the daemon may know better: that the process had been ready before its marker went away, that the
+ * marker was there before the process, or whether it may be of another one. */
+HOT enum target_event target_judge(
+    const struct target *t, const struct readyd_answer *answer, bool has_daemon)
+{
+	if (!target_ends_wait(t, answer))
+		return TARGET_SAW_NOTHING;
+	if (has_daemon && (t->history.unconfirmed || !verdict_needs_no_daemon(answer)))
+		return TARGET_SAW_DOUBT;
+	return TARGET_SAW_END;
+}

@@ -1,0 +1,212 @@
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "client/lib/opinion.h"
+#include "client/lib/question.h"
+#include "client/lib/waiter.h"
+#include "src/clock.h"
+#include "src/hot.h"
+#include "src/verdict.h"
+
+/* Of the watch: its descriptor does not show that there is more. */
+static void on_behind(void *context)
+{
+	struct readyd_waiter *w = context;
+
+	w->behind = true;
+}
+
+int waiter_init(struct readyd_waiter *w, const struct readyd_options *options)
+{
+	memset(w, 0, sizeof(*w));
+	target_set_init(&w->set);
+	poller_init(&w->poller);
+	dirwatch_init(&w->dir, &w->settings.place, on_behind, w);
+	w->conn_fd = -1;
+	if (settings_init(&w->settings, options) != 0)
+		return -1;
+	daemon_conn_init(&w->conn, &w->settings);
+	return 0;
+}
+
+HOT void waiter_fini(struct readyd_waiter *w)
+{
+	struct target *t, *next;
+
+	/* First, so that nothing is taken out of it: in a forked child it is the parent's too. */
+	poller_fini(&w->poller);
+	TARGETS_EACH (&w->set, t, next)
+		waiter_remove(w, t);
+	daemon_conn_close(&w->conn);
+	dirwatch_close(&w->dir);
+}
+
+struct readyd_waiter *readyd_waiter_new(const struct readyd_options *options)
+{
+	struct readyd_waiter *w = malloc(sizeof(*w));
+	int saved;
+
+	if (w == NULL || waiter_init(w, options) == 0)
+		return w;
+	saved = errno;
+	free(w);
+	errno = saved;
+	return NULL;
+}
+
+void readyd_waiter_free(struct readyd_waiter *w)
+{
+	if (w == NULL)
+		return;
+	waiter_fini(w);
+	free(w);
+}
+
+int readyd_waiter_fd(struct readyd_waiter *w)
+{
+	return poller_fd(&w->poller);
+}
+
+size_t readyd_waiter_pending(const struct readyd_waiter *w)
+{
+	return target_set_waiting(&w->set);
+}
+
+int readyd_waiter_add(struct readyd_waiter *w, pid_t pid)
+{
+	return readyd_waiter_add_exact(w, pid, 0);
+}
+
+/* The daemon is asked when the events are handled, so that it is asked for a whole set at once. */
+int readyd_waiter_add_exact(struct readyd_waiter *w, pid_t pid, uint64_t start)
+{
+	struct target *t;
+
+	if (pid < 1) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (target_set_find(&w->set, pid) != NULL) {
+		errno = EEXIST;
+		return -1;
+	}
+	t = target_set_add(&w->set, pid);
+	if (t == NULL)
+		return -1;
+	w->since = clock_ms();
+	waiter_open(w, t, start);
+	/* A caller that insists on the daemon wants its answer, not an own look. */
+	if (!waiter_is_forced(w) || t->state.phase == TARGET_NOT_STARTED)
+		waiter_look(w, t);
+	waiter_rest(w);
+	return 0;
+}
+
+int readyd_waiter_cancel(struct readyd_waiter *w, pid_t pid)
+{
+	struct target *t = target_set_find(&w->set, pid);
+
+	if (t == NULL) {
+		errno = ENOENT;
+		return -1;
+	}
+	waiter_cancel_wait(w, t);
+	waiter_remove(w, t);
+	waiter_rest(w);
+	return 0;
+}
+
+/* The daemon may not have been asked yet, when the deadline was short: what it remembers counts all the
+ * same. One that does not answer is not asked again for the others of a set. */
+static void ask_once(struct readyd_waiter *w, const struct target *t, struct readyd_answer *answer)
+{
+	struct readyd_answer said;
+	bool promised =
+	    t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
+
+	if (promised || w->settings.backend == READYD_BACKEND_FILE || w->daemon_silent)
+		return;
+	w->daemon_silent = question_ask_verdict(&w->settings, t->process.pid, t->process.start, &said) != 0;
+	if (!w->daemon_silent)
+		*answer = opinion_merge(answer, &said);
+}
+
+static struct readyd_answer not_started(pid_t pid)
+{
+	return (struct readyd_answer){.pid = pid,
+	    .verdict = READYD_PENDING,
+	    .reason = READYD_REASON_NOT_STARTED,
+	    .backend = READYD_BACKEND_FILE,
+	    .wait_status = -1};
+}
+
+static void peek(struct readyd_waiter *w, struct target *t, struct readyd_answer *answer)
+{
+	check_process(&w->settings.place, &t->process, &t->history, collisions_lone(), answer);
+	answer->backend = READYD_BACKEND_FILE;
+	if (target_ends_wait(t, answer))
+		return;
+	/* What the client may not see the daemon sees, and it has not told. */
+	if (verdict_ends_wait(answer)) {
+		answer->verdict = READYD_PENDING;
+		answer->reason = READYD_REASON_NONE;
+	}
+	ask_once(w, t, answer);
+}
+
+int readyd_waiter_peek(struct readyd_waiter *w, pid_t pid, struct readyd_answer *answer)
+{
+	struct target *t = target_set_find(&w->set, pid);
+
+	if (t == NULL) {
+		errno = ENOENT;
+		return -1;
+	}
+	if (target_is_done(t))
+		*answer = t->answer;
+	else if (t->state.phase == TARGET_NOT_STARTED)
+		*answer = not_started(pid);
+	else
+		peek(w, t, answer);
+	return 0;
+}
+
+HOT bool waiter_take(struct readyd_waiter *w, struct readyd_answer *answer)
+{
+	struct target *t = target_set_done(&w->set);
+
+	if (t == NULL)
+		return false;
+	*answer = t->answer;
+	waiter_remove(w, t);
+	waiter_rest(w);
+	return true;
+}
+
+HOT static int poll_events(struct readyd_waiter *w, int timeout_ms)
+{
+	struct poller_event events[POLLER_EVENTS];
+	int count = poller_wait(&w->poller, clock_ms(), timeout_ms, events);
+
+	return count < 0 ? -1 : waiter_dispatch(w, events, count);
+}
+
+HOT int readyd_waiter_next(struct readyd_waiter *w, struct readyd_answer *answer)
+{
+	if (waiter_take(w, answer))
+		return 1;
+	if (poll_events(w, 0) != 0 || waiter_reconcile(w) != 0)
+		return -1;
+	return waiter_take(w, answer) ? 1 : 0;
+}
+
+HOT int readyd_waiter_sleep(struct readyd_waiter *w, int timeout_ms)
+{
+	if (target_set_done(&w->set) != NULL)
+		return 0;
+	if (poll_events(w, timeout_ms) != 0)
+		return -1;
+	return target_set_waiting(&w->set) == 0 ? 0 : waiter_reconcile(w);
+}

@@ -1,0 +1,53 @@
+#include "config.h"
+
+#include "client/lib/waiter.h"
+#include "src/clock.h"
+
+/* Up to this many processes a gate each, and the connection is given up; beyond, one connection for all. */
+#define GATES_MOST 8
+
+static void put(struct readyd_waiter *w, struct target *t)
+{
+	bool gate = target_set_waiting(&w->set) <= GATES_MOST && !t->no_gate;
+	const struct wire_request request = {
+	    .verb = gate ? WIRE_GATE : WIRE_WAIT, .pid = t->process.pid, .start = t->process.start};
+
+	daemon_conn_put(&w->conn, &request);
+	(void)waiter_step(w, t, TARGET_ASK, NULL);
+}
+
+/* The requests go out with the greeting; if its answer shows that the daemon speaks of other things, the
+ * others are not read. */
+int waiter_ask(struct readyd_waiter *w)
+{
+	int64_t now = clock_ms();
+	struct daemon_event event;
+	struct target *t, *next;
+	bool sent;
+
+	if (!daemon_conn_begin(&w->conn, now, true, &event))
+		return waiter_take_daemon_event(w, &event);
+	TARGETS_EACH (&w->set, t, next)
+		if ((t->state.phase == TARGET_WAITING || t->state.phase == TARGET_UNCONFIRMED) &&
+		    t->state.subscription == SUBSCRIPTION_NONE)
+			put(w, t);
+	sent = daemon_conn_commit(&w->conn, now, true, &event);
+	if (waiter_poll_conn(w) == 0 && sent)
+		return 0;
+	if (sent)
+		daemon_conn_fail(&w->conn, now, &event);
+	(void)waiter_poll_conn(w);
+	return waiter_take_daemon_event(w, &event);
+}
+
+void waiter_cancel_wait(struct readyd_waiter *w, const struct target *t)
+{
+	const struct wire_request request = {.verb = WIRE_CANCEL, .pid = t->process.pid};
+
+	if (t->state.subscription != SUBSCRIPTION_ASKED && t->state.subscription != SUBSCRIPTION_WAIT)
+		return;
+	/* A connection that breaks here shows at the next event. */
+	daemon_conn_put(&w->conn, &request);
+	(void)daemon_io_flush(&w->conn.io);
+	(void)waiter_poll_conn(w);
+}

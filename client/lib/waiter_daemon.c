@@ -1,0 +1,209 @@
+#include "config.h"
+
+#include <errno.h>
+
+#include "client/lib/opinion.h"
+#include "client/lib/waiter.h"
+#include "src/clock.h"
+#include "src/hot.h"
+#include "src/sock.h"
+#include "src/verdict.h"
+
+/* What it was asked and has promised through the connection ends with it. */
+static void leave_conn(struct readyd_waiter *w)
+{
+	struct target *t, *next;
+
+	TARGETS_EACH (&w->set, t, next)
+		if (t->state.subscription == SUBSCRIPTION_ASKED || t->state.subscription == SUBSCRIPTION_WAIT)
+			(void)waiter_step(w, t, TARGET_LEFT, NULL);
+}
+
+static void leave_gates(struct readyd_waiter *w)
+{
+	struct target *t, *next;
+
+	TARGETS_EACH (&w->set, t, next)
+		if (target_waits_for_gate(t))
+			(void)waiter_step(w, t, TARGET_LEFT, NULL);
+}
+
+/* The daemon is of no help with this one. */
+static void go_without(struct readyd_waiter *w, struct target *t)
+{
+	(void)waiter_step(w, t, TARGET_NOT_HELPED, NULL);
+	if (t->state.phase == TARGET_UNCONFIRMED)
+		waiter_trust(w, t);
+	if (!target_is_done(t))
+		daemon_conn_refuse(&w->conn, clock_ms());
+}
+
+static struct target *find_open(struct readyd_waiter *w, pid_t pid)
+{
+	struct target *t = target_set_find(&w->set, pid);
+
+	return t == NULL || target_is_done(t) || t->state.phase == TARGET_NOT_STARTED ? NULL : t;
+}
+
+static bool is_another(const struct target *t, const struct readyd_answer *answer)
+{
+	return t->process.start != 0 && answer->start != 0 && answer->start != t->process.start;
+}
+
+/* A caller that insists on the daemon gets its word. Else it counts where it knows more; what it cannot see
+ * (it may have fewer rights) is watched here. */
+static void take_answer(struct readyd_waiter *w, const struct readyd_answer *said)
+{
+	struct target *t = find_open(w, said->pid);
+	struct readyd_answer answer;
+
+	if (t == NULL || said->verdict == READYD_PENDING)
+		return;
+	/* It speaks of another holder of the pid: the one meant here is gone, and an own look says how. */
+	if (is_another(t, said)) {
+		waiter_look(w, t);
+		return;
+	}
+	answer = opinion_complete(&t->answer, said);
+	answer.backend = READYD_BACKEND_DAEMON;
+	t->history.confirmed |= answer.verdict == READYD_READY && answer.start == t->process.start;
+	if (waiter_is_forced(w) ? !t->pending || verdict_ends_wait(&answer)
+				: opinion_counts(&t->answer, &answer))
+		(void)waiter_step(w, t, TARGET_TOLD, &answer);
+	else
+		go_without(w, t);
+}
+
+/* Not for another holder of the pid; and where it cannot be polled a WAIT has to do. */
+static void take_gate(struct readyd_waiter *w, const struct readyd_answer *of, int fd)
+{
+	struct target *t = find_open(w, of->pid);
+
+	if (t == NULL || t->gate >= 0 || t->state.subscription == SUBSCRIPTION_WAIT ||
+	    (of->start != t->process.start && t->process.start != 0)) {
+		sock_close(fd);
+		return;
+	}
+	if (poller_add(&w->poller, fd, POLLIN, waiter_tag(SOURCE_GATE, of->pid)) != 0) {
+		sock_close(fd);
+		t->no_gate = true;
+		(void)waiter_step(w, t, TARGET_NOT_HELPED, NULL);
+		return;
+	}
+	t->gate = fd;
+	(void)waiter_step(w, t, TARGET_GATE, NULL);
+	waiter_look(w, t);
+}
+
+/* A WAIT that has no answer by now has been taken. */
+static void take_answered(struct readyd_waiter *w)
+{
+	struct target *t, *next;
+
+	TARGETS_EACH (&w->set, t, next) {
+		if (t->state.subscription == SUBSCRIPTION_ASKED) {
+			(void)waiter_step(w, t, TARGET_TAKEN, NULL);
+			waiter_look(w, t);
+		}
+		if (t->state.phase == TARGET_UNCONFIRMED && t->state.subscription == SUBSCRIPTION_WAIT)
+			waiter_trust(w, t);
+	}
+}
+
+static int take_refusal(struct readyd_waiter *w, const struct daemon_event *event)
+{
+	struct target *t = find_open(w, event->answer.pid);
+
+	if (t == NULL)
+		return 0;
+	if (event->refusal == WIRE_NO_RESOURCES && !t->no_gate) {
+		t->no_gate = true;
+		(void)waiter_step(w, t, TARGET_NOT_HELPED, NULL);
+		return 0;
+	}
+	if (waiter_is_forced(w)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	go_without(w, t);
+	return 0;
+}
+
+static int take_absence(struct readyd_waiter *w, const struct daemon_event *event)
+{
+	if (w->conn.io.fd < 0)
+		leave_conn(w);
+	if (waiter_is_forced(w)) {
+		errno = event->error;
+		return -1;
+	}
+	/* At once: a daemon that goes before it has answered may do that each time. */
+	waiter_trust_all(w);
+	return 0;
+}
+
+/* A gate that is held is about to tell what the daemon knows. One that stays open although the daemon works
+ * is asked about; a daemon that does not work will not tell. */
+static void take_silence(struct readyd_waiter *w, const struct daemon_event *event)
+{
+	if (event->kind == DAEMON_STOPPED || event->again)
+		leave_gates(w);
+	if (event->kind == DAEMON_STOPPED && !waiter_is_forced(w))
+		waiter_trust_all(w);
+}
+
+int waiter_take_daemon_event(struct readyd_waiter *w, const struct daemon_event *event)
+{
+	switch (event->kind) {
+	case DAEMON_ANSWER:
+		take_answer(w, &event->answer);
+		return 0;
+	case DAEMON_GATE:
+		take_gate(w, &event->answer, event->fd);
+		return 0;
+	case DAEMON_REFUSED:
+		return take_refusal(w, event);
+	case DAEMON_ANSWERED:
+		take_answered(w);
+		return 0;
+	case DAEMON_LOST:
+		leave_conn(w);
+		waiter_look_all(w);
+		return 0;
+	case DAEMON_ABSENT:
+		return take_absence(w, event);
+	case DAEMON_SLOW:
+	case DAEMON_STOPPED:
+		take_silence(w, event);
+		return 0;
+	case DAEMON_NOTHING:
+	case DAEMON_ENTRY:
+	case DAEMON_END:
+	case DAEMON_STATS:
+		return 0;
+	}
+	return 0;
+}
+
+int waiter_take_replies(struct readyd_waiter *w)
+{
+	struct daemon_event event;
+
+	while (daemon_conn_next(&w->conn, clock_ms(), &event)) {
+		(void)waiter_poll_conn(w);
+		if (waiter_take_daemon_event(w, &event) != 0)
+			return -1;
+	}
+	(void)waiter_poll_conn(w);
+	return 0;
+}
+
+int waiter_expire(struct readyd_waiter *w)
+{
+	struct daemon_event event;
+
+	while (daemon_conn_expire(&w->conn, clock_ms(), &event))
+		if (waiter_take_daemon_event(w, &event) != 0)
+			return -1;
+	return 0;
+}

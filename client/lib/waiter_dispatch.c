@@ -1,0 +1,135 @@
+#include "config.h"
+
+#include <errno.h>
+
+#include "client/lib/waiter.h"
+#include "src/clock.h"
+#include "src/hot.h"
+
+void waiter_close_dir(struct readyd_waiter *w)
+{
+	if (w->dir.fd >= 0)
+		poller_forget(&w->poller, w->dir.fd);
+	dirwatch_close(&w->dir);
+}
+
+void waiter_arm_dir(struct readyd_waiter *w)
+{
+	int had = w->dir.fd;
+	bool useless;
+
+	if (!w->watching)
+		return;
+	/* Where the watches have run out, the instance is of more use to others. */
+	useless = dirwatch_arm(&w->dir) == DIRWATCH_NONE && errno == ENOSPC;
+	if (had < 0 && w->dir.fd >= 0 && !useless)
+		useless = poller_add(&w->poller, w->dir.fd, POLLIN, waiter_tag(SOURCE_DIR, 0)) != 0;
+	if (useless)
+		waiter_close_dir(w);
+}
+
+static void look_at_marker(struct readyd_waiter *w, pid_t pid)
+{
+	struct target *t = target_set_find(&w->set, pid);
+
+	if (t != NULL && !target_is_done(t))
+		waiter_look(w, t);
+}
+
+/* True: anything may have happened. */
+static bool take_dir_event(struct readyd_waiter *w, const struct dirwatch_event *event)
+{
+	switch (event->kind) {
+	case DIRWATCH_UNRELATED:
+		return false;
+	case DIRWATCH_MARKER:
+		if (!w->nested)
+			look_at_marker(w, event->ns_pid);
+		return w->nested;
+	case DIRWATCH_EXTRA:
+		return true;
+	case DIRWATCH_UNSURE:
+	case DIRWATCH_OVERFLOW:
+		waiter_arm_dir(w);
+		return true;
+	}
+	return true;
+}
+
+void waiter_read_dir(struct readyd_waiter *w)
+{
+	char buffer[16384] __attribute__((aligned(8)));
+	struct dirwatch_event event;
+	bool all = false;
+
+	w->behind = false;
+	if (w->dir.fd < 0)
+		return;
+	(void)dirwatch_read(&w->dir, buffer, sizeof(buffer));
+	while (w->dir.fd >= 0 && dirwatch_next(&w->dir, &event))
+		all |= take_dir_event(w, &event);
+	if (all)
+		waiter_look_all(w);
+}
+
+/* The gate is closed: look, and ask again where the look does not end the wait. A byte in it says that this
+ * very process was seen ready, as the daemon would if each waiter asked again; whether it has exited since
+ * its pidfd tells. */
+HOT static void take_gate_event(struct readyd_waiter *w, struct target *t, uint32_t bits)
+{
+	if (t->state.subscription != SUBSCRIPTION_GATE)
+		return;
+	t->history.latched |= (bits & POLLIN) != 0;
+	(void)waiter_step(w, t, TARGET_LEFT, NULL);
+	waiter_look(w, t);
+	if (!target_is_done(t))
+		daemon_conn_hold(&w->conn, clock_ms());
+}
+
+/* A pidfd of a dead process stays readable: one event is enough. */
+HOT static void take_death(struct readyd_waiter *w, struct target *t)
+{
+	if (!t->watched)
+		return;
+	poller_remove(&w->poller, t->process.fd);
+	t->watched = false;
+	if (!target_is_done(t))
+		waiter_look(w, t);
+}
+
+HOT static int handle(struct readyd_waiter *w, enum source source, pid_t pid, uint32_t bits)
+{
+	struct target *t = pid > 0 ? target_set_find(&w->set, pid) : NULL;
+
+	switch (source) {
+	case SOURCE_DIR:
+		waiter_read_dir(w);
+		return 0;
+	case SOURCE_GATE:
+		if (t != NULL)
+			take_gate_event(w, t, bits);
+		return 0;
+	case SOURCE_PIDFD:
+		if (t != NULL)
+			take_death(w, t);
+		return 0;
+	case SOURCE_CONN:
+		return waiter_take_replies(w);
+	}
+	return 0;
+}
+
+/* The order of enum source: the directory of a process may be gone with it, and the gate says whether it was
+ * ready before it ended. */
+HOT int waiter_dispatch(struct readyd_waiter *w, const struct poller_event *events, int count)
+{
+	for (enum source source = SOURCE_DIR; source <= SOURCE_CONN; source++)
+		for (int i = 0; i < count; i++)
+			if ((events[i].tag & 0xff) == source &&
+			    handle(w, source, (pid_t)(events[i].tag >> 8), events[i].bits) != 0)
+				return -1;
+	/* With nothing left to wait for this is not asked for. */
+	if (count > 0 && target_set_waiting(&w->set) > 0)
+		w->last_event = clock_ms();
+	return 0;
+}

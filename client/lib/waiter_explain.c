@@ -1,0 +1,147 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "client/lib/waiter.h"
+#include "src/marker_dir.h"
+#include "src/clock.h"
+#include "src/verdict.h"
+
+static const char *process_word(const struct target *t)
+{
+	if (t->state.phase == TARGET_NOT_STARTED)
+		return "not-started";
+	switch (process_state(&t->process)) {
+	case 'R':
+		return "running";
+	case 'S':
+	case 'I':
+		return "sleeping";
+	case 'D':
+		return "uninterruptible";
+	case 'T':
+	case 't':
+		return "stopped";
+	case 'Z':
+		return "leader-exited";
+	case 'X':
+		return "gone";
+	default:
+		return "unknown";
+	}
+}
+
+/* What is there instead of a marker that counts. What lies there already cannot be of a process that has not
+ * started. */
+static const char *marker_word(const struct readyd_answer *now, const struct marker_place *there)
+{
+	const char *reason = readyd_reason_name(now->reason);
+
+	if (now->reason == READYD_REASON_NOT_STARTED)
+		reason = marker_is_absent(there, now->pid) ? NULL : readyd_reason_name(READYD_REASON_OLDER);
+	if (reason != NULL)
+		return reason;
+	return now->verdict == READYD_PENDING ? "absent" : "there";
+}
+
+static const char *why_no_directory(int error)
+{
+	switch (error) {
+	case EACCES:
+	case EPERM:
+		return "denied";
+	case ELOOP:
+	case ENOTDIR:
+		return "not-a-directory";
+	default:
+		return "missing";
+	}
+}
+
+static const char *directory_word(const char *dir)
+{
+	struct statvfs fs;
+	struct stat st;
+
+	if (stat(dir, &st) != 0)
+		return why_no_directory(errno);
+	if (!S_ISDIR(st.st_mode))
+		return "not-a-directory";
+	if (faccessat(AT_FDCWD, dir, X_OK, AT_EACCESS) != 0)
+		return "denied";
+	if (statvfs(dir, &fs) != 0)
+		return "ok";
+	if (fs.f_flag & ST_RDONLY)
+		return "read-only";
+	if (fs.f_blocks > 0 && fs.f_bfree == 0)
+		return "full";
+	if (fs.f_files > 0 && fs.f_ffree == 0)
+		return "out-of-inodes";
+	return "ok";
+}
+
+#define MOUNT_LINE 1024
+
+/* The first mount that is to be seen from a root: its number, its place in the file system, and where it is.
+ * Any process may read that. Empty: none. */
+static void read_first_mount(const char *mountinfo, char line[MOUNT_LINE])
+{
+	FILE *file = fopen(mountinfo, "re");
+
+	if (file == NULL || fgets(line, MOUNT_LINE, file) == NULL)
+		line[0] = '\0';
+	if (file != NULL)
+		fclose(file);
+}
+
+static bool has_our_mounts(const struct process *p)
+{
+	char path[48], ours[MOUNT_LINE], its[MOUNT_LINE];
+
+	snprintf(path, sizeof(path), "/proc/%ld/mountinfo", (long)p->pid);
+	read_first_mount("/proc/self/mountinfo", ours);
+	read_first_mount(path, its);
+	return ours[0] != '\0' && strcmp(ours, its) == 0;
+}
+
+static const char *via_word(const struct readyd_waiter *w, const struct target *t)
+{
+	bool asked = t->state.subscription == SUBSCRIPTION_ASKED;
+
+	if (t->state.subscription != SUBSCRIPTION_NONE && !asked)
+		return "daemon";
+	if (asked && !w->watching)
+		return "asking";
+	return w->dir.wd >= 0 ? "inotify" : "polling";
+}
+
+int readyd_waiter_explain(struct readyd_waiter *w, pid_t pid, struct readyd_explanation *explanation)
+{
+	struct target *t = target_set_find(&w->set, pid);
+	struct marker_place there;
+	struct readyd_answer now;
+	enum marker_dir where;
+
+	if (t == NULL || readyd_waiter_peek(w, pid, &now) != 0) {
+		errno = ENOENT;
+		return -1;
+	}
+	where = marker_dir_find(&w->settings.place, &t->process, &there);
+	memset(explanation, 0, sizeof(*explanation));
+	explanation->process = process_word(t);
+	explanation->marker = marker_word(&now, &there);
+	explanation->directory = where == MARKER_DIR_INACCESSIBLE && !has_our_mounts(&t->process)
+				     ? "hidden"
+				     : directory_word(there.dir);
+	explanation->via = via_word(w, t);
+	explanation->last_event_ms = w->last_event == 0 ? -1 : clock_ms() - w->last_event;
+	snprintf(explanation->path, sizeof(explanation->path), "%s/%s%ld", there.dir, there.prefix,
+	    (long)t->process.ns_pid);
+	return 0;
+}

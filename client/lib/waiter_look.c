@@ -1,0 +1,206 @@
+#include "config.h"
+
+#include "client/lib/waiter.h"
+#include "src/clock.h"
+#include "src/hot.h"
+#include "src/marker_dir.h"
+#include "src/sock.h"
+#include "src/verdict.h"
+
+/* How soon to look again after descriptors or memory had run out. */
+#define SHORTAGE_MS 100
+/* Each of perhaps thousands of waiters looks now and then, so most of these looks only find that there is
+ * still nothing: that the process has ended would show in the poll. */
+#define QUICK_RECHECKS 8
+
+HOT static void close_gate(struct readyd_waiter *w, struct target *t)
+{
+	if (t->gate < 0)
+		return;
+	/* Closing alone would leave it there: other waiters share the open file. */
+	poller_remove(&w->poller, t->gate);
+	sock_close(t->gate);
+	t->gate = -1;
+}
+
+HOT static void close_process(struct readyd_waiter *w, struct target *t)
+{
+	if (t->watched)
+		poller_forget(&w->poller, t->process.fd);
+	t->watched = false;
+	process_close(&t->process);
+}
+
+HOT bool waiter_step(
+    struct readyd_waiter *w, struct target *t, enum target_event event, const struct readyd_answer *answer)
+{
+	if (!target_set_step(&w->set, t, event, answer))
+		return false;
+	if (t->state.subscription != SUBSCRIPTION_GATE)
+		close_gate(w, t);
+	if (target_is_done(t))
+		close_process(w, t);
+	return true;
+}
+
+HOT void waiter_remove(struct readyd_waiter *w, struct target *t)
+{
+	close_gate(w, t);
+	close_process(w, t);
+	target_set_remove(&w->set, t);
+}
+
+static void watch_process(struct readyd_waiter *w, struct target *t)
+{
+	w->nested |= process_in_child_ns(&t->process);
+	if (t->process.fd >= 0)
+		t->watched = poller_add(&w->poller, t->process.fd, POLLIN,
+				 waiter_tag(SOURCE_PIDFD, t->process.pid)) == 0;
+}
+
+/* A process without a descriptor is looked at in /proc. */
+static void open_process(struct readyd_waiter *w, struct target *t, uint64_t start)
+{
+	process_open_exact(&t->process, t->process.pid, start);
+	if (t->process.fd >= 0 && poller_is_scarce(&w->poller, t->process.fd))
+		process_close(&t->process);
+}
+
+void waiter_open(struct readyd_waiter *w, struct target *t, uint64_t start)
+{
+	open_process(w, t, start);
+	/* One that has a start was born. */
+	if (w->settings.await_start && t->process.no_such_process && start == 0)
+		target_set_not_started(&w->set, t);
+	watch_process(w, t);
+}
+
+/* Whether the marker has come since the target was first looked at. Looks before it is asked whether there is
+ * a process: if there is none then, there was one, too short-lived to be seen. */
+static bool detect_start_by_marker(struct readyd_waiter *w, struct target *t)
+{
+	struct marker_stat seen;
+
+	marker_stat(&w->settings.place, t->process.pid, &seen);
+	if (seen.kind != MARKER_ABSENT)
+		return seen.kind == MARKER_FILE && t->history.absent_seen;
+	history_saw_none(&t->history, &seen);
+	return false;
+}
+
+/* No event tells of a birth: see waiter_look_interval(). */
+static void detect_start(struct readyd_waiter *w, struct target *t)
+{
+	bool was = detect_start_by_marker(w, t);
+
+	open_process(w, t, 0);
+	if (t->process.no_such_process && !was)
+		return;
+	(void)waiter_step(w, t, TARGET_BORN, NULL);
+	watch_process(w, t);
+}
+
+/* A shortage may be over, and what has the pid may be another process by then: its start decides. */
+static void open_again(struct readyd_waiter *w, struct target *t)
+{
+	uint64_t start = t->process.start;
+
+	close_process(w, t);
+	open_process(w, t, start);
+	watch_process(w, t);
+}
+
+/* It leaves its marker in another directory: watch that too, then look. What has arrived there before it was
+ * known may be another process's. */
+static void check_other_dir(struct readyd_waiter *w, struct target *t)
+{
+	int before = t->history.extra_watch;
+	struct marker_place there;
+	bool is_new;
+
+	if (!t->history.in_other_dir ||
+	    marker_dir_find(&w->settings.place, &t->process, &there) != MARKER_DIR_OTHER)
+		return;
+	is_new = dirwatch_add_extra(&w->dir, there.dir, &t->history.extra_watch);
+	if (t->history.extra_watch != before)
+		dirwatch_forget_arrival(&w->dir, t->history.extra_watch, t->process.ns_pid);
+	if (is_new)
+		waiter_look(w, t);
+}
+
+HOT static void check(
+    struct readyd_waiter *w, struct target *t, struct collisions *collisions, struct readyd_answer *answer)
+{
+	/* What the kernel has told before is all that is left of a directory that was the process's own. */
+	if (t->history.extra_watch != 0 && !t->history.arrived)
+		t->history.arrived = dirwatch_has_arrived(&w->dir, t->history.extra_watch, t->process.ns_pid);
+	check_process(&w->settings.place, &t->process, &t->history, collisions, answer);
+	answer->backend = READYD_BACKEND_FILE;
+}
+
+HOT void waiter_look(struct readyd_waiter *w, struct target *t)
+{
+	bool alone = w->settings.backend == READYD_BACKEND_FILE;
+	struct readyd_answer answer;
+	enum target_event event;
+
+	if (t->state.phase == TARGET_NOT_STARTED)
+		detect_start(w, t);
+	if (t->state.phase == TARGET_NOT_STARTED)
+		return;
+	if (t->process.unread && !t->process.no_such_process)
+		open_again(w, t);
+	/* With a daemon, it is the daemon that keeps account of collisions. */
+	check(w, t, alone ? collisions_lone() : NULL, &answer);
+	event = target_judge(t, &answer, !alone);
+	(void)waiter_step(w, t, event, &answer);
+	if (event != TARGET_SAW_NOTHING)
+		return;
+	if (answer.reason == READYD_REASON_NO_RESOURCES)
+		w->look_at = clock_earlier(w->look_at, clock_ms() + clock_jitter(SHORTAGE_MS));
+	check_other_dir(w, t);
+}
+
+void waiter_look_all(struct readyd_waiter *w)
+{
+	struct target *t, *next;
+
+	TARGETS_EACH (&w->set, t, next)
+		if (t->state.phase < TARGET_UNCONFIRMED)
+			waiter_look(w, t);
+}
+
+static bool is_covered(const struct target *t)
+{
+	return t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
+}
+
+void waiter_recheck_all(struct readyd_waiter *w)
+{
+	bool thorough = ++w->quick_rechecks % QUICK_RECHECKS == 0;
+	struct target *t, *next;
+
+	TARGETS_EACH (&w->set, t, next)
+		if (t->state.phase < TARGET_UNCONFIRMED &&
+		    (thorough || !is_covered(t) || t->history.in_other_dir || t->process.unread ||
+			!marker_is_absent(&w->settings.place, t->process.ns_pid)))
+			waiter_look(w, t);
+}
+
+void waiter_trust(struct readyd_waiter *w, struct target *t)
+{
+	struct readyd_answer answer;
+
+	check(w, t, collisions_lone(), &answer);
+	(void)waiter_step(
+	    w, t, verdict_answers_query(&answer) ? TARGET_SAW_END : TARGET_SAW_NOTHING, &answer);
+}
+
+void waiter_trust_all(struct readyd_waiter *w)
+{
+	struct target *t, *next;
+
+	TARGETS_EACH (&w->set, t, next)
+		if (t->state.phase == TARGET_UNCONFIRMED && !target_waits_for_gate(t))
+			waiter_trust(w, t);
+}

@@ -1,0 +1,128 @@
+#include "config.h"
+
+#include "client/lib/waiter.h"
+#include "src/clock.h"
+#include "src/hot.h"
+
+/* While daemon or watch should tell, the own look is only for what they cannot see. */
+#define BACKSTOP_MS 1000
+/* With a daemon such a look comes after half of the time waited: a frozen one then costs at most that, and no
+ * more than a minute, and waiting costs nothing in the long run. */
+#define BACKSTOP_MOST_MS 60000
+/* Polling starts quick and slows down, so that thousands of pollers leave the worker some CPU. */
+#define POLL_FIRST_MS 10
+#define POLL_LAST_MS  100
+/* No event announces that a process is born. */
+#define NOT_STARTED_MS 50
+
+static int64_t backstop(const struct readyd_waiter *w, int64_t now)
+{
+	int64_t half = (now - w->since) / 2;
+
+	if (half < BACKSTOP_MS)
+		return BACKSTOP_MS;
+	return half < BACKSTOP_MOST_MS ? half : BACKSTOP_MOST_MS;
+}
+
+int64_t waiter_look_interval(struct readyd_waiter *w, int64_t now)
+{
+	if (target_set_phase(&w->set, TARGET_NOT_STARTED) > 0)
+		return clock_jitter(NOT_STARTED_MS);
+	if (!w->watching)
+		return clock_jitter(backstop(w, now));
+	if (w->dir.wd >= 0)
+		return clock_jitter(BACKSTOP_MS);
+	w->poll_ms += w->poll_ms / 10;
+	if (w->poll_ms > POLL_LAST_MS)
+		w->poll_ms = POLL_LAST_MS;
+	return clock_jitter(w->poll_ms);
+}
+
+/* Watch, then look. */
+static void start_watching(struct readyd_waiter *w)
+{
+	w->watching = true;
+	w->poll_ms = POLL_FIRST_MS;
+	w->look_at = 0;
+	waiter_arm_dir(w);
+	waiter_look_all(w);
+}
+
+static void stop_watching(struct readyd_waiter *w)
+{
+	w->watching = false;
+	waiter_close_dir(w);
+}
+
+HOT static struct plan make_plan(const struct readyd_waiter *w)
+{
+	return plan_make(&w->set, w->settings.backend, daemon_conn_is_absent(&w->conn), w->watching);
+}
+
+/* Whether something can be done at once: the caller is made to come back for it. */
+static bool is_due(const struct readyd_waiter *w, const struct plan *plan, int64_t now)
+{
+	return w->behind || plan->trust || plan->watch != w->watching ||
+	       (plan->ask && daemon_conn_may_ask(&w->conn, now, plan->urgent));
+}
+
+/* The deadline stands for every time there is, and for what can be done or taken at once. */
+HOT static void set_deadline(struct readyd_waiter *w, const struct plan *plan, int64_t now)
+{
+	int64_t at = clock_earlier(w->look_at, daemon_conn_deadline(&w->conn, plan->ask));
+
+	if (target_set_done(&w->set) != NULL || is_due(w, plan, now))
+		at = 1;
+	poller_set_deadline(&w->poller, at);
+}
+
+HOT void waiter_rest(struct readyd_waiter *w)
+{
+	struct plan plan = make_plan(w);
+
+	if (!plan.watch && w->watching)
+		stop_watching(w);
+	if (plan.rest) {
+		daemon_conn_rest(&w->conn, plan.close);
+		(void)waiter_poll_conn(w);
+	}
+	if (target_set_waiting(&w->set) == 0)
+		w->look_at = 0;
+	set_deadline(w, &plan, clock_ms());
+}
+
+static void look_when_due(struct readyd_waiter *w, int64_t now)
+{
+	if (w->look_at == 0 || w->look_at > now)
+		return;
+	w->look_at = 0;
+	waiter_arm_dir(w);
+	waiter_recheck_all(w);
+	/* Each of these looks has asked again for the extra directory that it needs. */
+	dirwatch_age(&w->dir);
+}
+
+int waiter_reconcile(struct readyd_waiter *w)
+{
+	int64_t now = clock_ms();
+	struct plan plan;
+
+	if (waiter_expire(w) != 0)
+		return -1;
+	look_when_due(w, now);
+	if (w->behind)
+		waiter_read_dir(w);
+	plan = make_plan(w);
+	daemon_conn_expect(&w->conn, now, plan.expect);
+	if (plan.ask && daemon_conn_may_ask(&w->conn, now, plan.urgent) && waiter_ask(w) != 0)
+		return -1;
+	plan = make_plan(w);
+	if (plan.trust)
+		waiter_trust_all(w);
+	if (make_plan(w).watch && !w->watching)
+		start_watching(w);
+	if (w->look_at == 0 && target_set_waiting(&w->set) > 0)
+		w->look_at = clock_ms() + waiter_look_interval(w, now);
+	waiter_rest(w);
+	return 0;
+}

@@ -1,0 +1,141 @@
+/* Own look against the daemon's word. */
+#include "client/lib/opinion.h"
+#include "tests/unit.h"
+
+#define PENDING	    READYD_PENDING, READYD_REASON_NONE
+#define READY	    READYD_READY, READYD_REASON_NONE
+#define DIED	    READYD_DIED, READYD_REASON_NONE
+#define EXITED	    READYD_EXITED, READYD_REASON_NONE
+#define STALE	    READYD_STALE, READYD_REASON_OLDER
+#define UNREACHABLE READYD_UNREACHABLE, READYD_REASON_NO_DIRECTORY
+#define COLLISION   READYD_UNREACHABLE, READYD_REASON_NAME_COLLISION
+#define SHORTAGE    READYD_PENDING, READYD_REASON_NO_RESOURCES
+
+static const struct {
+	enum readyd_verdict own;
+	enum readyd_reason own_reason;
+	enum readyd_verdict said;
+	enum readyd_reason said_reason;
+	bool counts;
+} cells[] = {
+    {PENDING, PENDING, false},
+    {PENDING, READY, true},
+    {PENDING, DIED, true},
+    {PENDING, EXITED, true},
+    {PENDING, STALE, true},
+    {PENDING, UNREACHABLE, false},
+    {PENDING, COLLISION, true},
+    {READY, PENDING, false},
+    {READY, READY, false},
+    {READY, DIED, false},
+    {READY, EXITED, false},
+    {READY, STALE, true},
+    {READY, UNREACHABLE, false},
+    {READY, COLLISION, true},
+    {DIED, PENDING, false},
+    {DIED, READY, true},
+    {DIED, DIED, true},
+    {DIED, EXITED, true},
+    {DIED, STALE, true},
+    {DIED, UNREACHABLE, false},
+    {DIED, COLLISION, true},
+    {EXITED, PENDING, false},
+    {EXITED, READY, true},
+    {EXITED, DIED, true},
+    {EXITED, EXITED, true},
+    {EXITED, STALE, true},
+    {EXITED, UNREACHABLE, false},
+    {EXITED, COLLISION, true},
+    {STALE, PENDING, false},
+    {STALE, READY, true},
+    {STALE, DIED, true},
+    {STALE, EXITED, true},
+    {STALE, STALE, true},
+    {STALE, UNREACHABLE, false},
+    {STALE, COLLISION, true},
+    {UNREACHABLE, PENDING, true},
+    {UNREACHABLE, READY, true},
+    {UNREACHABLE, DIED, true},
+    {UNREACHABLE, EXITED, true},
+    {UNREACHABLE, STALE, true},
+    {UNREACHABLE, UNREACHABLE, false},
+    {UNREACHABLE, COLLISION, true},
+    {SHORTAGE, PENDING, true},
+    {SHORTAGE, UNREACHABLE, true},
+    {SHORTAGE, READY, true},
+};
+
+START_TEST(one_counts)
+{
+	const struct readyd_answer own = {.pid = 5,
+	    .start = 7,
+	    .verdict = cells[_i].own,
+	    .reason = cells[_i].own_reason,
+	    .backend = READYD_BACKEND_FILE,
+	    .wait_status = -1};
+	const struct readyd_answer said = {.pid = 5,
+	    .start = 7,
+	    .verdict = cells[_i].said,
+	    .reason = cells[_i].said_reason,
+	    .backend = READYD_BACKEND_DAEMON,
+	    .wait_status = -1};
+	struct readyd_answer merged = opinion_merge(&own, &said);
+
+	ck_assert(opinion_counts(&own, &said) == cells[_i].counts);
+	ck_assert_int_eq(merged.backend, cells[_i].counts ? READYD_BACKEND_DAEMON : READYD_BACKEND_FILE);
+	ck_assert_int_eq(merged.verdict, cells[_i].counts ? cells[_i].said : cells[_i].own);
+}
+END_TEST
+
+START_TEST(word_on_another_process)
+{
+	const struct readyd_answer own = {.start = 7, .verdict = READYD_EXITED};
+	const struct readyd_answer said = {.start = 0, .verdict = READYD_DIED};
+
+	ck_assert(!opinion_counts(&own, &said));
+}
+END_TEST
+
+/* Only where both speak of the same process, both say that it has ended, and the daemon was not told how. */
+static const struct {
+	uint64_t own_start, said_start;
+	enum readyd_verdict own, said;
+	int own_status, said_status, status;
+} statuses[] = {
+    {7, 7, READYD_DIED, READYD_EXITED, 256, -1, 256},
+    {7, 7, READYD_EXITED, READYD_DIED, 9, -1, 9},
+    {7, 7, READYD_DIED, READYD_DIED, 256, 9, 9},
+    {7, 8, READYD_DIED, READYD_DIED, 256, -1, -1},
+    {0, 0, READYD_DIED, READYD_DIED, 256, -1, -1},
+    {7, 7, READYD_DIED, READYD_READY, 256, -1, -1},
+    {7, 7, READYD_PENDING, READYD_DIED, 256, -1, -1},
+};
+
+START_TEST(status_is_completed)
+{
+	const struct readyd_answer own = {.start = statuses[_i].own_start,
+	    .verdict = statuses[_i].own,
+	    .wait_status = statuses[_i].own_status};
+	const struct readyd_answer said = {.start = statuses[_i].said_start,
+	    .verdict = statuses[_i].said,
+	    .wait_status = statuses[_i].said_status};
+
+	ck_assert_int_eq(opinion_complete(&own, &said).wait_status, statuses[_i].status);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("opinion");
+	TCase *tcase = unit_case(s, "opinion");
+
+	tcase_add_loop_test(tcase, one_counts, 0, UNIT_COUNT(cells));
+	tcase_add_test(tcase, word_on_another_process);
+	tcase_add_loop_test(tcase, status_is_completed, 0, UNIT_COUNT(statuses));
+	return s;
+}
+
+int main(void)
+{
+	return unit_main(suite);
+}

@@ -1,0 +1,179 @@
+/* The table and the epoll behave alike. */
+#include <errno.h>
+
+#include "client/lib/poller.h"
+#include "src/clock.h"
+#include "tests/unit.h"
+
+#define PIPES (POLLER_FEW + 4)
+
+static struct poller poller;
+static struct poller_event events[POLLER_EVENTS];
+static int ends[PIPES][2];
+
+static void set_up(void)
+{
+	poller_init(&poller);
+	for (int i = 0; i < PIPES; i++)
+		ck_assert_int_eq(pipe(ends[i]), 0);
+}
+
+static void tear_down(void)
+{
+	poller_fini(&poller);
+}
+
+/* 0: in the table, 1: by an epoll from the start. */
+static void choose(int epoll)
+{
+	if (epoll)
+		ck_assert_int_ge(poller_fd(&poller), 0);
+}
+
+static void fill(int i)
+{
+	ck_assert_int_eq(write(ends[i][1], "x", 1), 1);
+}
+
+static int poll_now(void)
+{
+	return poller_wait(&poller, clock_ms(), 0, events);
+}
+
+START_TEST(events_are_data)
+{
+	choose(_i);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(poller_add(&poller, ends[i][0], POLLIN, 100 + (uint64_t)i), 0);
+	ck_assert_int_eq(poll_now(), 0);
+	fill(1);
+	ck_assert_int_eq(poller_wait(&poller, clock_ms(), -1, events), 1);
+	ck_assert_uint_eq(events[0].tag, 101);
+	ck_assert_uint_eq(events[0].bits, POLLIN);
+	close(ends[2][1]);
+	ck_assert_int_eq(poll_now(), 2);
+}
+END_TEST
+
+START_TEST(removed_is_silent)
+{
+	choose(_i);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(poller_add(&poller, ends[i][0], POLLIN, 100 + (uint64_t)i), 0);
+		fill(i);
+	}
+	poller_remove(&poller, ends[0][0]);
+	poller_remove(&poller, ends[0][0]);
+	ck_assert_int_eq(poll_now(), 2);
+	poller_forget(&poller, ends[1][0]);
+	close(ends[1][0]);
+	ck_assert_int_eq(poll_now(), 1);
+	ck_assert_uint_eq(events[0].tag, 102);
+	ck_assert_int_eq(poller_add(&poller, ends[0][0], POLLIN, 100), 0);
+	ck_assert_int_eq(poll_now(), 2);
+}
+END_TEST
+
+START_TEST(bits_change)
+{
+	choose(_i);
+	ck_assert_int_eq(poller_add(&poller, ends[0][1], 0, 1), 0);
+	ck_assert_int_eq(poll_now(), 0);
+	poller_change(&poller, ends[0][1], POLLOUT, 1);
+	ck_assert_int_eq(poll_now(), 1);
+	ck_assert_uint_eq(events[0].bits, POLLOUT);
+}
+END_TEST
+
+/* What does not fit into the table moves to an epoll, with all that was there. */
+START_TEST(many_move_to_an_epoll)
+{
+	for (int i = 0; i < PIPES; i++) {
+		ck_assert(poller.epoll < 0 || i > POLLER_FEW);
+		ck_assert_int_eq(poller_add(&poller, ends[i][0], POLLIN, (uint64_t)i), 0);
+		fill(i);
+	}
+	ck_assert_int_ge(poller.epoll, 0);
+	ck_assert_int_eq(poll_now(), PIPES);
+}
+END_TEST
+
+START_TEST(deadline_ends_a_sleep)
+{
+	int64_t at = clock_ms() + 5;
+
+	choose(_i);
+	poller_set_deadline(&poller, at);
+	ck_assert_int_eq(poller_wait(&poller, clock_ms(), -1, events), 0);
+	ck_assert_int_ge(clock_ms(), at);
+	/* The same again is another deadline. */
+	poller_set_deadline(&poller, at);
+	ck_assert_int_eq(poller_wait(&poller, clock_ms(), -1, events), 0);
+}
+END_TEST
+
+/* It makes the one descriptor readable, also when it was set before that was opened. */
+START_TEST(deadline_shows_in_the_descriptor)
+{
+	struct pollfd poll_fd = {.events = POLLIN};
+
+	poller_set_deadline(&poller, 1);
+	poll_fd.fd = poller_fd(&poller);
+	ck_assert_int_eq(poll(&poll_fd, 1, -1), 1);
+	ck_assert_int_eq(poll_now(), 0);
+	ck_assert_int_eq(poll(&poll_fd, 1, 0), 0);
+	poller_set_deadline(&poller, 1);
+	ck_assert_int_eq(poll(&poll_fd, 1, -1), 1);
+	poller_set_deadline(&poller, 0);
+	ck_assert_int_eq(poll(&poll_fd, 1, 0), 0);
+}
+END_TEST
+
+START_TEST(no_descriptors_for_an_epoll)
+{
+	struct rlimit before = unit_take_fds();
+
+	ck_assert_int_eq(poller_fd(&poller), -1);
+	ck_assert_int_eq(errno, EMFILE);
+	unit_give_fds(&before);
+	ck_assert_int_eq(poller_add(&poller, ends[0][0], POLLIN, 7), 0);
+	fill(0);
+	ck_assert_int_eq(poll_now(), 1);
+	ck_assert_int_ge(poller_fd(&poller), 0);
+	ck_assert_int_eq(poll_now(), 1);
+	ck_assert_uint_eq(events[0].tag, 7);
+}
+END_TEST
+
+START_TEST(nothing_stays_open)
+{
+	int fds = unit_open_fds();
+
+	ck_assert_int_ge(poller_fd(&poller), 0);
+	ck_assert_int_eq(unit_open_fds(), fds + 2);
+	poller_fini(&poller);
+	ck_assert_int_eq(unit_open_fds(), fds);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("poller");
+	TCase *tcase = unit_case(s, "poller");
+
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_loop_test(tcase, events_are_data, 0, 2);
+	tcase_add_loop_test(tcase, removed_is_silent, 0, 2);
+	tcase_add_loop_test(tcase, bits_change, 0, 2);
+	tcase_add_test(tcase, many_move_to_an_epoll);
+	tcase_add_loop_test(tcase, deadline_ends_a_sleep, 0, 2);
+	tcase_add_test(tcase, deadline_shows_in_the_descriptor);
+	tcase_add_test(tcase, no_descriptors_for_an_epoll);
+	tcase_add_test(tcase, nothing_stays_open);
+	return s;
+}
+
+int main(void)
+{
+	return unit_main(suite);
+}
