@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,15 +12,15 @@
 #include "src/sock.h"
 #include "src/wire.h"
 
-static void on_read(evutil_socket_t fd, short what, void *arg);
-static void on_write(evutil_socket_t fd, short what, void *arg);
-static void on_again(evutil_socket_t fd, short what, void *arg);
+static void on_read(int fd, void *context);
+static void on_write(int fd, void *context);
+static void on_again(void *context);
 
-void connection_pool_init(struct connection_pool *pool, struct event_base *base,
+void connection_pool_init(struct connection_pool *pool, struct loop *loop,
     const struct connection_hooks *hooks, void *context, size_t output_limit)
 {
 	memset(pool, 0, sizeof(*pool));
-	pool->base = base;
+	pool->loop = loop;
 	pool->hooks = *hooks;
 	pool->context = context;
 	pool->output_limit = output_limit;
@@ -35,11 +34,9 @@ static void connection_free(struct connection *connection)
 	pool->hooks.on_close(connection, pool->context);
 	TAILQ_REMOVE(&pool->all, connection, link);
 	pool->count--;
-	event_free(connection->read);
-	if (connection->write != NULL)
-		event_free(connection->write);
-	if (connection->again != NULL)
-		event_free(connection->again);
+	loop_fd_free(connection->read);
+	loop_fd_free(connection->write);
+	loop_timer_free(connection->again);
 	close(connection->fd);
 	xalloc_free(connection->input);
 	xalloc_free(connection->output);
@@ -55,7 +52,7 @@ void connection_pool_fini(struct connection_pool *pool)
 /* One client too many for the kernel (fs.epoll.max_user_watches) is no reason to stop for all. */
 static void read_on(struct connection *connection)
 {
-	if (event_add(connection->read, NULL) != 0)
+	if (loop_fd_try_start(connection->read) != 0)
 		connection_end(connection);
 }
 
@@ -66,7 +63,7 @@ struct connection *connection_new(struct connection_pool *pool, int fd)
 	connection->pool = pool;
 	connection->fd = fd;
 	LIST_INIT(&connection->waits);
-	connection->read = event_new(pool->base, fd, EV_READ | EV_PERSIST, on_read, connection);
+	connection->read = loop_fd_new(pool->loop, fd, LOOP_READ, on_read, connection);
 	read_on(connection);
 	TAILQ_INSERT_TAIL(&pool->all, connection, link);
 	pool->count++;
@@ -81,7 +78,7 @@ void connection_end(struct connection *connection)
 	if (connection == connection->pool->current)
 		flush(connection->pool);
 	connection->closing = true;
-	event_active(connection->read, EV_READ, 0);
+	loop_fd_raise(connection->read);
 }
 
 /* With output stuck, no more is read from the client until it reads. */
@@ -91,10 +88,10 @@ static void hold_back(struct connection *connection, const char *data, size_t le
 	memcpy(connection->output + connection->output_len, data, len);
 	connection->output_len += len;
 	if (connection->write == NULL)
-		connection->write = event_new(
-		    connection->pool->base, connection->fd, EV_WRITE | EV_PERSIST, on_write, connection);
-	loop_add(connection->write, NULL);
-	event_del(connection->read);
+		connection->write =
+		    loop_fd_new(connection->pool->loop, connection->fd, LOOP_WRITE, on_write, connection);
+	loop_fd_start(connection->write);
+	loop_fd_stop(connection->read);
 }
 
 /* What the socket does not take now is held back. */
@@ -148,7 +145,7 @@ void connection_put(struct connection *connection, const char *data, size_t len)
 	}
 	/* Perhaps this was the last that the client was staying for. */
 	if (connection->eof)
-		event_active(connection->read, EV_READ, 0);
+		loop_fd_raise(connection->read);
 }
 
 int connection_put_fd(struct connection *connection, const char *data, size_t len, int fd)
@@ -215,9 +212,9 @@ static void go_on(struct connection *connection)
 		read_on(connection);
 		return;
 	}
-	event_del(connection->read);
+	loop_fd_stop(connection->read);
 	if (connection->again == NULL)
-		connection->again = evtimer_new(connection->pool->base, on_again, connection);
+		connection->again = loop_timer_new(connection->pool->loop, on_again, connection);
 	loop_soon(connection->again);
 }
 
@@ -248,10 +245,10 @@ static void take_eof(struct connection *connection)
 	if (connection->eof)
 		return;
 	connection->eof = true;
-	event_free(connection->read);
-	connection->read = event_new(
-	    connection->pool->base, connection->fd, EV_READ | EV_ET | EV_PERSIST, on_read, connection);
-	loop_add(connection->read, NULL);
+	loop_fd_free(connection->read);
+	connection->read =
+	    loop_fd_new(connection->pool->loop, connection->fd, LOOP_READ | LOOP_EDGE, on_read, connection);
+	loop_fd_start(connection->read);
 }
 
 static bool hung_up(const struct connection *connection)
@@ -269,21 +266,20 @@ static bool finished(const struct connection *connection)
 	       (hung_up(connection) || (connection->wait_count == 0 && connection->output_len == 0));
 }
 
-static void on_read(evutil_socket_t fd, short what, void *arg)
+static void on_read(int fd, void *context)
 {
-	struct connection *connection = arg;
+	struct connection *connection = context;
 	struct connection_pool *pool = connection->pool;
 	size_t len = connection->input_len;
 	ssize_t n;
 
-	(void)what;
 	if (connection->closing) {
 		connection_free(connection);
 		return;
 	}
 	if (len > 0)
 		memcpy(pool->in, connection->input, len);
-	n = recv((int)fd, pool->in + len, sizeof(pool->in) - len, MSG_DONTWAIT);
+	n = recv(fd, pool->in + len, sizeof(pool->in) - len, MSG_DONTWAIT);
 	if (n > 0)
 		take_turn(connection, pool->in, len + (size_t)n);
 	else if (n == 0)
@@ -294,12 +290,11 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
 		connection_free(connection);
 }
 
-static void on_write(evutil_socket_t fd, short what, void *arg)
+static void on_write(int fd, void *context)
 {
-	struct connection *connection = arg;
-	ssize_t n = send((int)fd, connection->output, connection->output_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	struct connection *connection = context;
+	ssize_t n = send(fd, connection->output, connection->output_len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-	(void)what;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n < 0 || connection->closing) {
@@ -312,18 +307,16 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
 		return;
 	xalloc_free(connection->output);
 	connection->output = NULL;
-	event_del(connection->write);
+	loop_fd_stop(connection->write);
 	go_on(connection);
 	if (finished(connection))
 		connection_free(connection);
 }
 
-static void on_again(evutil_socket_t fd, short what, void *arg)
+static void on_again(void *context)
 {
-	struct connection *connection = arg;
+	struct connection *connection = context;
 
-	(void)fd;
-	(void)what;
 	/* A verdict that was pushed meanwhile may have filled the output. */
 	if (!is_stuck(connection))
 		take_turn(connection, connection->input, connection->input_len);

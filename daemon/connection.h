@@ -15,8 +15,9 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-struct event;
-struct event_base;
+struct loop;
+struct loop_fd;
+struct loop_timer;
 struct connection;
 struct request_wait;
 struct request_list;
@@ -35,7 +36,7 @@ struct connection_hooks {
 
 /* What all sessions of a daemon share. Buffers are used within one callback only. */
 struct connection_pool {
-	struct event_base *base;
+	struct loop *loop;
 	struct connection_hooks hooks;
 	void *context;
 	TAILQ_HEAD(, connection) all;
@@ -59,15 +60,15 @@ struct connection {
 	int fd;
 	bool eof;     /* the client has closed its sending half: it may still be waiting for answers */
 	bool closing; /* freed at the end of this round of events */
-	struct event *read, *write;
-	struct event *again; /* the next turn, for input that is here already */
+	struct loop_fd *read, *write;
+	struct loop_timer *again; /* the next turn, for input that is here already */
 	char *input; /* input that is not handled yet: a part of a line, or more before the next turn */
 	size_t input_len;
 	char *output;
 	size_t output_len;
 };
 
-void connection_pool_init(struct connection_pool *pool, struct event_base *base,
+void connection_pool_init(struct connection_pool *pool, struct loop *loop,
     const struct connection_hooks *hooks, void *context, size_t output_limit);
 void connection_pool_fini(struct connection_pool *pool);
 

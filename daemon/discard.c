@@ -1,14 +1,13 @@
 #include "config.h"
 
-#include <event2/event.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/discard.h"
+#include "daemon/loop.h"
 
 /* Newer than the headers of the systems this is built on. */
 #ifndef SYS_pidfd_open
@@ -17,6 +16,7 @@
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
+#define WAIT_PIDFD 3 /* P_PIDFD of linux/wait.h */
 
 /* Exits once the daemon has closed the other end of release. It keeps nothing else open: a close that blocks
  * even here must not hold a gate or a connection. */
@@ -31,14 +31,13 @@ _Noreturn static void hold_until_released(int fd, int release)
 	_exit(0);
 }
 
-static void on_exited(evutil_socket_t pidfd, short what, void *arg)
+static void on_exited(int pidfd)
 {
-	(void)what;
-	(void)waitpid((pid_t)(intptr_t)arg, NULL, 0);
-	close((int)pidfd);
+	(void)waitid((idtype_t)WAIT_PIDFD, (id_t)pidfd, NULL, WEXITED);
+	close(pidfd);
 }
 
-void discard(struct event_base *base, int fd)
+void discard(struct loop *loop, int fd)
 {
 	int release[2];
 	pid_t child;
@@ -54,6 +53,5 @@ void discard(struct event_base *base, int fd)
 	close(release[0]);
 	close(release[1]);
 	if (child > 0)
-		event_base_once(base, (int)syscall(SYS_pidfd_open, child, 0), EV_READ, on_exited,
-		    (void *)(intptr_t)child, NULL);
+		loop_once(loop, (int)syscall(SYS_pidfd_open, child, 0), on_exited);
 }

@@ -7,10 +7,10 @@
 #ifndef DAEMON_DISCARD_H
 #define DAEMON_DISCARD_H
 
-struct event_base;
+struct loop;
 
 /* Closes fd without reading it and without blocking. The child is reaped by the event loop. Where there can
  * be no child, fd is shut down and stays open until the daemon exits. */
-void discard(struct event_base *base, int fd);
+void discard(struct loop *loop, int fd);
 
 #endif

@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -37,7 +36,8 @@ struct shard {
 	int fd;		     /* the write end */
 	int shared;	     /* the read end, -1 while nobody comes: then that the last waiter goes shows */
 	uint64_t handed_out; /* so far */
-	struct event *abandoned;
+	struct loop_fd *abandoned;
+	struct loop_timer *idle; /* runs while the read end is kept */
 };
 
 struct gate {
@@ -49,9 +49,9 @@ struct gate {
 	unsigned shard_count;
 };
 
-void gates_init(struct gates *gates, struct event_base *base, struct tracker *tracker, size_t limit)
+void gates_init(struct gates *gates, struct loop *loop, struct tracker *tracker, size_t limit)
 {
-	*gates = (struct gates){.base = base, .tracker = tracker, .limit = limit};
+	*gates = (struct gates){.loop = loop, .tracker = tracker, .limit = limit};
 	LIST_INIT(&gates->all);
 }
 
@@ -60,8 +60,8 @@ static void shard_free(struct shard *shard)
 	TAILQ_REMOVE(&shard->gate->shards, shard, link);
 	shard->gate->shard_count--;
 	shard->gate->gates->shards--;
-	/* The event first: libevent must not be left with a descriptor that is closed. */
-	event_free(shard->abandoned);
+	loop_fd_free(shard->abandoned);
+	loop_timer_free(shard->idle);
 	close(shard->fd);
 	if (shard->shared >= 0)
 		close(shard->shared);
@@ -93,37 +93,26 @@ static void on_settled(struct registry_wait *wait, const struct readyd_answer *a
 	gate_free(gate);
 }
 
-static void keep_sharing(struct shard *shard)
+/* No waiter has come for a while. That the last one goes shows from now on. */
+static void on_idle(void *context)
 {
-	struct timeval interval = {SHARE_MS / 1000, SHARE_MS % 1000 * 1000};
+	struct shard *shard = context;
 
-	loop_add(shard->abandoned, &interval);
-}
-
-static void stop_sharing(struct shard *shard)
-{
 	close(shard->shared);
 	shard->shared = -1;
-	loop_add(shard->abandoned, NULL);
 }
 
-/* Nobody has come for a while, or nobody holds a read end any more. The latter is a hint: one may have
- * been handed out since. */
-static void on_abandoned(evutil_socket_t fd, short what, void *arg)
+/* No process holds a read end any more. That is a hint: one may have been handed out since. */
+static void on_abandoned(int fd, void *context)
 {
-	struct shard *shard = arg;
+	struct shard *shard = context;
 	struct gate *gate = shard->gate;
 	struct registry_entry *entry = gate->entry;
 	struct tracker *tracker = gate->gates->tracker;
-	struct pollfd poll_fd = {.fd = (int)fd, .events = 0};
+	struct pollfd poll_fd = {.fd = fd, .events = 0};
 
-	(void)what;
-	if (shard->shared >= 0)
-		stop_sharing(shard);
-	if (poll(&poll_fd, 1, 0) == 0) {
-		loop_add(shard->abandoned, NULL);
+	if (poll(&poll_fd, 1, 0) == 0)
 		return;
-	}
 	if (gate->shard_count > 1) {
 		shard_free(shard);
 		return;
@@ -163,7 +152,9 @@ static void add_shard(struct gate *gate, const int ends[2])
 	shard->fd = ends[1];
 	shard->shared = ends[0];
 	/* A write end is readable only by EPOLLERR, when no reader is left. */
-	shard->abandoned = event_new(gate->gates->base, shard->fd, EV_READ, on_abandoned, shard);
+	shard->abandoned = loop_fd_new(gate->gates->loop, shard->fd, LOOP_READ, on_abandoned, shard);
+	loop_fd_start(shard->abandoned);
+	shard->idle = loop_timer_new(gate->gates->loop, on_idle, shard);
 	TAILQ_INSERT_HEAD(&gate->shards, shard, link);
 	gate->shard_count++;
 	gate->gates->shards++;
@@ -224,7 +215,7 @@ int gate_join(struct gates *gates, struct registry_entry *entry)
 
 	if (shard == NULL || share_again(shard) < 0)
 		return -1;
-	keep_sharing(shard);
+	loop_timer_start(shard->idle, SHARE_MS);
 	shard->handed_out++;
 	gates->handed_out++;
 	return shard->shared;

@@ -14,13 +14,13 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-struct event_base;
+struct loop;
 struct gate;
 struct registry_entry;
 struct tracker;
 
 struct gates {
-	struct event_base *base;
+	struct loop *loop;
 	struct tracker *tracker;
 	LIST_HEAD(, gate) all;
 	size_t count;
@@ -28,7 +28,7 @@ struct gates {
 	uint64_t handed_out;  /* read ends handed out so far */
 };
 
-void gates_init(struct gates *gates, struct event_base *base, struct tracker *tracker, size_t limit);
+void gates_init(struct gates *gates, struct loop *loop, struct tracker *tracker, size_t limit);
 
 /* A read end of the entry's gate, which is made if it has none. It stays the gate's: send it now. -1:
  * errno; ENOSPC at the limit, else no descriptor or no /proc to be had. */

@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +17,7 @@
 #include "src/sock.h"
 
 #define PAUSE_MS 100
-#define AGAIN_S	 1
+#define AGAIN_MS 1000
 /* Connections taken in one round, so that the other events are served meanwhile. */
 #define ACCEPT_ROUND 64
 
@@ -28,8 +27,9 @@ struct listener {
 	bool discarded; /* so that it is logged once */
 	struct listener_hooks hooks;
 	void *context;
-	struct event_base *base;
-	struct event *acceptable, *resume, *again;
+	struct loop *loop;
+	struct loop_fd *acceptable;
+	struct loop_timer *resume, *again;
 	char last_logged[sizeof(((struct endpoint *)0)->why)]; /* so that a lasting state is logged once */
 	struct listener_counts counts;
 };
@@ -37,22 +37,18 @@ struct listener {
 /* Most likely descriptors are used up. A listener left alone would be readable without end. */
 static void pause_accepting(struct listener *listener, int error)
 {
-	struct timeval interval = {0, PAUSE_MS * 1000};
-
 	if (listener->counts.pauses++ == 0)
 		log_warning(
 		    "cannot accept clients: %s; raise the descriptor limit (ulimit -n)", strerror(error));
-	event_del(listener->acceptable);
-	loop_add(listener->resume, &interval);
+	loop_fd_stop(listener->acceptable);
+	loop_timer_start(listener->resume, PAUSE_MS);
 }
 
-static void on_resume(evutil_socket_t fd, short what, void *arg)
+static void on_resume(void *context)
 {
-	struct listener *listener = arg;
+	struct listener *listener = context;
 
-	(void)fd;
-	(void)what;
-	loop_add(listener->acceptable, NULL);
+	loop_fd_start(listener->acceptable);
 }
 
 /* The number that the next client would have tells whether there is room for it. */
@@ -78,22 +74,21 @@ static void discard_client(struct listener *listener, int client)
 		log_info("closing connections made before the start: descriptors may have been sent on them; "
 			 "with systemd, set AcceptFileDescriptors=no");
 	listener->discarded = true;
-	discard(listener->base, client);
+	discard(listener->loop, client);
 }
 
-static void on_acceptable(evutil_socket_t fd, short what, void *arg)
+static void on_acceptable(int fd, void *context)
 {
-	struct listener *listener = arg;
+	struct listener *listener = context;
 
-	(void)what;
 	for (int i = 0; i < ACCEPT_ROUND; i++) {
 		int client;
 
-		if (!has_room((int)fd)) {
+		if (!has_room(fd)) {
 			pause_accepting(listener, EMFILE);
 			return;
 		}
-		client = accept4((int)fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (client >= 0 && may_hold_descriptors(listener, client)) {
 			discard_client(listener, client);
 		} else if (client >= 0) {
@@ -110,40 +105,36 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 static void start_accepting(struct listener *listener)
 {
 	listener->acceptable =
-	    event_new(listener->base, listener->endpoint.fd, EV_READ | EV_PERSIST, on_acceptable, listener);
-	loop_add(listener->acceptable, NULL);
+	    loop_fd_new(listener->loop, listener->endpoint.fd, LOOP_READ, on_acceptable, listener);
+	loop_fd_start(listener->acceptable);
 	if (listener->inherited)
 		return;
 	/* Watch, then look: the name may have been taken away before it was watched. */
 	listener->hooks.rebound(listener->context);
-	if (listener->endpoint.bound && !event_pending(listener->again, EV_TIMEOUT, NULL) &&
+	if (listener->endpoint.bound && !loop_timer_runs(listener->again) &&
 	    !endpoint_holds(&listener->endpoint))
-		event_active(listener->again, EV_TIMEOUT, 0);
+		loop_soon(listener->again);
 }
 
 static void stop_accepting(struct listener *listener)
 {
-	event_del(listener->resume);
-	event_free(listener->acceptable);
+	loop_timer_stop(listener->resume);
+	loop_fd_free(listener->acceptable);
 	listener->acceptable = NULL;
 }
 
-static void on_again(evutil_socket_t fd, short what, void *arg)
+static void on_again(void *context)
 {
-	(void)fd;
-	(void)what;
-	listener_check(arg);
+	listener_check(context);
 }
 
 static void complain(struct listener *listener)
 {
-	const struct timeval interval = {AGAIN_S, 0};
-
 	if (strcmp(listener->last_logged, listener->endpoint.why) != 0) {
 		log_warning("lost the socket's name: %s; trying again", listener->endpoint.why);
 		strcpy(listener->last_logged, listener->endpoint.why);
 	}
-	loop_add(listener->again, &interval);
+	loop_timer_start(listener->again, AGAIN_MS);
 }
 
 void listener_check(struct listener *listener)
@@ -172,17 +163,17 @@ static int open_endpoint(struct listener *listener, const struct listener_config
 	return -1;
 }
 
-struct listener *listener_new(struct event_base *base, const struct listener_config *config,
+struct listener *listener_new(struct loop *loop, const struct listener_config *config,
     const struct listener_hooks *hooks, void *context)
 {
 	struct listener *listener = xalloc_new(sizeof(*listener));
 
 	listener->hooks = *hooks;
 	listener->context = context;
-	listener->base = base;
+	listener->loop = loop;
 	listener->inherited = config->inherited >= 0;
-	listener->resume = evtimer_new(base, on_resume, listener);
-	listener->again = evtimer_new(base, on_again, listener);
+	listener->resume = loop_timer_new(loop, on_resume, listener);
+	listener->again = loop_timer_new(loop, on_again, listener);
 	if (open_endpoint(listener, config) != 0) {
 		listener_free(listener);
 		return NULL;
@@ -195,8 +186,8 @@ void listener_free(struct listener *listener)
 {
 	if (listener->acceptable != NULL)
 		stop_accepting(listener);
-	event_free(listener->resume);
-	event_free(listener->again);
+	loop_timer_free(listener->resume);
+	loop_timer_free(listener->again);
 	/* The exit closes it: connections that are to be discarded may be left in its queue. */
 	if (listener->inherited)
 		listener->endpoint.fd = -1;

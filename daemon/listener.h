@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct event_base;
+struct loop;
 struct listener;
 
 struct listener_config {
@@ -22,7 +22,7 @@ struct listener_hooks {
 };
 
 /* NULL, after the reason is logged. */
-struct listener *listener_new(struct event_base *base, const struct listener_config *config,
+struct listener *listener_new(struct loop *loop, const struct listener_config *config,
     const struct listener_hooks *hooks, void *context);
 
 /* Makes sure that the name still leads here. Where it cannot be had back now, tries again every second. */

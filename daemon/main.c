@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,7 +10,6 @@
 
 #include "daemon/log.h"
 #include "daemon/loop.h"
-#include "daemon/xalloc.h"
 #include "daemon/options.h"
 #include "daemon/server.h"
 #include "daemon/supervisor.h"
@@ -73,8 +71,7 @@ int main(int argc, char **argv)
 	}
 	reset_signals();
 	raise_descriptor_limit();
-	loop_take_log();
-	event_set_mem_functions(xalloc_new, xalloc_resize, xalloc_free);
+	loop_prepare();
 	config.inherited = supervisor_inherited();
 	if (config.inherited == -2)
 		return EXIT_FAILED;

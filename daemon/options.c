@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
@@ -15,6 +14,7 @@
 #endif
 
 #include "daemon/log.h"
+#include "daemon/loop.h"
 #include "daemon/options.h"
 #include "readyd/marker.h"
 #include "readyd/readyd.h"
@@ -65,7 +65,7 @@ static void print_version(void)
 	if (mallctl("version", &allocator, &len, NULL, 0) != 0)
 		allocator = "unknown";
 #endif
-	printf("readyd %s\nlibevent %s\njemalloc %s\n", PACKAGE_VERSION, event_get_version(), allocator);
+	printf("readyd %s\nlibevent %s\njemalloc %s\n", PACKAGE_VERSION, loop_version(), allocator);
 }
 
 static enum options_result bad(const char *option, const char *value, const char *wanted)

@@ -1,29 +1,26 @@
 #include "config.h"
 
-#include <event2/event.h>
-
 #include "daemon/registry.h"
 #include "daemon/loop.h"
 #include "daemon/xalloc.h"
 #include "daemon/pidwatch.h"
 
 struct pidwatch {
-	struct event *event;
+	struct loop_fd *event;
 	struct registry_entry *entry;
 	void (*ended)(struct registry_entry *entry, void *context);
 	void *context;
 };
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+static void on_readable(int fd, void *context)
 {
-	struct pidwatch *watch = arg;
+	struct pidwatch *watch = context;
 
 	(void)fd;
-	(void)what;
 	watch->ended(watch->entry, watch->context);
 }
 
-void pidwatch_start(struct event_base *base, struct registry_entry *entry,
+void pidwatch_start(struct loop *loop, struct registry_entry *entry,
     void (*ended)(struct registry_entry *entry, void *context), void *context)
 {
 	struct pidwatch *watch;
@@ -34,8 +31,8 @@ void pidwatch_start(struct event_base *base, struct registry_entry *entry,
 	watch->entry = entry;
 	watch->ended = ended;
 	watch->context = context;
-	watch->event = event_new(base, entry->process.fd, EV_READ | EV_PERSIST, on_readable, watch);
-	loop_add(watch->event, NULL);
+	watch->event = loop_fd_new(loop, entry->process.fd, LOOP_READ, on_readable, watch);
+	loop_fd_start(watch->event);
 	entry->watch = watch;
 }
 
@@ -43,7 +40,7 @@ void pidwatch_stop(struct registry_entry *entry)
 {
 	if (entry->watch == NULL)
 		return;
-	event_free(entry->watch->event);
+	loop_fd_free(entry->watch->event);
 	xalloc_free(entry->watch);
 	entry->watch = NULL;
 }

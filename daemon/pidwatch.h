@@ -2,11 +2,11 @@
 #ifndef DAEMON_PIDWATCH_H
 #define DAEMON_PIDWATCH_H
 
-struct event_base;
+struct loop;
 struct registry_entry;
 
 /* ended(entry, context) is a hint to look. An entry without a pidfd is not watched: the tick finds out. */
-void pidwatch_start(struct event_base *base, struct registry_entry *entry,
+void pidwatch_start(struct loop *loop, struct registry_entry *entry,
     void (*ended)(struct registry_entry *entry, void *context), void *context);
 void pidwatch_stop(struct registry_entry *entry);
 

@@ -115,7 +115,10 @@ bool registry_must_keep(const struct history *history)
 
 void registry_release(struct registry *registry, struct registry_entry *entry)
 {
-	if (LIST_EMPTY(&entry->waits) && !registry_must_keep(&entry->history))
+	/* Without a pidfd the end of the process would never show. */
+	bool kept = registry_must_keep(&entry->history) && entry->process.fd >= 0;
+
+	if (LIST_EMPTY(&entry->waits) && !kept)
 		remove_entry(registry, entry);
 }
 

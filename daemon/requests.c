@@ -1,6 +1,5 @@
 #include "config.h"
 
-#include <event2/event.h>
 #include <sys/stat.h>
 
 #include "daemon/gate.h"
@@ -26,7 +25,7 @@ struct request_wait {
 	struct requests *requests;
 	struct connection *connection;
 	LIST_ENTRY(request_wait) link; /* in connection->waits */
-	struct event *deadline;	       /* NULL: none */
+	struct loop_timer *deadline;   /* NULL: none */
 };
 
 static void put_error(struct connection *connection, enum wire_error error, pid_t pid)
@@ -53,8 +52,7 @@ static void wait_free(struct request_wait *wait)
 	LIST_REMOVE(wait, link);
 	wait->connection->wait_count--;
 	wait->connection->user->waits--;
-	if (wait->deadline != NULL)
-		event_free(wait->deadline);
+	loop_timer_free(wait->deadline);
 	xalloc_free(wait);
 }
 
@@ -79,15 +77,13 @@ static void on_settled(struct registry_wait *registry_wait, const struct readyd_
 
 /* Nothing is called pending from memory: it looks once more. If that settles it, the wait has been told
  * like all others and is freed; else the answer is pending. */
-static void on_deadline(evutil_socket_t fd, short what, void *arg)
+static void on_deadline(void *context)
 {
-	struct request_wait *wait = arg;
+	struct request_wait *wait = context;
 	struct connection *connection = wait->connection;
 	struct tracker *tracker = wait->requests->tracker;
 	struct readyd_answer answer;
 
-	(void)fd;
-	(void)what;
 	if (!tracker_still_waits(tracker, wait->wait.entry, &answer))
 		return;
 	answer.verdict = READYD_PENDING;
@@ -98,10 +94,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 
 static void set_deadline(struct request_wait *wait, uint64_t ms)
 {
-	struct timeval interval = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
-
-	wait->deadline = evtimer_new(wait->requests->base, on_deadline, wait);
-	loop_add(wait->deadline, &interval);
+	wait->deadline = loop_timer_new(wait->requests->loop, on_deadline, wait);
+	loop_timer_start(wait->deadline, (int64_t)ms);
 }
 
 static void do_hello(struct requests *requests, struct connection *connection)

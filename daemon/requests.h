@@ -7,14 +7,14 @@
 
 #include "src/wire.h"
 
-struct event_base;
+struct loop;
 struct gates;
 struct quota;
 struct connection;
 struct tracker;
 
 struct requests {
-	struct event_base *base;
+	struct loop *loop;
 	struct tracker *tracker;
 	struct gates *gates;
 	const struct marker_place *place;

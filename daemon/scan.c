@@ -1,7 +1,5 @@
 #include "config.h"
 
-#include <event2/event.h>
-
 #include "daemon/loop.h"
 #include "daemon/xalloc.h"
 #include "daemon/scan.h"
@@ -66,30 +64,28 @@ static void take_turn(struct scan *scan)
 		drop(scan);
 }
 
-static void on_next(evutil_socket_t fd, short what, void *arg)
+static void on_next(void *context)
 {
-	(void)fd;
-	(void)what;
-	take_turn(arg);
+	take_turn(context);
 }
 
-void scan_init(struct scan *scan, struct event_base *base, const struct marker_place *place,
+void scan_init(struct scan *scan, struct loop *loop, const struct marker_place *place,
     void (*marker)(pid_t pid, void *context), void *context)
 {
 	*scan = (struct scan){.place = place, .marker = marker, .context = context};
-	scan->next = evtimer_new(base, on_next, scan);
+	scan->next = loop_timer_new(loop, on_next, scan);
 }
 
 void scan_fini(struct scan *scan)
 {
-	event_free(scan->next);
+	loop_timer_free(scan->next);
 	drop(scan);
 }
 
 int scan_begin(struct scan *scan)
 {
 	drop(scan);
-	event_del(scan->next);
+	loop_timer_stop(scan->next);
 	scan->dir = opendir(scan->place->dir);
 	if (scan->dir == NULL)
 		return -1;

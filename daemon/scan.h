@@ -13,8 +13,8 @@
 #include <dirent.h>
 #include <sys/types.h>
 
-struct event;
-struct event_base;
+struct loop;
+struct loop_timer;
 struct marker_place;
 
 /* Markers that are reported in one turn, and names that are read. */
@@ -25,13 +25,13 @@ struct scan {
 	const struct marker_place *place;
 	void (*marker)(pid_t pid, void *context);
 	void *context;
-	struct event *next;
+	struct loop_timer *next;
 	DIR *dir; /* NULL when all names have been read */
 	pid_t *pids;
 	size_t count, at;
 };
 
-void scan_init(struct scan *scan, struct event_base *base, const struct marker_place *place,
+void scan_init(struct scan *scan, struct loop *loop, const struct marker_place *place,
     void (*marker)(pid_t pid, void *context), void *context);
 void scan_fini(struct scan *scan);
 

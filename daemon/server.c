@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,7 +31,7 @@
 
 struct server {
 	const struct server_config *config;
-	struct event_base *base;
+	struct loop *loop;
 	struct tracker tracker;
 	struct gates gates;
 	struct quota quota;
@@ -41,7 +40,8 @@ struct server {
 	struct watch *watch;
 	struct listener *listener;
 	bool fresh; /* the round is to begin anew */
-	struct event *sweep, *sigterm, *sigint, *sighup;
+	struct loop_timer *sweep;
+	struct loop_signal *sigterm, *sigint, *sighup;
 	size_t refused;
 	int64_t started;
 };
@@ -63,13 +63,11 @@ static void on_marker(pid_t pid, void *context)
 		begin_sweep(server);
 }
 
-static void on_sweep(evutil_socket_t fd, short what, void *arg)
+static void on_sweep(void *context)
 {
-	struct server *server = arg;
+	struct server *server = context;
 	bool fresh = server->fresh;
 
-	(void)fd;
-	(void)what;
 	server->fresh = false;
 	if (tracker_sweep(&server->tracker, fresh, SWEEP_SLICE))
 		loop_soon(server->sweep);
@@ -182,31 +180,21 @@ static void write_stats(char *buf, size_t size, void *context)
 	    !watch->polling);
 }
 
-static void on_stop(evutil_socket_t signal, short what, void *arg)
+static void on_stop(int signal, void *context)
 {
-	struct server *server = arg;
+	struct server *server = context;
 
-	(void)what;
 	log_info("stopping on %s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
-	event_base_loopbreak(server->base);
+	loop_stop(server->loop);
 }
 
-static void on_hangup(evutil_socket_t signal, short what, void *arg)
+static void on_hangup(int signal, void *context)
 {
-	struct server *server = arg;
+	struct server *server = context;
 
 	(void)signal;
-	(void)what;
 	log_info("SIGHUP: looking at everything again");
 	watch_refresh(server->watch);
-}
-
-static struct event *on_signal(struct server *server, int signal, event_callback_fn callback)
-{
-	struct event *event = evsignal_new(server->base, signal, callback, server);
-
-	loop_add(event, NULL);
-	return event;
 }
 
 static uint64_t random_epoch(void)
@@ -231,12 +219,12 @@ static void wire_up(struct server *server)
 
 	(void)getrlimit(RLIMIT_NOFILE, &files);
 	server->started = clock_ms();
-	server->sweep = evtimer_new(server->base, on_sweep, server);
-	tracker_init(&server->tracker, server->base, &config->place, &tracker_hooks, server);
+	server->sweep = loop_timer_new(server->loop, on_sweep, server);
+	tracker_init(&server->tracker, server->loop, &config->place, &tracker_hooks, server);
 	/* The rest is for clients and pidfds. */
-	gates_init(&server->gates, server->base, &server->tracker, files.rlim_cur / 4);
+	gates_init(&server->gates, server->loop, &server->tracker, files.rlim_cur / 4);
 	quota_init(&server->quota, geteuid(), config->max_clients, config->max_waits);
-	server->requests = (struct requests){.base = server->base,
+	server->requests = (struct requests){.loop = server->loop,
 	    .tracker = &server->tracker,
 	    .gates = &server->gates,
 	    .place = &config->place,
@@ -246,11 +234,11 @@ static void wire_up(struct server *server)
 	    .stats = write_stats,
 	    .context = server};
 	connection_pool_init(
-	    &server->connections, server->base, &connection_hooks, &server->requests, OUTPUT_LIMIT);
-	server->sigterm = on_signal(server, SIGTERM, on_stop);
-	server->sigint = on_signal(server, SIGINT, on_stop);
-	server->sighup = on_signal(server, SIGHUP, on_hangup);
-	server->watch = watch_new(server->base, &config->place, &watch_hooks, server);
+	    &server->connections, server->loop, &connection_hooks, &server->requests, OUTPUT_LIMIT);
+	server->sigterm = loop_signal_new(server->loop, SIGTERM, on_stop, server);
+	server->sigint = loop_signal_new(server->loop, SIGINT, on_stop, server);
+	server->sighup = loop_signal_new(server->loop, SIGHUP, on_hangup, server);
+	server->watch = watch_new(server->loop, &config->place, &watch_hooks, server);
 }
 
 /* Whoever is impatient finds a daemon that is stopping already, and does not kill it over that. */
@@ -276,11 +264,11 @@ static void tear_down(struct server *server)
 	gates_fini(&server->gates);
 	tracker_fini(&server->tracker);
 	watch_free(server->watch);
-	event_free(server->sweep);
-	event_free(server->sigterm);
-	event_free(server->sigint);
-	event_free(server->sighup);
-	event_base_free(server->base);
+	loop_timer_free(server->sweep);
+	loop_signal_free(server->sigterm);
+	loop_signal_free(server->sigint);
+	loop_signal_free(server->sighup);
+	loop_free(server->loop);
 }
 
 int server_run(const struct server_config *config)
@@ -291,21 +279,20 @@ int server_run(const struct server_config *config)
 	int result = -1;
 
 	server->config = config;
-	server->base = event_base_new();
-	if (server->base == NULL) {
+	server->loop = loop_new();
+	if (server->loop == NULL) {
 		log_error("cannot make an event loop: %s", strerror(errno));
 		xalloc_free(server);
 		return -1;
 	}
 	wire_up(server);
-	server->listener = listener_new(server->base, &where, &hooks, server);
+	server->listener = listener_new(server->loop, &where, &hooks, server);
 	if (server->listener != NULL) {
 		log_info("serving %s for %s/%s* (pid %ld, libevent %s with %s)",
 		    config->inherited >= 0 ? "the inherited socket" : config->socket, config->place.dir,
-		    config->place.prefix, (long)getpid(), event_get_version(),
-		    event_base_get_method(server->base));
+		    config->place.prefix, (long)getpid(), loop_version(), loop_method(server->loop));
 		supervisor_ready(config->ready_fd);
-		result = event_base_dispatch(server->base);
+		result = loop_run(server->loop);
 		if (result < 0)
 			log_error("the event loop has failed: %s", strerror(errno));
 		supervisor_stopping();

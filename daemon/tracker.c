@@ -12,10 +12,10 @@
 /* Ended processes that are remembered, the oldest forgotten first. */
 #define TOMBSTONES 1024
 
-void tracker_init(struct tracker *w, struct event_base *base, const struct marker_place *place,
+void tracker_init(struct tracker *w, struct loop *loop, const struct marker_place *place,
     const struct tracker_hooks *hooks, void *context)
 {
-	*w = (struct tracker){.base = base,
+	*w = (struct tracker){.loop = loop,
 	    .place = place,
 	    .registry = registry_new(TOMBSTONES, pidwatch_stop),
 	    .recent_fds = sysconf(_SC_OPEN_MAX) / 2,
@@ -53,7 +53,7 @@ static struct registry_entry *enter(
 {
 	struct registry_entry *entry = registry_enter(w->registry, process, history);
 
-	pidwatch_start(w->base, entry, on_ended, w);
+	pidwatch_start(w->loop, entry, on_ended, w);
 	return entry;
 }
 

@@ -12,7 +12,7 @@
 #include "src/check.h"
 #include "src/marker.h"
 
-struct event_base;
+struct loop;
 
 struct tracker_hooks {
 	/* Called when the first wait comes: from now on there must be a tick. */
@@ -36,7 +36,7 @@ struct tracker_recent {
 };
 
 struct tracker {
-	struct event_base *base;
+	struct loop *loop;
 	const struct marker_place *place;
 	struct registry *registry;
 	uint64_t looks, settled; /* counters for STATS */
@@ -50,7 +50,7 @@ struct tracker {
 	void *context;
 };
 
-void tracker_init(struct tracker *w, struct event_base *base, const struct marker_place *place,
+void tracker_init(struct tracker *w, struct loop *loop, const struct marker_place *place,
     const struct tracker_hooks *hooks, void *context);
 void tracker_fini(struct tracker *w);
 

@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -42,14 +41,15 @@ struct watch {
 	const struct marker_place *place;
 	struct watch_hooks hooks;
 	void *context;
-	struct event_base *base;
+	struct loop *loop;
 	struct scan scan;
 	int fd;		 /* inotify instance, -1 while there is none */
 	int wd;		 /* of the directory that the path names now, -1 while there is none */
 	int file;	 /* of the file of watch_file(), -1 */
 	int mounts;	 /* /proc/self/mountinfo, -1 without /proc or epoll */
 	int last_logged; /* errno of the last complaint, so that a lasting state is logged once */
-	struct event *events, *mounted, *tick, *throttled;
+	struct loop_fd *events, *mounted;
+	struct loop_timer *tick, *throttled;
 	bool needs_rescan; /* something happened at an extra_watch, */
 	bool moved;	   /* or to the file, while events were taken */
 	bool behind;	   /* events were read ahead by watch_catch_up() */
@@ -80,13 +80,6 @@ static const char *hint(int error)
 	}
 }
 
-static void tick_in(struct watch *watch, long ms)
-{
-	struct timeval interval = {ms / 1000, ms % 1000 * 1000};
-
-	loop_add(watch->tick, &interval);
-}
-
 static void complain(struct watch *watch, int error)
 {
 	if (error != 0 && error != watch->last_logged)
@@ -96,11 +89,11 @@ static void complain(struct watch *watch, int error)
 		log_info("watching %s again", watch->place->dir);
 	watch->last_logged = error;
 	watch->counts.polling = error != 0;
-	if (error != 0 && !event_pending(watch->tick, EV_TIMEOUT, NULL))
-		tick_in(watch, TICK_IDLE_BLIND_MS);
+	if (error != 0 && !loop_timer_runs(watch->tick))
+		loop_timer_start(watch->tick, TICK_IDLE_BLIND_MS);
 }
 
-static void on_events(evutil_socket_t fd, short what, void *arg);
+static void on_events(int fd, void *context);
 
 static int open_instance(struct watch *watch)
 {
@@ -109,8 +102,8 @@ static int open_instance(struct watch *watch)
 	watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (watch->fd < 0)
 		return -1;
-	watch->events = event_new(watch->base, watch->fd, EV_READ | EV_PERSIST, on_events, watch);
-	loop_add(watch->events, NULL);
+	watch->events = loop_fd_new(watch->loop, watch->fd, LOOP_READ, on_events, watch);
+	loop_fd_start(watch->events);
 	return 0;
 }
 
@@ -249,7 +242,7 @@ static bool take_event(struct watch *watch, const struct inotify_event *event)
 static void lose_instance(struct watch *watch, int error)
 {
 	age_extra_watches(watch, true);
-	event_free(watch->events);
+	loop_fd_free(watch->events);
 	watch->events = NULL;
 	close(watch->fd);
 	watch->fd = watch->wd = watch->file = -1;
@@ -258,20 +251,16 @@ static void lose_instance(struct watch *watch, int error)
 
 static void throttle(struct watch *watch)
 {
-	const struct timeval interval = {0, THROTTLE_MS * 1000};
-
-	event_del(watch->events);
-	loop_add(watch->throttled, &interval);
+	loop_fd_stop(watch->events);
+	loop_timer_start(watch->throttled, THROTTLE_MS);
 }
 
-static void on_throttled(evutil_socket_t fd, short what, void *arg)
+static void on_throttled(void *context)
 {
-	struct watch *watch = arg;
+	struct watch *watch = context;
 
-	(void)fd;
-	(void)what;
 	if (watch->events != NULL)
-		loop_add(watch->events, NULL);
+		loop_fd_start(watch->events);
 }
 
 static const struct inotify_event *next_event(const char *buffer, ssize_t len, ssize_t *at)
@@ -317,18 +306,17 @@ void watch_catch_up(struct watch *watch)
 	for (int i = 0; i < 4 && read_events(watch, buffer, sizeof(buffer)) > 0; i++)
 		watch->behind = true;
 	if (watch->behind && watch->events != NULL)
-		event_active(watch->events, EV_READ, 0);
+		loop_fd_raise(watch->events);
 }
 
-static void on_events(evutil_socket_t fd, short what, void *arg)
+static void on_events(int fd, void *context)
 {
-	struct watch *watch = arg;
+	struct watch *watch = context;
 	const struct inotify_event *event;
 	bool sure = !watch->behind;
 	ssize_t n = read_events(watch, watch->buffer, sizeof(watch->buffer));
 
 	(void)fd;
-	(void)what;
 	watch->behind = false;
 	if (n >= FLOOD_BYTES)
 		throttle(watch);
@@ -343,12 +331,11 @@ static void on_events(evutil_socket_t fd, short what, void *arg)
 	watch->needs_rescan = watch->moved = false;
 }
 
-static void on_mounted(evutil_socket_t fd, short what, void *arg)
+static void on_mounted(int fd, void *context)
 {
-	struct watch *watch = arg;
+	struct watch *watch = context;
 
 	(void)fd;
-	(void)what;
 	make_sure(watch);
 	watch->hooks.environment_changed(watch->context);
 }
@@ -357,24 +344,20 @@ static void on_mounted(evutil_socket_t fd, short what, void *arg)
 static void watch_mounts(struct watch *watch)
 {
 	watch->mounts = -1;
-	if ((event_base_get_features(watch->base) & EV_FEATURE_ET) == 0)
+	if (!loop_has_edges(watch->loop))
 		return;
 	watch->mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	if (watch->mounts < 0)
 		return;
-	watch->mounted =
-	    event_new(watch->base, watch->mounts, EV_READ | EV_ET | EV_PERSIST, on_mounted, watch);
-	loop_add(watch->mounted, NULL);
+	watch->mounted = loop_fd_new(watch->loop, watch->mounts, LOOP_READ | LOOP_EDGE, on_mounted, watch);
+	loop_fd_start(watch->mounted);
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *arg)
+static void on_tick(void *context)
 {
-	struct watch *watch = arg;
+	struct watch *watch = context;
 	bool wanted = watch->hooks.has_waits(watch->context);
 	bool sighted = watch->wd >= 0 && watch->mounts >= 0;
-
-	(void)fd;
-	(void)what;
 
 	age_extra_watches(watch, !wanted);
 	if (!wanted && sighted)
@@ -389,31 +372,31 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	if (wanted)
 		watch_start_ticking(watch);
 	else if (watch->mounts < 0)
-		tick_in(watch, TICK_IDLE_BLIND_MS);
+		loop_timer_start(watch->tick, TICK_IDLE_BLIND_MS);
 }
 
 void watch_start_ticking(struct watch *watch)
 {
-	tick_in(watch, watch->wd < 0 ? TICK_BLIND_MS : TICK_MS);
+	loop_timer_start(watch->tick, watch->wd < 0 ? TICK_BLIND_MS : TICK_MS);
 }
 
 struct watch *watch_new(
-    struct event_base *base, const struct marker_place *place, const struct watch_hooks *hooks, void *context)
+    struct loop *loop, const struct marker_place *place, const struct watch_hooks *hooks, void *context)
 {
 	struct watch *watch = xalloc_new(sizeof(*watch));
 
-	watch->base = base;
+	watch->loop = loop;
 	watch->place = place;
 	watch->hooks = *hooks;
 	watch->context = context;
-	scan_init(&watch->scan, base, place, hooks->marker, context);
+	scan_init(&watch->scan, loop, place, hooks->marker, context);
 	watch->fd = watch->wd = watch->file = -1;
-	watch->tick = evtimer_new(base, on_tick, watch);
-	watch->throttled = evtimer_new(base, on_throttled, watch);
+	watch->tick = loop_timer_new(loop, on_tick, watch);
+	watch->throttled = loop_timer_new(loop, on_throttled, watch);
 	watch_mounts(watch);
 	make_sure(watch);
 	if (watch->mounts < 0)
-		tick_in(watch, TICK_IDLE_BLIND_MS);
+		loop_timer_start(watch->tick, TICK_IDLE_BLIND_MS);
 	return watch;
 }
 
@@ -421,12 +404,10 @@ void watch_free(struct watch *watch)
 {
 	age_extra_watches(watch, true);
 	scan_fini(&watch->scan);
-	if (watch->events != NULL)
-		event_free(watch->events);
-	if (watch->mounted != NULL)
-		event_free(watch->mounted);
-	event_free(watch->tick);
-	event_free(watch->throttled);
+	loop_fd_free(watch->events);
+	loop_fd_free(watch->mounted);
+	loop_timer_free(watch->tick);
+	loop_timer_free(watch->throttled);
 	if (watch->mounts >= 0)
 		close(watch->mounts);
 	if (watch->fd >= 0)

@@ -12,7 +12,7 @@
 
 #include "src/marker.h"
 
-struct event_base;
+struct loop;
 struct watch;
 
 struct watch_hooks {
@@ -36,8 +36,8 @@ struct watch_counts {
 /* Arms the watch, then reports every marker that is there, a few of them at once and the rest from the loop.
  * A directory that cannot be watched now is no error: it is tried again. NULL and errno when there is no
  * history. */
-struct watch *watch_new(struct event_base *base, const struct marker_place *place,
-    const struct watch_hooks *hooks, void *context);
+struct watch *watch_new(
+    struct loop *loop, const struct marker_place *place, const struct watch_hooks *hooks, void *context);
 void watch_free(struct watch *watch);
 
 /* Ticks until nobody waits. */

@@ -1,8 +1,8 @@
 #include <errno.h>
-#include <event2/event.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "daemon/loop.h"
 #include "daemon/connection.h"
 #include "src/sock.h"
 #include "src/wire.h"
@@ -14,7 +14,7 @@
 #define MOST (1024 * 1024)
 
 /* A pool, the other side of one of its sessions, and what the hooks were told. */
-static struct event_base *base;
+static struct loop *loop;
 static struct connection_pool pool;
 static int client;
 static unsigned lines, long_lines, closings;
@@ -68,14 +68,14 @@ static struct connection *the_session(void)
 /* One pass of the loop: each session that has something to say gets one turn. */
 static void pass(void)
 {
-	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	loop_turn(loop, false);
 }
 
 /* Whatever happened until now is handled afterwards: nothing here takes time. */
 static void turn(void)
 {
 	for (int i = 0; i < 8; i++)
-		event_base_loop(base, EVLOOP_NONBLOCK);
+		loop_settle(loop);
 }
 
 static int connect_session(void)
@@ -94,8 +94,8 @@ static void set_up(void)
 	lines = long_lines = closings = 0;
 	heard_len = 0;
 	respond = NULL;
-	base = event_base_new();
-	connection_pool_init(&pool, base, &hooks, &pool, OUTPUT_LIMIT);
+	loop = loop_new();
+	connection_pool_init(&pool, loop, &hooks, &pool, OUTPUT_LIMIT);
 	client = connect_session();
 }
 
@@ -111,7 +111,7 @@ static void tear_down(void)
 	connection_pool_fini(&pool);
 	ck_assert_uint_eq(pool.count, 0);
 	hang_up();
-	event_base_free(base);
+	loop_free(loop);
 }
 
 static void say_bytes(const char *data, size_t len)

@@ -1,8 +1,8 @@
 #include <errno.h>
-#include <event2/event.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 
+#include "daemon/loop.h"
 #include "daemon/gate.h"
 #include "daemon/tracker.h"
 #include "tests/unit.h"
@@ -10,7 +10,7 @@
 #define LIMIT 2
 
 /* A witness with its gates, and two processes to wait for. */
-static struct event_base *base;
+static struct loop *loop;
 static struct marker_place place;
 static struct tracker tracker;
 static struct gates gates;
@@ -42,9 +42,9 @@ static void set_up(void)
 	for (size_t i = 0; i < UNIT_COUNT(children); i++)
 		children[i] = unit_spawn(NULL);
 	fds_before = unit_open_fds();
-	base = event_base_new();
-	tracker_init(&tracker, base, &place, &hooks, NULL);
-	gates_init(&gates, base, &tracker, LIMIT);
+	loop = loop_new();
+	tracker_init(&tracker, loop, &place, &hooks, NULL);
+	gates_init(&gates, loop, &tracker, LIMIT);
 }
 
 static void tear_down(void)
@@ -52,7 +52,7 @@ static void tear_down(void)
 	if (tracker.registry != NULL)
 		gates_fini(&gates);
 	tracker_fini(&tracker);
-	event_base_free(base);
+	loop_free(loop);
 	ck_assert_uint_eq(gates.count, 0);
 	ck_assert_int_eq(unit_open_fds(), fds_before);
 	for (size_t i = 0; i < UNIT_COUNT(children); i++)
@@ -63,7 +63,7 @@ static void tear_down(void)
 static void turn(void)
 {
 	for (int i = 0; i < 8; i++)
-		event_base_loop(base, EVLOOP_NONBLOCK);
+		loop_settle(loop);
 }
 
 static struct registry_entry *enroll(int child)
@@ -202,7 +202,7 @@ START_TEST(death_wakes_all)
 
 	ck_assert_int_eq(kill(child, SIGKILL), 0);
 	while (gates.count == 2)
-		event_base_loop(base, EVLOOP_ONCE);
+		loop_turn(loop, true);
 	ck_assert(!is_open(first) && !is_open(second) && is_open(other));
 	ck_assert_int_eq(left_in(first), 0);
 	check_ledger(1, 1);
@@ -225,7 +225,7 @@ START_TEST(exit_after_the_marker_leaves_a_byte)
 	unit_kill(child);
 	children[0] = 0;
 	while (gates.count == 1)
-		event_base_loop(base, EVLOOP_ONCE);
+		loop_turn(loop, true);
 	ck_assert(!is_open(gate));
 	ck_assert_int_eq(left_in(gate), 1);
 	ck_assert_int_eq(registry_tombstone(tracker.registry, child)->answer.verdict, READYD_EXITED);
@@ -328,7 +328,7 @@ END_TEST
 /* Waits until the gate's time for sharing has passed, or, if nobody is left, until it is gone. */
 static void await_gate(void)
 {
-	ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0);
+	loop_turn(loop, true);
 }
 
 START_TEST(abandoned_gate_frees_itself)

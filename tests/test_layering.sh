@@ -143,6 +143,7 @@ test_only_the_daemon_has_an_event_loop() {
 	local files
 	mapfile -t files < <(sources src client/lib client/ctl worker include/readyd)
 	none "of the other parts" '<(event2/|event\.h|evutil\.h)' "${files[@]}"
+	expect "in the daemon" "$(sources daemon | while read -r file; do includes "$file"; done | grep -F '<event2/' | cut -d: -f1 | sort -u)" "daemon/loop.c"
 	mapfile -t files < <(sources src client/lib client/ctl include/readyd)
 	none "of the parts that do not choose an allocator" '<jemalloc/' "${files[@]}"
 }

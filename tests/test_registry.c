@@ -62,8 +62,10 @@ static void init_waits(struct wait *waits, size_t count)
 
 static struct registry_entry *enter(pid_t pid, bool latched)
 {
-	const struct process process = {
-	    .pid = pid, .fd = -1, .ns_pid = pid % 10, .start = (uint64_t)pid * 10};
+	const struct process process = {.pid = pid,
+	    .fd = open("/dev/null", O_RDONLY | O_CLOEXEC),
+	    .ns_pid = pid % 10,
+	    .start = (uint64_t)pid * 10};
 	const struct history history = {.latched = latched, .absent_seen = true};
 
 	return registry_enter(registry, &process, &history);
@@ -240,6 +242,17 @@ START_TEST(release_spares_the_latched)
 	registry_release(registry, entry);
 	check_counts(1, 0, 0, 0);
 	entry->history.latched = false;
+	registry_release(registry, entry);
+	check_counts(0, 0, 0, 0);
+}
+END_TEST
+
+/* That it has ended would never show. */
+START_TEST(release_forgets_the_latched_without_a_pidfd)
+{
+	struct registry_entry *entry = enter(7, true);
+
+	process_close(&entry->process);
 	registry_release(registry, entry);
 	check_counts(0, 0, 0, 0);
 }
@@ -793,6 +806,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, pidfd_is_closed_with_the_entry);
 	tcase_add_test(tcase, release_spares_the_waited);
 	tcase_add_test(tcase, release_spares_the_latched);
+	tcase_add_test(tcase, release_forgets_the_latched_without_a_pidfd);
 	tcase_add_test(tcase, detaching_twice_is_nothing);
 	tcase_add_test(tcase, settle_tells_everybody_once);
 	tcase_add_test(tcase, settle_tells_nobody_else);

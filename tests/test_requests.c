@@ -1,9 +1,9 @@
 #include <errno.h>
-#include <event2/event.h>
 #include <limits.h>
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "daemon/loop.h"
 #include "daemon/gate.h"
 #include "daemon/pidwatch.h"
 #include "daemon/quota.h"
@@ -20,7 +20,7 @@
 #define SLICE 64
 
 /* A daemon without its server: one client of it, and a process to ask about. */
-static struct event_base *base;
+static struct loop *loop;
 static struct marker_place place;
 static struct tracker tracker;
 static struct gates gates;
@@ -72,11 +72,11 @@ static void set_up(void)
 	ck_assert_str_eq(place.dir, dir);
 	child = unit_spawn(NULL);
 	snprintf(marker, sizeof(marker), "%s/ready-%d", dir, (int)child);
-	base = event_base_new();
-	tracker_init(&tracker, base, &place, &tracker_hooks, NULL);
-	gates_init(&gates, base, &tracker, GATES);
+	loop = loop_new();
+	tracker_init(&tracker, loop, &place, &tracker_hooks, NULL);
+	gates_init(&gates, loop, &tracker, GATES);
 	quota_init(&quota, geteuid(), 100, WAITS_PER_CLIENT);
-	requests = (struct requests){.base = base,
+	requests = (struct requests){.loop = loop,
 	    .tracker = &tracker,
 	    .gates = &gates,
 	    .place = &place,
@@ -84,7 +84,7 @@ static void set_up(void)
 	    .quota = &quota,
 	    .waits_per_client = WAITS_PER_CLIENT,
 	    .stats = write_stats};
-	connection_pool_init(&pool, base, &connection_hooks, &requests, 65536);
+	connection_pool_init(&pool, loop, &connection_hooks, &requests, 65536);
 	client = connect_client();
 }
 
@@ -94,7 +94,7 @@ static void tear_down(void)
 	gates_fini(&gates);
 	tracker_fini(&tracker);
 	quota_fini(&quota);
-	event_base_free(base);
+	loop_free(loop);
 	close(client);
 	if (child > 0)
 		unit_kill(child);
@@ -103,13 +103,13 @@ static void tear_down(void)
 /* One pass of the loop: one turn for each connection. */
 static void pass(void)
 {
-	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	loop_turn(loop, false);
 }
 
 static void turn(void)
 {
 	for (int i = 0; i < 8; i++)
-		event_base_loop(base, EVLOOP_NONBLOCK);
+		loop_settle(loop);
 }
 
 /* %d in it is the child. */
@@ -132,14 +132,14 @@ static void ask(const char *format)
 static void ask_in_a_hurry(void)
 {
 	say("WAIT %d 0\n");
-	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	loop_turn(loop, false);
 	ck_assert(registry_is_waited(tracker.registry));
 }
 
 static void await_deadline(void)
 {
 	while (registry_is_waited(tracker.registry))
-		event_base_loop(base, EVLOOP_ONCE);
+		loop_turn(loop, true);
 	turn();
 }
 
@@ -334,7 +334,7 @@ START_TEST(wait_ends_with_the_process)
 	ask("WAIT %d\n");
 	ck_assert_int_eq(kill(child, SIGKILL), 0);
 	while (registry_is_waited(tracker.registry))
-		event_base_loop(base, EVLOOP_ONCE);
+		loop_turn(loop, true);
 	turn();
 	expect_answer(READYD_DIED, READYD_REASON_NONE);
 	check_ledger(0, 0);

@@ -185,6 +185,43 @@ START_TEST(backstop_grows)
 }
 END_TEST
 
+/* No event tells of a start. So the first look for one is soon, whatever else the waiter waits for. */
+START_TEST(start_is_looked_for_soon)
+{
+	int64_t now = clock_ms();
+	pid_t unused = unit_spawn(NULL);
+
+	unit_kill(unused);
+	waiter->settings.await_start = true;
+	ck_assert_int_eq(readyd_waiter_add(waiter, children[0]), 0);
+	waiter->look_at = _i == 0 ? 0 : now + 60000;
+	ck_assert_int_eq(readyd_waiter_add(waiter, unused), 0);
+	ck_assert_int_ge(waiter->look_at, now);
+	ck_assert_int_lt(waiter->look_at, now + 60000);
+}
+END_TEST
+
+/* Without a pidfd only a look at the process shows that it has ended. */
+START_TEST(recheck_finds_the_end_of_an_unwatched_one)
+{
+	struct readyd_answer answer;
+	struct target *t;
+
+	ck_assert_int_eq(readyd_waiter_add(waiter, children[0]), 0);
+	t = target_set_find(&waiter->set, children[0]);
+	poller_forget(&waiter->poller, t->process.fd);
+	process_close(&t->process);
+	t->watched = false;
+	ck_assert(target_set_step(&waiter->set, t, TARGET_ASK, NULL));
+	ck_assert(target_set_step(&waiter->set, t, TARGET_TAKEN, NULL));
+	unit_kill(children[0]);
+	children[0] = unit_spawn(NULL);
+	waiter_recheck_all(waiter);
+	ck_assert(waiter_take(waiter, &answer));
+	ck_assert_int_eq(answer.verdict, READYD_DIED);
+}
+END_TEST
+
 /* What must be on, from how many targets are in which state. In the order of the states in test_target.c:
  * not started, waiting (no subscription, asked, gate, wait), unconfirmed (the same). */
 #define AUTO   READYD_BACKEND_AUTO
@@ -266,6 +303,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, ready_already);
 	tcase_add_test(tcase, cancelled_when_ready);
 	tcase_add_loop_test(tcase, backstop_grows, 0, UNIT_COUNT(backstops));
+	tcase_add_loop_test(tcase, start_is_looked_for_soon, 0, 2);
+	tcase_add_test(tcase, recheck_finds_the_end_of_an_unwatched_one);
 	tcase_add_loop_test(tcase, counts_say_what_is_on, 0, UNIT_COUNT(plans));
 	return s;
 }

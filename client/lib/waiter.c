@@ -101,6 +101,9 @@ int readyd_waiter_add_exact(struct readyd_waiter *w, pid_t pid, uint64_t start)
 	/* A caller that insists on the daemon wants its answer, not an own look. */
 	if (!waiter_is_forced(w) || t->state.phase == TARGET_NOT_STARTED)
 		waiter_look(w, t);
+	/* No event tells of its start, and the next look at all may be far away. */
+	if (t->state.phase == TARGET_NOT_STARTED)
+		w->look_at = clock_earlier(w->look_at, w->since + waiter_look_interval(w, w->since));
 	waiter_rest(w);
 	return 0;
 }

@@ -183,7 +183,7 @@ void waiter_recheck_all(struct readyd_waiter *w)
 
 	TARGETS_EACH (&w->set, t, next)
 		if (t->state.phase < TARGET_UNCONFIRMED &&
-		    (thorough || !is_covered(t) || t->history.in_other_dir || t->process.unread ||
+		    (thorough || !is_covered(t) || t->history.in_other_dir || !t->watched ||
 			!marker_is_absent(&w->settings.place, t->process.ns_pid)))
 			waiter_look(w, t);
 }

@@ -1,0 +1,52 @@
+/* What goes wrong in a schedule: each schedule has its own few kinds of faults, each with its own odds. */
+#ifndef TESTS_SIM_FAULTS_H
+#define TESTS_SIM_FAULTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum fault {
+	FAULT_HINT_LOST,
+	FAULT_HINT_LATE,
+	FAULT_HINT_DOUBLED,
+	FAULT_HINT_SPURIOUS,
+	FAULT_OVERFLOW,
+	FAULT_MOUNT_UNSEEN,
+	FAULT_DAEMON_KILLED,
+	FAULT_DAEMON_STOPPED,
+	FAULT_DAEMON_FROZEN,
+	FAULT_CUT,
+	FAULT_FRAGMENT,
+	FAULT_FD_REFUSED,
+	FAULT_FOREIGN_MARKER,
+	FAULT_NOT_A_FILE,
+	FAULT_MARKER_REMOVED,
+	FAULT_MARKER_REPLACED,
+	FAULT_DIED,
+	FAULT_PID_REUSED,
+	FAULT_DIRECTORY,
+	FAULT_CLOCK_SET,
+	FAULT_KINDS
+};
+
+struct faults {
+	unsigned odds[FAULT_KINDS]; /* of 1024 */
+	uint64_t counts[FAULT_KINDS];
+	unsigned queue_limit; /* of an inotify instance */
+	int until_move;	      /* system calls until the world moves within one */
+	bool calm;	      /* none any more */
+};
+
+extern struct faults faults;
+
+const char *fault_name(enum fault fault);
+void faults_choose(void);
+void faults_end(void);
+/* Throws the dice, and counts a hit. */
+bool fault(enum fault fault);
+/* Something happens to a process, its marker or the directory. */
+void faults_move(void);
+/* At each system call: time passes, and perhaps the world moves. */
+void faults_tick(void);
+
+#endif

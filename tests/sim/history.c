@@ -1,0 +1,178 @@
+#include "config.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "src/verdict.h"
+#include "tests/sim/history.h"
+#include "tests/sim/world.h"
+
+struct figures figures;
+bool story_wanted;
+const char *failure;
+
+void story(const char *format, ...)
+{
+	va_list ap;
+
+	printf("%10.3f ms  ", (double)(world.now - 1000 * NS_PER_S) / 1e6);
+	if (world.current != NULL && world.current->id == SIM_DAEMON)
+		printf("[daemon]   ");
+	else if (world.current != NULL)
+		printf("[client %d] ", world.current->id);
+	va_start(ap, format);
+	vprintf(format, ap);
+	va_end(ap);
+	putchar('\n');
+}
+
+/* The first one counts. */
+void fail(const char *format, ...)
+{
+	static char text[256];
+	va_list ap;
+
+	if (failure != NULL)
+		return;
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	failure = text;
+	STORY("FAILED: %s", text);
+}
+
+/* Two lives of one pid within one tick are one process to anyone who reads /proc. */
+static bool any_twin(const struct life *life, bool (*holds)(const struct life *))
+{
+	for (int i = 0; i < world.life_count; i++)
+		if (world.lives[i].pid == life->pid && world.lives[i].start == life->start &&
+		    holds(&world.lives[i]))
+			return true;
+	return false;
+}
+
+static int life_with(pid_t pid, uint64_t start)
+{
+	for (int i = world.life_count; i-- > 0;)
+		if (world.lives[i].pid == pid && world.lives[i].start == start)
+			return i;
+	return SIM_NONE;
+}
+
+static bool was_ready(const struct life *life)
+{
+	return life->witnessed != 0;
+}
+
+static bool may_have_been_ready(const struct life *life)
+{
+	return life->uncertain;
+}
+
+static bool was_marked_late(const struct life *life)
+{
+	return life->marked_late;
+}
+
+static bool is_dead(const struct life *life)
+{
+	return !life->alive;
+}
+
+static void check_ready(int client, const struct life *life, const struct readyd_answer *answer)
+{
+	const char *word = readyd_verdict_name(answer->verdict);
+
+	if (!any_twin(life, was_ready)) {
+		if (any_twin(life, may_have_been_ready) ||
+		    (answer->verdict == READYD_EXITED && any_twin(life, was_marked_late)))
+			figures.uncertain++;
+		else
+			fail("client %d is told %s of %d without a witness", client, word, life->pid);
+	}
+	if (answer->verdict == READYD_EXITED && !any_twin(life, is_dead))
+		fail("client %d is told that %d has exited while it lives", client, life->pid);
+}
+
+/* The pid had another life so shortly before that it cannot be told whose marker that is. */
+static bool is_soon_after_another(const struct life *life)
+{
+	for (int i = 0; i < world.life_count; i++)
+		if (world.lives[i].pid == life->pid && &world.lives[i] != life &&
+		    (world.lives[i].marked_late || world.lives[i].start == life->start))
+			return true;
+	return false;
+}
+
+/* A marker that the process wrote before it died, and that lies there still, cannot have been missed. */
+static void check_died(int client, const struct waited *waited, const struct life *life)
+{
+	const struct sim_marker *marker = &world_dir()->markers[world_pid_index(life->pid)];
+
+	if (!any_twin(life, is_dead))
+		fail("client %d is told that %d has died while it lives", client, life->pid);
+	else if (world_dir()->present && world_is_own(life, marker) && marker->arrived <= life->died &&
+		 waited->added < life->died && world.moved_at < marker->arrived && !world.clock_was_set &&
+		 !is_soon_after_another(life) &&
+		 (world_life_of(life->pid) == NULL || world_life_of(life->pid) == life))
+		fail("client %d is told that %d has died, but its marker lies there", client, life->pid);
+}
+
+/* Its own marker has lain there all the time. */
+static void check_stale(int client, const struct waited *waited, const struct life *life)
+{
+	const struct sim_marker *marker = &world_dir()->markers[world_pid_index(life->pid)];
+
+	if (world_dir()->present && world_is_own(life, marker) && marker->arrived < waited->added &&
+	    world.moved_at < marker->arrived && !world.clock_was_set && !is_soon_after_another(life))
+		fail(
+		    "client %d is told that the marker of %d is stale, but it is its own", client, life->pid);
+}
+
+static void check_life(
+    int client, const struct waited *waited, const struct life *life, const struct readyd_answer *answer)
+{
+	if (answer->start != 0 && answer->start != life->start)
+		fail("client %d is told of another life of %d", client, life->pid);
+	switch (answer->verdict) {
+	case READYD_READY:
+	case READYD_EXITED:
+		check_ready(client, life, answer);
+		return;
+	case READYD_DIED:
+		check_died(client, waited, life);
+		return;
+	case READYD_STALE:
+		check_stale(client, waited, life);
+		return;
+	case READYD_UNREACHABLE:
+		if (answer->reason != READYD_REASON_NO_DIRECTORY || world.no_directory_at < waited->added)
+			fail("client %d is told that %d is unreachable", client, life->pid);
+		return;
+	case READYD_PENDING:
+		fail("client %d is told that %d is pending", client, life->pid);
+	}
+}
+
+void history_check(int client, struct waited *waited, const struct readyd_answer *answer)
+{
+	const char *reason = readyd_reason_name(answer->reason);
+
+	STORY("is told: %d is %s%s%s", answer->pid, readyd_verdict_name(answer->verdict),
+	    reason == NULL ? "" : ", ", reason == NULL ? "" : reason);
+	if (waited == NULL) {
+		fail("client %d is told of %d, which it does not wait for", client, answer->pid);
+		return;
+	}
+	/* Which one was meant is not known, and the daemon speaks of the one that has the pid, or had it. */
+	if ((waited->life == SIM_NONE || waited->start_unknown) && answer->start != 0)
+		waited->life = life_with(answer->pid, answer->start);
+	waited->told = true;
+	figures.told[answer->verdict]++;
+	if (waited->life != SIM_NONE)
+		check_life(client, waited, &world.lives[waited->life], answer);
+	/* A marker without a process says that there was one. */
+	else if (answer->start != 0 || answer->verdict == READYD_READY || answer->verdict == READYD_PENDING)
+		fail("client %d is told %s of %d, which never started", client,
+		    readyd_verdict_name(answer->verdict), answer->pid);
+}

@@ -1,0 +1,246 @@
+/*
+ * The world that the simulated programs run in: processes, the marker directory, clocks, and what descriptors
+ * lead to. One schedule at a time; nothing here asks the kernel.
+ *
+ * An actor is a program: the daemon or one of its clients. `world.current` says which one makes the system
+ * calls at the moment (kernel.c), so whose descriptors are meant.
+ */
+#ifndef TESTS_SIM_WORLD_H
+#define TESTS_SIM_WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define SIM_DIR	      "/m"
+#define SIM_PREFIX    "ready-"
+#define SIM_SOCKET    "/s"
+#define SIM_PIDS      12
+#define SIM_FIRST_PID 101
+#define SIM_CLIENTS   4
+#define SIM_DAEMON    SIM_CLIENTS /* the actor after the clients */
+#define SIM_FDS	      96
+#define SIM_LIVES     256
+#define SIM_NONE      (-1)
+
+#define NS_PER_MS 1000000LL
+#define NS_PER_S  1000000000LL
+
+/* How a process is known to the checker: a pid number may have several lives. */
+struct life {
+	pid_t pid;
+	uid_t uid;
+	uint64_t start; /* in ticks, as the product sees it */
+	int64_t born, died;
+	bool alive;
+	int status;
+	int64_t due;	   /* since when a look would tell: marked or dead; 0: not */
+	int64_t witnessed; /* the first instant at which it was alive and its own marker lay there; 0: none */
+	/* A marker lay there after its end: whose that is, and whether its owner was the process's, cannot be
+	 * seen any more. */
+	bool marked_late;
+	bool uncertain; /* a marker lay there that stamps alone cannot tell from its own */
+};
+
+enum marker_state { NO_MARKER, MARKER_IS_FILE, MARKER_IS_OTHER };
+
+struct sim_marker {
+	enum marker_state state;
+	uid_t uid;
+	ino_t ino;
+	off_t size;
+	int64_t stamp;	 /* CLOCK_REALTIME, coarse */
+	int64_t arrived; /* CLOCK_MONOTONIC */
+};
+
+struct directory {
+	bool present;
+	unsigned serial; /* no two directories of a schedule have the same */
+	ino_t ino;
+	struct sim_marker markers[SIM_PIDS];
+};
+
+enum fd_kind {
+	FD_FREE,
+	FD_PIDFD,
+	FD_INOTIFY,
+	FD_STREAM,
+	FD_PIPE_READ,
+	FD_PIPE_WRITE,
+	FD_EPOLL,
+	FD_TIMER,
+	FD_MOUNTS
+};
+
+struct sim_fd {
+	enum fd_kind kind;
+	int index; /* in the pool of that kind; FD_PIDFD: the life */
+	int side;  /* of a stream */
+};
+
+#define INOTIFY_WATCHES 4
+#define INOTIFY_EVENTS	16
+
+struct sim_event {
+	int wd;
+	uint32_t mask;
+	pid_t pid;
+	int64_t at; /* not to be read before */
+};
+
+struct inotify {
+	bool used;
+	int next_wd;
+	struct {
+		int wd;
+		unsigned serial;
+	} watches[INOTIFY_WATCHES];
+	unsigned watch_count;
+	struct sim_event queue[INOTIFY_EVENTS + 1];
+	unsigned len, limit;
+};
+
+#define FLOW_BYTES  4096
+#define FLOW_RIGHTS 32
+
+/* What is on its way to one side of a stream. */
+struct flow {
+	unsigned len, right_count;
+	struct {
+		unsigned at;
+		struct sim_fd fd;
+	} rights[FLOW_RIGHTS];
+	char bytes[FLOW_BYTES];
+};
+
+struct stream {
+	bool used, reset, cut;
+	bool open[2]; /* side 0 is the client's, side 1 the daemon's */
+	int client;
+	struct flow flow[2]; /* towards that side */
+};
+
+struct sim_pipe {
+	int readers, writers;
+	unsigned bytes;
+};
+
+#define EPOLL_ITEMS 64
+
+struct sim_epoll {
+	bool used;
+	unsigned count;
+	struct {
+		int fd;
+		uint32_t events;
+		uint64_t data;
+	} items[EPOLL_ITEMS];
+};
+
+struct timer {
+	bool used;
+	int64_t at; /* CLOCK_MONOTONIC, 0: not set */
+};
+
+struct mounts {
+	bool used, edge;
+};
+
+#define POOL_STREAMS 64
+#define POOL_PIPES   128
+#define POOL_SMALL   16
+#define BACKLOG	     6
+
+struct actor {
+	int id;
+	pid_t pid;
+	uid_t uid;
+	bool dead; /* killed: no system call of it has an effect any more */
+	unsigned open, limit;
+	struct sim_fd fds[SIM_FDS];
+};
+
+struct world {
+	int64_t now;	     /* CLOCK_MONOTONIC, ns */
+	int64_t offset;	     /* CLOCK_REALTIME minus that */
+	int64_t boot_offset; /* the same before anything set the clock */
+	bool clock_was_set;
+	int64_t moved_at;	 /* the path came to name another directory, or none */
+	int64_t no_directory_at; /* the last instant without a marker directory; 0: none, INT64_MAX: now */
+	struct life lives[SIM_LIVES];
+	int life_count;
+	int holder[SIM_PIDS]; /* the life that has the pid, dead and unreaped ones too; SIM_NONE */
+	unsigned pid_count;   /* pids that this schedule uses */
+	struct directory dirs[2];
+	unsigned top; /* the directory that the path names; the other one may be covered by it */
+	unsigned serials;
+	ino_t inos;
+	struct actor actors[SIM_CLIENTS + 1];
+	struct actor *current;
+	struct inotify inotifies[POOL_SMALL];
+	struct sim_epoll epolls[POOL_SMALL];
+	struct timer timers[POOL_SMALL];
+	struct mounts mounts[POOL_SMALL];
+	struct sim_pipe pipes[POOL_PIPES];
+	bool listening;
+	int backlog[BACKLOG];
+	unsigned backlog_len;
+	struct stream streams[POOL_STREAMS]; /* last: it is large */
+};
+
+extern struct world world;
+
+void world_reset(void);
+
+/* The random numbers of the schedule. */
+extern uint64_t dice_state;
+uint64_t dice(void);
+unsigned dice_below(unsigned limit);
+/* True in so many of 1024 throws. */
+bool dice_hit(unsigned of_1024);
+
+static inline struct directory *world_dir(void)
+{
+	return &world.dirs[world.top];
+}
+
+int world_pid_index(pid_t pid); /* SIM_NONE: not a pid of this world */
+struct life *world_life_of(pid_t pid);
+/* Brings what the checker knows of all processes up to date; after each change. */
+void world_observe(void);
+/* Whether the marker at the pid's name counts for this life, by what really happened. */
+bool world_is_own(const struct life *life, const struct sim_marker *marker);
+
+int world_spawn(int pid_index, uid_t uid);
+void world_exit(int pid_index);
+void world_write_marker(int pid_index, enum marker_state state, uid_t uid, uint32_t mask);
+void world_remove_marker(int pid_index);
+/* Markers of processes that nothing waits for. */
+void world_make_noise(void);
+void world_mount_over(void);
+void world_unmount(void);
+void world_remove_directory(bool renamed);
+void world_make_directory(void);
+
+/* Descriptors. */
+int fd_new(struct actor *actor, enum fd_kind kind, int index, int side); /* -1: EMFILE */
+struct sim_fd *fd_get(struct actor *actor, int fd);			 /* NULL: EBADF */
+void fd_release(struct sim_fd *fd);					 /* one reference less */
+void fd_share(const struct sim_fd *fd);					 /* one reference more */
+void fd_close(struct actor *actor, int fd);
+uint32_t fd_ready(struct actor *actor, int fd); /* POLLIN, POLLOUT, POLLERR, POLLHUP */
+void actor_start(struct actor *actor, int id, pid_t pid, uid_t uid);
+/* The kernel's part of an exit. */
+void actor_kill(struct actor *actor);
+
+void inotify_post(struct inotify *inotify, int wd, uint32_t mask, pid_t pid);
+/* Both sides find the end; of what is on its way to each only so many bytes arrive. */
+void stream_cut(struct stream *stream, const unsigned left[2]);
+static inline bool stream_ended(const struct stream *stream, int side)
+{
+	return stream->cut || !stream->open[1 - side];
+}
+void stream_close(struct stream *stream, int side);
+
+#endif
