@@ -9,6 +9,7 @@
 
 #include "daemon/discard.h"
 #include "daemon/endpoint.h"
+#include "daemon/namewatch.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
@@ -23,9 +24,10 @@
 
 struct listener {
 	struct endpoint endpoint;
+	struct namewatch name;
 	bool inherited;
 	bool discarded; /* so that it is logged once */
-	struct listener_hooks hooks;
+	void (*on_accepted)(int fd, void *context);
 	void *context;
 	struct loop *loop;
 	struct loop_fd *acceptable;
@@ -92,7 +94,7 @@ static void on_acceptable(int fd, void *context)
 		if (client >= 0 && may_hold_descriptors(listener, client)) {
 			discard_client(listener, client);
 		} else if (client >= 0) {
-			listener->hooks.accepted(client, listener->context);
+			listener->on_accepted(client, listener->context);
 		} else if (errno == EAGAIN) {
 			return;
 		} else if (errno != EINTR && errno != ECONNABORTED) {
@@ -102,6 +104,13 @@ static void on_acceptable(int fd, void *context)
 	}
 }
 
+/* Without a watch the name is looked at each second. */
+static void watch_name(struct listener *listener)
+{
+	if (!namewatch_set(&listener->name, listener->endpoint.path) && !loop_timer_runs(listener->again))
+		loop_timer_start(listener->again, AGAIN_MS);
+}
+
 static void start_accepting(struct listener *listener)
 {
 	listener->acceptable =
@@ -109,10 +118,10 @@ static void start_accepting(struct listener *listener)
 	loop_fd_start(listener->acceptable);
 	if (listener->inherited)
 		return;
+	watch_name(listener);
 	/* Watch, then look: the name may have been taken away before it was watched. */
-	listener->hooks.rebound(listener->context);
-	if (listener->endpoint.bound && !loop_timer_runs(listener->again) &&
-	    !endpoint_holds(&listener->endpoint))
+	if (listener->endpoint.bound && !endpoint_holds(&listener->endpoint) &&
+	    !loop_timer_runs(listener->again))
 		loop_soon(listener->again);
 }
 
@@ -123,6 +132,7 @@ static void stop_accepting(struct listener *listener)
 	listener->acceptable = NULL;
 }
 
+/* The name may be lost. */
 static void on_again(void *context)
 {
 	listener_check(context);
@@ -139,8 +149,13 @@ static void complain(struct listener *listener)
 
 void listener_check(struct listener *listener)
 {
-	if (listener->inherited || endpoint_holds(&listener->endpoint))
+	if (listener->inherited)
 		return;
+	if (endpoint_holds(&listener->endpoint)) {
+		if (listener->name.wd < 0)
+			watch_name(listener);
+		return;
+	}
 	stop_accepting(listener);
 	if (endpoint_listen(&listener->endpoint) == 0) {
 		listener->counts.rebinds++;
@@ -164,16 +179,17 @@ static int open_endpoint(struct listener *listener, const struct listener_config
 }
 
 struct listener *listener_new(struct loop *loop, const struct listener_config *config,
-    const struct listener_hooks *hooks, void *context)
+    void (*on_accepted)(int fd, void *context), void *context)
 {
 	struct listener *listener = xalloc_new(sizeof(*listener));
 
-	listener->hooks = *hooks;
+	listener->on_accepted = on_accepted;
 	listener->context = context;
 	listener->loop = loop;
 	listener->inherited = config->inherited >= 0;
 	listener->resume = loop_timer_new(loop, on_resume, listener);
 	listener->again = loop_timer_new(loop, on_again, listener);
+	namewatch_init(&listener->name, loop, on_again, listener);
 	if (open_endpoint(listener, config) != 0) {
 		listener_free(listener);
 		return NULL;
@@ -188,6 +204,7 @@ void listener_free(struct listener *listener)
 		stop_accepting(listener);
 	loop_timer_free(listener->resume);
 	loop_timer_free(listener->again);
+	namewatch_fini(&listener->name);
 	/* The exit closes it: connections that are to be discarded may be left in its queue. */
 	if (listener->inherited)
 		listener->endpoint.fd = -1;

@@ -16,14 +16,9 @@ struct listener_config {
 			*/
 };
 
-struct listener_hooks {
-	void (*accepted)(int fd, void *context); /* takes over fd, non-blocking */
-	void (*rebound)(void *context);		 /* the name leads to another socket file than before */
-};
-
-/* NULL, after the reason is logged. */
+/* on_accepted() takes over fd, which is non-blocking. NULL, after the reason is logged. */
 struct listener *listener_new(struct loop *loop, const struct listener_config *config,
-    const struct listener_hooks *hooks, void *context);
+    void (*on_accepted)(int fd, void *context), void *context);
 
 /* Makes sure that the name still leads here. Where it cannot be had back now, tries again every second. */
 void listener_check(struct listener *listener);

@@ -23,6 +23,7 @@
 #include "daemon/watch.h"
 #include "daemon/tracker.h"
 #include "src/clock.h"
+#include "src/dirwatch.h"
 
 /* Bytes that a client may leave unread. Answers are short: whoever is this far behind does not read. */
 #define OUTPUT_LIMIT (256 * 1024)
@@ -37,6 +38,7 @@ struct server {
 	struct quota quota;
 	struct requests requests;
 	struct connection_pool connections;
+	struct dirwatch dirs;
 	struct watch *watch;
 	struct listener *listener;
 	bool fresh; /* the round is to begin anew */
@@ -92,25 +94,11 @@ static void on_first_wait(void *context)
 	watch_start_ticking(server->watch);
 }
 
-static bool on_other_dir(const char *dir, int *extra_watch, void *context)
+static void on_behind(void *context)
 {
 	struct server *server = context;
 
-	return watch_add_extra(server->watch, dir, extra_watch);
-}
-
-static void on_catch_up(void *context)
-{
-	struct server *server = context;
-
-	watch_catch_up(server->watch);
-}
-
-static void on_arrived(int extra_watch, pid_t ns_pid, void *context)
-{
-	struct server *server = context;
-
-	tracker_marker_arrived(&server->tracker, extra_watch, ns_pid);
+	watch_on_behind(server->watch);
 }
 
 static void on_environment_changed(void *context)
@@ -119,13 +107,6 @@ static void on_environment_changed(void *context)
 
 	if (server->listener != NULL)
 		listener_check(server->listener);
-}
-
-static void on_rebound(void *context)
-{
-	struct server *server = context;
-
-	watch_file(server->watch, server->config->socket);
 }
 
 /* Whose client it is; NULL when there is no room for another one of that user. */
@@ -212,15 +193,14 @@ static void wire_up(struct server *server)
 	const struct server_config *config = server->config;
 	const struct connection_hooks connection_hooks = {
 	    requests_on_line, requests_on_resume, requests_on_closing};
-	const struct tracker_hooks tracker_hooks = {on_first_wait, on_other_dir, on_catch_up};
-	const struct watch_hooks watch_hooks = {
-	    on_marker, on_arrived, on_rescan, on_environment_changed, has_waits};
+	const struct watch_hooks watch_hooks = {on_marker, on_rescan, on_environment_changed, has_waits};
 	struct rlimit files = {1024, 1024};
 
 	(void)getrlimit(RLIMIT_NOFILE, &files);
 	server->started = clock_ms();
 	server->sweep = loop_timer_new(server->loop, on_sweep, server);
-	tracker_init(&server->tracker, server->loop, &config->place, &tracker_hooks, server);
+	dirwatch_init(&server->dirs, &config->place, on_behind, server);
+	tracker_init(&server->tracker, server->loop, &config->place, &server->dirs, on_first_wait, server);
 	/* The rest is for clients and pidfds. */
 	gates_init(&server->gates, server->loop, &server->tracker, files.rlim_cur / 4);
 	quota_init(&server->quota, geteuid(), config->max_clients, config->max_waits);
@@ -238,7 +218,7 @@ static void wire_up(struct server *server)
 	server->sigterm = loop_signal_new(server->loop, SIGTERM, on_stop, server);
 	server->sigint = loop_signal_new(server->loop, SIGINT, on_stop, server);
 	server->sighup = loop_signal_new(server->loop, SIGHUP, on_hangup, server);
-	server->watch = watch_new(server->loop, &config->place, &watch_hooks, server);
+	server->watch = watch_new(server->loop, &config->place, &server->dirs, &watch_hooks, server);
 }
 
 /* Whoever is impatient finds a daemon that is stopping already, and does not kill it over that. */
@@ -273,7 +253,6 @@ static void tear_down(struct server *server)
 
 int server_run(const struct server_config *config)
 {
-	const struct listener_hooks hooks = {on_accepted, on_rebound};
 	const struct listener_config where = {config->socket, config->socket_mode, config->inherited};
 	struct server *server = xalloc_new(sizeof(*server));
 	int result = -1;
@@ -286,7 +265,7 @@ int server_run(const struct server_config *config)
 		return -1;
 	}
 	wire_up(server);
-	server->listener = listener_new(server->loop, &where, &hooks, server);
+	server->listener = listener_new(server->loop, &where, on_accepted, server);
 	if (server->listener != NULL) {
 		log_info("serving %s for %s/%s* (pid %ld, libevent %s with %s)",
 		    config->inherited >= 0 ? "the inherited socket" : config->socket, config->place.dir,

@@ -6,6 +6,7 @@
 #include "daemon/pidwatch.h"
 #include "daemon/reserve.h"
 #include "daemon/tracker.h"
+#include "src/dirwatch.h"
 #include "src/marker_dir.h"
 #include "src/verdict.h"
 
@@ -13,13 +14,14 @@
 #define TOMBSTONES 1024
 
 void tracker_init(struct tracker *w, struct loop *loop, const struct marker_place *place,
-    const struct tracker_hooks *hooks, void *context)
+    struct dirwatch *dirs, void (*on_first_wait)(void *context), void *context)
 {
 	*w = (struct tracker){.loop = loop,
 	    .place = place,
 	    .registry = registry_new(TOMBSTONES, pidwatch_stop),
 	    .recent_fds = sysconf(_SC_OPEN_MAX) / 2,
-	    .hooks = *hooks,
+	    .dirs = dirs,
+	    .on_first_wait = on_first_wait,
 	    .context = context};
 }
 
@@ -57,6 +59,18 @@ static struct registry_entry *enter(
 	return entry;
 }
 
+/* What has arrived before is an earlier process's. True when the directory was not watched before. */
+static bool watch_other_dir(
+    struct tracker *w, const char *dir, const struct process *process, struct history *history)
+{
+	int before = history->extra_watch;
+	bool is_new = dirwatch_add_extra(w->dirs, dir, &history->extra_watch);
+
+	if (history->extra_watch != before)
+		dirwatch_forget_arrival(w->dirs, history->extra_watch, process->ns_pid);
+	return is_new;
+}
+
 /* Watch, then look. */
 static void check_other_dir(
     struct tracker *w, const struct process *process, struct history *history, struct readyd_answer *answer)
@@ -66,7 +80,7 @@ static void check_other_dir(
 	if (answer->verdict != READYD_PENDING || !history->in_other_dir)
 		return;
 	if (marker_dir_find(w->place, process, &there) == MARKER_DIR_OTHER &&
-	    w->hooks.other_dir(there.dir, &history->extra_watch, w->context))
+	    watch_other_dir(w, there.dir, process, history))
 		check_process(w->place, process, history, &w->collisions, answer);
 }
 
@@ -86,7 +100,8 @@ static bool examine(struct tracker *w, struct registry_entry *entry, struct read
 
 	w->looks++;
 	if (entry->history.in_other_dir && process_gone(&entry->process))
-		w->hooks.catch_up(w->context);
+		entry->history.arrived |=
+		    dirwatch_has_arrived(w->dirs, entry->history.extra_watch, entry->process.ns_pid);
 	check_process(w->place, &entry->process, &entry->history, &w->collisions, answer);
 	check_other_dir(w, &entry->process, &entry->history, answer);
 	if (verdict_is_process_gone(answer->verdict)) {
@@ -293,7 +308,7 @@ void tracker_attach(struct tracker *w, struct registry_entry *entry, struct regi
 	registry_attach(w->registry, entry, wait);
 	w->nested |= process_in_child_ns(&entry->process);
 	if (first)
-		w->hooks.first_wait(w->context);
+		w->on_first_wait(w->context);
 }
 
 void tracker_detach(struct tracker *w, struct registry_wait *wait)
@@ -314,15 +329,6 @@ bool tracker_still_waits(struct tracker *w, struct registry_entry *entry, struct
 		return true;
 	registry_release(w->registry, entry);
 	return false;
-}
-
-void tracker_marker_arrived(struct tracker *w, int extra_watch, pid_t ns_pid)
-{
-	struct registry_entry *entry = NULL;
-
-	while ((entry = registry_next(w->registry, entry)) != NULL)
-		if (entry->history.extra_watch == extra_watch && entry->process.ns_pid == ns_pid)
-			entry->history.arrived = true;
 }
 
 void tracker_recheck(struct tracker *w, struct registry_entry *entry)

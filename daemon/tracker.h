@@ -12,18 +12,8 @@
 #include "src/check.h"
 #include "src/marker.h"
 
+struct dirwatch;
 struct loop;
-
-struct tracker_hooks {
-	/* Called when the first wait comes: from now on there must be a tick. */
-	void (*first_wait)(void *context);
-	/* Somebody waits for a process that leaves its marker in dir, not in our directory. True when that is
-	 * news: then it is looked at again. *extra_watch is what tracker_marker_arrived() will call the
-	 * directory. */
-	bool (*other_dir)(const char *dir, int *extra_watch, void *context);
-	/* Such a process has ended: calls tracker_marker_arrived() with what has been posted so far. */
-	void (*catch_up)(void *context);
-};
 
 /* Pending ones that were asked about last: so that whoever asks again and again has not all of it found out
  * anew, and a marker that comes in between is known to be new. They are as unknown to the ledger as others.
@@ -46,12 +36,15 @@ struct tracker {
 	long
 	    recent_fds; /* where descriptors are scarce, they are for others: those from this on are closed */
 	bool nested;	/* one that is or was waited for has another pid in its marker's name */
-	struct tracker_hooks hooks;
+	struct dirwatch *dirs;
+	void (*on_first_wait)(void *context);
 	void *context;
 };
 
+/* dirs is where directories of other processes are watched. on_first_wait(context) is called when the first
+ * wait comes: from now on there must be a tick. */
 void tracker_init(struct tracker *w, struct loop *loop, const struct marker_place *place,
-    const struct tracker_hooks *hooks, void *context);
+    struct dirwatch *dirs, void (*on_first_wait)(void *context), void *context);
 void tracker_fini(struct tracker *w);
 
 /* Looks at pid and answers; of the process with that start, or (0) of whichever has the pid. A process that
@@ -70,9 +63,6 @@ struct registry_entry *tracker_enroll(
 void tracker_attach(struct tracker *w, struct registry_entry *entry, struct registry_wait *wait);
 void tracker_detach(struct tracker *w, struct registry_wait *wait);
 void tracker_release(struct tracker *w, struct registry_entry *entry);
-
-/* A marker of that name has come to that directory. */
-void tracker_marker_arrived(struct tracker *w, int extra_watch, pid_t ns_pid);
 
 /* Something may have happened to the entry's process or marker. The entry may be gone afterwards. */
 void tracker_recheck(struct tracker *w, struct registry_entry *entry);

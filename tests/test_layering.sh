@@ -109,6 +109,25 @@ test_every_own_header_is_named_by_its_folder() {
 		select_lines -vE ': "(src/|daemon/|client/|readyd/|config\.h")')" ""
 }
 
+# arrows_drawn: "FROM TO" for each arrow inside the daemon that ARCHITECTURE.md draws.
+arrows_drawn() {
+	sed -nE 's/^    ([a-z]+) -> ([a-z]+(, [a-z]+)*)( .*)?$/\1 \2/p' "$SRC/ARCHITECTURE.md" | tr -d , |
+		awk '{ for (i = 2; i <= NF; i++) print $1, $i }' | sort
+}
+
+# arrows_used: the same of the #include lines; what all use is left out.
+arrows_used() {
+	sources daemon | while read -r file; do includes "$file"; done |
+		sed -nE 's|^daemon/([a-z]+)\.[ch]: "daemon/([a-z]+)\.h"$|\1 \2|p' |
+		awk '$1 != $2 && $2 !~ /^(log|loop|xalloc)$/' | sort -u
+}
+
+test_the_arrows_inside_the_daemon_are_those_that_are_drawn() {
+	[ -n "$(arrows_drawn)" ] || die "no arrows are drawn"
+	expect "used but not drawn" "$(comm -13 <(arrows_drawn) <(arrows_used))" ""
+	expect "drawn but not used" "$(comm -23 <(arrows_drawn) <(arrows_used))" ""
+}
+
 test_the_contract_includes_libc_only() {
 	none "own headers of the contract" '"' include/readyd/marker.h
 	expect "headers that are not libc's" "$(includes include/readyd/marker.h | select_lines -oE '<.*>' |

@@ -11,6 +11,7 @@
 #include "daemon/connection.h"
 #include "daemon/tracker.h"
 #include "src/sock.h"
+#include "src/dirwatch.h"
 #include "tests/unit.h"
 
 #define WAITS_PER_CLIENT 3
@@ -23,6 +24,7 @@
 static struct loop *loop;
 static struct marker_place place;
 static struct tracker tracker;
+static struct dirwatch dirs;
 static struct gates gates;
 static struct quota quota;
 static struct requests requests;
@@ -36,12 +38,9 @@ static void on_first_wait(void *context)
 	(void)context;
 }
 
-static bool on_other_dir(const char *dir, int *extra_watch, void *context)
+static void on_behind(void *context)
 {
 	(void)context;
-	(void)extra_watch;
-	(void)dir;
-	return false;
 }
 
 static void write_stats(char *buf, size_t size, void *context)
@@ -61,7 +60,6 @@ static int connect_client(void)
 
 static void set_up(void)
 {
-	static const struct tracker_hooks tracker_hooks = {on_first_wait, on_other_dir, NULL};
 	static const struct connection_hooks connection_hooks = {
 	    requests_on_line, requests_on_resume, requests_on_closing};
 	char dir[UNIT_PATH_SIZE];
@@ -73,7 +71,8 @@ static void set_up(void)
 	child = unit_spawn(NULL);
 	snprintf(marker, sizeof(marker), "%s/ready-%d", dir, (int)child);
 	loop = loop_new();
-	tracker_init(&tracker, loop, &place, &tracker_hooks, NULL);
+	dirwatch_init(&dirs, &place, on_behind, NULL);
+	tracker_init(&tracker, loop, &place, &dirs, on_first_wait, NULL);
 	gates_init(&gates, loop, &tracker, GATES);
 	quota_init(&quota, geteuid(), 100, WAITS_PER_CLIENT);
 	requests = (struct requests){.loop = loop,

@@ -2,7 +2,10 @@
 #include <limits.h>
 
 #include "daemon/loop.h"
+#include "daemon/namewatch.h"
+#include "daemon/tick.h"
 #include "daemon/watch.h"
+#include "src/dirwatch.h"
 #include "tests/unit.h"
 
 #define PID 1234
@@ -17,9 +20,9 @@ static struct watch *watch;
 static struct marker_place place;
 static char marker[2 * UNIT_PATH_SIZE], other[2 * UNIT_PATH_SIZE];
 static unsigned markers, unconfirmed_count, grounds, asked;
-static pid_t last_pid, posted;
+static pid_t last_pid;
 static unsigned seen[MOST + 1];
-static int extra_watch;
+static struct dirwatch dirs;
 static bool wanted;
 static const unsigned *awaited;
 
@@ -39,11 +42,10 @@ static void on_marker(pid_t pid, void *context)
 	count(&markers);
 }
 
-static void on_arrived(int number, pid_t ns_pid, void *context)
+static void on_behind(void *context)
 {
 	ck_assert_ptr_eq(context, &place);
-	ck_assert_int_eq(number, extra_watch);
-	posted = ns_pid;
+	watch_on_behind(watch);
 }
 
 static void on_rescan(void *context)
@@ -77,7 +79,7 @@ static void set_up(void)
 	snprintf(other, sizeof(other), "%s.other", dir);
 	memset(seen, 0, sizeof(seen));
 	markers = unconfirmed_count = grounds = asked = 0;
-	last_pid = posted = 0;
+	last_pid = 0;
 	wanted = false;
 	awaited = NULL;
 	watch = NULL;
@@ -119,10 +121,10 @@ static void turn(void)
 
 static void arm(void)
 {
-	static const struct watch_hooks hooks = {
-	    on_marker, on_arrived, on_rescan, on_environment_changed, has_waits};
+	static const struct watch_hooks hooks = {on_marker, on_rescan, on_environment_changed, has_waits};
 
-	watch = watch_new(loop, &place, &hooks, &place);
+	dirwatch_init(&dirs, &place, on_behind, &place);
+	watch = watch_new(loop, &place, &dirs, &hooks, &place);
 	ck_assert_ptr_nonnull(watch);
 }
 
@@ -321,12 +323,15 @@ START_TEST(stops_when_not_wanted)
 
 	start();
 	unconfirmed_count = 0;
+	wanted = true;
 	watch_start_ticking(watch);
+	wanted = false;
 	await(&asked);
+	asked = 0;
 	loop_timer_start(later, 600);
 	ck_assert_int_eq(loop_run(loop), 0);
 	loop_timer_free(later);
-	ck_assert_uint_eq(asked, 1);
+	ck_assert_uint_eq(asked, 0);
 	ck_assert_uint_eq(unconfirmed_count, 0);
 	ck_assert_uint_eq(watch_counts(watch)->ticks, 0);
 }
@@ -676,13 +681,16 @@ START_TEST(freed_during_a_scan)
 }
 END_TEST
 
-/* Somebody is waited for who leaves its marker elsewhere. */
-static void make_outpost(void)
+/* A process is waited for that leaves its marker in another directory. */
+static int add_other(void)
 {
+	int wd;
+
 	ck_assert_int_eq(mkdir(other, 0700), 0);
 	start();
 	unconfirmed_count = 0;
-	ck_assert(watch_add_extra(watch, other, &extra_watch));
+	ck_assert(dirwatch_add_extra(&dirs, other, &wd));
+	return wd;
 }
 
 static void write_elsewhere(void)
@@ -694,13 +702,11 @@ static void write_elsewhere(void)
 	unit_write(path, "");
 }
 
-START_TEST(elsewhere_is_in_doubt)
+START_TEST(extra_directory_means_rescan)
 {
-	make_outpost();
-	ck_assert(!watch_add_extra(watch, other, &extra_watch));
+	(void)add_other();
 	write_elsewhere();
 	await(&unconfirmed_count);
-	ck_assert_int_eq(posted, 1);
 	ck_assert_uint_eq(markers, 0);
 	ck_assert_uint_eq(watch_counts(watch)->scans, 1);
 	unit_write(marker, "");
@@ -708,66 +714,43 @@ START_TEST(elsewhere_is_in_doubt)
 }
 END_TEST
 
-/* At once, without a turn of the loop; and nothing else that has happened is lost by that. */
-START_TEST(posts_are_caught_up_with)
+/* Nothing else that has happened is lost by that. */
+START_TEST(events_are_read_ahead)
 {
-	make_outpost();
-	watch_catch_up(watch);
-	ck_assert_int_eq(posted, 0);
+	int wd = add_other();
+
 	unit_write(marker, "");
 	write_elsewhere();
-	watch_catch_up(watch);
-	ck_assert_int_eq(posted, 1);
+	ck_assert(dirwatch_has_arrived(&dirs, wd, 1));
 	ck_assert_uint_eq(markers, 0);
 	await_marker();
 	ck_assert_uint_eq(unconfirmed_count, 1);
 }
 END_TEST
 
-START_TEST(elsewhere_may_be_here_or_nowhere)
-{
-	start();
-	ck_assert(!watch_add_extra(watch, place.dir, &extra_watch));
-	ck_assert(!watch_add_extra(watch, "/nonexistent", &extra_watch));
-	ck_assert(!watch_add_extra(watch, "/dev/null", &extra_watch));
-	ck_assert_int_eq(extra_watch, 0);
-	unit_write(marker, "");
-	await_marker();
-}
-END_TEST
-
 /* As long as it is asked for it is watched, and then not much longer. */
-START_TEST(elsewhere_is_given_up)
+START_TEST(extra_directory_is_given_up)
 {
-	make_outpost();
+	int wd = add_other(), again;
+
 	wanted = true;
 	watch_start_ticking(watch);
 	for (int tick = 0; tick < 4; tick++) {
-		await(&asked);
-		ck_assert(!watch_add_extra(watch, other, &extra_watch));
+		ck_assert(!dirwatch_add_extra(&dirs, other, &again));
+		ck_assert_int_eq(again, wd);
+		await(&unconfirmed_count);
 	}
 	for (int tick = 0; tick < 3; tick++)
 		await(&unconfirmed_count);
-	ck_assert(watch_add_extra(watch, other, &extra_watch));
+	ck_assert(dirwatch_add_extra(&dirs, other, &again));
 	wanted = false;
+	asked = 0;
 	await(&asked);
+	turn();
 	write_elsewhere();
 	unconfirmed_count = 0;
 	turn();
 	ck_assert_uint_eq(unconfirmed_count, 0);
-}
-END_TEST
-
-START_TEST(elsewhere_goes_away)
-{
-	make_outpost();
-	ck_assert_int_eq(rmdir(other), 0);
-	await(&unconfirmed_count);
-	ck_assert_int_eq(mkdir(other, 0700), 0);
-	ck_assert(watch_add_extra(watch, other, &extra_watch));
-	write_elsewhere();
-	unconfirmed_count = 0;
-	await(&unconfirmed_count);
 }
 END_TEST
 
@@ -789,36 +772,54 @@ static void replace_file(const char *path)
 
 static void (*const losses[])(const char *path) = {remove_file, rename_file, replace_file};
 
+static void on_name(void *context)
+{
+	ck_assert_ptr_eq(context, &place);
+	count(&grounds);
+}
+
 START_TEST(file_is_lost)
 {
 	char first[sizeof(other) + 8];
+	struct namewatch name;
 
 	snprintf(first, sizeof(first), "%s.first", other);
 	unit_write(first, "");
 	unit_write(other, "");
-	start();
-	watch_file(watch, first);
-	watch_file(watch, other);
-	grounds = 0;
+	namewatch_init(&name, loop, on_name, &place);
+	ck_assert(namewatch_set(&name, first));
+	ck_assert(namewatch_set(&name, other));
 	/* Only the last one counts. */
 	ck_assert_int_eq(unlink(first), 0);
 	turn();
 	ck_assert_uint_eq(grounds, 0);
 	losses[_i](other);
 	await(&grounds);
+	namewatch_fini(&name);
 }
 END_TEST
 
 START_TEST(file_that_is_not_there)
 {
-	start();
-	grounds = 0;
-	watch_file(watch, other);
+	int fds = unit_open_fds();
+	struct namewatch name;
+
+	namewatch_init(&name, loop, on_name, &place);
+	ck_assert(!namewatch_set(&name, other));
 	unit_write(other, "");
-	watch_file(watch, other);
+	ck_assert(namewatch_set(&name, other));
 	ck_assert_int_eq(unlink(other), 0);
 	await(&grounds);
-	ck_assert_uint_eq(markers, 0);
+	namewatch_fini(&name);
+	ck_assert_int_eq(unit_open_fds(), fds);
+}
+END_TEST
+
+START_TEST(ticks_at_intervals)
+{
+	static const int64_t intervals[2][2][2] = {{{1000, 1000}, {1000, 0}}, {{25, 25}, {250, 250}}};
+
+	ck_assert_int_eq(tick_interval(_i & 1, _i & 2, _i & 4), intervals[_i & 1][_i >> 1 & 1][_i >> 2]);
 }
 END_TEST
 
@@ -865,11 +866,10 @@ static Suite *suite(void)
 	tcase_add_test(tcase, scan_begins_anew);
 	tcase_add_test(tcase, directory_is_replaced_during_a_scan);
 	tcase_add_test(tcase, freed_during_a_scan);
-	tcase_add_test(tcase, elsewhere_is_in_doubt);
-	tcase_add_test(tcase, posts_are_caught_up_with);
-	tcase_add_test(tcase, elsewhere_may_be_here_or_nowhere);
-	tcase_add_test(tcase, elsewhere_is_given_up);
-	tcase_add_test(tcase, elsewhere_goes_away);
+	tcase_add_test(tcase, extra_directory_means_rescan);
+	tcase_add_test(tcase, events_are_read_ahead);
+	tcase_add_test(tcase, extra_directory_is_given_up);
+	tcase_add_loop_test(tcase, ticks_at_intervals, 0, 8);
 	tcase_add_loop_test(tcase, file_is_lost, 0, UNIT_COUNT(losses));
 	tcase_add_test(tcase, file_that_is_not_there);
 	tcase_add_test(tcase, free_leaves_nothing_open);

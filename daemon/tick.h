@@ -1,0 +1,14 @@
+/*
+ * When everything is looked at although no event came. Events only make it fast; the tick is the guarantee,
+ * for what raises no event: a link from elsewhere, most of what happens below an overlay. Pure.
+ */
+#ifndef DAEMON_TICK_H
+#define DAEMON_TICK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Milliseconds until the next tick, 0 for none. */
+int64_t tick_interval(bool has_waits, bool watches_dir, bool watches_mounts);
+
+#endif
