@@ -62,36 +62,6 @@ test_library_and_command_meet_at_the_interface() {
 	none "of the command" '"client/lib/' "${files[@]}"
 }
 
-# arrow_of FILE: the headers of the library that it may include besides its own.
-arrow_of() {
-	case $1 in
-	poller | daemon_stream | settings | target | opinion) ;;
-	daemon_io) echo daemon_stream ;;
-	daemon_conn) echo daemon_io settings ;;
-	daemon_patience | daemon_replies) echo daemon_conn ;;
-	target_set) echo target ;;
-	plan) echo target_set ;;
-	question) echo daemon_conn poller settings ;;
-	waiter) echo daemon_conn plan poller settings target_set opinion question ;;
-	waiter_daemon) echo waiter opinion ;;
-	waiter_*) echo waiter ;;
-	readyd) echo opinion question settings waiter ;;
-	*) die "$1 is new: say what it may include" ;;
-	esac
-}
-
-# No circle, and nothing below the waiter knows it.
-test_the_rooms_of_the_library() {
-	local file room allowed
-	for file in "$SRC"/client/lib/*.[ch]; do
-		room=${file##*/}
-		room=${room%.*}
-		allowed=$(arrow_of "$room") || exit 1
-		expect "of $room" "$(includes "client/lib/${file##*/}" | sed -n 's|.*"client/lib/\(.*\)\.h"|\1|p' |
-			select_lines -vxE "$room|${allowed// /|}")" ""
-	done
-}
-
 # The simulator replaces what does: the poller and headers of src.
 test_the_waiter_does_not_call_the_kernel() {
 	local files
@@ -109,23 +79,36 @@ test_every_own_header_is_named_by_its_folder() {
 		select_lines -vE ': "(src/|daemon/|client/|readyd/|config\.h")')" ""
 }
 
-# arrows_drawn: "FROM TO" for each arrow inside the daemon that ARCHITECTURE.md draws.
+# arrows_drawn FOLDER: "FROM TO" for each arrow that the picture in ARCHITECTURE.md has below the line of the folder.
 arrows_drawn() {
-	sed -nE 's/^    ([a-z]+) -> ([a-z]+(, [a-z]+)*)( .*)?$/\1 \2/p' "$SRC/ARCHITECTURE.md" | tr -d , |
-		awk '{ for (i = 2; i <= NF; i++) print $1, $i }' | sort
+	awk -v head="    $1/ " 'index($0, head) == 1 { on = 1; next } !/^      [a-z]/ { on = 0 } on' "$SRC/ARCHITECTURE.md" |
+		tr -d , | awk '$2 == "->" { for (i = 3; i <= NF; i++) print $1, $i }' | sort
 }
 
-# arrows_used: the same of the #include lines; what all use is left out.
+# arrows_used FOLDER: the same of the #include lines. The files of one module count as one, and what all modules of the
+# daemon use is left out.
 arrows_used() {
-	sources daemon | while read -r file; do includes "$file"; done |
-		sed -nE 's|^daemon/([a-z]+)\.[ch]: "daemon/([a-z]+)\.h"$|\1 \2|p' |
+	sources "$1" | while read -r file; do includes "$file"; done |
+		sed -nE "s|^$1/([a-z_]+)\.[ch]: \"$1/([a-z_]+)\.h\"\$|\1 \2|p" |
+		sed -E 's/waiter_[a-z]+/waiter/g; s/daemon_(patience|replies)/daemon_conn/g' |
 		awk '$1 != $2 && $2 !~ /^(log|loop|xalloc)$/' | sort -u
 }
 
-test_the_arrows_inside_the_daemon_are_those_that_are_drawn() {
-	[ -n "$(arrows_drawn)" ] || die "no arrows are drawn"
-	expect "used but not drawn" "$(comm -13 <(arrows_drawn) <(arrows_used))" ""
-	expect "drawn but not used" "$(comm -23 <(arrows_drawn) <(arrows_used))" ""
+arrows_are_those_that_are_drawn() {
+	[ -n "$(arrows_drawn "$1")" ] || die "no arrows are drawn for $1"
+	expect "used in $1, but not drawn" "$(comm -13 <(arrows_drawn "$1") <(arrows_used "$1"))" ""
+	expect "drawn for $1, but not used" "$(comm -23 <(arrows_drawn "$1") <(arrows_used "$1"))" ""
+}
+
+test_the_arrows_inside_the_daemon_are_those_that_are_drawn() { arrows_are_those_that_are_drawn daemon; }
+test_the_arrows_inside_the_library_are_those_that_are_drawn() { arrows_are_those_that_are_drawn client/lib; }
+
+# A circle would make modules one: none is drawn.
+test_no_arrow_leads_back() {
+	local folder
+	for folder in daemon client/lib; do
+		arrows_drawn "$folder" | tsort >/dev/null || die "there is a circle in $folder"
+	done
 }
 
 test_the_contract_includes_libc_only() {
