@@ -13,7 +13,7 @@
 
 /* daemon/listener.h */
 struct listener {
-	struct listener_hooks hooks;
+	void (*on_accepted)(int fd, void *context);
 	void *context;
 	struct listener_counts counts;
 };
@@ -40,12 +40,12 @@ static void stop_listening(void)
 		stream_close(&world.streams[world.backlog[--world.backlog_len]], 1);
 }
 
-struct listener *listener_new(
-    struct loop *loop, const struct listener_config *where, const struct listener_hooks *hooks, void *context)
+struct listener *listener_new(struct loop *loop, const struct listener_config *where,
+    void (*take)(int fd, void *context), void *context)
 {
 	(void)loop;
 	(void)where;
-	listener = (struct listener){.hooks = *hooks, .context = context};
+	listener = (struct listener){.on_accepted = take, .context = context};
 	world.listening = !self()->dead;
 	return &listener;
 }
@@ -77,7 +77,7 @@ static void accept_one(void)
 	for (unsigned i = 1; i < world.backlog_len; i++)
 		world.backlog[i - 1] = world.backlog[i];
 	world.backlog_len--;
-	listener.hooks.accepted(fd, listener.context);
+	listener.on_accepted(fd, listener.context);
 }
 
 bool daemon_lives(void)
@@ -121,8 +121,7 @@ void daemon_start(void)
 	server->config = &config;
 	server->loop = loop_new();
 	wire_up(server);
-	server->listener =
-	    listener_new(server->loop, NULL, &(struct listener_hooks){on_accepted, on_rebound}, server);
+	server->listener = listener_new(server->loop, NULL, on_accepted, server);
 	world.current = NULL;
 }
 
