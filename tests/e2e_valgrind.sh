@@ -35,10 +35,12 @@ test_every_verb_and_verdict() {
 	until_true 60 counter_is handed_out 5
 	mark "${pids[0]}"
 	all_end 0 "${WAITERS[@]}"
-	rm "$(marker "${pids[0]}")"
 	expect_exit 0 ctl status --no-fallback "${pids[0]}"
 	kill_and_reap "${pids[0]}"
 	expect_exit 4 ctl status --no-fallback "${pids[0]}"
+	# Valgrind has no pidfd_open(2), so nothing would tell the daemon when to forget that the process was ready.
+	rm "$(marker "${pids[0]}")"
+	expect_exit 3 ctl status --no-fallback "${pids[0]}"
 	expect_exit 124 ctl wait --timeout 50ms "${pids[@]:1}"
 	{
 		echo "HELLO 1"
