@@ -252,7 +252,7 @@ test_descriptors_are_refused_behind_an_inherited_socket() {
 
 # activate.py PATH CLIENTS COMMAND...: executes the command, with a socket and so many clients in its backlog. The last
 # client has sent a TCP socket to which nothing else refers. Its last close blocks for 1000 seconds, because the TCP peer
-# does not read the data. The client writes what it receives to the file `heard`, and ends when the file `stop` exists.
+# does not read the data. The client writes what it receives to the file `heard`, and ends after the daemon.
 write_lingering_activator() {
 	cat >activate.py <<'EOF'
 import os, socket, struct, sys, time
@@ -282,6 +282,7 @@ sender.close()
 if passed.fileno() != 3:
     os.dup2(passed.fileno(), 3)
 os.set_inheritable(3, True)
+daemon = os.getpid()
 if os.fork() != 0:
     os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
     os.execv(sys.argv[3], sys.argv[3:])
@@ -294,7 +295,7 @@ except ConnectionResetError:
     heard = b""
 with open("heard", "wb") as file:
     file.write(heard + b"end\n")
-while not os.path.exists("stop"):
+while os.getppid() == daemon:
     time.sleep(0.01)
 EOF
 }
@@ -313,7 +314,6 @@ test_socket_activation_with_a_descriptor_in_the_backlog() {
 	until_true 60 has_children "$DAEMON" 1
 	kill -TERM "$DAEMON"
 	ends 0
-	: >stop
 }
 
 # The daemon does not close a connection that it has not accepted when it ends, even if nothing else refers to the
@@ -334,7 +334,6 @@ test_socket_activation_with_a_descriptor_that_is_not_accepted() {
 	until_true 60 grep -q "cannot accept clients" readyd.log
 	kill -TERM "$DAEMON"
 	ends 0
-	: >stop
 }
 
 test_socket_activation_for_another_process() {

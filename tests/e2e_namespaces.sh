@@ -349,6 +349,8 @@ traced_waiter() {
 need_traced_namespaces() {
 	need_root
 	need_strace
+	# LeakSanitizer does not work under strace.
+	export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 	spawn unshare --pid --fork --kill-child sleep 1000
 }
 

