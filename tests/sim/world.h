@@ -37,8 +37,8 @@ struct life {
 	int status;
 	int64_t due;	   /* since when a look would tell: marked or dead; 0: not */
 	int64_t witnessed; /* the first instant at which it was alive and its own marker lay there; 0: none */
-	/* A marker lay there after its end: whose that is, and whether its owner was the process's, cannot be
-	 * seen any more. */
+	/* A marker lay there after its end, or another user's before: whose it was, and what uid the process
+	 * had, cannot be seen any more. */
 	bool marked_late;
 	bool uncertain; /* a marker lay there that stamps alone cannot tell from its own */
 };
