@@ -41,7 +41,7 @@ void fail(const char *format, ...)
 	STORY("FAILED: %s", text);
 }
 
-/* Two lives of one pid within one tick are one process to anyone who reads /proc. */
+/* Two lives of one pid within one tick are one process by what /proc says. */
 static bool any_twin(const struct life *life, bool (*holds)(const struct life *))
 {
 	for (int i = 0; i < world.life_count; i++)
@@ -94,7 +94,7 @@ static void check_ready(int client, const struct life *life, const struct readyd
 		fail("client %d is told that %d has exited while it lives", client, life->pid);
 }
 
-/* The pid had another life so shortly before that it cannot be told whose marker that is. */
+/* The pid had another life so shortly before that the marker may be from that one. */
 static bool is_soon_after_another(const struct life *life)
 {
 	for (int i = 0; i < world.life_count; i++)
