@@ -201,6 +201,26 @@ START_TEST(start_is_looked_for_soon)
 }
 END_TEST
 
+/* Another process may have had the pid, and left the marker, between that look and the start. */
+START_TEST(absence_before_the_start_proves_nothing)
+{
+	pid_t unused = unit_spawn(NULL);
+	struct target *t;
+
+	unit_kill(unused);
+	waiter->settings.await_start = true;
+	ck_assert_int_eq(readyd_waiter_add(waiter, unused), 0);
+	t = target_set_find(&waiter->set, unused);
+	ck_assert(t->history.absent_seen);
+	/* As if the pid were in use now. */
+	t->process.pid = children[0];
+	mark(0);
+	waiter_look(waiter, t);
+	ck_assert_int_ne(t->state.phase, TARGET_NOT_STARTED);
+	ck_assert(!t->history.absent_seen);
+}
+END_TEST
+
 /* Without a pidfd only a look at the process shows that it has ended. */
 START_TEST(recheck_finds_the_end_of_an_unwatched_one)
 {
@@ -304,6 +324,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, cancelled_when_ready);
 	tcase_add_loop_test(tcase, backstop_grows, 0, UNIT_COUNT(backstops));
 	tcase_add_loop_test(tcase, start_is_looked_for_soon, 0, 2);
+	tcase_add_test(tcase, absence_before_the_start_proves_nothing);
 	tcase_add_test(tcase, recheck_finds_the_end_of_an_unwatched_one);
 	tcase_add_loop_test(tcase, counts_say_what_is_on, 0, UNIT_COUNT(plans));
 	return s;

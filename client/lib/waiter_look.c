@@ -97,6 +97,9 @@ static void detect_start(struct readyd_waiter *w, struct target *t)
 	open_process(w, t, 0);
 	if (t->process.no_such_process && !was)
 		return;
+	/* The marker may have come from one that had the pid in between. */
+	if (!t->process.no_such_process)
+		t->history.absent_seen = false;
 	(void)waiter_step(w, t, TARGET_BORN, NULL);
 	watch_process(w, t);
 }

@@ -260,17 +260,23 @@ static int64_t later(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-/* Since when it could have been told; 0: it cannot yet. */
+/* Since when it could have been told; 0: it cannot yet. Without a pidfd, two lives with the same start are
+ * one. */
 static int64_t due_since(const struct waited *waited, int64_t calm_since)
 {
 	const struct life *life = waited->life == SIM_NONE ? NULL : &world.lives[waited->life];
-	const struct life *now = world_life_of(waited->pid);
-	int64_t due = life == NULL ? 0 : life->due;
+	int64_t due = later(calm_since, waited->added);
 
-	/* Without a pidfd, one with the same start is the same process. */
-	if (life != NULL && now != NULL && now->alive && now->start == life->start)
-		due = now->due;
-	return due == 0 ? 0 : later(later(due, calm_since), waited->added);
+	for (int i = waited->life; life != NULL && i < world.life_count; i++) {
+		const struct life *twin = &world.lives[i];
+
+		if (twin->pid != life->pid || twin->start != life->start)
+			continue;
+		if (twin->due == 0)
+			return 0;
+		due = later(due, twin->due);
+	}
+	return life == NULL ? 0 : due;
 }
 
 int64_t clients_latest_ns(int64_t calm_since, int64_t due_from)

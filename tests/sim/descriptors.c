@@ -108,18 +108,19 @@ void fd_share(const struct sim_fd *fd)
 		world.pipes[fd->index].writers++;
 }
 
+static void leave_epoll(struct sim_epoll *epoll, int fd)
+{
+	for (unsigned i = 0; i < epoll->count; i++)
+		if (epoll->items[i].fd == fd)
+			epoll->items[i--] = epoll->items[--epoll->count];
+}
+
 /* What is closed is watched no more. */
 static void leave_epolls(struct actor *actor, int fd)
 {
-	for (int i = 0; i < SIM_FDS; i++) {
-		struct sim_epoll *epoll = &world.epolls[actor->fds[i].index];
-
-		if (actor->fds[i].kind != FD_EPOLL)
-			continue;
-		for (unsigned n = 0; n < epoll->count; n++)
-			if (epoll->items[n].fd == fd)
-				epoll->items[n--] = epoll->items[--epoll->count];
-	}
+	for (int i = 0; i < SIM_FDS; i++)
+		if (actor->fds[i].kind == FD_EPOLL)
+			leave_epoll(&world.epolls[actor->fds[i].index], fd);
 }
 
 void fd_close(struct actor *actor, int fd)

@@ -134,7 +134,7 @@ bool loop_timer_runs(const struct loop_timer *timer)
 
 void loop_timer_free(struct loop_timer *timer)
 {
-	remove_event(&timer->event);
+	remove_event((struct event *)timer);
 }
 
 void loop_soon(struct loop_timer *timer)
@@ -183,7 +183,7 @@ void loop_fd_raise(struct loop_fd *event)
 
 void loop_fd_free(struct loop_fd *event)
 {
-	remove_event(&event->event);
+	remove_event((struct event *)event);
 }
 
 struct loop_signal *loop_signal_new(
@@ -197,7 +197,7 @@ struct loop_signal *loop_signal_new(
 
 void loop_signal_free(struct loop_signal *event)
 {
-	remove_event(&event->event);
+	remove_event((struct event *)event);
 }
 
 static bool is_ready(const struct loop_fd *event)

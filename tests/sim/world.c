@@ -78,6 +78,8 @@ static void observe(struct life *life, const struct sim_marker *marker)
 		life->due = life->due != 0 ? life->due : world.now;
 	else
 		life->due = 0;
+	life->marked_late |= world_dir()->present && marker->state == MARKER_IS_FILE && marker->uid != 0 &&
+			     marker->uid != life->uid;
 	if (life->alive && own && life->witnessed == 0)
 		life->witnessed = world.now;
 	if (life->alive && world_dir()->present && marker->state == MARKER_IS_FILE &&

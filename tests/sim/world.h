@@ -3,7 +3,7 @@
  * lead to. One schedule at a time; nothing here asks the kernel.
  *
  * An actor is a program: the daemon or one of its clients. `world.current` says which one makes the system
- * calls at the moment (kernel.c), so whose descriptors are meant.
+ * calls at the moment (kernel.c), and so which descriptors are meant.
  */
 #ifndef TESTS_SIM_WORLD_H
 #define TESTS_SIM_WORLD_H
@@ -37,8 +37,8 @@ struct life {
 	int status;
 	int64_t due;	   /* since when a look would tell: marked or dead; 0: not */
 	int64_t witnessed; /* the first instant at which it was alive and its own marker lay there; 0: none */
-	/* A marker lay there after its end: whose that is, and whether its owner was the process's, cannot be
-	 * seen any more. */
+	/* A marker lay there after its end, or another user's before: whose it was, and what uid the process
+	 * had, cannot be seen any more. */
 	bool marked_late;
 	bool uncertain; /* a marker lay there that stamps alone cannot tell from its own */
 };
