@@ -86,17 +86,17 @@ static enum collision could_have_left(
 	enum collision could = COLLISION_FOUND;
 	enum process_uid uid;
 	struct process other;
+	bool too_late;
 	int shared;
 
 	process_open(&other, pid);
 	uid = process_check_uid(&other, marker->uid);
 	shared = marker_dir_is_shared(place, p, &other);
-	if (other.kernel || process_gone(&other) || uid == PROCESS_UID_FOREIGN || shared == 0)
+	too_late = !other.unread && (int64_t)other.start * clock_tick_ns() > came;
+	if (other.kernel || process_gone(&other) || uid == PROCESS_UID_FOREIGN || shared == 0 || too_late)
 		could = COLLISION_NONE;
 	else if (other.unread || uid == PROCESS_UID_UNKNOWN || shared < 0)
 		could = COLLISION_UNKNOWN;
-	else if ((int64_t)other.start * clock_tick_ns() > came)
-		could = COLLISION_NONE;
 	process_close(&other);
 	return could;
 }
