@@ -392,7 +392,7 @@ test_no_waiter_walks_proc() {
 
 # Without a daemon the wait must find out which process a marker belongs to, if the process is in a child pid namespace.
 test_a_waiter_without_daemon_walks_proc_only_for_child_pid_namespaces() {
-	local inner
+	local inner got=0
 	need_traced_namespaces
 	mkdir -p m
 	inner=$LAST
@@ -403,7 +403,9 @@ test_a_waiter_without_daemon_walks_proc_only_for_child_pid_namespaces() {
 	traced_wait 0 "$PID"
 	expect "walks for a process of our own namespace" "$(walks)" 0
 	mark 1
-	traced_wait 0 "$inner"
+	# Another first process of a namespace on this machine may have left that marker; then it is found.
+	timeout 60 "${TRACED[@]}" "$READYCTL" -q wait "$inner" >out || got=$?
+	grep -qx '[06]' <<<"$got" || die "exit status $got"
 	[ "$(walks)" -ge 1 ] || die "no walk for a process in a child pid namespace"
 }
 
