@@ -16,9 +16,9 @@
 
 /*
  * A read end is kept and handed out for as long as waiters keep coming, so that they share one open file
- * description. Each close of the last reference to a read end wakes all processes that still poll the pipe
- * once the write end is closed; with one open file each, N waiters that leave wake each other N^2/2 times
- * (measured with 2,000: 300 ms until the last is awake, 110 ms with a shared file).
+ * description. On a pipe without a writer, each close of an open file description wakes all processes that
+ * still poll the pipe; with one each, N waiters that leave wake each other N^2/2 times (measured with
+ * 2,000: 300 ms until the last is awake, 110 ms with a shared one).
  */
 #define SHARE_MS 2000
 
