@@ -42,7 +42,7 @@ struct connection_pool {
 	TAILQ_HEAD(, connection) all;
 	size_t count;
 	size_t output_limit;	    /* bytes that a client may leave unread before it is dropped */
-	uint64_t dropped;	    /* connections dropped for that reason */
+	uint64_t dropped;	    /* connections dropped at that limit */
 	struct connection *current; /* its lines are being answered; its output is collected in out */
 	uint64_t batch;		    /* number of the turn; all its lines had arrived when it began */
 	size_t out_len;

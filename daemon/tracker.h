@@ -34,7 +34,7 @@ struct tracker {
 	struct collisions collisions;
 	struct tracker_recent recent[TRACKER_RECENT];
 	unsigned recent_next; /* the slot to reuse next */
-	long recent_fds;      /* where descriptors are scarce: numbers from this one on are closed */
+	long recent_fds;      /* recent pidfds numbered from this on are closed, to save descriptors */
 	bool nested;	      /* a process that is or was waited for has another pid in its marker's name */
 	struct dirwatch *dirs;
 	void (*on_first_wait)(void *context);

@@ -49,7 +49,7 @@ int64_t clock_boot_offset(void)
 	return offset;
 }
 
-/* They are created within this time after the boot. */
+/* The reference files are created within this time after the boot. */
 #define REFERENCE_LATE_NS (10 * NS_PER_S)
 /* Slewing and rounding do not count as setting the clock. */
 #define STEP_LEAST_NS NS_PER_S

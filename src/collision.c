@@ -77,9 +77,9 @@ static bool is_noted(const struct collisions *collisions, pid_t name)
 	return collisions->names[bit / 8] & 1u << bit % 8;
 }
 
-/* It must see the same directory, have existed when the marker was created, and have exactly the uid that
- * owns it, also where that is root: a process of another user cannot have left it. A process that has
- * dropped that uid by now is not found. */
+/* The other process must see the same directory, have existed when the marker was created, and have exactly
+ * the uid that owns it, also where that is root: a process of another user cannot have left it. A process
+ * that has dropped that uid by now is not found. */
 static enum collision could_have_left(
     const struct marker_place *place, const struct process *p, pid_t pid, const struct marker_stat *marker)
 {

@@ -47,8 +47,7 @@ void dirwatch_close(struct dirwatch *d);
 enum dirwatch_armed {
 	DIRWATCH_SAME,	/* the same directory as before */
 	DIRWATCH_OTHER, /* another directory than before: recheck everything */
-	DIRWATCH_NONE	/* cannot be watched, see errno; after ENOSPC close the instance, to free it for other
-			   processes */
+	DIRWATCH_NONE	/* cannot be watched, see errno; after ENOSPC, better close it */
 };
 
 /* Makes sure that the directory which the path names now is watched; opens an instance if there is none. */
@@ -79,8 +78,7 @@ enum dirwatch_kind {
 	DIRWATCH_UNRELATED, /* nothing to do */
 	DIRWATCH_MARKER,    /* something happened to the marker of ns_pid in the directory */
 	DIRWATCH_EXTRA,	  /* something happened in an extra directory; ns_pid: to that name, 0: to another */
-	DIRWATCH_UNSURE,  /* the directory may have been replaced, or events were dropped: arm, recheck
-			     everything */
+	DIRWATCH_UNSURE,  /* other directory or events dropped: arm, recheck everything */
 	DIRWATCH_OVERFLOW /* the same, because the queue was full */
 };
 

@@ -83,7 +83,7 @@ static bool is_same(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Whether path names what dir names to a process with that root. */
+/* Compares what dir names here with path, which is what dir names to a process with that root. */
 static enum marker_dir compare(const char *dir, const char *path, const char *root)
 {
 	struct stat mine, its;

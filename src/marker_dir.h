@@ -10,7 +10,7 @@
 #include "src/process.h"
 
 enum marker_dir {
-	MARKER_DIR_SAME,	/* the directory that the path names here, or its difference is not known */
+	MARKER_DIR_SAME,	/* the directory that the path names here; also if no other is known */
 	MARKER_DIR_OTHER,	/* another directory */
 	MARKER_DIR_UNKNOWN,	/* descriptors or memory ran out */
 	MARKER_DIR_INACCESSIBLE /* cannot be determined: /proc/<pid>/root may not be entered (ptrace(2) access

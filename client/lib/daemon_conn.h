@@ -33,8 +33,8 @@ enum daemon_event_kind {
 	DAEMON_STATS,	 /* text */
 	DAEMON_LOST,	 /* the connection has ended; the daemon may only be restarting */
 	DAEMON_ABSENT,	 /* no daemon can be reached for now: error */
-	DAEMON_SLOW,	 /* the daemon runs, but has not sent what was expected for some time */
-	DAEMON_STOPPED	 /* the daemon does not run */
+	DAEMON_SLOW,	 /* the daemon is active, but has not sent what was expected for some time */
+	DAEMON_STOPPED	 /* the daemon is not even active */
 };
 
 struct daemon_event {
@@ -53,7 +53,7 @@ struct daemon_conn {
 	struct settings *settings;
 	struct daemon_io io;
 	int64_t late_ms; /* how long an answer may take */
-	bool patient;	 /* serves waits: an answer may take longer while the daemon runs */
+	bool patient;	 /* serves waits: an answer may take longer while the daemon is active */
 	bool ping_in_flight;
 	bool refused;	       /* a request was refused since the last one was sent */
 	unsigned backlog_full; /* connects in a row that found the backlog full */
