@@ -177,7 +177,7 @@ static void do_gate(
 		    connection, line, wire_write_gate(line, sizeof(line), request->pid, answer.start), fd);
 	if (sent != 0)
 		put_error(connection, WIRE_NO_RESOURCES, request->pid);
-	/* A gate whose read end was not received shows as abandoned; an entry without a gate is released
+	/* If the read end was not sent, the gate shows as abandoned; an entry without a gate is released
 	 * now. */
 	tracker_release(requests->tracker, entry);
 }
