@@ -49,7 +49,7 @@ void connection_pool_fini(struct connection_pool *pool)
 		connection_free(TAILQ_FIRST(&pool->all));
 }
 
-/* One client too many for the kernel (fs.epoll.max_user_watches) is no reason to stop for all. */
+/* Failure to register one client (fs.epoll.max_user_watches) must not stop the daemon. */
 static void read_on(struct connection *connection)
 {
 	if (loop_fd_try_start(connection->read) != 0)
@@ -72,7 +72,7 @@ struct connection *connection_new(struct connection_pool *pool, int fd)
 
 static void flush(struct connection_pool *pool);
 
-/* Not at once: whoever is telling many sessions something must not find one of them freed. */
+/* Not freed at once: the caller may be iterating over the connections. */
 void connection_end(struct connection *connection)
 {
 	if (connection == connection->pool->current)
@@ -81,7 +81,7 @@ void connection_end(struct connection *connection)
 	loop_fd_raise(connection->read);
 }
 
-/* With output stuck, no more is read from the client until it reads. */
+/* While output is stuck, nothing more is read from the client. */
 static void hold_back(struct connection *connection, const char *data, size_t len)
 {
 	connection->output = xalloc_resize(connection->output, connection->output_len + len);
@@ -94,7 +94,7 @@ static void hold_back(struct connection *connection, const char *data, size_t le
 	loop_fd_stop(connection->read);
 }
 
-/* What the socket does not take now is held back. */
+/* Keeps what the socket does not accept now. */
 static void send_or_hold(struct connection *connection, const char *data, size_t len)
 {
 	ssize_t n = 0;
@@ -121,7 +121,7 @@ static void flush(struct connection_pool *pool)
 	send_or_hold(pool->current, pool->out, len);
 }
 
-/* Only what comes unasked can pile up: while an answer is stuck, no more requests are taken. */
+/* Only pushed lines can pile up: while an answer is stuck, no more requests are read. */
 static void drop_if_slow(struct connection *connection)
 {
 	if (connection->output_len <= connection->pool->output_limit || connection->closing)
@@ -143,7 +143,7 @@ void connection_put(struct connection *connection, const char *data, size_t len)
 		memcpy(pool->out + pool->out_len, data, len);
 		pool->out_len += len;
 	}
-	/* Perhaps this was the last that the client was staying for. */
+	/* This may have been the last answer that the client stayed connected for. */
 	if (connection->eof)
 		loop_fd_raise(connection->read);
 }
@@ -152,7 +152,7 @@ int connection_put_fd(struct connection *connection, const char *data, size_t le
 {
 	if (connection == connection->pool->current)
 		flush(connection->pool);
-	/* A line this short is taken whole or not at all. */
+	/* A line this short is sent whole or not at all. */
 	if (connection->closing || connection->output_len > 0)
 		return -1;
 	return sock_send_fd(connection->fd, data, len, fd) == (ssize_t)len ? 0 : -1;
@@ -160,7 +160,7 @@ int connection_put_fd(struct connection *connection, const char *data, size_t le
 
 static void keep_input(struct connection *connection, const char *data, size_t len)
 {
-	/* data may lie in the old tail. */
+	/* data may point into the old input. */
 	char *tail = len > 0 ? memcpy(xalloc_new(len), data, len) : NULL;
 
 	xalloc_free(connection->input);
@@ -173,7 +173,7 @@ static bool is_stuck(const struct connection *connection)
 	return connection->closing || connection->output_len > 0;
 }
 
-/* Also when the line is too long to be one. */
+/* Also reached when the line is too long. */
 static bool has_line(const char *data, size_t len)
 {
 	return len >= WIRE_REQUEST_MAX || (len > 0 && wire_line(data, len) > 0);
@@ -191,7 +191,7 @@ static size_t handle_line(struct connection *connection, const char *data, size_
 	return line;
 }
 
-/* At most so many as one turn has. */
+/* Handles at most SESSION_TURN lines. */
 static size_t handle_lines(struct connection *connection, const char *data, size_t len)
 {
 	size_t at = 0;
@@ -203,7 +203,8 @@ static size_t handle_lines(struct connection *connection, const char *data, size
 	return at;
 }
 
-/* What comes next: what is here already has its next turn, or more is read. Stuck output goes first. */
+/* Schedules the next step: the next turn for input that is already here, else more reading. Stuck output
+ * goes first. */
 static void go_on(struct connection *connection)
 {
 	if (is_stuck(connection))
@@ -238,7 +239,7 @@ static void take_turn(struct connection *connection, const char *data, size_t le
 
 /*
  * The client has closed its sending half. Edge-triggered from now on, since end of file stays readable
- * for ever; the next edge is the client's closing the other half.
+ * forever; the next edge comes when the client closes the other half.
  */
 static void take_eof(struct connection *connection)
 {
@@ -317,7 +318,7 @@ static void on_again(void *context)
 {
 	struct connection *connection = context;
 
-	/* A verdict that was pushed meanwhile may have filled the output. */
+	/* A verdict pushed in the meantime may have filled the output. */
 	if (!is_stuck(connection))
 		take_turn(connection, connection->input, connection->input_len);
 	if (finished(connection))

@@ -1,11 +1,11 @@
 /*
- * A session: one client's connection, from accept to close. Bytes in, whole lines out to the hooks; what
- * is put goes to the client as soon as it can. It knows nothing of what the lines mean.
+ * One client's connection, from accept to close. Bytes come in and whole lines go to the hooks; what is put
+ * is sent to the client as soon as possible. The module does not interpret the lines.
  *
- * Lines are handled in turns: SESSION_TURN of them, or a slice of a long answer, then the session waits until
- * the loop has been through all that happened meanwhile. So each session that has something to say gets its
- * turn before another one gets its second. What is left over stays in the connection, and while it does,
- * nothing more is read; so end of file is only found when all lines have been handled.
+ * Lines are handled in turns: SESSION_TURN of them, or a slice of a long answer; then the connection waits
+ * until the loop has served all other pending events. So each connection with input gets a turn before any
+ * gets its second. Unhandled input stays in the connection, and while there is some, nothing more is read;
+ * so end of file is found only when all lines have been handled.
  */
 #ifndef DAEMON_CONNECTION_H
 #define DAEMON_CONNECTION_H
@@ -26,15 +26,15 @@ struct quota_user;
 #define SESSION_TURN 16
 
 struct connection_hooks {
-	/* One line, newline included, or (len 0) a line that is too long: then the session is ended. */
+	/* One line, newline included, or (len 0) a line that is too long: the connection is then ended. */
 	void (*line)(struct connection *connection, const char *line, size_t len, void *context);
-	/* The session's list is not NULL: goes on with that answer for one turn. */
+	/* The connection's list is not NULL: continues that answer for one turn. */
 	void (*resume)(struct connection *connection, void *context);
-	/* The session is about to be freed: let go of its waits. */
+	/* The connection is about to be freed: release its waits. */
 	void (*on_close)(struct connection *connection, void *context);
 };
 
-/* What all sessions of a daemon share. Buffers are used within one callback only. */
+/* Shared by all connections of a daemon. Buffers are used within one callback only. */
 struct connection_pool {
 	struct loop *loop;
 	struct connection_hooks hooks;
@@ -42,9 +42,9 @@ struct connection_pool {
 	TAILQ_HEAD(, connection) all;
 	size_t count;
 	size_t output_limit;	    /* bytes that a client may leave unread before it is dropped */
-	uint64_t dropped;	    /* for that reason */
-	struct connection *current; /* whose lines are being answered; its output is collected in out */
-	uint64_t batch;		    /* number of the turn: all its lines had arrived when it began */
+	uint64_t dropped;	    /* connections dropped at that limit */
+	struct connection *current; /* its lines are being answered; its output is collected in out */
+	uint64_t batch;		    /* number of the turn; all its lines had arrived when it began */
 	size_t out_len;
 	char in[16384], out[65536];
 };
@@ -52,17 +52,17 @@ struct connection_pool {
 struct connection {
 	struct connection_pool *pool;
 	TAILQ_ENTRY(connection) link;
-	struct quota_user *user;	 /* whose client it is; the server's and requests.c's own */
-	LIST_HEAD(, request_wait) waits; /* requests.c's own */
+	struct quota_user *user; /* the user it is counted for; used by server.c and requests.c only */
+	LIST_HEAD(, request_wait) waits; /* used by requests.c only */
 	size_t wait_count;
 	struct request_list
-	    *list; /* an answer that is not complete, before any other line; requests.c's own */
+	    *list; /* an incomplete answer, to finish before any other line; used by requests.c only */
 	int fd;
 	bool eof;     /* the client has closed its sending half: it may still be waiting for answers */
-	bool closing; /* freed at the end of this round of events */
+	bool closing; /* freed after the current batch of events */
 	struct loop_fd *read, *write;
-	struct loop_timer *again; /* the next turn, for input that is here already */
-	char *input; /* input that is not handled yet: a part of a line, or more before the next turn */
+	struct loop_timer *again; /* the next turn, for input that is already here */
+	char *input;		  /* input not handled yet: a partial line, or more before the next turn */
 	size_t input_len;
 	char *output;
 	size_t output_len;
@@ -72,15 +72,16 @@ void connection_pool_init(struct connection_pool *pool, struct loop *loop,
     const struct connection_hooks *hooks, void *context, size_t output_limit);
 void connection_pool_fini(struct connection_pool *pool);
 
-/* Takes over fd, a non-blocking socket. It belongs to the pool and ends by itself. */
+/* Takes over fd, a non-blocking socket. The connection belongs to the pool, which frees it when it ends. */
 struct connection *connection_new(struct connection_pool *pool, int fd);
 
 /* Sends bytes, at once or when the client reads. */
 void connection_put(struct connection *connection, const char *data, size_t len);
-/* The same with a descriptor, which stays the caller's. -1: it cannot be sent now, and nothing was. */
+/* As connection_put(), with a descriptor, which stays the caller's. -1: it cannot be sent now, and nothing
+ * was. */
 int connection_put_fd(struct connection *connection, const char *data, size_t len, int fd);
 
-/* Ends the session after this round of events, with what it was sent so far. */
+/* Ends the connection after the current batch of events; what was put so far is still sent. */
 void connection_end(struct connection *connection);
 
 #endif

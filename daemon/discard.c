@@ -18,8 +18,8 @@
 #endif
 #define WAIT_PIDFD 3 /* P_PIDFD of linux/wait.h */
 
-/* Exits once the daemon has closed the other end of release. It keeps nothing else open: a close that blocks
- * even here must not hold a gate or a connection. */
+/* Exits once the daemon has closed the other end of release. It keeps nothing else open: a close that
+ * blocks even here must not keep a gate or a connection open. */
 _Noreturn static void hold_until_released(int fd, int release)
 {
 	char byte;

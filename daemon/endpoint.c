@@ -42,8 +42,8 @@ static void lock_path(const struct endpoint *endpoint, char *buf, size_t size)
 	snprintf(buf, size, "%s" LOCK_TAIL, endpoint->path);
 }
 
-/* That the locked file still is the one with the name shows that no other daemon has removed it in between
- * and locked a file of its own. */
+/* If the locked file still has the name, no other daemon has removed it in between and locked a file of its
+ * own. */
 static bool lock_holds(const struct endpoint *endpoint)
 {
 	char path[sizeof(endpoint->path) + sizeof(LOCK_TAIL)];
@@ -78,7 +78,7 @@ static int take_lock(struct endpoint *endpoint)
 	return 0;
 }
 
-/* Nothing but a socket is ever replaced. */
+/* Only a socket is ever replaced. */
 static int check_name(struct endpoint *endpoint)
 {
 	struct stat st;
@@ -88,7 +88,7 @@ static int check_name(struct endpoint *endpoint)
 	return fail(endpoint, "%s exists and is no socket; remove it, or " HINT, endpoint->path);
 }
 
-/* Bound to a name that nobody looks for, listening, and only then renamed: whoever sees the name is
+/* Bound to a private name, listening, and only then renamed, so that a client that sees the public name is
  * accepted. A socket that a killed daemon has left is replaced without a gap. */
 static int bind_listen_rename(struct endpoint *endpoint, int fd)
 {
@@ -99,7 +99,7 @@ static int bind_listen_rename(struct endpoint *endpoint, int fd)
 
 	snprintf(early, sizeof(early), "%s" NEW_TAIL, endpoint->path);
 	len = sock_address(&addr, early);
-	(void)unlink(early); /* under the lock nobody but a dead daemon can have left it */
+	(void)unlink(early); /* the lock is held: only a dead daemon can have left it */
 	(void)sock_refuse_fds(fd);
 	if (bind(fd, (struct sockaddr *)&addr, len) != 0)
 		return -1;
@@ -137,7 +137,7 @@ bool endpoint_holds(const struct endpoint *endpoint)
 {
 	struct stat st;
 
-	/* No link left: the kernel tells of the removal just before it takes the name away. */
+	/* No link left: the kernel reports the removal just before it removes the name. */
 	return lstat(endpoint->path, &st) == 0 && st.st_nlink > 0 && st.st_dev == endpoint->dev &&
 	       st.st_ino == endpoint->ino;
 }
@@ -150,7 +150,7 @@ void endpoint_fini(struct endpoint *endpoint)
 		(void)unlink(endpoint->path);
 	if (lock_holds(endpoint)) {
 		lock_path(endpoint, path, sizeof(path));
-		(void)unlink(path); /* while it is locked: see lock_holds() */
+		(void)unlink(path); /* while the lock is held: see lock_holds() */
 	}
 	if (endpoint->fd >= 0)
 		close(endpoint->fd);

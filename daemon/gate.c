@@ -15,17 +15,18 @@
 #include "daemon/tracker.h"
 
 /*
- * A read end is kept and handed out for as long as waiters keep coming, so that they share one open file.
- * That matters: each closing of an open file of a pipe without writer wakes all that still poll the pipe,
- * so that with a file each, N waiters that leave wake each other N^2/2 times (measured with 2,000: 300 ms
- * until the last is awake, with a shared file 110 ms).
+ * A read end is kept and handed out for as long as waiters keep coming, so that they share one open file
+ * description. On a pipe without a writer, each close of an open file description wakes all processes that
+ * still poll the pipe; with one each, N waiters that leave wake each other N^2/2 times (measured with
+ * 2,000: 300 ms until the last is awake, 110 ms with a shared one).
  */
 #define SHARE_MS 2000
 
 /*
- * Who is woken has to leave the pipe's queue, and cannot while the kernel still goes through it: of 2,000 in
- * one queue the first is awake after 4.7 ms and the last after 30 ms, with 16 pipes after 0.6 and 22 ms. So
- * so many share a pipe, and then the next one is filled, up to so many pipes: then they are filled in turn.
+ * A woken waiter has to leave the pipe's wait queue, and cannot while the kernel still walks it: of 2,000
+ * in one queue the first is awake after 4.7 ms and the last after 30 ms; with 16 pipes, after 0.6 and 22
+ * ms. So this many waiters share a pipe before the next one is opened, up to this many pipes; then they are
+ * filled in turn.
  */
 #define SHARD_WAITERS 64
 #define SHARDS_MAX    16
@@ -34,14 +35,14 @@ struct shard {
 	TAILQ_ENTRY(shard) link;
 	struct gate *gate;
 	int fd;		     /* the write end */
-	int shared;	     /* the read end, -1 while nobody comes: then that the last waiter goes shows */
+	int shared;	     /* the read end; -1 when idle, so that the last waiter's close is seen */
 	uint64_t handed_out; /* so far */
 	struct loop_fd *abandoned;
 	struct loop_timer *idle; /* runs while the read end is kept */
 };
 
 struct gate {
-	struct registry_wait wait; /* first: the wait is the gate. Closing it is how a gate is told. */
+	struct registry_wait wait; /* first: cast back to the gate. Its settled() closes the gate. */
 	LIST_ENTRY(gate) link;
 	struct gates *gates;
 	struct registry_entry *entry;
@@ -78,8 +79,7 @@ static void gate_free(struct gate *gate)
 	xalloc_free(gate);
 }
 
-/* What is written spares waiters the question whether the process was ready; where it cannot be written they
- * ask. */
+/* The byte spares waiters from asking whether the process was ready; if it cannot be written, they ask. */
 static void on_settled(struct registry_wait *wait, const struct readyd_answer *answer)
 {
 	struct gate *gate = (struct gate *)wait;
@@ -93,7 +93,7 @@ static void on_settled(struct registry_wait *wait, const struct readyd_answer *a
 	gate_free(gate);
 }
 
-/* No waiter has come for a while. That the last one goes shows from now on. */
+/* No waiter has come for a while: closes the read end, so that the last waiter's close is seen. */
 static void on_idle(void *context)
 {
 	struct shard *shard = context;
@@ -102,7 +102,7 @@ static void on_idle(void *context)
 	shard->shared = -1;
 }
 
-/* No process holds a read end any more. That is a hint: one may have been handed out since. */
+/* No process holds a read end any more. Only a hint: one may have been handed out since. */
 static void on_abandoned(int fd, void *context)
 {
 	struct shard *shard = context;
@@ -138,8 +138,8 @@ static int open_pipe(const struct gates *gates, int ends[2])
 		errno = EMFILE;
 		return -1;
 	}
-	/* One byte is all that is ever written; a small ring spares the user's pipe quota
-	 * (pipe-user-pages-soft). That it cannot be made small is no reason to refuse. */
+	/* At most one byte is ever written; a small ring saves the user's pipe quota
+	 * (pipe-user-pages-soft). Failure to shrink it is not a reason to refuse. */
 	(void)fcntl(ends[1], F_SETPIPE_SZ, 1);
 	return 0;
 }
@@ -151,7 +151,7 @@ static void add_shard(struct gate *gate, const int ends[2])
 	shard->gate = gate;
 	shard->fd = ends[1];
 	shard->shared = ends[0];
-	/* A write end is readable only by EPOLLERR, when no reader is left. */
+	/* A write end only reports EPOLLERR, when no reader is left. */
 	shard->abandoned = loop_fd_new(gate->gates->loop, shard->fd, LOOP_READ, on_abandoned, shard);
 	loop_fd_start(shard->abandoned);
 	shard->idle = loop_timer_new(gate->gates->loop, on_idle, shard);
@@ -180,7 +180,7 @@ static struct gate *gate_open(struct gates *gates, struct registry_entry *entry)
 	return gate;
 }
 
-/* The shard for the next waiter. Where no other can be had, the old ones have to take more. */
+/* The shard for the next waiter. If another cannot be opened, the existing ones take more. */
 static struct shard *choose_shard(struct gate *gate)
 {
 	struct shard *first = TAILQ_FIRST(&gate->shards);

@@ -1,11 +1,11 @@
 /*
- * A gate: a pipe for each process that is waited for. Waiters hold its read end and poll it for hang-up. When
- * the process's verdict is known the write end is closed, which wakes every waiter in one system call. For a
- * crowd there are some more pipes, at most 16, so that those who are woken do not stand in each other's way.
- * A waiter that holds a gate costs the daemon nothing. If the verdict is ready or exited, one byte is left in
- * each pipe: that says that this very process was seen ready. Waiters share it, so they must not read it.
+ * A gate: a pipe for each process that is waited for. Waiters hold its read end and poll it for hang-up.
+ * When the verdict on the process is known, the write end is closed, which wakes every waiter in one system
+ * call. Many waiters are spread over up to 16 pipes (shards), to reduce contention while they wake. A
+ * waiter that holds a gate costs the daemon nothing. If the verdict is ready or exited, one byte is left in
+ * each pipe: it says that this very process was seen ready. Waiters share it, so they must not read it.
  *
- * Closing a gate at any time is safe: to its waiters it only ever says "look".
+ * Closing a gate at any time is safe: to its waiters it only means "check again".
  */
 #ifndef DAEMON_GATE_H
 #define DAEMON_GATE_H
@@ -24,14 +24,14 @@ struct gates {
 	struct tracker *tracker;
 	LIST_HEAD(, gate) all;
 	size_t count;
-	size_t shards, limit; /* pipes, of all gates */
+	size_t shards, limit; /* pipes of all gates */
 	uint64_t handed_out;  /* read ends handed out so far */
 };
 
 void gates_init(struct gates *gates, struct loop *loop, struct tracker *tracker, size_t limit);
 
-/* A read end of the entry's gate, which is made if it has none. It stays the gate's: send it now. -1:
- * errno; ENOSPC at the limit, else no descriptor or no /proc to be had. */
+/* A read end of the entry's gate, which is created if needed. It still belongs to the gate: send it now.
+ * -1: errno; ENOSPC at the limit, otherwise no descriptor or no /proc was available. */
 int gate_join(struct gates *gates, struct registry_entry *entry);
 
 /* Closes every gate. */

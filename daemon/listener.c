@@ -19,24 +19,24 @@
 
 #define PAUSE_MS 100
 #define AGAIN_MS 1000
-/* Connections taken in one round, so that the other events are served meanwhile. */
+/* Connections accepted in one batch, so that other events are served in between. */
 #define ACCEPT_ROUND 64
 
 struct listener {
 	struct endpoint endpoint;
 	struct namewatch name;
 	bool inherited;
-	bool discarded; /* so that it is logged once */
+	bool discarded; /* to log it only once */
 	void (*on_accepted)(int fd, void *context);
 	void *context;
 	struct loop *loop;
 	struct loop_fd *acceptable;
 	struct loop_timer *resume, *again;
-	char last_logged[sizeof(((struct endpoint *)0)->why)]; /* so that a lasting state is logged once */
+	char last_logged[sizeof(((struct endpoint *)0)->why)]; /* to log a lasting state only once */
 	struct listener_counts counts;
 };
 
-/* Most likely descriptors are used up. A listener left alone would be readable without end. */
+/* Most likely descriptors have run out. The listener is paused: it would stay readable and spin. */
 static void pause_accepting(struct listener *listener, int error)
 {
 	if (listener->counts.pauses++ == 0)
@@ -53,7 +53,7 @@ static void on_resume(void *context)
 	loop_fd_start(listener->acceptable);
 }
 
-/* The number that the next client would have tells whether there is room for it. */
+/* There is room for another client if the descriptor that it would get is low enough. */
 static bool has_room(int fd)
 {
 	int next = dup(fd);
@@ -104,7 +104,7 @@ static void on_acceptable(int fd, void *context)
 	}
 }
 
-/* Without a watch the name is looked at each second. */
+/* Without a watch the name is checked each second. */
 static void watch_name(struct listener *listener)
 {
 	if (!namewatch_set(&listener->name, listener->endpoint.path) && !loop_timer_runs(listener->again))
@@ -119,7 +119,7 @@ static void start_accepting(struct listener *listener)
 	if (listener->inherited)
 		return;
 	watch_name(listener);
-	/* Watch, then look: the name may have been taken away before it was watched. */
+	/* Watch, then check: the name may have been removed before the watch was set. */
 	if (listener->endpoint.bound && !endpoint_holds(&listener->endpoint) &&
 	    !loop_timer_runs(listener->again))
 		loop_soon(listener->again);
@@ -205,7 +205,7 @@ void listener_free(struct listener *listener)
 	loop_timer_free(listener->resume);
 	loop_timer_free(listener->again);
 	namewatch_fini(&listener->name);
-	/* The exit closes it: connections that are to be discarded may be left in its queue. */
+	/* Closed by the exit: connections to be discarded may still be in its queue. */
 	if (listener->inherited)
 		listener->endpoint.fd = -1;
 	endpoint_fini(&listener->endpoint);

@@ -1,5 +1,5 @@
-/* The listening socket: accepts without spinning when descriptors are used up, and stays reachable when its
- * name is taken away. */
+/* The listening socket: accepts without spinning when descriptors run out, and stays reachable when its
+ * name is removed. */
 #ifndef DAEMON_LISTENER_H
 #define DAEMON_LISTENER_H
 
@@ -12,23 +12,22 @@ struct listener;
 struct listener_config {
 	const char *path;
 	mode_t mode;
-	int inherited; /* a listening socket from the service manager, else -1: its name is the manager's care
-			*/
+	int inherited; /* a listening socket from the service manager, which owns its name; -1: none */
 };
 
 /* on_accepted() takes over fd, which is non-blocking. NULL, after the reason is logged. */
 struct listener *listener_new(struct loop *loop, const struct listener_config *config,
     void (*on_accepted)(int fd, void *context), void *context);
 
-/* Makes sure that the name still leads here. Where it cannot be had back now, tries again every second. */
+/* Makes sure that the name still leads here. If it cannot be bound again now, retries every second. */
 void listener_check(struct listener *listener);
 
-/* Stops accepting and removes the names that it made. */
+/* Stops accepting and removes the names that the listener created. */
 void listener_free(struct listener *listener);
 
 struct listener_counts {
-	uint64_t pauses;  /* for want of descriptors */
-	uint64_t rebinds; /* how often the name had to be taken back */
+	uint64_t pauses;  /* because descriptors had run out */
+	uint64_t rebinds; /* how often the name had to be bound again */
 };
 const struct listener_counts *listener_counts(const struct listener *listener);
 

@@ -29,7 +29,7 @@ int log_parse_level(const char *word, enum log_level *level)
 	return -1;
 }
 
-/* The line is put together first: dprintf(3) then writes it in one call, so lines do not mix. */
+/* The line is formatted first: dprintf(3) then writes it in one call, so lines do not mix. */
 void log_line(enum log_level level, const char *format, ...)
 {
 	char text[1024];

@@ -4,9 +4,9 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
-/* The least important level that is still written; INFO at start. */
+/* The least important level that is still written; initially INFO. */
 void log_set_level(enum log_level level);
-/* 0, or -1 for a word that is no level. */
+/* 0, or -1 if the word is not a level. */
 int log_parse_level(const char *word, enum log_level *level);
 
 __attribute__((format(printf, 2, 3))) void log_line(enum log_level level, const char *format, ...);

@@ -1,8 +1,8 @@
 /*
- * The event loop: timers, descriptors and signals. The only module that knows libevent.
+ * The event loop: timers, descriptors and signals. The only module that uses libevent.
  *
- * An event that cannot be added would leave a client waiting forever, so that ends the process, like an
- * allocation that fails: its clients go on by the marker file. All callbacks get their context last.
+ * An event that cannot be added would leave a client waiting forever, so the process ends, as it does when
+ * an allocation fails: its clients then rely on the marker file. All callbacks get their context last.
  */
 #ifndef DAEMON_LOOP_H
 #define DAEMON_LOOP_H
@@ -15,27 +15,28 @@ struct loop_timer;
 struct loop_fd;
 struct loop_signal;
 
-/* Before the first loop: has the library allocate by xalloc and log to the log, as debugging where it is not
- * an error, since the caller says what a failure means. */
+/* Call it before the first loop. Makes the library allocate with xalloc and write to the log; what is not
+ * an error becomes a debug message, since the caller reports what a failure means. */
 void loop_prepare(void);
-/* Its version and, of a loop, the way it waits; for the log. */
+/* The library's version, and the loop's polling method; for the log. */
 const char *loop_version(void);
 const char *loop_method(const struct loop *loop);
 
 /* NULL and errno. */
 struct loop *loop_new(void);
-/* What was made for it must be freed before. */
+/* Timers, descriptor events and signals of the loop must be freed first. */
 void loop_free(struct loop *loop);
-/* Until loop_stop() is called, or nothing is left that could happen. -1 and errno when the kernel refuses. */
+/* Runs until loop_stop() is called or no event is left that could occur. -1 and errno if the kernel
+ * refuses. */
 int loop_run(struct loop *loop);
-/* After the callback that runs now. */
+/* Takes effect after the current callback. */
 void loop_stop(struct loop *loop);
-/* One pass: serves what has happened, or, where may_wait is set and nothing has, what happens next. */
+/* One pass: serves pending events; if there are none and may_wait is set, waits for the next. */
 void loop_turn(struct loop *loop, bool may_wait);
-/* Passes until one finds nothing to serve. */
+/* Runs passes until one finds nothing to serve. */
 void loop_settle(struct loop *loop);
 
-/* A timer fires once for each start. Starting one that runs moves it. */
+/* A timer fires once for each start. Starting a running timer moves it. */
 struct loop_timer *loop_timer_new(struct loop *loop, void (*fired)(void *context), void *context);
 void loop_timer_start(struct loop_timer *timer, int64_t ms);
 void loop_timer_stop(struct loop_timer *timer);
@@ -44,10 +45,10 @@ bool loop_timer_runs(const struct loop_timer *timer);
 void loop_timer_free(struct loop_timer *timer);
 
 /*
- * Fires the timer in the next pass of the loop, after the kernel has been asked for events again: for work
- * that is done in slices. loop_fd_raise() does not do that: libevent 2.1 serves in the same pass what a
- * callback activates, so the slices would follow each other before any other event is seen. A timer without a
- * delay is served after the events that are found with it.
+ * Fires the timer in the next pass of the loop, after the kernel has been polled again: for work done in
+ * slices. loop_fd_raise() is not enough: libevent 2.1 serves what a callback activates in the same pass, so
+ * the slices would follow each other before any other event is seen. A timer without a delay is served
+ * after the events that are found with it.
  */
 void loop_soon(struct loop_timer *timer);
 
@@ -60,17 +61,17 @@ bool loop_has_edges(const struct loop *loop);
 struct loop_fd *loop_fd_new(
     struct loop *loop, int fd, unsigned what, void (*ready)(int fd, void *context), void *context);
 void loop_fd_start(struct loop_fd *event);
-/* The same where a failure is the caller's to handle (fs.epoll.max_user_watches): -1 and errno. */
+/* As loop_fd_start(), for a caller that handles failure (fs.epoll.max_user_watches): -1 and errno. */
 int loop_fd_try_start(struct loop_fd *event);
 void loop_fd_stop(struct loop_fd *event);
 /* Calls ready() in this pass of the loop, also while it is stopped. */
 void loop_fd_raise(struct loop_fd *event);
 /* NULL: nothing to do. */
 void loop_fd_free(struct loop_fd *event);
-/* Calls ready(fd) once, when fd is readable. What has not come when the loop is freed is dropped. */
+/* Calls ready(fd) once, when fd is readable. Calls still pending when the loop is freed are dropped. */
 void loop_once(struct loop *loop, int fd, void (*ready)(int fd));
 
-/* From now on. */
+/* Handles the signal from now on. */
 struct loop_signal *loop_signal_new(
     struct loop *loop, int signal, void (*raised)(int signal, void *context), void *context);
 void loop_signal_free(struct loop_signal *event);

@@ -17,11 +17,12 @@
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 #ifdef HAVE_JEMALLOC
-/* One thread, few allocations: no arena but one, no caches, and unused pages go back at once. */
+/* One thread, few allocations: a single arena, no caches, and unused pages are returned at once. */
 const char *malloc_conf = "narenas:1,tcache:false,dirty_decay_ms:0,muzzy_decay_ms:0";
 #endif
 
-/* A descriptor 0, 1 or 2 that is closed would be taken by the next open, and then be logged into. */
+/* If descriptor 0, 1 or 2 is closed, the next open would get it, and log lines would be written into that
+ * file. */
 static void fill_standard_descriptors(void)
 {
 	int fd;
@@ -44,7 +45,7 @@ static void reset_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* Every client and every ready process takes a descriptor. */
+/* Every client and every ready process uses a descriptor. */
 static void raise_descriptor_limit(void)
 {
 	struct rlimit files;

@@ -27,7 +27,7 @@ void mountwatch_fini(struct mountwatch *watch)
 		close(watch->fd);
 }
 
-/* Level-triggered this would spin, since the file always has something to read. */
+/* Edge-triggered: the file always has something to read, so level-triggered this would spin. */
 bool mountwatch_arm(struct mountwatch *watch)
 {
 	if (watch->changed != NULL)

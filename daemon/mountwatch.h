@@ -1,4 +1,5 @@
-/* Watches the mount table: a mount over the marker directory or the socket's raises no other event. */
+/* Watches the mount table: a mount over the directory of the markers or of the socket raises no other
+ * event. */
 #ifndef DAEMON_MOUNTWATCH_H
 #define DAEMON_MOUNTWATCH_H
 
@@ -20,7 +21,7 @@ void mountwatch_init(
     struct mountwatch *watch, struct loop *loop, void (*on_change)(void *context), void *context);
 void mountwatch_fini(struct mountwatch *watch);
 
-/* Opens the table where it is not open; false when it cannot be watched now. */
+/* Opens the table if it is not open. False when it cannot be watched now. */
 bool mountwatch_arm(struct mountwatch *watch);
 
 #endif

@@ -20,7 +20,7 @@ void namewatch_fini(struct namewatch *watch)
 		close(watch->fd);
 }
 
-/* What is left in the queue from the file before says nothing. */
+/* Events still queued for the previous file are ignored. */
 static void on_events(int fd, void *context)
 {
 	/* Events of a file have no name. */
@@ -57,7 +57,7 @@ bool namewatch_set(struct namewatch *watch, const char *path)
 	if (!open_instance(watch))
 		return false;
 	if (watch->wd >= 0)
-		(void)inotify_rm_watch(watch->fd, watch->wd); /* fails where the file is gone */
+		(void)inotify_rm_watch(watch->fd, watch->wd); /* fails if the file is gone */
 	watch->wd = inotify_add_watch(watch->fd, path, IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF);
 	return watch->wd >= 0;
 }

@@ -1,5 +1,4 @@
-/* Watches the name of a file: whether the file is removed or renamed. It has an inotify instance of its own.
- */
+/* Watches for the removal or renaming of a file. It has an inotify instance of its own. */
 #ifndef DAEMON_NAMEWATCH_H
 #define DAEMON_NAMEWATCH_H
 
@@ -20,7 +19,7 @@ void namewatch_init(
     struct namewatch *watch, struct loop *loop, void (*on_change)(void *context), void *context);
 void namewatch_fini(struct namewatch *watch);
 
-/* The file that has this path now, in place of the one before. False when it cannot be watched. */
+/* Watches the file that has this path now, instead of the previous one. False when it cannot be watched. */
 bool namewatch_set(struct namewatch *watch, const char *path);
 
 #endif

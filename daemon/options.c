@@ -90,7 +90,7 @@ static int parse_mode(const char *text, mode_t *mode)
 	return 0;
 }
 
-/* getopt's own message has no hint in it, and a line of its own. */
+/* getopt's own message would be a separate line without the hint. */
 static enum options_result bad_option(const char *word, bool lacks_value)
 {
 	fprintf(stderr, "readyd: %s '%s'; try 'readyd --help'\n",
@@ -105,7 +105,7 @@ static enum options_result set_number(int opt, const char *value, struct server_
 	if (opt == OPT_READY_FD) {
 		if (parse_count(value, INT_MAX, &n) != 0 || fcntl((int)n, F_GETFD) < 0)
 			return bad("--ready-fd", value, "an open descriptor");
-		/* Nobody else may hold it: whoever reads it waits for its end. */
+		/* Not inherited by children: its reader waits for end of file. */
 		(void)fcntl((int)n, F_SETFD, FD_CLOEXEC);
 		config->ready_fd = (int)n;
 		return OPTIONS_SERVE;

@@ -1,7 +1,7 @@
 #include "config.h"
 
 #include "daemon/xalloc.h"
-/* Before uthash.h: its own answer to a failed allocation is exit(-1) without a word. */
+/* Before uthash.h, which on a failed allocation would exit(-1) without a message. */
 #define uthash_malloc(size)	 xalloc_new(size)
 #define uthash_free(block, size) xalloc_free(block)
 #include "daemon/quota.h"

@@ -1,4 +1,4 @@
-/* What each user (uid) has of the daemon, so that none can take it all. Pure. */
+/* What each user (uid) uses of the daemon, so that one user cannot use it up. Pure. */
 #ifndef DAEMON_QUOTA_H
 #define DAEMON_QUOTA_H
 
@@ -23,12 +23,12 @@ struct quota {
 void quota_init(struct quota *quota, uid_t own, size_t max_clients, size_t max_waits);
 void quota_fini(struct quota *quota);
 
-/* A client more. NULL: that user has as many as it may have. */
+/* Counts a new client. NULL: the user is at its limit. */
 struct quota_user *quota_enter(struct quota *quota, uid_t uid);
-/* A client less; user may be freed. */
+/* Counts a client that has left; user may be freed. */
 void quota_leave(struct quota *quota, struct quota_user *user);
 
-/* Whether the user may wait once more; the caller counts user->waits. */
+/* Whether the user may have another wait; the caller counts user->waits. */
 bool quota_may_wait(const struct quota *quota, const struct quota_user *user);
 
 #endif

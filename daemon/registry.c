@@ -1,7 +1,7 @@
 #include "config.h"
 
 #include "daemon/xalloc.h"
-/* Before uthash.h: its own answer to a failed allocation is exit(-1) without a word. */
+/* Before uthash.h, which on a failed allocation would exit(-1) without a message. */
 #define uthash_malloc(size)	 xalloc_new(size)
 #define uthash_free(block, size) xalloc_free(block)
 #include "daemon/registry.h"
@@ -12,11 +12,11 @@ TAILQ_HEAD(tombstone_queue, registry_tombstone);
 struct registry {
 	struct registry_entry *entries;	       /* by pid */
 	struct registry_tombstone *tombstones; /* by pid */
-	struct registry_tombstone *by_ns_pid;  /* the youngest of each name */
+	struct registry_tombstone *by_ns_pid;  /* the most recent of each name */
 	struct tombstone_queue by_age;	       /* oldest first */
-	struct entry_queue waited; /* entries with waits; those seen in this round are at the end */
+	struct entry_queue waited; /* entries with waits; those visited in this sweep are at the end */
 	uint64_t sweep;
-	uint64_t entered; /* number of the youngest entry */
+	uint64_t entered; /* number of the newest entry */
 	size_t waited_count, wait_count, tombstone_limit;
 	void (*leaving)(struct registry_entry *entry);
 };
@@ -115,7 +115,7 @@ bool registry_must_keep(const struct history *history)
 
 void registry_release(struct registry *registry, struct registry_entry *entry)
 {
-	/* Without a pidfd the end of the process would never show. */
+	/* Without a pidfd the end of the process would never be seen. */
 	bool kept = registry_must_keep(&entry->history) && entry->process.fd >= 0;
 
 	if (LIST_EMPTY(&entry->waits) && !kept)
@@ -126,7 +126,7 @@ void registry_attach(struct registry *registry, struct registry_entry *entry, st
 {
 	if (LIST_EMPTY(&entry->waits)) {
 		TAILQ_INSERT_TAIL(&registry->waited, entry, waited);
-		entry->sweep = registry->sweep; /* whoever attaches has just looked */
+		entry->sweep = registry->sweep; /* the caller that attaches has just checked it */
 		registry->waited_count++;
 	}
 	LIST_INSERT_HEAD(&entry->waits, wait, link);
@@ -154,7 +154,7 @@ void registry_settle(
 {
 	struct registry_wait *wait;
 
-	/* The head is read anew each time: settled() may detach any other wait of this entry. */
+	/* The head is reread each time: settled() may detach any other wait of this entry. */
 	while ((wait = LIST_FIRST(&entry->waits)) != NULL) {
 		registry_detach(registry, wait);
 		wait->settled(wait, answer);

@@ -1,10 +1,10 @@
 /*
- * The ledger: which processes are known, what is known of each, and who waits for it.
+ * The registry: the known processes, what is known of each, and the waits for each.
  *
- * A pure data structure: no clock, no event loop, no look at anything. Descriptors it only carries and
- * closes. An entry is one process (pid and start) that lived when it was entered. It stays while somebody
- * waits for it or while its memory must be kept, and leaves when the process ends; a bounded number of ended
- * ones is remembered.
+ * A pure data structure: it uses no clock and no event loop and examines nothing. It only carries and
+ * closes descriptors. An entry is one process (pid and start) that lived when it was entered. It stays
+ * while there are waits for it or while its history must be kept, and leaves when the process ends; a
+ * bounded number of ended processes is remembered.
  */
 #ifndef DAEMON_REGISTRY_H
 #define DAEMON_REGISTRY_H
@@ -21,20 +21,21 @@ struct registry_entry;
 struct gate;
 struct pidwatch;
 
-/* One that waits for an entry; embed it. settled() is called once, with the wait already detached. It may
- * free the wait and detach others, but must not release entries or attach: others are being told. */
+/* A wait for an entry; embed it. settled() is called once, with the wait already detached. It may free the
+ * wait and detach others, but must not release entries or attach: the entry's other waits are still being
+ * settled. */
 struct registry_wait {
 	LIST_ENTRY(registry_wait) link;
 	struct registry_entry *entry; /* NULL while not attached */
 	void (*settled)(struct registry_wait *wait, const struct readyd_answer *answer);
 };
 
-/* A place in the list of all entries that stays valid while entries come and go, so that the list can be gone
- * through in steps. Embed it. */
+/* A position in the list of all entries that stays valid while entries come and go, so that the list can be
+ * walked in steps. Embed it. */
 struct registry_cursor {
 	LIST_ENTRY(registry_cursor) link; /* at the entry */
 	struct registry_entry *entry;	  /* the next one, NULL at the end */
-	uint64_t last;			  /* number of the last entry there was at the start */
+	uint64_t last;			  /* number of the newest entry at the start */
 };
 
 struct registry_entry {
@@ -42,11 +43,11 @@ struct registry_entry {
 	struct history history;
 	LIST_HEAD(, registry_wait) waits;
 	TAILQ_ENTRY(registry_entry) waited;   /* in registry->waited while waits is not empty */
-	LIST_HEAD(, registry_cursor) cursors; /* those that this entry is the next one for */
+	LIST_HEAD(, registry_cursor) cursors; /* cursors that point at this entry */
 	uint64_t number;		      /* ascends in the order of entering */
 	uint64_t sweep;			      /* of the last registry_next_waited() that returned it */
-	struct gate *gate;		      /* gate.c's own */
-	struct pidwatch *watch;		      /* pidwatch.c's own */
+	struct gate *gate;		      /* used by gate.c only */
+	struct pidwatch *watch;		      /* used by pidwatch.c only */
 	UT_hash_handle hh;
 };
 
@@ -54,54 +55,56 @@ struct registry_entry {
 struct registry_tombstone {
 	pid_t pid, ns_pid;	     /* ns_pid: in its own pid namespace */
 	struct readyd_answer answer; /* exited or died, with the status where known */
-	struct marker_stat marker;   /* the marker that lay there when it ended, MARKER_ABSENT for none */
+	struct marker_stat marker;   /* the marker that was there when it ended, MARKER_ABSENT for none */
 	TAILQ_ENTRY(registry_tombstone) age;
 	UT_hash_handle hh, by_ns_pid;
 };
 
-/* leaving(entry) is called right before an entry is freed, so that its gate and watch can be let go. */
+/* leaving(entry) is called right before an entry is freed, to release its gate and watch. */
 struct registry *registry_new(size_t tombstone_limit, void (*leaving)(struct registry_entry *entry));
 void registry_free(struct registry *registry);
 
-/* NULL when there is none. */
+/* NULL if there is no entry. */
 struct registry_entry *registry_find(const struct registry *registry, pid_t pid);
 
 /* Enters a living process and takes over its pidfd. There must be no entry of that pid. */
 struct registry_entry *registry_enter(
     struct registry *registry, const struct process *process, const struct history *history);
 
-/* Whether it holds what cannot be seen again: that the process was ready, or that a marker is contested. */
+/* Whether the history holds what cannot be observed again: that the process was ready, or that a marker is
+ * ambiguous. */
 bool registry_must_keep(const struct history *history);
-/* Removes the entry when nobody waits for it and it need not be kept. */
+/* Removes the entry if there are no waits for it and it need not be kept. */
 void registry_release(struct registry *registry, struct registry_entry *entry);
 
 void registry_attach(struct registry *registry, struct registry_entry *entry, struct registry_wait *wait);
-/* A wait that is not attached is left alone. Does not release the entry. */
+/* Ignores a wait that is not attached. Does not release the entry. */
 void registry_detach(struct registry *registry, struct registry_wait *wait);
 
-/* Tells everybody who waits for the entry. */
+/* Settles all waits for the entry. */
 void registry_settle(
     struct registry *registry, struct registry_entry *entry, const struct readyd_answer *answer);
 
-/* The process has ended: tells everybody, remembers it, removes it. marker is what lies there now. */
+/* The process has ended: settles all waits, remembers the process, removes the entry. marker is what is
+ * there now. */
 void registry_retire(struct registry *registry, struct registry_entry *entry,
     const struct readyd_answer *answer, const struct marker_stat *marker);
 /* The last remembered process that had this pid, or NULL. Valid until the next registry_retire(). */
 const struct registry_tombstone *registry_tombstone(const struct registry *registry, pid_t pid);
-/* The same of the last one that left a marker of this name. */
+/* The same for the last process that left a marker of this name. */
 const struct registry_tombstone *registry_tombstone_of_ns_pid(const struct registry *registry, pid_t ns_pid);
 
-/* Visits the waited entries in slices: begin a round, then take entries until NULL. Entries may come and
- * go between and during the calls; each that stays through the round is returned once. */
+/* Visits the waited entries in slices: begin a sweep, then take entries until NULL. Entries may come and go
+ * between and during the calls; each that stays through the sweep is returned once. */
 void registry_begin_sweep(struct registry *registry);
 struct registry_entry *registry_next_waited(struct registry *registry);
 
 /* All entries, in the order of entering: first with NULL, NULL at the end. */
 struct registry_entry *registry_next(const struct registry *registry, const struct registry_entry *entry);
 
-/* The same in steps: from the first to the last entry that there is at the start. Each entry that stays is
- * returned once, in the order of entering, and none that comes later. The cursor costs nothing but itself,
- * however many entries there are. Ending it twice is nothing. */
+/* The same in steps, up to the last entry that existed at the start. Each entry that stays is returned
+ * once, in the order of entering; later ones are not returned. The cost does not depend on the number of
+ * entries. Ending a cursor twice is allowed. */
 void registry_cursor_start(struct registry *registry, struct registry_cursor *cursor);
 struct registry_entry *registry_cursor_next(struct registry_cursor *cursor);
 void registry_cursor_end(struct registry_cursor *cursor);

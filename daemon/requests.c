@@ -10,13 +10,13 @@
 #include "daemon/connection.h"
 #include "daemon/tracker.h"
 
-/* Looks of a LIST in one turn. */
+/* Processes that a LIST checks in one turn. */
 #define LIST_SLICE 64
 
-/* A LIST of one session that is not complete yet. */
+/* An incomplete LIST of one connection. */
 struct request_list {
 	struct registry_cursor cursor;
-	uint64_t count; /* of the answers until now */
+	uint64_t count; /* answers so far */
 };
 
 /* One WAIT of one connection. */
@@ -35,7 +35,7 @@ static void put_error(struct connection *connection, enum wire_error error, pid_
 	connection_put(connection, line, wire_write_error(line, sizeof(line), error, pid));
 }
 
-/* What could not be examined is no verdict. */
+/* A process that could not be examined has no verdict. */
 static void put_answer(struct connection *connection, const struct readyd_answer *answer)
 {
 	char line[WIRE_REPLY_MAX];
@@ -46,7 +46,7 @@ static void put_answer(struct connection *connection, const struct readyd_answer
 		connection_put(connection, line, wire_write_answer(line, sizeof(line), answer));
 }
 
-/* Takes the wait out of its connection; it is attached to no entry any more. */
+/* Removes the wait from its connection; it is no longer attached to an entry. */
 static void wait_free(struct request_wait *wait)
 {
 	LIST_REMOVE(wait, link);
@@ -75,8 +75,8 @@ static void on_settled(struct registry_wait *registry_wait, const struct readyd_
 	put_answer(connection, answer);
 }
 
-/* Nothing is called pending from memory: it looks once more. If that settles it, the wait has been told
- * like all others and is freed; else the answer is pending. */
+/* "pending" is never answered from memory: the process is rechecked. If that settles it, the wait has been
+ * told like all others and is freed; else the answer is pending. */
 static void on_deadline(void *context)
 {
 	struct request_wait *wait = context;
@@ -118,8 +118,8 @@ static void do_query(
 {
 	struct readyd_answer *answer = &requests->last.answer;
 
-	/* A look that was made after the request arrived answers it, and requests of one input have all
-	 * arrived before the first of them is answered. */
+	/* A check made after the request arrived answers it, and all requests of one input had arrived
+	 * before the first of them is answered. */
 	if (requests->last.batch != connection->pool->batch || requests->last.start != request->start ||
 	    answer->pid != request->pid) {
 		tracker_query(requests->tracker, request->pid, request->start, answer);
@@ -177,7 +177,8 @@ static void do_gate(
 		    connection, line, wire_write_gate(line, sizeof(line), request->pid, answer.start), fd);
 	if (sent != 0)
 		put_error(connection, WIRE_NO_RESOURCES, request->pid);
-	/* A gate that nobody got shows as abandoned; an entry without one leaves now. */
+	/* If the read end was not sent, the gate shows as abandoned; an entry without a gate is released
+	 * now. */
 	tracker_release(requests->tracker, entry);
 }
 
@@ -204,7 +205,7 @@ static void list_free(struct connection *connection)
 	connection->list = NULL;
 }
 
-/* From the next turn on, until it is complete. */
+/* Answers from the next turn on, until the list is complete. */
 static void do_list(struct requests *requests, struct connection *connection)
 {
 	connection->list = xalloc_new(sizeof(*connection->list));
@@ -271,7 +272,7 @@ void requests_on_line(struct connection *connection, const char *line, size_t le
 		dispatch(requests, connection, &request);
 }
 
-/* Each is looked at anew. A look may bury the entry it is at; the cursor has left it by then. */
+/* Each entry is rechecked. The recheck may retire it; the cursor has moved on by then. */
 void requests_on_resume(struct connection *connection, void *context)
 {
 	struct requests *requests = context;

@@ -1,4 +1,4 @@
-/* The requests of readyd-protocol(7): what each line of a session asks, and its answers. */
+/* The requests of readyd-protocol(7): parses each line of a connection and answers it. */
 #ifndef DAEMON_REQUESTS_H
 #define DAEMON_REQUESTS_H
 
@@ -25,7 +25,7 @@ struct requests {
 	void (*stats)(char *buf, size_t size, void *context);
 	void *context;
 	uint64_t handled;
-	/* The last QUERY, and the input that it came with. */
+	/* The last QUERY, and the turn in which it came. */
 	struct {
 		uint64_t batch, start;
 		struct readyd_answer answer;

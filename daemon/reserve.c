@@ -4,8 +4,8 @@
 
 #include "daemon/reserve.h"
 
-/* Examining one process takes at most 6 at a time: its pidfd, a walk of /proc, and pidfd, status and threads
- * of another one. */
+/* Examining one process takes at most 6 at a time: its pidfd, a walk of /proc, and pidfd, status and
+ * threads of another process. */
 #define RESERVED 8
 
 bool reserve_allows(int fd)

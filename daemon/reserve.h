@@ -1,5 +1,5 @@
 /*
- * Descriptors that stay free for examining processes, however many clients, gates and processes there are: an
+ * Descriptors kept free for examining processes, however many clients, gates and processes there are: an
  * answer must not depend on what other clients have used up.
  */
 #ifndef DAEMON_RESERVE_H
@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 
-/* Whether fd, which was just opened, may stay open. The kernel gives the lowest free number, so the number
- * tells how many are in use. */
+/* Whether fd, which was just opened, may stay open. The kernel assigns the lowest free number, so the
+ * number shows how many are in use. */
 bool reserve_allows(int fd);
 
 #endif

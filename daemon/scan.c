@@ -22,7 +22,7 @@ static void drop(struct scan *scan)
 
 static void take_down(struct scan *scan, pid_t pid)
 {
-	/* Full whenever the count is 0 or a power of two from the slice on. */
+	/* The array is full whenever the count is 0 or a power of two, from SCAN_SLICE on. */
 	if (scan->count == 0 || (scan->count >= SCAN_SLICE && (scan->count & (scan->count - 1)) == 0))
 		scan->pids = xalloc_resize(
 		    scan->pids, (scan->count == 0 ? SCAN_SLICE : 2 * scan->count) * sizeof(*scan->pids));

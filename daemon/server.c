@@ -25,9 +25,9 @@
 #include "src/clock.h"
 #include "src/dirwatch.h"
 
-/* Bytes that a client may leave unread. Answers are short: whoever is this far behind does not read. */
+/* Bytes that a client may leave unread. Answers are short: a client this far behind does not read. */
 #define OUTPUT_LIMIT (256 * 1024)
-/* Looks in one turn of a round (a look takes a few microseconds). */
+/* Checks in one turn of a sweep (a check takes a few microseconds). */
 #define SWEEP_SLICE 64
 
 struct server {
@@ -41,14 +41,14 @@ struct server {
 	struct dirwatch dirs;
 	struct watch *watch;
 	struct listener *listener;
-	bool fresh; /* the round is to begin anew */
+	bool fresh; /* the sweep is to start again */
 	struct loop_timer *sweep;
 	struct loop_signal *sigterm, *sigint, *sighup;
 	size_t refused;
 	int64_t started;
 };
 
-/* In the next turn: however many reasons there are until then, they are one. */
+/* In the next turn, so that any number of reasons until then cause one sweep. */
 static void begin_sweep(struct server *server)
 {
 	server->fresh = true;
@@ -60,7 +60,7 @@ static void on_marker(pid_t pid, void *context)
 	struct server *server = context;
 
 	tracker_marker_seen(&server->tracker, pid);
-	/* The number may be of another namespace than ours. */
+	/* The number may come from another pid namespace. */
 	if (server->tracker.nested)
 		begin_sweep(server);
 }
@@ -109,7 +109,7 @@ static void on_environment_changed(void *context)
 		listener_check(server->listener);
 }
 
-/* Whose client it is; NULL when there is no room for another one of that user. */
+/* Counts the client for its user; NULL when the user or the daemon has reached its limit. */
 static struct quota_user *admit(struct server *server, int fd)
 {
 	struct ucred peer = {.uid = (uid_t)-1};
@@ -182,7 +182,7 @@ static uint64_t random_epoch(void)
 {
 	uint64_t epoch;
 
-	/* Early in a guest's life there may be no randomness yet; the clock tells runs apart as well. */
+	/* Early in a guest's life there may be no randomness yet; the clock distinguishes runs as well. */
 	if (getrandom(&epoch, sizeof(epoch), GRND_NONBLOCK) != sizeof(epoch))
 		epoch = (uint64_t)clock_ms() << 20 | (uint64_t)getpid();
 	return epoch >> 1;
@@ -201,7 +201,7 @@ static void wire_up(struct server *server)
 	server->sweep = loop_timer_new(server->loop, on_sweep, server);
 	dirwatch_init(&server->dirs, &config->place, on_behind, server);
 	tracker_init(&server->tracker, server->loop, &config->place, &server->dirs, on_first_wait, server);
-	/* The rest is for clients and pidfds. */
+	/* The remaining descriptors are for clients and pidfds. */
 	gates_init(&server->gates, server->loop, &server->tracker, files.rlim_cur / 4);
 	quota_init(&server->quota, geteuid(), config->max_clients, config->max_waits);
 	server->requests = (struct requests){.loop = server->loop,
@@ -221,7 +221,7 @@ static void wire_up(struct server *server)
 	server->watch = watch_new(server->loop, &config->place, &server->dirs, &watch_hooks, server);
 }
 
-/* Whoever is impatient finds a daemon that is stopping already, and does not kill it over that. */
+/* Blocks the signals, so that a second one finds the daemon already stopping and does not kill it. */
 static void block_signals(void)
 {
 	sigset_t set;
@@ -233,7 +233,7 @@ static void block_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-/* The listener first, so that nobody new comes; then every waiter is woken by its gate or connection. */
+/* The listener first, so that no new client comes; then every waiter is woken by its gate or connection. */
 static void tear_down(struct server *server)
 {
 	block_signals();

@@ -1,4 +1,5 @@
-/* The server: makes the parts, wires them to one event loop, and runs it. It decides nothing itself. */
+/* The server: creates the modules, connects them to one event loop, and runs it. It makes no decisions
+ * itself. */
 #ifndef DAEMON_SERVER_H
 #define DAEMON_SERVER_H
 
@@ -13,7 +14,7 @@ struct server_config {
 	int ready_fd;  /* -1: none */
 	int inherited; /* listening socket from a supervisor, -1: none */
 	size_t max_clients;
-	size_t max_waits; /* a client */
+	size_t max_waits; /* for each client */
 };
 
 /* Serves until SIGTERM or SIGINT. 0, or -1 after the reason is logged. */

@@ -61,7 +61,7 @@ int supervisor_inherited(void)
 	return fd;
 }
 
-/* Nobody has to listen, and nobody who does may stop the daemon: failure is worth one line. */
+/* Notification is best effort: log a failure and go on. */
 static void notify(const char *state)
 {
 	const char *path = getenv("NOTIFY_SOCKET");

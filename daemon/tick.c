@@ -2,10 +2,10 @@
 
 #include "daemon/tick.h"
 
-/* With a watch the tick only covers what raises no event; without one nothing else finds a marker. */
+/* With a watch the tick only covers what raises no event; without one, only the tick finds markers. */
 #define TICK_MS		250
 #define TICK_POLLING_MS 25
-/* With nothing waited for: only to watch again. */
+/* With nothing waited for: only to arm the watches again. */
 #define TICK_IDLE_MS 1000
 
 int64_t tick_interval(bool has_waits, bool watches_dir, bool watches_mounts)

@@ -1,6 +1,7 @@
 /*
- * When everything is looked at although no event came. Events only make it fast; the tick is the guarantee,
- * for what raises no event: a link from elsewhere, most of what happens below an overlay. Pure.
+ * When everything is rechecked without an event. Events only reduce the delay; the tick is the guarantee,
+ * for what raises no event: a hard link created from another directory, most changes below an overlay.
+ * Pure.
  */
 #ifndef DAEMON_TICK_H
 #define DAEMON_TICK_H

@@ -10,7 +10,7 @@
 #include "src/marker_dir.h"
 #include "src/verdict.h"
 
-/* Ended processes that are remembered, the oldest forgotten first. */
+/* Ended processes that are remembered; the oldest is forgotten first. */
 #define TOMBSTONES 1024
 
 void tracker_init(struct tracker *w, struct loop *loop, const struct marker_place *place,
@@ -36,8 +36,7 @@ void tracker_fini(struct tracker *w)
 
 static bool examine(struct tracker *w, struct registry_entry *entry, struct readyd_answer *answer);
 
-/* Where its verdict cannot be found out now, the rounds try again: its pidfd would be readable without end.
- */
+/* If the verdict cannot be determined now, the sweeps retry; the pidfd would stay readable and spin. */
 static void on_ended(struct registry_entry *entry, void *context)
 {
 	struct tracker *w = context;
@@ -59,7 +58,7 @@ static struct registry_entry *enter(
 	return entry;
 }
 
-/* What has arrived before is an earlier process's. True when the directory was not watched before. */
+/* Earlier arrivals belong to an earlier process. True if the directory was not watched before. */
 static bool watch_other_dir(
     struct tracker *w, const char *dir, const struct process *process, struct history *history)
 {
@@ -71,7 +70,7 @@ static bool watch_other_dir(
 	return is_new;
 }
 
-/* Watch, then look. */
+/* Watch, then check. */
 static void check_other_dir(
     struct tracker *w, const struct process *process, struct history *history, struct readyd_answer *answer)
 {
@@ -84,7 +83,8 @@ static void check_other_dir(
 		check_process(w->place, process, history, &w->collisions, answer);
 }
 
-/* What it leaves behind for the next one that has its name. If it was elsewhere, that is out of seen. */
+/* The marker that is left for the next process of this name. One in another directory is out of reach
+ * now. */
 static void look_at_leftover(
     struct tracker *w, const struct registry_entry *entry, struct marker_stat *marker)
 {
@@ -93,7 +93,7 @@ static void look_at_leftover(
 		marker_stat(w->place, entry->process.ns_pid, marker);
 }
 
-/* Looks at an entry and keeps the ledger by it. False when the entry has left the registry. */
+/* Checks an entry and updates the registry. False if the entry has left the registry. */
 static bool examine(struct tracker *w, struct registry_entry *entry, struct readyd_answer *answer)
 {
 	struct marker_stat marker;
@@ -111,7 +111,7 @@ static bool examine(struct tracker *w, struct registry_entry *entry, struct read
 		registry_retire(w->registry, entry, answer, &marker);
 		return false;
 	}
-	/* That the directory is missing settles nothing for those who wait already: it may come back. */
+	/* A missing directory does not settle existing waits: it may come back. */
 	if (!verdict_ends_wait(answer))
 		return true;
 	w->settled++;
@@ -120,8 +120,8 @@ static bool examine(struct tracker *w, struct registry_entry *entry, struct read
 	return true;
 }
 
-/* What is remembered of the process if it has ended, unless another marker has come since: then somebody
- * unseen had the pid in between. */
+/* What is remembered of the process if it has ended, unless another marker has appeared since: then an
+ * unseen process had the pid in between. */
 static bool recall_ended(struct tracker *w, const struct process *process, struct readyd_answer *answer)
 {
 	const struct registry_tombstone *tombstone = registry_tombstone(w->registry, process->pid);
@@ -136,8 +136,8 @@ static bool recall_ended(struct tracker *w, const struct process *process, struc
 	return true;
 }
 
-/* A marker that lay there when the last holder of the name ended cannot be the next holder's. Within one tick
- * the next one may have its pid and its start: but what lives is not what has ended. */
+/* A marker that was there when the last holder of the name ended cannot be the next holder's. Within one
+ * clock tick the next holder may have the same pid and start; but a living process is not the ended one. */
 static void recall(struct tracker *w, const struct process *process, struct history *history)
 {
 	const struct registry_tombstone *tombstone =
@@ -152,20 +152,20 @@ static void recall(struct tracker *w, const struct process *process, struct hist
 	history->leftover = tombstone->marker;
 }
 
-/* In the reserve no pidfd stays: the process is then watched by its start. */
+/* No pidfd is kept in the reserve: the process is then identified by its start. */
 static void leave_reserve(struct process *process)
 {
 	if (process->fd >= 0 && !reserve_allows(process->fd))
 		process_close(process);
 }
 
-/* What is worth to be remembered until the process ends: without a pidfd that would never show. */
+/* What is worth remembering until the process ends; without a pidfd its end would never be seen. */
 static bool is_memorable(const struct process *process, const struct history *history)
 {
 	return process->fd >= 0 && registry_must_keep(history);
 }
 
-/* Takes the pid's process over from those recent before, while it lives: then it has its pid still. */
+/* Takes over the pid's process from the recent ones, if it lives: it then still has the pid. */
 static bool take_recent(struct tracker *w, pid_t pid, struct process *process, struct history *history)
 {
 	struct tracker_recent *recent = w->recent;
@@ -195,8 +195,8 @@ static void keep_recent(struct tracker *w, const struct process *process, const 
 	w->recent_next = (w->recent_next + 1) % TRACKER_RECENT;
 }
 
-/* Looks at a process that has no entry. Enters it, and returns the entry, when something about it is to be
- * remembered or when it is pending and `waited` for. */
+/* Checks a process that has no entry. Enters it, and returns the entry, if something about it must be
+ * remembered or if it is pending and `waited` for. */
 static struct registry_entry *meet(struct tracker *w, pid_t pid, bool waited, struct readyd_answer *answer)
 {
 	struct process process;
@@ -235,11 +235,11 @@ static struct registry_entry *look(struct tracker *w, pid_t pid, bool waited, st
 		return meet(w, pid, waited, answer);
 	if (examine(w, entry, answer))
 		return entry;
-	/* It has ended just now. If nobody else has the pid yet, its grave answers. */
+	/* It has just ended. If no other process has the pid yet, its tombstone answers. */
 	return meet(w, pid, waited, answer);
 }
 
-/* The process that was meant is gone, since another has its pid: what is remembered of it. */
+/* The requested process is gone, since another has its pid: what is remembered of it. */
 static void answer_for_former(struct tracker *w, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
 	const struct registry_tombstone *tombstone = registry_tombstone(w->registry, pid);
@@ -262,7 +262,7 @@ static struct registry_entry *look_exactly(
 
 	if (answer->reason == READYD_REASON_NO_RESOURCES)
 		return entry;
-	/* Not known, as when no process has the pid: the asker's word is as good as it gets. */
+	/* Its start is unknown, as when no process has the pid: the client's value is all there is. */
 	if (answer->start == 0)
 		answer->start = start;
 	if (start == 0 || answer->start == start)

@@ -15,8 +15,8 @@
 
 /* Large enough to drain a burst in few calls. */
 #define BUFFER_SIZE 65536
-/* After a drain that found at least so much the directory is being flooded. Then many events are taken with
- * one wake-up, and the rest of the machine keeps its CPU. */
+/* After a drain that found at least this much, the directory is being flooded. Then many events are read
+ * for each wake-up, which leaves the CPU to the rest of the machine. */
 #define FLOOD_BYTES (BUFFER_SIZE / 4)
 #define THROTTLE_MS 5
 
@@ -28,7 +28,7 @@ struct watch {
 	struct dirwatch *dirs;
 	struct mountwatch mounts;
 	struct scan scan;
-	int last_logged;	/* errno of the last complaint, so that a lasting state is logged once */
+	int last_logged;	/* errno last logged, so that a lasting state is logged once */
 	struct loop_fd *events; /* NULL while dirs has no instance */
 	struct loop_timer *tick, *throttled;
 	struct watch_counts counts;
@@ -82,7 +82,7 @@ static void complain(struct watch *watch, int error)
 
 static void on_events(int fd, void *context);
 
-/* True when another directory is watched than before. */
+/* True when the watched directory has changed. */
 static bool rearm(struct watch *watch)
 {
 	enum dirwatch_armed armed = dirwatch_arm(watch->dirs);
@@ -95,10 +95,10 @@ static bool rearm(struct watch *watch)
 	return armed == DIRWATCH_OTHER;
 }
 
-/* Watch, then look: in this order nothing that comes in between is missed. That a scan takes several turns
- * changes nothing: each of its looks comes after the watch, so a marker that is not there yet when its name
- * is taken down or looked at raises an event. Where that event is lost, the overflow or the new directory
- * begins another scan. */
+/* Watch, then check: in this order nothing that happens in between is missed. This holds although a scan
+ * takes several turns: each of its checks comes after the watch, so a marker that does not exist yet when
+ * the scan reads its name or checks it raises an event. If that event is lost, the overflow or the new
+ * directory starts another scan. */
 static void make_sure(struct watch *watch)
 {
 	if (!rearm(watch))
@@ -114,7 +114,7 @@ void watch_refresh(struct watch *watch)
 	watch->hooks.rescan(watch->context);
 }
 
-/* It cannot be read any more: polled from now on, until the tick has another one. */
+/* The instance can no longer be read: polling from now on, until the tick opens another one. */
 static void lose_instance(struct watch *watch, int error)
 {
 	loop_fd_free(watch->events);

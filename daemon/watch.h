@@ -1,6 +1,6 @@
 /*
- * The watch: where hints about markers come from. It drains the directory watch, scans what lies in the
- * directory, and looks at everything when the mounts change, when events were lost, and at each tick.
+ * The watch: the source of hints about markers. It drains the directory watch, scans the directory, and
+ * requests a recheck of everything when the mounts change, when events were lost, and at each tick.
  */
 #ifndef DAEMON_WATCH_H
 #define DAEMON_WATCH_H
@@ -28,11 +28,11 @@ struct watch_hooks {
 
 struct watch_counts {
 	uint64_t events, overflows, scans, ticks;
-	bool polling; /* no watch is armed: the tick alone finds markers */
+	bool polling; /* no watch is armed: only the tick finds markers */
 };
 
-/* Arms dirs, which is the caller's and must outlive the watch, then reports every marker that is there, a few
- * of them at once and the rest from the loop. A directory that cannot be watched now is not an error: it is
+/* Arms dirs, which is the caller's and must outlive the watch, then reports every marker that is there, a
+ * few at once and the rest from the loop. A directory that cannot be watched now is not an error: it is
  * tried again. */
 struct watch *watch_new(struct loop *loop, const struct marker_place *place, struct dirwatch *dirs,
     const struct watch_hooks *hooks, void *context);
@@ -42,10 +42,10 @@ void watch_free(struct watch *watch);
 /* Ticks while has_waits(). */
 void watch_start_ticking(struct watch *watch);
 
-/* Makes sure of the watch, scans the directory and reports a rescan. */
+/* Arms the watch again, scans the directory and reports a rescan. */
 void watch_refresh(struct watch *watch);
 
-/* For dirwatch_init(): events were read ahead. Soon the watch refreshes. */
+/* For dirwatch_init(): events were read ahead. The watch will refresh soon. */
 void watch_on_behind(struct watch *watch);
 
 const struct watch_counts *watch_counts(const struct watch *watch);

@@ -12,7 +12,7 @@ static void *checked(void *block)
 	if (block != NULL)
 		return block;
 	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
-		_exit(71); /* nobody reads stderr: the exit status has to say it alone */
+		_exit(71); /* stderr may not be read: the exit status has to suffice */
 	_exit(71);
 }
 

@@ -1,6 +1,6 @@
 /*
- * Fail-stop allocation. A daemon that is out of memory and goes on leaves clients connected with neither
- * answer nor end of file; one that ends makes every client fall back to the marker file at once.
+ * Fail-stop allocation. A daemon that runs out of memory and goes on would leave clients connected with
+ * neither an answer nor end of file; one that ends makes every client fall back to the marker file at once.
  */
 #ifndef DAEMON_XALLOC_H
 #define DAEMON_XALLOC_H
@@ -10,7 +10,7 @@
 /* Zeroed; never NULL: the process ends instead, after one line on stderr. */
 void *xalloc_new(size_t size);
 void xalloc_free(void *block);
-/* Like realloc(3); what is added is not zeroed. */
+/* Like realloc(3); added memory is not zeroed. */
 void *xalloc_resize(void *block, size_t size);
 
 #endif

@@ -8,7 +8,7 @@
 #include "src/clock.h"
 
 #define NS_PER_S 1000000000LL
-/* Reading takes far less; to be put aside takes more. */
+/* A read takes far less than this; a preemption takes more. */
 #define OFFSET_GRAIN_NS 20000
 #define OFFSET_TRIES	100
 
@@ -30,8 +30,9 @@ int64_t clock_ms(void)
 	return clock_now_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
-/* Two clocks cannot be read at once, and whoever is put aside in between would shift every stamp. So they
- * are read until nothing came in between; what error is left makes a stamp look younger, never older. */
+/* Two clocks cannot be read at once, and being preempted between the reads would skew every conversion. So
+ * they are read until the reads are close together; the remaining error makes a stamp look younger, never
+ * older. */
 int64_t clock_boot_offset(void)
 {
 	int64_t before, real, after, least = INT64_MAX, offset = 0;
@@ -48,9 +49,9 @@ int64_t clock_boot_offset(void)
 	return offset;
 }
 
-/* They come into being within this time after the boot. */
+/* The reference files are created within this time after the boot. */
 #define REFERENCE_LATE_NS (10 * NS_PER_S)
-/* Slewing and rounding are no setting of the clock. */
+/* Slewing and rounding do not count as setting the clock. */
 #define STEP_LEAST_NS NS_PER_S
 
 static bool excused_by(const char *tracker, int64_t stamp, int64_t age, int64_t offset)
@@ -67,7 +68,7 @@ static bool excused_by(const char *tracker, int64_t stamp, int64_t age, int64_t 
 
 bool clock_excuses(int64_t stamp, int64_t age)
 {
-	/* More than one, since the clock may have been set more than once. */
+	/* Several, since the clock may have been set more than once. */
 	static const char *const references[] = {"/dev/null", "/proc/1", "/sys/kernel", "/dev/pts"};
 	int64_t offset = clock_boot_offset();
 
@@ -82,8 +83,8 @@ int64_t clock_tick_ns(void)
 	return NS_PER_S / sysconf(_SC_CLK_TCK);
 }
 
-/* Processes that were started together differ in their pid and in the low bits of the clock; that is
- * all the randomness this needs, and no generator's state has to be kept. */
+/* Processes that were started together differ in their pid and in the low bits of the clock; this needs no
+ * better randomness, and no generator state has to be kept. */
 int64_t clock_jitter(int64_t ms)
 {
 	uint64_t x = (uint64_t)clock_now_ns(CLOCK_MONOTONIC) ^ ((uint64_t)getpid() << 32);

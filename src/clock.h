@@ -1,4 +1,4 @@
-/* Clocks: milliseconds for deadlines, and the relation of wall-clock stamps to process start times. */
+/* Clocks: milliseconds for deadlines, and conversion between wall-clock stamps and process start times. */
 #ifndef SRC_CLOCK_H
 #define SRC_CLOCK_H
 
@@ -9,17 +9,17 @@
 /* CLOCK_MONOTONIC in milliseconds. */
 int64_t clock_ms(void);
 
-/* CLOCK_REALTIME minus CLOCK_BOOTTIME in nanoseconds, now: what to subtract from a file's stamp to get
- * nanoseconds since boot. It jumps whenever somebody sets the clock. */
+/* Current CLOCK_REALTIME minus CLOCK_BOOTTIME in nanoseconds: subtract it from a file's stamp to get
+ * nanoseconds since boot. It jumps whenever the clock is set. */
 int64_t clock_boot_offset(void);
 
 int64_t clock_now_ns(clockid_t id);
 
 /*
- * Whether a file stamp (CLOCK_REALTIME, nanoseconds) that looks `age` nanoseconds too old may be a good
- * one, written before somebody set the clock forward. Nobody records that, but files on volatile file
- * systems are younger than the boot: one whose stamp lies before the boot by the clock of today proves that
- * the clock has been set, and by how much. The stamp is excused when with the clock of then it is neither
+ * Whether a file stamp (CLOCK_REALTIME, nanoseconds) that looks `age` nanoseconds too old may be valid,
+ * written before the clock was set forward. Clock changes are not recorded, but files on volatile file
+ * systems are younger than the boot: a stamp there that lies before the boot by the present clock proves
+ * that the clock has been set, and by how much. The stamp is excused if by the earlier clock it is neither
  * too old nor in the future.
  */
 bool clock_excuses(int64_t stamp, int64_t age);
@@ -29,7 +29,7 @@ int64_t clock_to_ns(const struct timespec *t);
 /* Nanoseconds of one clock tick of /proc/<pid>/stat. */
 int64_t clock_tick_ns(void);
 
-/* The earlier of two times, where 0 is never. */
+/* The earlier of two times, where 0 means never. */
 static inline int64_t clock_earlier(int64_t a, int64_t b)
 {
 	if (a == 0 || b == 0)

@@ -12,19 +12,20 @@
 #include "src/collision.h"
 #include "src/shortage.h"
 
-/* Births that are looked at one by one; after more of them a walk takes less time. */
+/* New processes that are examined one by one; beyond this a walk takes less time. */
 #define BIRTHS_MOST 4096
-/* Numbers are given upwards, but a process is to be seen only some time after its number was given: so the
- * last ones are looked at once more. */
+/* Pids are assigned in ascending order, but a process becomes visible only some time after its pid was
+ * assigned: so the last ones are examined again. */
 #define BEING_BORN 16
 /* The first pid namespace's inode: PROC_PID_INIT_INO, include/linux/proc_ns.h */
 #define FIRST_NAMESPACE 0xEFFFFFFCu
 
 /*
  * The kernel allocates the pids of a namespace from a cache that it names after the depth
- * (create_pid_cachep() in kernel/pid_namespace.c): it is made with the first namespace of that depth and kept
- * for ever. "pid" alone shows that this kernel does show its caches. In a namespace the depth below ours has
- * another name: then, as where nothing is shown, there may be some.
+ * (create_pid_cachep() in kernel/pid_namespace.c): it is created with the first namespace of that depth and
+ * kept forever. The presence of "pid" shows that this kernel lists its caches. If we are in a child
+ * namespace, the depth below ours has another name: then, and where the caches are not listed, assume that
+ * there may be namespaces below.
  */
 static bool have_namespaces_below(void)
 {
@@ -50,8 +51,8 @@ static void read_namespace(const char *process, char text[NAMESPACE_SIZE])
 	text[len < 0 ? 0 : len] = '\0';
 }
 
-/* The same as process_ns_pid_of(), in a third of the time for most, who are in our own namespace: of all
- * processes that makes a difference. */
+/* The same as process_ns_pid_of(), in a third of the time for the processes in our own namespace, which are
+ * most; that matters in a walk of all processes. */
 static pid_t ns_pid_of(pid_t pid, const char *own)
 {
 	char process[16], its[NAMESPACE_SIZE];
@@ -76,9 +77,9 @@ static bool is_noted(const struct collisions *collisions, pid_t name)
 	return collisions->names[bit / 8] & 1u << bit % 8;
 }
 
-/* It must see the same directory, have been there when the marker came, and have the very uid that owns it,
- * root's included: a process of another user cannot have left it. One that had dropped the uid by now is not
- * found. */
+/* The other process must see the same directory, have existed when the marker was created, and have exactly
+ * the uid that owns it, also where that is root: a process of another user cannot have left it. A process
+ * that has dropped that uid by now is not found. */
 static enum collision could_have_left(
     const struct marker_place *place, const struct process *p, pid_t pid, const struct marker_stat *marker)
 {
@@ -101,14 +102,14 @@ static enum collision could_have_left(
 	return could;
 }
 
-/* What to look for in a walk: who else could have left p's marker. */
+/* What to search for in a walk: another process that could have left p's marker. */
 struct search {
 	const struct marker_place *place;
 	const struct process *p;
 	const struct marker_stat *marker;
 };
 
-/* The first process of the system leaves no marker. name 0: it could not be read. */
+/* The first process of the system leaves no marker. Name 0: it could not be read. */
 static enum collision check(const struct search *search, pid_t pid, pid_t name)
 {
 	if (name == 0)
@@ -118,8 +119,8 @@ static enum collision check(const struct search *search, pid_t pid, pid_t name)
 	return could_have_left(search->place, search->p, pid, search->marker);
 }
 
-/* Takes in all processes, where there is an account of them. Whether one of them is what is looked for, where
- * something is; UNKNOWN where not all could be taken in. */
+/* Adds all processes to the set, if there is one. Returns whether one of them is the process searched for,
+ * if any; UNKNOWN if not all could be examined. */
 static enum collision walk(struct collisions *collisions, const struct search *search)
 {
 	DIR *proc = opendir("/proc");
@@ -150,7 +151,7 @@ static enum collision walk(struct collisions *collisions, const struct search *s
 
 struct collisions *collisions_lone(void)
 {
-	static struct collisions lone; /* only its address means something */
+	static struct collisions lone; /* only its address is used */
 
 	return &lone;
 }

@@ -1,10 +1,11 @@
 /*
  * Two processes in different pid namespaces may share a directory and have the same pid, each in its own
- * namespace: then one marker name stands for both, and who has left the marker is not to be told.
+ * namespace: then one marker name stands for both, and there is no way to tell which process left the
+ * marker.
  *
- * From here only the namespaces below ours are seen, since only their processes are in our /proc. To find a
- * rival takes a walk of /proc, a few microseconds for each process of the system. So one who judges often
- * keeps an account of the names in use below, which costs a look at each process that is born.
+ * Only the pid namespaces below ours are visible, since only their processes are in our /proc. Finding a
+ * collision takes a walk of /proc, a few microseconds for each process of the system. So a caller that
+ * checks often keeps a set of the names in use below, which costs examining each new process once.
  */
 #ifndef SRC_COLLISION_H
 #define SRC_COLLISION_H
@@ -19,20 +20,22 @@
 
 /* Zeroed: nothing is known yet. */
 struct collisions {
-	pid_t newest; /* of the processes that have been taken in */
-	/* The names that are or were in use below ours, modulo COLLISION_NS_PIDS. One that is not in here is
-	 * not in use; one that is may be free again. */
+	pid_t newest; /* of the processes examined so far */
+	/* The names that are or were in use below ours, modulo COLLISION_NS_PIDS. A name that is not set is
+	 * not in use; one that is set may be free again. */
 	unsigned char names[COLLISION_NS_PIDS / 8];
 };
 
-/* Whether p may have rivals at all: not while no pid namespace has ever been made below ours. */
+/* Whether another process may have p's marker name at all: false while no pid namespace has ever been
+ * created below ours. */
 bool collision_is_possible(const struct process *p);
 
-/* Takes in the processes that were born since. Not needed, only that the next look takes less time. */
+/* Examines the processes created since. Optional: it only makes the next collision_find() faster. */
 void collisions_catch_up(struct collisions *collisions);
 
-/* For an asker that keeps no account and has no daemon to ask: it walks /proc for a process in a child pid
- * namespace and finds no rivals for others, since a crowd of askers must not walk /proc at once. */
+/* For a caller that keeps no set and has no daemon to ask: collision_find() then walks /proc for a process
+ * in a child pid namespace and finds no collisions for others, since many callers must not walk /proc at
+ * once. */
 struct collisions *collisions_lone(void);
 
 enum collision {

@@ -8,7 +8,7 @@
 #include "src/dirwatch.h"
 #include "src/hot.h"
 
-/* The analyzer loses sight of the arrivals when their memory grows. */
+/* The analyzer loses track of the arrivals when their memory grows. */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 #endif
@@ -16,20 +16,20 @@
 /* IN_MODIFY is left out: a writer could flood it, and existence is all that counts. */
 #define MASK                                                                                                 \
 	(IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
-/* Names that are remembered of one directory, the oldest forgotten first. */
+/* Names remembered for one directory; the oldest is forgotten first. */
 #define ARRIVALS_LEAST 16
 #define ARRIVALS_MOST  4096
-/* Reads ahead for one question: bounded, since the directory may be flooded. */
+/* Limit of reads ahead in one call: the directory may be flooded. */
 #define READS_AHEAD 4
 
 struct dirwatch_extra {
 	LIST_ENTRY(dirwatch_extra) link;
 	int wd;
 	bool wanted; /* added since the last dirwatch_age() but one */
-	bool fresh;  /* since the last one */
+	bool fresh;  /* added since the last dirwatch_age() */
 	pid_t *arrivals;
 	size_t count, size;
-	size_t next; /* whose place is taken when the array is full */
+	size_t next; /* the slot to reuse when the array is full */
 };
 
 void dirwatch_init(
@@ -41,7 +41,7 @@ void dirwatch_init(
 
 static void remove_extra(struct dirwatch *d, struct dirwatch_extra *extra)
 {
-	(void)inotify_rm_watch(d->fd, extra->wd); /* fails where the directory is gone */
+	(void)inotify_rm_watch(d->fd, extra->wd); /* fails if the directory is gone */
 	LIST_REMOVE(extra, link);
 	free(extra->arrivals);
 	free(extra);
@@ -75,7 +75,7 @@ enum dirwatch_armed dirwatch_arm(struct dirwatch *d)
 	d->wd = inotify_add_watch(d->fd, d->place->dir, MASK);
 	error = errno;
 	if (old >= 0 && d->wd != old)
-		(void)inotify_rm_watch(d->fd, old); /* fails where the kernel has removed it already */
+		(void)inotify_rm_watch(d->fd, old); /* fails if the kernel has removed it already */
 	errno = error;
 	if (d->wd < 0)
 		return DIRWATCH_NONE;
@@ -149,7 +149,7 @@ static pid_t *find_arrival(const struct dirwatch_extra *extra, pid_t ns_pid)
 	return NULL;
 }
 
-/* Where there is no memory for more, the oldest is forgotten. */
+/* If there is no memory for more, the oldest is forgotten. */
 static void grow(struct dirwatch_extra *extra)
 {
 	size_t size = extra->size == 0 ? ARRIVALS_LEAST : 2 * extra->size;
@@ -183,7 +183,7 @@ void dirwatch_forget_arrival(struct dirwatch *d, int wd, pid_t ns_pid)
 	pid_t *arrival = extra == NULL ? NULL : find_arrival(extra, ns_pid);
 
 	if (arrival != NULL)
-		*arrival = 0; /* the name of no marker */
+		*arrival = 0; /* not the name of a marker */
 }
 
 static const struct inotify_event *take(const char **at, const char *end)
@@ -215,7 +215,7 @@ static void note_arrivals(struct dirwatch *d, const char *at, const char *end)
 	}
 }
 
-/* Arrivals are noted before anything is looked at, since their processes may be gone. */
+/* Arrivals are recorded before anything is checked, since their processes may be gone. */
 static ssize_t read_events(struct dirwatch *d, char *buffer, size_t size)
 {
 	ssize_t n = read(d->fd, buffer, size);
@@ -261,7 +261,7 @@ static enum dirwatch_kind kind_of(struct dirwatch *d, const struct inotify_event
 {
 	if (event->mask & IN_Q_OVERFLOW)
 		return DIRWATCH_OVERFLOW;
-	/* Else it is left in the queue from a directory that was watched before. */
+	/* Otherwise it is left in the queue from a directory that was watched before. */
 	if (event->wd != d->wd)
 		return find_extra(d, event->wd) != NULL ? DIRWATCH_EXTRA : DIRWATCH_UNRELATED;
 	if (event->mask & IN_IGNORED)

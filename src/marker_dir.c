@@ -17,14 +17,14 @@
 
 enum root {
 	ROOT_OURS,   /* the same as ours */
-	ROOT_OTHER,  /* perhaps another one */
+	ROOT_OTHER,  /* perhaps another root */
 	ROOT_CLOSED, /* it may not be entered */
-	ROOT_NONE,   /* it has none any more */
+	ROOT_NONE,   /* it no longer has one */
 	ROOT_UNKNOWN /* descriptors or memory ran out */
 };
 
-/* A mount is in one mount namespace, so what has the same place in the same mount is that to us too. Without
- * numbers of mounts, before Linux 5.8, nothing is known to be. */
+/* A mount belongs to one mount namespace, so a root in the same place of the same mount is the same root
+ * for us. Before Linux 5.8 there are no mount ids, so no root is known to be the same. */
 static bool is_ours(const struct statx *its)
 {
 	struct statx ours;
@@ -46,7 +46,7 @@ static enum root try_root(const char *root)
 	return errno == EACCES || errno == EPERM ? ROOT_CLOSED : ROOT_NONE;
 }
 
-/* A first thread that has ended has no root any more, while the others have it still. */
+/* A main thread that has ended no longer has a root, while the other threads still do. */
 static enum root find_root_of_others(const struct process *p, char root[ROOT_SIZE])
 {
 	enum root found = ROOT_NONE;
@@ -68,7 +68,7 @@ static enum root find_root_of_others(const struct process *p, char root[ROOT_SIZ
 	return found;
 }
 
-/* Into root: what leads there. */
+/* Writes to root the path that leads there. */
 static enum root find_root(const struct process *p, char root[ROOT_SIZE])
 {
 	enum root found;
@@ -83,20 +83,20 @@ static bool is_same(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Where path is what dir is to a process with that root. */
+/* Compares what dir names here with path, which is what dir names to a process with that root. */
 static enum marker_dir compare(const char *dir, const char *path, const char *root)
 {
 	struct stat mine, its;
 	bool have_mine = stat(dir, &mine) == 0;
 
-	/* Both are mounted at this moment, so that equal numbers do mean the same directory. */
+	/* Both are mounted now, so equal numbers do mean the same directory. */
 	if (stat(path, &its) == 0)
 		return have_mine && is_same(&mine, &its) ? MARKER_DIR_SAME : MARKER_DIR_OTHER;
 	if (!have_mine)
 		return MARKER_DIR_SAME;
 	if (errno == EACCES || errno == EPERM)
 		return MARKER_DIR_INACCESSIBLE;
-	/* It has no such directory, or it has ended meanwhile. */
+	/* The process has no such directory, or has ended in the meantime. */
 	return stat(root, &its) == 0 ? MARKER_DIR_OTHER : MARKER_DIR_SAME;
 }
 
@@ -129,7 +129,7 @@ enum marker_dir marker_dir_find(
 	return where;
 }
 
-/* What its directory is; -1 and errno where that is not to be told. */
+/* Stats its directory; -1 and errno if that cannot be determined. */
 static int stat_own(const struct marker_place *place, const struct process *p, struct stat *st)
 {
 	char root[ROOT_SIZE], path[sizeof(place->dir)];
@@ -154,7 +154,7 @@ int marker_dir_is_shared(const struct marker_place *place, const struct process 
 {
 	struct stat its, others;
 
-	/* Ours where p has no root any more, or none that we may enter. */
+	/* Ours if p no longer has a root, or has one that we may not enter. */
 	if (stat_own(place, p, &its) != 0 && (is_shortage(errno) || stat(place->dir, &its) != 0))
 		return is_shortage(errno) ? -1 : 0;
 	if (stat_own(place, q, &others) != 0)

@@ -8,17 +8,17 @@
 
 #include "src/root.h"
 
-/* As many as the kernel follows: MAXSYMLINKS, include/linux/namei.h */
+/* As many links as the kernel follows: MAXSYMLINKS, include/linux/namei.h */
 #define LINKS_MOST 40
 
 struct walk {
-	char *path; /* so far: the root, and what is below it */
+	char *path; /* resolved so far: the root, and what is below it */
 	size_t size, root_len;
-	char rest[PATH_MAX]; /* of the way */
+	char rest[PATH_MAX]; /* not resolved yet */
 	unsigned links;
 };
 
-/* The last part of the path, but not more than the root, is dropped. */
+/* Drops the last component of the path, but never the root. */
 static void go_up(struct walk *walk)
 {
 	char *slash = strrchr(walk->path, '/');
@@ -39,7 +39,7 @@ static int go_down(struct walk *walk, const char *part, size_t len)
 	return 0;
 }
 
-/* The way goes on at the link's target, and from there along the rest. */
+/* Continues at the link's target, and from there along the rest. */
 static int follow(struct walk *walk, const char *target, const char *rest)
 {
 	char way[PATH_MAX];
@@ -61,7 +61,7 @@ static bool is(const char *part, size_t len, const char *word)
 	return len == strlen(word) && memcmp(part, word, len) == 0;
 }
 
-/* One part of the way. */
+/* Resolves one component. */
 static int step(struct walk *walk, const char *part, size_t len)
 {
 	const char *rest = part + len;

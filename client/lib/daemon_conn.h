@@ -1,7 +1,7 @@
 /*
- * The connection to the daemon: requests in, events out. It knows pids and starts of processes, the deadlines
- * of the protocol, and nothing of what is done about an event. What is asked is followed by a PING: when its
- * answer is here, everything asked before has been answered.
+ * The connection to the daemon: requests in, events out. It knows pids and starts of processes and the
+ * deadlines of the protocol, but not what the client does about an event. Requests are followed by a PING:
+ * when its answer arrives, everything requested before has been answered.
  */
 #ifndef CLIENT_LIB_DAEMON_CONN_H
 #define CLIENT_LIB_DAEMON_CONN_H
@@ -15,26 +15,26 @@
 #include "readyd/readyd.h"
 
 enum daemon_state {
-	DAEMON_CLOSED,	   /* not connected; perhaps about to be, see retry_at */
+	DAEMON_CLOSED,	   /* not connected; may connect at retry_at */
 	DAEMON_GREETING,   /* HELLO has been sent */
 	DAEMON_OPEN,	   /* HELLO has been answered */
-	DAEMON_LATE,	   /* connected, and it has not answered in time: perhaps frozen */
-	DAEMON_BACKING_OFF /* not connected: it could not be reached, or does not serve this client */
+	DAEMON_LATE,	   /* connected, but no answer in time: the daemon may be frozen */
+	DAEMON_BACKING_OFF /* not connected: the daemon could not be reached, or does not serve this client */
 };
 
 enum daemon_event_kind {
 	DAEMON_NOTHING,
 	DAEMON_ANSWER,	 /* answer */
-	DAEMON_GATE,	 /* pid and start of answer, and fd, which is the receiver's */
-	DAEMON_REFUSED,	 /* what was asked of answer.pid (0: in general), for the reason `refusal` */
-	DAEMON_ANSWERED, /* everything asked so far has been */
+	DAEMON_GATE,	 /* pid and start of answer, and fd, which the receiver owns */
+	DAEMON_REFUSED,	 /* a request for answer.pid (0: any request), for the reason `refusal` */
+	DAEMON_ANSWERED, /* everything requested so far has been answered */
 	DAEMON_ENTRY,	 /* answer: one entry of a list */
 	DAEMON_END,	 /* of the list */
 	DAEMON_STATS,	 /* text */
 	DAEMON_LOST,	 /* the connection has ended; the daemon may only be restarting */
-	DAEMON_ABSENT,	 /* there is no daemon to ask for now: error */
-	DAEMON_SLOW,	 /* it works, but has not said for some time what it was expected to */
-	DAEMON_STOPPED	 /* it does not even work */
+	DAEMON_ABSENT,	 /* no daemon can be reached for now: error */
+	DAEMON_SLOW,	 /* the daemon is active, but has not sent what was expected for some time */
+	DAEMON_STOPPED	 /* the daemon is not even active */
 };
 
 struct daemon_event {
@@ -42,7 +42,7 @@ struct daemon_event {
 	struct readyd_answer answer;
 	int fd;
 	enum wire_error refusal;
-	bool again;	  /* SLOW: not for the first time */
+	bool again;	  /* SLOW: reported before */
 	int error;	  /* LOST, ABSENT: an errno */
 	const char *text; /* valid until the next event is taken */
 	size_t text_len;
@@ -53,15 +53,15 @@ struct daemon_conn {
 	struct settings *settings;
 	struct daemon_io io;
 	int64_t late_ms; /* how long an answer may take */
-	bool patient;	 /* serves waits: an answer may take longer while the daemon works */
+	bool patient;	 /* serves waits: an answer may take longer while the daemon is active */
 	bool ping_in_flight;
-	bool refused;	       /* something, since it was last asked */
+	bool refused;	       /* a request was refused since the last one was sent */
 	unsigned backlog_full; /* connects in a row that found the backlog full */
-	int failed;	       /* errno of a request that could not be put, 0 */
+	int failed;	       /* errno of a request that could not be queued, or 0 */
 	/* Times on clock_ms(), 0: none. */
-	int64_t reply_by;   /* it is late then */
-	int64_t retry_at;   /* not to be asked before, but for what cannot wait */
-	int64_t confirm_by; /* see whether it still works on what it was expected to say */
+	int64_t reply_by;   /* the daemon counts as late after this */
+	int64_t retry_at;   /* no requests before this, except urgent ones */
+	int64_t confirm_by; /* when to check whether it still works on what is expected */
 	int64_t confirm_ms; /* the interval that ends then */
 	int64_t heard_at;   /* it replied, or was asked after a pause */
 	pid_t pid;	    /* of the last daemon */
@@ -70,49 +70,49 @@ struct daemon_conn {
 
 /* For waits; settings are kept. */
 void daemon_conn_init(struct daemon_conn *conn, struct settings *settings);
-/* For one question, whose asker is less patient. */
+/* For a single query, with shorter deadlines. */
 void daemon_conn_init_question(struct daemon_conn *conn, struct settings *settings);
-/* Without an event. */
+/* Reports no event. */
 void daemon_conn_close(struct daemon_conn *conn);
 
-/* Whether a connection would be made or used now for what can wait, or for what is urgent. */
+/* Whether a connection would be opened or used now, for a request that can wait or for an urgent one. */
 bool daemon_conn_may_ask(const struct daemon_conn *conn, int64_t now, bool urgent);
 
-/* Asking: begin, put as often as needed, commit. With `greet` the first request of a connection is HELLO.
- * False: *event is what has become of it; DAEMON_NOTHING, where the backlog is full and it will be tried
- * again soon. */
+/* To send requests: begin, put as often as needed, commit. With `greet` the first request of a connection
+ * is HELLO. False: *event says why; it is DAEMON_NOTHING if the backlog is full and a retry will follow
+ * soon. */
 bool daemon_conn_begin(struct daemon_conn *conn, int64_t now, bool greet, struct daemon_event *event);
 void daemon_conn_put(struct daemon_conn *conn, const struct wire_request *request);
-/* Sends it, with a PING where everything is to be answered. False: *event. */
+/* Sends the requests, with a PING if all answers are to be confirmed. False: *event says why. */
 bool daemon_conn_commit(struct daemon_conn *conn, int64_t now, bool ping, struct daemon_event *event);
 
-/* What the daemon has sent. False: nothing more for now. */
+/* The next event from the daemon. False: nothing more for now. */
 bool daemon_conn_next(struct daemon_conn *conn, int64_t now, struct daemon_event *event);
-/* What the passing of time has brought. False: nothing more. */
+/* The next event from an expired deadline. False: nothing more. */
 bool daemon_conn_expire(struct daemon_conn *conn, int64_t now, struct daemon_event *event);
-/* Its descriptor could not be polled, or its output not sent: errno. Closes. */
+/* Its descriptor could not be polled, or its output could not be sent: errno. Closes the connection. */
 void daemon_conn_fail(struct daemon_conn *conn, int64_t now, struct daemon_event *event);
 
-/* It cannot be asked for now, for the reason `error`. Closes. */
+/* The daemon cannot be used for now, for the reason `error`. Closes the connection. */
 void daemon_conn_back_off(struct daemon_conn *conn, int64_t now, int error, struct daemon_event *event);
 
-/* Something is expected of the daemon without being asked for; or not any more. */
+/* Sets whether the client expects unrequested lines from the daemon. */
 void daemon_conn_expect(struct daemon_conn *conn, int64_t now, bool expected);
-/* Is not to be asked again so soon. */
+/* Delays the next request. */
 void daemon_conn_hold(struct daemon_conn *conn, int64_t now);
-/* Something was refused: the client goes on without the daemon, and asks again in a while. */
+/* A request was refused: the client goes on without the daemon and asks again after a while. */
 void daemon_conn_refuse(struct daemon_conn *conn, int64_t now);
-/* Nothing is wanted of it: forgets what was to be tried again; closes where `close`. */
+/* The client needs nothing from it: cancels retries; closes the connection if `close`. */
 void daemon_conn_rest(struct daemon_conn *conn, bool close);
 
-/* Whether the client has to go on without it for now. */
+/* Whether the client has to go on without the daemon for now. */
 static inline bool daemon_conn_is_absent(const struct daemon_conn *conn)
 {
 	return conn->state == DAEMON_LATE || conn->state == DAEMON_BACKING_OFF ||
 	       (conn->refused && !conn->ping_in_flight);
 }
 
-/* The earliest of its deadlines; that of asking where `wanted`. 0: none. */
+/* The earliest of its deadlines, including that of the next request if `wanted`. 0: none. */
 int64_t daemon_conn_deadline(const struct daemon_conn *conn, bool wanted);
 
 #endif
