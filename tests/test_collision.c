@@ -66,7 +66,7 @@ static pid_t spawn_namesake(void)
 	ck_assert_int_eq(pipe(told), 0);
 	first = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
 	if (first == 0) {
-		unit_die_with(0);
+		unit_die_with_parent(0);
 		name = choose_pid(marker_name) ? fork() : -1;
 		if (name == 0)
 			name = getpid();
@@ -94,7 +94,7 @@ static pid_t spawn_nested_as(void (*prepare)(void))
 	first = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
 	if (first == 0) {
 		prepare();
-		unit_die_with(0);
+		unit_die_with_parent(0);
 		if (write(told[1], "p", 1) != 1)
 			_exit(1);
 		for (;;)
@@ -111,10 +111,10 @@ START_TEST(nested_ones_are_rivals)
 
 	set_scene();
 	marker_name = 1;
-	one = unit_spawn_nested();
+	one = unit_spawn_in_child_ns();
 	leave_marker();
 	ck_assert(!has_collision(&collisions, one));
-	other = unit_spawn_nested();
+	other = unit_spawn_in_child_ns();
 	leave_marker();
 	ck_assert(has_collision(&collisions, one));
 	ck_assert(has_collision(&collisions, other));
@@ -150,7 +150,7 @@ END_TEST
 /* Numbers were given anew from below: then nothing is known for certain. */
 START_TEST(wrapped_numbers_are_noticed)
 {
-	struct collisions collisions = {.newest = UNIT_PID_NEVER};
+	struct collisions collisions = {.newest = UNIT_UNUSED_PID};
 	pid_t here, first;
 
 	set_scene();
@@ -158,7 +158,7 @@ START_TEST(wrapped_numbers_are_noticed)
 	first = spawn_namesake();
 	leave_marker();
 	ck_assert(has_collision(&collisions, here));
-	ck_assert_int_lt(collisions.newest, UNIT_PID_NEVER);
+	ck_assert_int_lt(collisions.newest, UNIT_UNUSED_PID);
 	unit_kill(first);
 	unit_kill(here);
 }
@@ -215,7 +215,7 @@ START_TEST(other_users_are_no_rivals)
 
 	set_scene();
 	marker_name = 1;
-	here = unit_spawn_nested();
+	here = unit_spawn_in_child_ns();
 	other = spawn_nested_as(become_another_user);
 	leave_marker();
 	ck_assert_uint_eq(marker.uid, 0);
@@ -231,7 +231,7 @@ END_TEST
 START_TEST(unknown_without_descriptors)
 {
 	struct collisions collisions = {0};
-	pid_t nested = unit_spawn_nested();
+	pid_t nested = unit_spawn_in_child_ns();
 	struct rlimit limit;
 	struct process p;
 	enum collision found;
@@ -240,15 +240,15 @@ START_TEST(unknown_without_descriptors)
 	marker_name = 1;
 	leave_marker();
 	process_open(&p, nested);
-	limit = unit_take_fds();
+	limit = unit_forbid_new_fds();
 	found = collision_find(&collisions, &place, &p, &marker);
-	unit_give_fds(&limit);
+	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(found, COLLISION_UNKNOWN);
 	process_close(&p);
 	process_open(&p, getpid());
-	limit = unit_take_fds();
+	limit = unit_forbid_new_fds();
 	found = collision_find(&collisions, &place, &p, &marker);
-	unit_give_fds(&limit);
+	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(found, COLLISION_UNKNOWN);
 	process_close(&p);
 	unit_kill(nested);
@@ -267,8 +267,8 @@ START_TEST(lone_asker_walks_for_nested_ones)
 	ck_assert(!has_collision(collisions_lone(), here));
 	unit_kill(other);
 	marker_name = 1;
-	one = unit_spawn_nested();
-	other = unit_spawn_nested();
+	one = unit_spawn_in_child_ns();
+	other = unit_spawn_in_child_ns();
 	leave_marker();
 	ck_assert(has_collision(collisions_lone(), one));
 	unit_kill(other);
@@ -280,7 +280,7 @@ END_TEST
 /* Once a namespace has been made there is no telling any more that there is none. */
 START_TEST(namespaces_are_noticed)
 {
-	pid_t nested = unit_spawn_nested();
+	pid_t nested = unit_spawn_in_child_ns();
 	struct process p;
 
 	process_open(&p, getpid());
@@ -296,7 +296,8 @@ END_TEST
 
 static Suite *suite(void)
 {
-	const bool can_nest = unit_can_nest(), can_choose = can_nest && can_choose_pid();
+	const bool can_create_pid_ns = unit_can_create_pid_ns(),
+		   can_choose = can_create_pid_ns && can_choose_pid();
 	Suite *s = suite_create("rival");
 	TCase *tcase = unit_case(s, "rival");
 
@@ -310,7 +311,7 @@ static Suite *suite(void)
 	    tcase, unknown_without_descriptors, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
 	unit_add_if(
 	    tcase, lone_asker_walks_for_nested_ones, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
-	unit_add_if(tcase, namespaces_are_noticed, can_nest, "no pid namespace to be had");
+	unit_add_if(tcase, namespaces_are_noticed, can_create_pid_ns, "cannot create a pid namespace");
 	return s;
 }
 

@@ -617,14 +617,14 @@ START_TEST(descriptor_goes_with_its_line)
 	ck_assert_int_eq(pipe(ends), 0);
 	given = ends[0];
 	ck_assert_int_eq(fstat(given, &st), 0);
-	fds = unit_open_fds();
+	fds = unit_count_fds();
 	respond = give;
 	say("GATE 1\n");
 	expect_piece("before\nGATE 1\n", st.st_ino);
 	expect_piece("after\n", 0);
 	ck_assert_int_eq(connection_put_fd(the_session(), "told\n", 5, given), 0);
 	expect_piece("told\n", st.st_ino);
-	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert_int_eq(unit_count_fds(), fds);
 	close(ends[0]);
 	close(ends[1]);
 }

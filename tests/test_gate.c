@@ -39,7 +39,7 @@ static void set_up(void)
 	ck_assert_str_eq(place.dir, dir);
 	for (size_t i = 0; i < UNIT_COUNT(children); i++)
 		children[i] = unit_spawn(NULL);
-	fds_before = unit_open_fds();
+	fds_before = unit_count_fds();
 	loop = loop_new();
 	dirwatch_init(&dirs, &place, on_behind, NULL);
 	tracker_init(&tracker, loop, &place, &dirs, on_first_wait, NULL);
@@ -53,7 +53,7 @@ static void tear_down(void)
 	tracker_fini(&tracker);
 	loop_free(loop);
 	ck_assert_uint_eq(gates.count, 0);
-	ck_assert_int_eq(unit_open_fds(), fds_before);
+	ck_assert_int_eq(unit_count_fds(), fds_before);
 	for (size_t i = 0; i < UNIT_COUNT(children); i++)
 		if (children[i] > 0)
 			unit_kill(children[i]);
@@ -446,10 +446,10 @@ END_TEST
 START_TEST(no_descriptor_for_a_gate)
 {
 	struct registry_entry *entry = enroll(0);
-	struct rlimit limit = unit_take_fds();
+	struct rlimit limit = unit_forbid_new_fds();
 	int gate = gate_join(&gates, entry), error = errno;
 
-	unit_give_fds(&limit);
+	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(gate, -1);
 	ck_assert_int_eq(error, EMFILE);
 	ck_assert_uint_eq(gates.count, 0);
@@ -464,9 +464,9 @@ START_TEST(no_descriptor_to_join)
 	int first = join(0), second;
 
 	await_gate();
-	limit = unit_take_fds();
+	limit = unit_forbid_new_fds();
 	second = gate_join(&gates, registry_find(tracker.registry, children[0]));
-	unit_give_fds(&limit);
+	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(second, -1);
 	ck_assert_uint_eq(gates.count, 1);
 	ck_assert(is_open(first));

@@ -202,14 +202,14 @@ END_TEST
 
 START_TEST(pidfd_is_closed_with_the_entry)
 {
-	int fds = unit_open_fds();
+	int fds = unit_count_fds();
 	struct process process;
 	const struct history history = {0};
 
 	process_open(&process, getpid());
-	ck_assert_int_eq(unit_open_fds(), fds + 1);
+	ck_assert_int_eq(unit_count_fds(), fds + 1);
 	registry_release(registry, registry_enter(registry, &process, &history));
-	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert_int_eq(unit_count_fds(), fds);
 }
 END_TEST
 
@@ -531,7 +531,7 @@ static struct {
 
 static unsigned dice(unsigned sides)
 {
-	return unit_below(&model.seed, sides);
+	return unit_random_below(&model.seed, sides);
 }
 
 static bool model_is_waited(pid_t pid)

@@ -521,7 +521,7 @@ static void enter_many(int count)
 	struct process process = {.fd = -1, .start = 1};
 
 	for (int i = 0; i < count; i++) {
-		process.pid = process.ns_pid = UNIT_PID_NEVER - i;
+		process.pid = process.ns_pid = UNIT_UNUSED_PID - i;
 		registry_enter(tracker.registry, &process, &history);
 	}
 }
@@ -534,7 +534,7 @@ static struct connection *the_session(void)
 static void expect_list(int count)
 {
 	for (int i = 0; i < count; i++)
-		ck_assert_int_eq(expect_kind(WIRE_REPLY_LIST).answer.pid, UNIT_PID_NEVER - i);
+		ck_assert_int_eq(expect_kind(WIRE_REPLY_LIST).answer.pid, UNIT_UNUSED_PID - i);
 	ck_assert_uint_eq(expect_kind(WIRE_REPLY_END).count, count);
 }
 
@@ -656,9 +656,9 @@ START_TEST(no_verdict_without_descriptors)
 
 	unit_write(marker, "ready\n");
 	for (size_t i = 0; i < UNIT_COUNT(questions); i++) {
-		limit = unit_take_fds();
+		limit = unit_forbid_new_fds();
 		ask(questions[i]);
-		unit_give_fds(&limit);
+		unit_restore_fd_limit(&limit);
 		expect_error(WIRE_NO_RESOURCES, child);
 		ck_assert(!registry_is_waited(tracker.registry));
 	}

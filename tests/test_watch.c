@@ -523,9 +523,9 @@ START_TEST(no_descriptors_at_start)
 	unit_write(marker, "");
 	/* libevent's own come with the first event. */
 	turn();
-	limit = unit_take_fds();
+	limit = unit_forbid_new_fds();
 	start();
-	unit_give_fds(&limit);
+	unit_restore_fd_limit(&limit);
 	ck_assert(is_blind());
 	ck_assert_uint_eq(markers, 0);
 	wanted = true;
@@ -572,16 +572,16 @@ START_TEST(scan_comes_in_slices)
 	arm();
 	ck_assert_uint_eq(markers, SLICE);
 	/* Held open for the looks too, the directory could not be unmounted. */
-	fds = unit_open_fds();
+	fds = unit_count_fds();
 	unit_write(marker, "");
 	pass();
 	ck_assert_uint_eq(markers, 2 * SLICE + 1);
-	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert_int_eq(unit_count_fds(), fds);
 	turn();
 	ck_assert_uint_eq(markers, MANY + 1);
 	check_seen(MANY);
 	ck_assert_uint_eq(watch_counts(watch)->scans, 1);
-	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert_int_eq(unit_count_fds(), fds);
 }
 END_TEST
 
@@ -592,7 +592,7 @@ START_TEST(names_are_read_in_slices)
 
 	write_many(MOST);
 	arm();
-	fds = unit_open_fds();
+	fds = unit_count_fds();
 	ck_assert_uint_eq(markers, 0);
 	unit_write(marker, "");
 	pass();
@@ -601,13 +601,13 @@ START_TEST(names_are_read_in_slices)
 	turn();
 	check_seen(MOST);
 	/* Not for longer than the names are read. */
-	ck_assert_int_eq(unit_open_fds(), fds - 1);
+	ck_assert_int_eq(unit_count_fds(), fds - 1);
 }
 END_TEST
 
 START_TEST(freed_while_names_are_read)
 {
-	int fds = unit_open_fds();
+	int fds = unit_count_fds();
 
 	write_many(MOST);
 	arm();
@@ -615,7 +615,7 @@ START_TEST(freed_while_names_are_read)
 	watch = NULL;
 	turn();
 	ck_assert_uint_eq(markers, 0);
-	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert_int_eq(unit_count_fds(), fds);
 }
 END_TEST
 
@@ -801,7 +801,7 @@ END_TEST
 
 START_TEST(file_that_is_not_there)
 {
-	int fds = unit_open_fds();
+	int fds = unit_count_fds();
 	struct namewatch name;
 
 	namewatch_init(&name, loop, on_name, &place);
@@ -811,7 +811,7 @@ START_TEST(file_that_is_not_there)
 	ck_assert_int_eq(unlink(other), 0);
 	await(&grounds);
 	namewatch_fini(&name);
-	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert_int_eq(unit_count_fds(), fds);
 }
 END_TEST
 
@@ -825,13 +825,13 @@ END_TEST
 
 START_TEST(free_leaves_nothing_open)
 {
-	int fds = unit_open_fds();
+	int fds = unit_count_fds();
 
 	start();
-	ck_assert_int_gt(unit_open_fds(), fds);
+	ck_assert_int_gt(unit_count_fds(), fds);
 	watch_free(watch);
 	watch = NULL;
-	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert_int_eq(unit_count_fds(), fds);
 }
 END_TEST
 
