@@ -7,8 +7,8 @@ static struct marker_place place;
 static struct marker_stat marker;
 static pid_t marker_name;
 
-/* For one marker a directory that only our own processes see: whatever else runs here may have nested
- * processes too. */
+/* Mounts a directory for one marker that only our own processes see: other programs on this machine may have
+ * processes in child pid namespaces too. */
 static void set_scene(void)
 {
 	char dir[UNIT_PATH_SIZE];
@@ -43,7 +43,7 @@ static bool has_collision(struct collisions *collisions, pid_t pid)
 	return has;
 }
 
-/* The number that is given next is to be this one, in the pid namespace that we are in. */
+/* Makes the next process of this pid namespace get this pid. */
 static bool choose_pid(pid_t pid)
 {
 	FILE *file = fopen("/proc/sys/kernel/ns_last_pid", "w");
@@ -57,7 +57,7 @@ static bool can_choose_pid(void)
 	return geteuid() == 0 && access("/proc/sys/kernel/ns_last_pid", W_OK) == 0;
 }
 
-/* The first process of a pid namespace where another has the marker's name, and which ends with it. */
+/* Spawns the first process of a pid namespace in which a second process has the pid of the marker's name. The namespace ends with its first process. */
 static pid_t spawn_namesake(void)
 {
 	int told[2];
@@ -83,7 +83,7 @@ static pid_t spawn_namesake(void)
 	return first;
 }
 
-/* The first process of a pid namespace, once it has done that. */
+/* Spawns the first process of a child pid namespace; returns once it has called prepare(). */
 static pid_t spawn_nested_as(void (*prepare)(void))
 {
 	int told[2];
@@ -124,7 +124,7 @@ START_TEST(nested_ones_are_rivals)
 }
 END_TEST
 
-/* Whoever was born since the last look is found, and one that has ended is no rival any more. */
+/* Processes created since the last scan are found, and a process that has ended no longer collides. */
 START_TEST(births_are_taken_in)
 {
 	struct collisions collisions = {0};
@@ -135,7 +135,7 @@ START_TEST(births_are_taken_in)
 	for (int i = 0; i < 3; i++) {
 		leave_marker();
 		ck_assert(!has_collision(&collisions, here));
-		/* Numbers may have wrapped around meanwhile. */
+		/* 0 would mean that pids have wrapped around meanwhile. */
 		ck_assert_int_ne(collisions.newest, 0);
 		first = spawn_namesake();
 		leave_marker();
@@ -147,7 +147,7 @@ START_TEST(births_are_taken_in)
 }
 END_TEST
 
-/* Numbers were given anew from below: then nothing is known for certain. */
+/* Pids have wrapped around: what the last scan found is no longer valid. */
 START_TEST(wrapped_numbers_are_noticed)
 {
 	struct collisions collisions = {.newest = UNIT_UNUSED_PID};
@@ -166,7 +166,7 @@ END_TEST
 
 static int moved[2];
 
-/* A namesake, where another directory has the name of ours; it ends with this process. */
+/* Spawns a process with the same ns_pid where another directory is mounted at the path of ours. It ends with this process. */
 static void move_away(void)
 {
 	if (unshare(CLONE_NEWNS) != 0 || mount("none", place.dir, "tmpfs", 0, NULL) != 0)
@@ -176,7 +176,7 @@ static void move_away(void)
 		_exit(1);
 }
 
-/* One lives where the directory is another, one came only after the marker. */
+/* One process sees another directory at the path, one was created after the marker. */
 START_TEST(some_are_no_rivals)
 {
 	struct collisions collisions = {0};
@@ -207,7 +207,7 @@ static void become_another_user(void)
 		_exit(1);
 }
 
-/* A process that could not have owned the marker did not leave it, not even when the owner is root. */
+/* A process that cannot own the marker did not leave it, even if the owner of the marker is root. */
 START_TEST(other_users_are_no_rivals)
 {
 	struct collisions collisions = {0};
@@ -227,7 +227,7 @@ START_TEST(other_users_are_no_rivals)
 }
 END_TEST
 
-/* A walk that could not be made finds nothing out. */
+/* If the scan cannot be made, the result is unknown. */
 START_TEST(unknown_without_descriptors)
 {
 	struct collisions collisions = {0};

@@ -10,7 +10,7 @@
 
 #define LIMIT 2
 
-/* A witness with its gates, and two processes to wait for. */
+/* A tracker with its gates, and processes to wait for. */
 static struct loop *loop;
 static struct marker_place place;
 static struct tracker tracker;
@@ -35,7 +35,7 @@ static void set_up(void)
 
 	unit_dir(dir);
 	ck_assert_int_eq(marker_place_init(&place, dir, NULL), 0);
-	/* From here on the place is created, closed and removed: it had better be ours. */
+	/* The tests change and remove the directory: it must be the private one. */
 	ck_assert_str_eq(place.dir, dir);
 	for (size_t i = 0; i < UNIT_COUNT(children); i++)
 		children[i] = unit_spawn(NULL);
@@ -75,7 +75,7 @@ static struct registry_entry *enroll(int child)
 	return entry;
 }
 
-/* As a waiter that was sent the gate: the descriptor is its own, the open file is shared. */
+/* Joins as a waiter that received the gate: the descriptor is its own, the open file is shared. */
 static int join(int child)
 {
 	struct registry_entry *entry = enroll(child);
@@ -98,7 +98,7 @@ static bool is_open(int gate)
 	return n == 0;
 }
 
-/* How many bytes are left in it. */
+/* Returns the number of unread bytes in the gate. */
 static int left_in(int gate)
 {
 	int count;
@@ -188,7 +188,7 @@ START_TEST(marker_wakes_all)
 	ck_assert_int_eq(left_in(other), 0);
 	close(other);
 	ck_assert_uint_eq(gates.count, 1);
-	/* It stays, latched. */
+	/* The entry stays, latched. */
 	ck_assert_ptr_nonnull(registry_find(tracker.registry, children[0]));
 	ck_assert_ptr_null(registry_find(tracker.registry, children[0])->gate);
 }
@@ -214,7 +214,7 @@ START_TEST(death_wakes_all)
 }
 END_TEST
 
-/* It was ready, and has exited before the marker was seen. */
+/* The process became ready and exited before the marker was seen. */
 START_TEST(exit_after_the_marker_leaves_a_byte)
 {
 	int gate = join(0);
@@ -262,7 +262,7 @@ START_TEST(gate_opens_again)
 }
 END_TEST
 
-/* As many as share a pipe, and as many pipes as there are at most. */
+/* The number of waiters that share a pipe, and the most pipes of a gate. */
 #define SHARE 64
 #define PIPES 16
 
@@ -272,7 +272,7 @@ static void close_all(const int *fds, size_t count)
 		close(fds[i]);
 }
 
-/* One that joins holds the pipe like all who came before it. */
+/* Joins, and checks that the new waiter shares this pipe. */
 static void join_held(int held)
 {
 	int fd = join(0);
@@ -295,7 +295,7 @@ START_TEST(crowd_gets_more_pipes)
 	}
 	ck_assert_uint_eq(gates.count, 1);
 	check_ledger(1, 1);
-	/* When all are as full, one that was there before takes more. */
+	/* When all pipes are equally full, an existing one takes further waiters. */
 	ck_assert(same_file(held[PIPES], held[PIPES - 2]));
 	mark(0);
 	for (size_t i = 0; i < UNIT_COUNT(held); i++) {
@@ -307,7 +307,7 @@ START_TEST(crowd_gets_more_pipes)
 }
 END_TEST
 
-/* Where no more pipes can be had, the one there takes all. */
+/* At the limit of pipes, the existing one takes all waiters. */
 START_TEST(crowd_at_the_limit)
 {
 	int waiting[2 * SHARE + 1], other = join(1);
@@ -324,7 +324,7 @@ START_TEST(crowd_at_the_limit)
 }
 END_TEST
 
-/* Waits until the gate's time for sharing has passed, or, if nobody is left, until it is gone. */
+/* Waits until the gate's time for sharing has passed or, if no waiter is left, until the gate is gone. */
 static void await_gate(void)
 {
 	loop_turn(loop, true);
@@ -341,7 +341,7 @@ START_TEST(abandoned_gate_frees_itself)
 }
 END_TEST
 
-/* Each pipe frees itself when its own waiters have gone; the gate stays for the others. */
+/* Each pipe is freed when its own waiters have gone; the gate stays for the others. */
 START_TEST(abandoned_pipe_of_a_crowd)
 {
 	int waiting[2 * SHARE];
@@ -369,7 +369,7 @@ START_TEST(held_gate_stays)
 	ck_assert(!unit_loop_is_busy());
 	ck_assert_uint_eq(gates.count, 1);
 	ck_assert(is_open(first));
-	/* And is joined as if it were new. */
+	/* A new waiter joins it as it would join a new gate. */
 	second = join(0);
 	ck_assert(same_file(first, second));
 	mark(0);
@@ -379,7 +379,7 @@ START_TEST(held_gate_stays)
 }
 END_TEST
 
-/* Somebody came after the last one had left, before that was noticed. */
+/* A waiter joins after the last one has left and before that is noticed. */
 START_TEST(joined_while_abandoned)
 {
 	int first = join(0);
@@ -434,7 +434,7 @@ START_TEST(gates_have_a_limit)
 	ck_assert_uint_eq(gates.count, LIMIT);
 	tracker_release(&tracker, entry);
 	check_ledger(LIMIT, LIMIT);
-	/* Those that are there may still be joined, and one that closes makes room. */
+	/* Existing gates can still be joined, and a gate that closes makes room. */
 	close(join(0));
 	mark(0);
 	close(join(LIMIT));

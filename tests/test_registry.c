@@ -4,7 +4,7 @@
 #define TOMBSTONES 3
 #define MOST	   64
 
-/* A wait that remembers what it was told, and takes others with it when it is. */
+/* A wait that records its answer and, when it is settled, detaches its victims. */
 struct wait {
 	struct registry_wait wait; /* first */
 	unsigned told;
@@ -14,13 +14,13 @@ struct wait {
 };
 
 static struct registry *registry;
-/* Pids whose entries left, in order. */
+/* Pids of the entries that left, in order. */
 static pid_t left[MOST];
 static unsigned left_count;
 
 static void on_leaving(struct registry_entry *entry)
 {
-	/* The entry is whole until then. */
+	/* The entry is still complete here. */
 	ck_assert_ptr_eq(registry_find(registry, entry->process.pid), entry);
 	ck_assert(LIST_EMPTY(&entry->waits));
 	ck_assert_uint_lt(left_count, MOST);
@@ -155,7 +155,7 @@ static void expect_next(struct registry_cursor *cursor, pid_t pid)
 	ck_assert_int_eq(entry == NULL ? 0 : entry->process.pid, pid);
 }
 
-/* Two go through the list while some leave, come, and come back. */
+/* Two cursors go through the list while entries leave, are added, and are added again. */
 START_TEST(cursor_survives)
 {
 	struct registry_cursor cursor, second;
@@ -247,7 +247,7 @@ START_TEST(release_spares_the_latched)
 }
 END_TEST
 
-/* That it has ended would never show. */
+/* Without a pidfd, the end of the process would go unnoticed. */
 START_TEST(release_forgets_the_latched_without_a_pidfd)
 {
 	struct registry_entry *entry = enter(7, true);
@@ -291,7 +291,7 @@ START_TEST(settle_tells_everybody_once)
 		ck_assert_int_eq(waits[i].answer.verdict, READYD_READY);
 	}
 	check_counts(1, 0, 0, 0);
-	/* A wait may be used again. */
+	/* A wait can be attached again. */
 	registry_attach(registry, entry, &waits[0].wait);
 	settle(entry);
 	ck_assert_uint_eq(waits[0].told, 2);
@@ -329,7 +329,7 @@ START_TEST(settled_may_free_the_wait)
 }
 END_TEST
 
-/* The order of telling is nobody's business: whoever is told first takes the other three with it. */
+/* The order in which waits are settled is unspecified: the first one detaches the other three. */
 START_TEST(settled_may_detach_others)
 {
 	struct registry_entry *entry = enter(1, false), *other = enter(2, false);
@@ -386,7 +386,7 @@ START_TEST(oldest_grave_is_forgotten)
 }
 END_TEST
 
-/* The next holder of a pid has the only grave of it, as the youngest. */
+/* If a pid is reused, its tombstone is replaced, and becomes the youngest. */
 START_TEST(grave_is_renewed)
 {
 	for (pid_t pid = 1; pid <= TOMBSTONES; pid++)
@@ -408,7 +408,7 @@ static void check_name(pid_t ns_pid, pid_t pid)
 	ck_assert(tombstone == NULL || tombstone->ns_pid == ns_pid);
 }
 
-/* Of processes that had one ns_pid, each in its own namespace, the last one is remembered by it. */
+/* Of several processes with the same ns_pid, each in its own namespace, the one retired last is found by it. */
 START_TEST(youngest_grave_has_the_name)
 {
 	check_name(7, 0);
@@ -480,7 +480,7 @@ START_TEST(round_visits_the_waited_once)
 }
 END_TEST
 
-/* A round that is begun anew before its end neglects nobody. */
+/* A sweep that is restarted before its end still visits every entry. */
 START_TEST(round_begun_anew)
 {
 	struct wait waits[5];
@@ -499,7 +499,7 @@ START_TEST(round_begun_anew)
 }
 END_TEST
 
-/* Random operations against a model that is too simple to be wrong. */
+/* Random operations, compared with a model that is simple enough to be checked by reading. */
 
 #define PIDS  16
 #define WAITS 48
@@ -507,13 +507,13 @@ END_TEST
 #define SEEDS 6
 
 struct model_entry {
-	bool here, latched, due; /* due: still to be visited in this round */
+	bool here, latched, due; /* due: still to be visited in this sweep */
 	unsigned entered;	 /* when */
 };
 
 struct model_tombstone {
 	pid_t pid;
-	uint64_t mark; /* which one of this pid's */
+	uint64_t mark; /* tells the tombstones of a pid apart */
 };
 
 static struct {
@@ -524,8 +524,8 @@ static struct {
 	pid_t attached[WAITS];			       /* pid + 1, 0: not */
 	struct model_tombstone tombstones[TOMBSTONES]; /* oldest first */
 	unsigned tombstone_count;
-	pid_t told;    /* whose waits are being told, -1: nobody's */
-	pid_t leaving; /* whose entry may leave now, -1: nobody's */
+	pid_t told;    /* the pid being settled, or -1 */
+	pid_t leaving; /* the pid of the entry that may leave now, or -1 */
 	unsigned told_count, left_count;
 } model;
 

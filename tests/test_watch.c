@@ -9,12 +9,12 @@
 #include "tests/unit.h"
 
 #define PID 1234
-/* Markers that are there before: more than a scan reports in one turn, and more than it reads names. */
+/* Numbers of existing markers: more than a scan reports in one turn, and more than the names that it reads in one. */
 #define MANY  200
 #define MOST  1200
 #define SLICE 64
 
-/* A watch and what it reports. A loop ends when what the test awaits has been reported. */
+/* A watch and what it reports. A loop ends when the event that the test awaits has been reported. */
 static struct loop *loop;
 static struct watch *watch;
 static struct marker_place place;
@@ -73,7 +73,7 @@ static void set_up(void)
 
 	unit_dir(dir);
 	ck_assert_int_eq(marker_place_init(&place, dir, "ready-"), 0);
-	/* From here on the place is created, closed and removed: it had better be ours. */
+	/* The tests change and remove the directory: it must be the private one. */
 	ck_assert_str_eq(place.dir, dir);
 	snprintf(marker, sizeof(marker), "%s/ready-%d", dir, PID);
 	snprintf(other, sizeof(other), "%s.other", dir);
@@ -93,7 +93,7 @@ static void tear_down(void)
 	loop_free(loop);
 }
 
-/* Runs until the counter moves. */
+/* Runs the loop until the counter changes. */
 static void await(const unsigned *counter)
 {
 	awaited = counter;
@@ -131,7 +131,7 @@ static void arm(void)
 static void start(void)
 {
 	arm();
-	/* The mount table shows as changed once: afterwards only what a test does is news. */
+	/* The mount table is reported as changed once at first. From here on only the test causes events. */
 	turn();
 }
 
@@ -193,7 +193,7 @@ static void make_by_symlink(void)
 	ck_assert_int_eq(symlink("/", marker), 0);
 }
 
-/* A file without a name that gets one: created, but not by open(2). */
+/* Links an unnamed file into the directory: a file created without open(2). */
 static void make_by_linkat(void)
 {
 	char path[64];
@@ -252,7 +252,7 @@ START_TEST(other_names_are_nothing)
 }
 END_TEST
 
-/* What a writer could flood us with is not even asked for. */
+/* Events for file content are not requested, since a writer could flood the daemon with them. */
 START_TEST(content_is_nothing)
 {
 	int fd;
@@ -306,12 +306,12 @@ START_TEST(ticks_while_wanted)
 		await(&unconfirmed_count);
 		ck_assert_uint_ge(watch_counts(watch)->ticks, i);
 	}
-	/* Events tell of markers: the tick does not scan. */
+	/* Events report the markers: the tick does not scan. */
 	ck_assert_uint_eq(watch_counts(watch)->scans, 1);
 }
 END_TEST
 
-/* Later than another tick would come. */
+/* Runs later than another tick would. */
 static void on_later(void *context)
 {
 	loop_stop(context);
@@ -351,7 +351,7 @@ START_TEST(directory_is_replaced)
 }
 END_TEST
 
-/* Held by somebody, a directory that is removed raises no event: only the tick can notice. */
+/* While a process holds a removed directory open, no event is raised: only the tick can detect the removal. */
 START_TEST(held_directory_is_replaced)
 {
 	int holder = open(place.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -369,7 +369,7 @@ START_TEST(held_directory_is_replaced)
 }
 END_TEST
 
-/* With somebody waiting and with nobody. */
+/* With a wait and without one. */
 START_TEST(directory_goes_and_comes)
 {
 	start();
@@ -394,7 +394,7 @@ START_TEST(directory_is_moved_away)
 	unit_write(marker, "");
 	await_marker();
 	ck_assert(!is_blind());
-	/* What happens in the old one is nobody's business any more. */
+	/* Events in the old directory are not reported any more. */
 	strcat(other, "/ready-1");
 	unit_write(other, "");
 	turn();
@@ -402,7 +402,7 @@ START_TEST(directory_is_moved_away)
 }
 END_TEST
 
-/* What keeps a directory from being watched, and its hint. */
+/* What prevents a directory from being watched, and the hint that is logged. */
 static void no_directory(void)
 {
 	ck_assert_int_eq(rmdir(place.dir), 0);
@@ -470,7 +470,7 @@ static unsigned lines_of(const char *path, const char *word)
 	return found;
 }
 
-/* However long it lasts, it is one line in the log when it begins and one when it ends. */
+/* However long the condition lasts, one line is logged when it begins and one when it ends. */
 START_TEST(complains_once)
 {
 	int log = open(other, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), kept = dup(STDERR_FILENO);
@@ -496,7 +496,7 @@ START_TEST(complains_once)
 }
 END_TEST
 
-/* One file that comes and goes fills the queue as well as many. */
+/* One file that is created and removed repeatedly fills the queue as well as many files do. */
 START_TEST(overflow_is_survived)
 {
 	char path[sizeof(place.dir) + 16];
@@ -521,7 +521,7 @@ START_TEST(no_descriptors_at_start)
 	struct rlimit limit;
 
 	unit_write(marker, "");
-	/* libevent's own come with the first event. */
+	/* libevent opens its own descriptors with the first event. */
 	turn();
 	limit = unit_forbid_new_fds();
 	start();
@@ -563,7 +563,7 @@ static void check_seen(int count)
 		unit_check(seen[pid] == 1);
 }
 
-/* What happens meanwhile is not kept waiting for the end of the scan. */
+/* Events that arrive during a scan are handled before its end. */
 START_TEST(scan_comes_in_slices)
 {
 	int fds;
@@ -571,7 +571,7 @@ START_TEST(scan_comes_in_slices)
 	write_many(MANY);
 	arm();
 	ck_assert_uint_eq(markers, SLICE);
-	/* Held open for the looks too, the directory could not be unmounted. */
+	/* If the directory were held open during the checks too, it could not be unmounted. */
 	fds = unit_count_fds();
 	unit_write(marker, "");
 	pass();
@@ -585,7 +585,7 @@ START_TEST(scan_comes_in_slices)
 }
 END_TEST
 
-/* A marker that comes while names are read is reported before them. */
+/* A marker that is created while names are read is reported before them. */
 START_TEST(names_are_read_in_slices)
 {
 	int fds;
@@ -600,7 +600,7 @@ START_TEST(names_are_read_in_slices)
 	ck_assert_int_eq(last_pid, PID);
 	turn();
 	check_seen(MOST);
-	/* Not for longer than the names are read. */
+	/* The directory is held open only while names are read. */
 	ck_assert_int_eq(unit_count_fds(), fds - 1);
 }
 END_TEST
@@ -619,7 +619,7 @@ START_TEST(freed_while_names_are_read)
 }
 END_TEST
 
-/* The removal raises no event before the names have been read. */
+/* The removal raises no event until the names have been read. */
 START_TEST(removed_while_names_are_read)
 {
 	char path[sizeof(place.dir) + 32];
@@ -664,7 +664,7 @@ START_TEST(directory_is_replaced_during_a_scan)
 	unit_write(marker, "");
 	await_marker();
 	turn();
-	/* What was left of the old one is not reported any more. */
+	/* The rest of the old directory is not reported any more. */
 	ck_assert_uint_eq(markers, SLICE + 1);
 	ck_assert(!is_blind());
 }
@@ -681,7 +681,7 @@ START_TEST(freed_during_a_scan)
 }
 END_TEST
 
-/* A process is waited for that leaves its marker in another directory. */
+/* Watches another directory, for a process that leaves its marker there. */
 static int add_other(void)
 {
 	int wd;
@@ -714,7 +714,7 @@ START_TEST(extra_directory_means_rescan)
 }
 END_TEST
 
-/* Nothing else that has happened is lost by that. */
+/* Reading ahead loses no other event. */
 START_TEST(events_are_read_ahead)
 {
 	int wd = add_other();
@@ -728,7 +728,7 @@ START_TEST(events_are_read_ahead)
 }
 END_TEST
 
-/* As long as it is asked for it is watched, and then not much longer. */
+/* The extra directory is watched as long as it is requested, and only a little longer. */
 START_TEST(extra_directory_is_given_up)
 {
 	int wd = add_other(), again;
@@ -789,7 +789,7 @@ START_TEST(file_is_lost)
 	namewatch_init(&name, loop, on_name, &place);
 	ck_assert(namewatch_set(&name, first));
 	ck_assert(namewatch_set(&name, other));
-	/* Only the last one counts. */
+	/* Only the last file counts. */
 	ck_assert_int_eq(unlink(first), 0);
 	turn();
 	ck_assert_uint_eq(grounds, 0);
