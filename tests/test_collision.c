@@ -57,7 +57,8 @@ static bool can_choose_pid(void)
 	return geteuid() == 0 && access("/proc/sys/kernel/ns_last_pid", W_OK) == 0;
 }
 
-/* Spawns the first process of a pid namespace in which a second process has the pid of the marker's name. The namespace ends with its first process. */
+/* Spawns the first process of a pid namespace in which a second process has the pid of the marker's name. The
+ * namespace ends with its first process. */
 static pid_t spawn_namesake(void)
 {
 	int told[2];
@@ -84,7 +85,7 @@ static pid_t spawn_namesake(void)
 }
 
 /* Spawns the first process of a child pid namespace; returns once it has called prepare(). */
-static pid_t spawn_nested_as(void (*prepare)(void))
+static pid_t spawn_in_child_ns_after(void (*prepare)(void))
 {
 	int told[2];
 	pid_t first;
@@ -104,7 +105,7 @@ static pid_t spawn_nested_as(void (*prepare)(void))
 	return first;
 }
 
-START_TEST(nested_ones_are_rivals)
+START_TEST(child_namespaces_collide)
 {
 	struct collisions collisions = {0};
 	pid_t one, other;
@@ -125,7 +126,7 @@ START_TEST(nested_ones_are_rivals)
 END_TEST
 
 /* Processes created since the last scan are found, and a process that has ended no longer collides. */
-START_TEST(births_are_taken_in)
+START_TEST(new_processes_are_found)
 {
 	struct collisions collisions = {0};
 	pid_t here, first;
@@ -135,7 +136,7 @@ START_TEST(births_are_taken_in)
 	for (int i = 0; i < 3; i++) {
 		leave_marker();
 		ck_assert(!has_collision(&collisions, here));
-		/* 0 would mean that pids have wrapped around meanwhile. */
+		/* Not compared with the previous value: pids may have wrapped around meanwhile. */
 		ck_assert_int_ne(collisions.newest, 0);
 		first = spawn_namesake();
 		leave_marker();
@@ -148,7 +149,7 @@ START_TEST(births_are_taken_in)
 END_TEST
 
 /* Pids have wrapped around: what the last scan found is no longer valid. */
-START_TEST(wrapped_numbers_are_noticed)
+START_TEST(wrapped_pids_are_detected)
 {
 	struct collisions collisions = {.newest = UNIT_UNUSED_PID};
 	pid_t here, first;
@@ -166,7 +167,8 @@ END_TEST
 
 static int moved[2];
 
-/* Spawns a process with the same ns_pid where another directory is mounted at the path of ours. It ends with this process. */
+/* Spawns a process with the same ns_pid where another directory is mounted at the path of ours. It ends with
+ * this process. */
 static void move_away(void)
 {
 	if (unshare(CLONE_NEWNS) != 0 || mount("none", place.dir, "tmpfs", 0, NULL) != 0)
@@ -177,16 +179,16 @@ static void move_away(void)
 }
 
 /* One process sees another directory at the path, one was created after the marker. */
-START_TEST(some_are_no_rivals)
+START_TEST(other_directory_or_later_start_is_excluded)
 {
 	struct collisions collisions = {0};
-	pid_t here, elsewhere, late;
+	pid_t here, outside, late;
 	char byte;
 
 	set_scene();
 	ck_assert_int_eq(pipe(moved), 0);
 	marker_name = here = unit_spawn(NULL);
-	elsewhere = unit_spawn(move_away);
+	outside = unit_spawn(move_away);
 	ck_assert_int_eq(read(moved[0], &byte, 1), 1);
 	leave_marker();
 	ck_assert(!has_collision(&collisions, here));
@@ -196,7 +198,7 @@ START_TEST(some_are_no_rivals)
 	marker.ctime.tv_sec -= 1;
 	ck_assert(!has_collision(&collisions, here));
 	unit_kill(late);
-	unit_kill(elsewhere);
+	unit_kill(outside);
 	unit_kill(here);
 }
 END_TEST
@@ -208,7 +210,7 @@ static void become_another_user(void)
 }
 
 /* A process that cannot own the marker did not leave it, even if the owner of the marker is root. */
-START_TEST(other_users_are_no_rivals)
+START_TEST(other_users_are_excluded)
 {
 	struct collisions collisions = {0};
 	pid_t here, other;
@@ -216,7 +218,7 @@ START_TEST(other_users_are_no_rivals)
 	set_scene();
 	marker_name = 1;
 	here = unit_spawn_in_child_ns();
-	other = spawn_nested_as(become_another_user);
+	other = spawn_in_child_ns_after(become_another_user);
 	leave_marker();
 	ck_assert_uint_eq(marker.uid, 0);
 	ck_assert(!has_collision(&collisions, here));
@@ -255,8 +257,9 @@ START_TEST(unknown_without_descriptors)
 }
 END_TEST
 
-/* An asker without an account looks for the rivals of a nested process alone. */
-START_TEST(lone_asker_walks_for_nested_ones)
+/* For a caller that keeps no collisions of its own, /proc is scanned only if the process is in a child pid
+ * namespace. */
+START_TEST(lone_caller_scans_for_child_namespaces_only)
 {
 	pid_t here, one, other;
 
@@ -277,8 +280,8 @@ START_TEST(lone_asker_walks_for_nested_ones)
 }
 END_TEST
 
-/* Once a namespace has been made there is no telling any more that there is none. */
-START_TEST(namespaces_are_noticed)
+/* Once a child pid namespace has been created, a collision cannot be ruled out any more. */
+START_TEST(namespaces_are_detected)
 {
 	pid_t nested = unit_spawn_in_child_ns();
 	struct process p;
@@ -298,20 +301,20 @@ static Suite *suite(void)
 {
 	const bool can_create_pid_ns = unit_can_create_pid_ns(),
 		   can_choose = can_create_pid_ns && can_choose_pid();
-	Suite *s = suite_create("rival");
-	TCase *tcase = unit_case(s, "rival");
+	Suite *s = suite_create("collision");
+	TCase *tcase = unit_case(s, "collision");
 
-	unit_add_if(tcase, nested_ones_are_rivals, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
-	unit_add_if(tcase, births_are_taken_in, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
-	unit_add_if(
-	    tcase, wrapped_numbers_are_noticed, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
-	unit_add_if(tcase, some_are_no_rivals, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
-	unit_add_if(tcase, other_users_are_no_rivals, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(tcase, child_namespaces_collide, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(tcase, new_processes_are_found, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(tcase, wrapped_pids_are_detected, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(tcase, other_directory_or_later_start_is_excluded, can_choose,
+	    "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(tcase, other_users_are_excluded, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
 	unit_add_if(
 	    tcase, unknown_without_descriptors, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
-	unit_add_if(
-	    tcase, lone_asker_walks_for_nested_ones, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
-	unit_add_if(tcase, namespaces_are_noticed, can_create_pid_ns, "cannot create a pid namespace");
+	unit_add_if(tcase, lone_caller_scans_for_child_namespaces_only, can_choose,
+	    "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(tcase, namespaces_are_detected, can_create_pid_ns, "cannot create a pid namespace");
 	return s;
 }
 

@@ -214,7 +214,7 @@ START_TEST(pipelined)
 }
 END_TEST
 
-/* The length of a line, including its newline if it has one, and the size of the pieces in which it is sent. */
+/* The length of a line, including its newline if it has one, and the size of the pieces it is sent in. */
 static const struct {
 	size_t len;
 	bool newline;
@@ -342,7 +342,7 @@ START_TEST(half_closed_then_closed)
 }
 END_TEST
 
-/* End of file stays readable forever: the loop must not keep polling it while the client waits for answers. */
+/* End of file stays readable forever: the loop must not poll it while the client waits for answers. */
 START_TEST(half_closed_is_quiet)
 {
 	respond = begin_wait;
@@ -654,7 +654,7 @@ START_TEST(descriptor_needs_room)
 }
 END_TEST
 
-START_TEST(descriptor_for_one_who_left)
+START_TEST(descriptor_for_a_closed_connection)
 {
 	hang_up();
 	ck_assert_int_eq(connection_put_fd(the_session(), "GATE 1\n", 7, STDERR_FILENO), -1);
@@ -1041,7 +1041,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, descriptor_goes_with_its_line);
 	tcase_add_test(tcase, descriptor_does_not_overtake);
 	tcase_add_test(tcase, descriptor_needs_room);
-	tcase_add_test(tcase, descriptor_for_one_who_left);
+	tcase_add_test(tcase, descriptor_for_a_closed_connection);
 	tcase_add_test(tcase, ended_later_with_what_it_was_sent);
 	tcase_add_test(tcase, ended_from_a_line);
 	tcase_add_test(tcase, fini_ends_all);

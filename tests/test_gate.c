@@ -134,7 +134,7 @@ static void mark(int child)
 	ck_assert_int_eq(answer.verdict, READYD_READY);
 }
 
-static void check_ledger(size_t entries, size_t waits)
+static void check_registry(size_t entries, size_t waits)
 {
 	struct registry_counts counts;
 
@@ -151,7 +151,7 @@ START_TEST(one_gate_for_all)
 	ck_assert(!same_file(first, other));
 	ck_assert_uint_eq(gates.count, 2);
 	ck_assert_uint_eq(gates.handed_out, 3);
-	check_ledger(2, 2);
+	check_registry(2, 2);
 	turn();
 	ck_assert(is_open(first) && is_open(second) && is_open(other));
 	close(first);
@@ -204,7 +204,7 @@ START_TEST(death_wakes_all)
 		loop_turn(loop, true);
 	ck_assert(!is_open(first) && !is_open(second) && is_open(other));
 	ck_assert_int_eq(left_in(first), 0);
-	check_ledger(1, 1);
+	check_registry(1, 1);
 	ck_assert_int_eq(registry_tombstone(tracker.registry, child)->answer.verdict, READYD_DIED);
 	unit_reap(child);
 	children[0] = 0;
@@ -239,7 +239,7 @@ START_TEST(end_of_daemon_wakes_all)
 	gates_fini(&gates);
 	gates_fini(&gates);
 	ck_assert_uint_eq(gates.count, 0);
-	check_ledger(2, 0);
+	check_registry(2, 0);
 	ck_assert(!is_open(first) && !is_open(second));
 	ck_assert_int_eq(left_in(first), 0);
 	close(first);
@@ -294,7 +294,7 @@ START_TEST(crowd_gets_more_pipes)
 			join_held(held[i]);
 	}
 	ck_assert_uint_eq(gates.count, 1);
-	check_ledger(1, 1);
+	check_registry(1, 1);
 	/* When all pipes are equally full, an existing one takes further waiters. */
 	ck_assert(same_file(held[PIPES], held[PIPES - 2]));
 	mark(0);
@@ -337,7 +337,7 @@ START_TEST(abandoned_gate_frees_itself)
 	ck_assert_uint_eq(gates.count, 1);
 	while (gates.count > 0)
 		await_gate();
-	check_ledger(0, 0);
+	check_registry(0, 0);
 }
 END_TEST
 
@@ -414,7 +414,7 @@ START_TEST(others_wait_without_the_gate)
 	close(join(0));
 	while (gates.count > 0)
 		await_gate();
-	check_ledger(1, 1);
+	check_registry(1, 1);
 	mark(0);
 	ck_assert(told);
 }
@@ -433,7 +433,7 @@ START_TEST(gates_have_a_limit)
 	ck_assert_int_eq(errno, ENOSPC);
 	ck_assert_uint_eq(gates.count, LIMIT);
 	tracker_release(&tracker, entry);
-	check_ledger(LIMIT, LIMIT);
+	check_registry(LIMIT, LIMIT);
 	/* Existing gates can still be joined, and a gate that closes makes room. */
 	close(join(0));
 	mark(0);
@@ -454,7 +454,7 @@ START_TEST(no_descriptor_for_a_gate)
 	ck_assert_int_eq(error, EMFILE);
 	ck_assert_uint_eq(gates.count, 0);
 	tracker_release(&tracker, entry);
-	check_ledger(0, 0);
+	check_registry(0, 0);
 }
 END_TEST
 

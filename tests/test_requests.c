@@ -203,7 +203,7 @@ static void mark(void)
 	turn();
 }
 
-static void check_ledger(size_t entries, size_t waits)
+static void check_registry(size_t entries, size_t waits)
 {
 	struct registry_counts counts;
 
@@ -249,7 +249,7 @@ START_TEST(query_leaves_nothing)
 {
 	ask("QUERY %d\n");
 	expect_answer(READYD_PENDING, READYD_REASON_NONE);
-	check_ledger(0, 0);
+	check_registry(0, 0);
 	unit_write(marker, "ready\n");
 	ask("QUERY %d\n");
 	expect_answer(READYD_READY, READYD_REASON_NONE);
@@ -257,12 +257,12 @@ START_TEST(query_leaves_nothing)
 	ck_assert_int_eq(unlink(marker), 0);
 	ask("QUERY %d\n");
 	expect_answer(READYD_READY, READYD_REASON_NONE);
-	check_ledger(1, 0);
+	check_registry(1, 0);
 }
 END_TEST
 
 /* Requests that arrive together are answered from one check; the next input causes another. */
-START_TEST(one_look_for_what_came_together)
+START_TEST(one_check_for_requests_that_arrive_together)
 {
 	uint64_t looks = tracker.looks;
 
@@ -283,7 +283,7 @@ START_TEST(one_look_for_what_came_together)
 END_TEST
 
 /* Within a turn, the requests of one input are answered from one check; the next turn checks again. */
-START_TEST(one_look_in_each_turn)
+START_TEST(one_check_in_each_turn)
 {
 	uint64_t looks = tracker.looks;
 
@@ -309,7 +309,7 @@ START_TEST(query_of_another_process)
 	expect_answer(READYD_DIED, READYD_REASON_PID_REUSED);
 	ask("GATE %d:1\n");
 	expect_answer(READYD_DIED, READYD_REASON_PID_REUSED);
-	check_ledger(0, 0);
+	check_registry(0, 0);
 }
 END_TEST
 
@@ -317,14 +317,14 @@ START_TEST(wait_is_told)
 {
 	ask("WAIT %d\nWAIT %d\n");
 	expect_silence();
-	check_ledger(1, 2);
+	check_registry(1, 2);
 	mark();
 	expect_answer(READYD_READY, READYD_REASON_NONE);
 	expect_answer(READYD_READY, READYD_REASON_NONE);
 	expect_silence();
 	ask("WAIT %d\n");
 	expect_answer(READYD_READY, READYD_REASON_NONE);
-	check_ledger(1, 0);
+	check_registry(1, 0);
 }
 END_TEST
 
@@ -336,7 +336,7 @@ START_TEST(wait_ends_with_the_process)
 		loop_turn(loop, true);
 	turn();
 	expect_answer(READYD_DIED, READYD_REASON_NONE);
-	check_ledger(0, 0);
+	check_registry(0, 0);
 }
 END_TEST
 
@@ -346,12 +346,12 @@ START_TEST(wait_has_a_deadline)
 	await_deadline();
 	expect_answer(READYD_PENDING, READYD_REASON_DEADLINE);
 	expect_silence();
-	check_ledger(0, 0);
+	check_registry(0, 0);
 }
 END_TEST
 
 /* No event reported the marker, but the process is checked before "pending" is answered. */
-START_TEST(deadline_looks_first)
+START_TEST(deadline_checks_first)
 {
 	ask_in_a_hurry();
 	unit_write(marker, "ready\n");
@@ -369,7 +369,7 @@ START_TEST(missing_directory_is_waited_out)
 	expect_answer(READYD_PENDING, READYD_REASON_DEADLINE);
 	ask("WAIT %d 1\n");
 	expect_answer(READYD_UNREACHABLE, READYD_REASON_NO_DIRECTORY);
-	check_ledger(0, 0);
+	check_registry(0, 0);
 }
 END_TEST
 
@@ -399,7 +399,7 @@ START_TEST(cancel_ends_waits)
 	expect_kind(WIRE_REPLY_PONG);
 	ask("CANCEL %d\n");
 	ck_assert_uint_eq(expect_kind(WIRE_REPLY_CANCELLED).count, 2);
-	check_ledger(0, 0);
+	check_registry(0, 0);
 	ask("CANCEL %d\n");
 	ck_assert_uint_eq(expect_kind(WIRE_REPLY_CANCELLED).count, 0);
 	mark();
@@ -407,7 +407,7 @@ START_TEST(cancel_ends_waits)
 }
 END_TEST
 
-START_TEST(cancel_is_ones_own)
+START_TEST(cancel_affects_own_waits_only)
 {
 	int first = client;
 
@@ -425,12 +425,12 @@ END_TEST
 START_TEST(closing_ends_waits)
 {
 	ask("WAIT %d\nWAIT %d 100000\n");
-	check_ledger(1, 2);
+	check_registry(1, 2);
 	ck_assert_uint_eq(TAILQ_FIRST(&pool.all)->user->waits, 2);
 	close(client);
 	turn();
 	ck_assert_uint_eq(pool.count, 0);
-	check_ledger(0, 0);
+	check_registry(0, 0);
 	client = connect_client();
 	ck_assert_uint_eq(TAILQ_FIRST(&pool.all)->user->waits, 0);
 }
@@ -446,7 +446,7 @@ START_TEST(waits_have_a_limit)
 	ask("CANCEL %d\nWAIT %d\n");
 	expect_kind(WIRE_REPLY_CANCELLED);
 	expect_silence();
-	check_ledger(1, 1);
+	check_registry(1, 1);
 }
 END_TEST
 
@@ -491,7 +491,7 @@ START_TEST(gates_have_a_limit)
 	child = unit_spawn(NULL);
 	ask("GATE %d\n");
 	expect_error(WIRE_NO_RESOURCES, child);
-	check_ledger(1, 1);
+	check_registry(1, 1);
 	close(gate);
 	unit_kill(child);
 	child = first;
@@ -697,17 +697,17 @@ static Suite *suite(void)
 	tcase_add_test(tcase, hello_tells_of_the_daemon);
 	tcase_add_test(tcase, ping_and_stats);
 	tcase_add_test(tcase, query_leaves_nothing);
-	tcase_add_test(tcase, one_look_for_what_came_together);
-	tcase_add_test(tcase, one_look_in_each_turn);
+	tcase_add_test(tcase, one_check_for_requests_that_arrive_together);
+	tcase_add_test(tcase, one_check_in_each_turn);
 	tcase_add_test(tcase, query_of_another_process);
 	tcase_add_test(tcase, wait_is_told);
 	tcase_add_test(tcase, wait_ends_with_the_process);
 	tcase_add_test(tcase, wait_has_a_deadline);
-	tcase_add_test(tcase, deadline_looks_first);
+	tcase_add_test(tcase, deadline_checks_first);
 	tcase_add_test(tcase, missing_directory_is_waited_out);
 	tcase_add_test(tcase, pid_is_reused_at_the_deadline);
 	tcase_add_test(tcase, cancel_ends_waits);
-	tcase_add_test(tcase, cancel_is_ones_own);
+	tcase_add_test(tcase, cancel_affects_own_waits_only);
 	tcase_add_test(tcase, closing_ends_waits);
 	tcase_add_test(tcase, waits_have_a_limit);
 	tcase_add_test(tcase, gate_is_given);

@@ -1,4 +1,5 @@
-/* A waiter's set of processes, through the public interface. Small sets are stored differently from large ones. */
+/* A waiter's set of processes, through the public interface. Small sets are stored differently from large
+ * ones. */
 #include <errno.h>
 
 #include "client/lib/waiter.h"
@@ -185,7 +186,7 @@ START_TEST(backstop_grows)
 }
 END_TEST
 
-/* No event reports the start of a process, so the first recheck is soon, whatever else the waiter waits for. */
+/* No event reports the start of a process, so the first recheck is soon, with any other waits. */
 START_TEST(start_is_looked_for_soon)
 {
 	int64_t now = clock_ms();

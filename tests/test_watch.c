@@ -9,7 +9,8 @@
 #include "tests/unit.h"
 
 #define PID 1234
-/* Numbers of existing markers: more than a scan reports in one turn, and more than the names that it reads in one. */
+/* Numbers of existing markers: more than a scan reports in one turn, and more than the names that it reads in
+ * one. */
 #define MANY  200
 #define MOST  1200
 #define SLICE 64
@@ -135,7 +136,7 @@ static void start(void)
 	turn();
 }
 
-static bool is_blind(void)
+static bool is_polling(void)
 {
 	return watch_counts(watch)->polling;
 }
@@ -153,7 +154,7 @@ START_TEST(marker_was_there_before)
 	ck_assert_uint_eq(markers, 1);
 	ck_assert_int_eq(last_pid, PID);
 	ck_assert_uint_eq(watch_counts(watch)->scans, 1);
-	ck_assert(!is_blind());
+	ck_assert(!is_polling());
 }
 END_TEST
 
@@ -236,7 +237,7 @@ END_TEST
 
 static const char *const others[] = {"unready-1", "ready-", "ready-0", "ready-01", "ready-x", "READY-1"};
 
-START_TEST(other_names_are_nothing)
+START_TEST(other_names_are_ignored)
 {
 	char path[sizeof(place.dir) + 32];
 
@@ -253,7 +254,7 @@ START_TEST(other_names_are_nothing)
 END_TEST
 
 /* Events for file content are not requested, since a writer could flood the daemon with them. */
-START_TEST(content_is_nothing)
+START_TEST(content_is_ignored)
 {
 	int fd;
 
@@ -344,14 +345,14 @@ START_TEST(directory_is_replaced)
 	replace_directory();
 	turn();
 	ck_assert_uint_gt(unconfirmed_count, 0);
-	ck_assert(!is_blind());
+	ck_assert(!is_polling());
 	unit_write(marker, "");
 	await_marker();
 	ck_assert_uint_eq(watch_counts(watch)->ticks, 0);
 }
 END_TEST
 
-/* While a process holds a removed directory open, no event is raised: only the tick can detect the removal. */
+/* While a process holds a removed directory open, no event is raised: only the tick detects it. */
 START_TEST(held_directory_is_replaced)
 {
 	int holder = open(place.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -377,12 +378,12 @@ START_TEST(directory_goes_and_comes)
 	if (wanted)
 		watch_start_ticking(watch);
 	ck_assert_int_eq(rmdir(place.dir), 0);
-	while (!is_blind())
+	while (!is_polling())
 		loop_turn(loop, true);
 	ck_assert_int_eq(mkdir(place.dir, 0700), 0);
 	unit_write(marker, "");
 	await_marker();
-	ck_assert(!is_blind());
+	ck_assert(!is_polling());
 }
 END_TEST
 
@@ -393,7 +394,7 @@ START_TEST(directory_is_moved_away)
 	ck_assert_int_eq(mkdir(place.dir, 0700), 0);
 	unit_write(marker, "");
 	await_marker();
-	ck_assert(!is_blind());
+	ck_assert(!is_polling());
 	/* Events in the old directory are not reported any more. */
 	strcat(other, "/ready-1");
 	unit_write(other, "");
@@ -425,20 +426,20 @@ static const struct {
 	void (*hint)(void);
 } hindrances[] = {{no_directory, make_directory}, {file_instead, make_directory}};
 
-START_TEST(blind_at_start)
+START_TEST(polling_at_start)
 {
 	hindrances[_i].hinder();
 	start();
-	ck_assert(is_blind());
+	ck_assert(is_polling());
 	ck_assert_uint_eq(watch_counts(watch)->scans, 0);
 	wanted = true;
 	watch_start_ticking(watch);
 	await(&unconfirmed_count);
-	ck_assert(is_blind());
+	ck_assert(is_polling());
 	hindrances[_i].hint();
 	unit_write(marker, "");
 	await_marker();
-	ck_assert(!is_blind());
+	ck_assert(!is_polling());
 	ck_assert_int_eq(unlink(marker), 0);
 	await_marker();
 }
@@ -471,7 +472,7 @@ static unsigned lines_of(const char *path, const char *word)
 }
 
 /* However long the condition lasts, one line is logged when it begins and one when it ends. */
-START_TEST(complains_once)
+START_TEST(logs_once)
 {
 	int log = open(other, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), kept = dup(STDERR_FILENO);
 
@@ -486,7 +487,7 @@ START_TEST(complains_once)
 	for (int tick = 0; tick < 3; tick++)
 		await(&unconfirmed_count);
 	no_directory();
-	while (!is_blind())
+	while (!is_polling())
 		await(&unconfirmed_count);
 	ck_assert_int_eq(dup2(kept, STDERR_FILENO), STDERR_FILENO);
 	ck_assert_uint_eq(lines_of(other, "cannot watch"), 2);
@@ -526,12 +527,12 @@ START_TEST(no_descriptors_at_start)
 	limit = unit_forbid_new_fds();
 	start();
 	unit_restore_fd_limit(&limit);
-	ck_assert(is_blind());
+	ck_assert(is_polling());
 	ck_assert_uint_eq(markers, 0);
 	wanted = true;
 	watch_start_ticking(watch);
 	await_marker();
-	ck_assert(!is_blind());
+	ck_assert(!is_polling());
 }
 END_TEST
 
@@ -634,12 +635,12 @@ START_TEST(removed_while_names_are_read)
 	unit_write(marker, "");
 	while (last_pid != PID)
 		loop_turn(loop, true);
-	ck_assert(!is_blind());
+	ck_assert(!is_polling());
 	ck_assert_uint_eq(watch_counts(watch)->ticks, 0);
 }
 END_TEST
 
-START_TEST(scan_begins_anew)
+START_TEST(scan_restarts)
 {
 	write_many(MANY);
 	arm();
@@ -666,7 +667,7 @@ START_TEST(directory_is_replaced_during_a_scan)
 	turn();
 	/* The rest of the old directory is not reported any more. */
 	ck_assert_uint_eq(markers, SLICE + 1);
-	ck_assert(!is_blind());
+	ck_assert(!is_polling());
 }
 END_TEST
 
@@ -844,8 +845,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, marker_was_there_before);
 	tcase_add_loop_test(tcase, marker_comes, 0, UNIT_COUNT(ways));
 	tcase_add_test(tcase, marker_goes);
-	tcase_add_loop_test(tcase, other_names_are_nothing, 0, UNIT_COUNT(others));
-	tcase_add_test(tcase, content_is_nothing);
+	tcase_add_loop_test(tcase, other_names_are_ignored, 0, UNIT_COUNT(others));
+	tcase_add_test(tcase, content_is_ignored);
 	tcase_add_test(tcase, many_come_at_once);
 	tcase_add_test(tcase, nothing_to_do_is_quiet);
 	tcase_add_test(tcase, ticks_while_wanted);
@@ -854,8 +855,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, held_directory_is_replaced);
 	tcase_add_loop_test(tcase, directory_goes_and_comes, 0, 2);
 	tcase_add_test(tcase, directory_is_moved_away);
-	tcase_add_loop_test(tcase, blind_at_start, 0, UNIT_COUNT(hindrances));
-	tcase_add_test(tcase, complains_once);
+	tcase_add_loop_test(tcase, polling_at_start, 0, UNIT_COUNT(hindrances));
+	tcase_add_test(tcase, logs_once);
 	unit_add_if(tcase, overflow_is_survived, queue_limit() <= 65536, "too long a queue to fill");
 	tcase_add_test(tcase, no_descriptors_at_start);
 	tcase_add_test(tcase, refreshed);
@@ -863,7 +864,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, names_are_read_in_slices);
 	tcase_add_test(tcase, freed_while_names_are_read);
 	tcase_add_test(tcase, removed_while_names_are_read);
-	tcase_add_test(tcase, scan_begins_anew);
+	tcase_add_test(tcase, scan_restarts);
 	tcase_add_test(tcase, directory_is_replaced_during_a_scan);
 	tcase_add_test(tcase, freed_during_a_scan);
 	tcase_add_test(tcase, extra_directory_means_rescan);
