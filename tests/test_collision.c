@@ -7,8 +7,8 @@ static struct marker_place place;
 static struct marker_stat marker;
 static pid_t marker_name;
 
-/* For one marker a directory that only our own processes see: whatever else runs here may have nested
- * processes too. */
+/* Mounts a directory for one marker that only our own processes see: other programs on this machine may have
+ * processes in child pid namespaces too. */
 static void set_scene(void)
 {
 	char dir[UNIT_PATH_SIZE];
@@ -43,7 +43,7 @@ static bool has_collision(struct collisions *collisions, pid_t pid)
 	return has;
 }
 
-/* The number that is given next is to be this one, in the pid namespace that we are in. */
+/* Makes the next process of this pid namespace get this pid. */
 static bool choose_pid(pid_t pid)
 {
 	FILE *file = fopen("/proc/sys/kernel/ns_last_pid", "w");
@@ -57,7 +57,8 @@ static bool can_choose_pid(void)
 	return geteuid() == 0 && access("/proc/sys/kernel/ns_last_pid", W_OK) == 0;
 }
 
-/* The first process of a pid namespace where another has the marker's name, and which ends with it. */
+/* Spawns the first process of a pid namespace in which a second process has the pid of the marker's name. The
+ * namespace ends with its first process. */
 static pid_t spawn_namesake(void)
 {
 	int told[2];
@@ -66,7 +67,7 @@ static pid_t spawn_namesake(void)
 	ck_assert_int_eq(pipe(told), 0);
 	first = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
 	if (first == 0) {
-		unit_die_with(0);
+		unit_die_with_parent(0);
 		name = choose_pid(marker_name) ? fork() : -1;
 		if (name == 0)
 			name = getpid();
@@ -83,8 +84,8 @@ static pid_t spawn_namesake(void)
 	return first;
 }
 
-/* The first process of a pid namespace, once it has done that. */
-static pid_t spawn_nested_as(void (*prepare)(void))
+/* Spawns the first process of a child pid namespace; returns once it has called prepare(). */
+static pid_t spawn_in_child_ns_after(void (*prepare)(void))
 {
 	int told[2];
 	pid_t first;
@@ -94,7 +95,7 @@ static pid_t spawn_nested_as(void (*prepare)(void))
 	first = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
 	if (first == 0) {
 		prepare();
-		unit_die_with(0);
+		unit_die_with_parent(0);
 		if (write(told[1], "p", 1) != 1)
 			_exit(1);
 		for (;;)
@@ -104,17 +105,17 @@ static pid_t spawn_nested_as(void (*prepare)(void))
 	return first;
 }
 
-START_TEST(nested_ones_are_rivals)
+START_TEST(child_namespaces_collide)
 {
 	struct collisions collisions = {0};
 	pid_t one, other;
 
 	set_scene();
 	marker_name = 1;
-	one = unit_spawn_nested();
+	one = unit_spawn_in_child_ns();
 	leave_marker();
 	ck_assert(!has_collision(&collisions, one));
-	other = unit_spawn_nested();
+	other = unit_spawn_in_child_ns();
 	leave_marker();
 	ck_assert(has_collision(&collisions, one));
 	ck_assert(has_collision(&collisions, other));
@@ -124,8 +125,8 @@ START_TEST(nested_ones_are_rivals)
 }
 END_TEST
 
-/* Whoever was born since the last look is found, and one that has ended is no rival any more. */
-START_TEST(births_are_taken_in)
+/* Processes created since the last scan are found, and a process that has ended no longer collides. */
+START_TEST(new_processes_are_found)
 {
 	struct collisions collisions = {0};
 	pid_t here, first;
@@ -135,7 +136,7 @@ START_TEST(births_are_taken_in)
 	for (int i = 0; i < 3; i++) {
 		leave_marker();
 		ck_assert(!has_collision(&collisions, here));
-		/* Numbers may have wrapped around meanwhile. */
+		/* Not compared with the previous value: pids may have wrapped around meanwhile. */
 		ck_assert_int_ne(collisions.newest, 0);
 		first = spawn_namesake();
 		leave_marker();
@@ -147,10 +148,10 @@ START_TEST(births_are_taken_in)
 }
 END_TEST
 
-/* Numbers were given anew from below: then nothing is known for certain. */
-START_TEST(wrapped_numbers_are_noticed)
+/* Pids have wrapped around: what the last scan found is no longer valid. */
+START_TEST(wrapped_pids_are_detected)
 {
-	struct collisions collisions = {.newest = UNIT_PID_NEVER};
+	struct collisions collisions = {.newest = UNIT_UNUSED_PID};
 	pid_t here, first;
 
 	set_scene();
@@ -158,7 +159,7 @@ START_TEST(wrapped_numbers_are_noticed)
 	first = spawn_namesake();
 	leave_marker();
 	ck_assert(has_collision(&collisions, here));
-	ck_assert_int_lt(collisions.newest, UNIT_PID_NEVER);
+	ck_assert_int_lt(collisions.newest, UNIT_UNUSED_PID);
 	unit_kill(first);
 	unit_kill(here);
 }
@@ -166,7 +167,8 @@ END_TEST
 
 static int moved[2];
 
-/* A namesake, where another directory has the name of ours; it ends with this process. */
+/* Spawns a process with the same ns_pid where another directory is mounted at the path of ours. It ends with
+ * this process. */
 static void move_away(void)
 {
 	if (unshare(CLONE_NEWNS) != 0 || mount("none", place.dir, "tmpfs", 0, NULL) != 0)
@@ -176,17 +178,17 @@ static void move_away(void)
 		_exit(1);
 }
 
-/* One lives where the directory is another, one came only after the marker. */
-START_TEST(some_are_no_rivals)
+/* One process sees another directory at the path, one was created after the marker. */
+START_TEST(other_directory_or_later_start_is_excluded)
 {
 	struct collisions collisions = {0};
-	pid_t here, elsewhere, late;
+	pid_t here, outside, late;
 	char byte;
 
 	set_scene();
 	ck_assert_int_eq(pipe(moved), 0);
 	marker_name = here = unit_spawn(NULL);
-	elsewhere = unit_spawn(move_away);
+	outside = unit_spawn(move_away);
 	ck_assert_int_eq(read(moved[0], &byte, 1), 1);
 	leave_marker();
 	ck_assert(!has_collision(&collisions, here));
@@ -196,7 +198,7 @@ START_TEST(some_are_no_rivals)
 	marker.ctime.tv_sec -= 1;
 	ck_assert(!has_collision(&collisions, here));
 	unit_kill(late);
-	unit_kill(elsewhere);
+	unit_kill(outside);
 	unit_kill(here);
 }
 END_TEST
@@ -207,16 +209,16 @@ static void become_another_user(void)
 		_exit(1);
 }
 
-/* A process that could not have owned the marker did not leave it, not even when the owner is root. */
-START_TEST(other_users_are_no_rivals)
+/* A process that cannot own the marker did not leave it, even if the owner of the marker is root. */
+START_TEST(other_users_are_excluded)
 {
 	struct collisions collisions = {0};
 	pid_t here, other;
 
 	set_scene();
 	marker_name = 1;
-	here = unit_spawn_nested();
-	other = spawn_nested_as(become_another_user);
+	here = unit_spawn_in_child_ns();
+	other = spawn_in_child_ns_after(become_another_user);
 	leave_marker();
 	ck_assert_uint_eq(marker.uid, 0);
 	ck_assert(!has_collision(&collisions, here));
@@ -227,11 +229,11 @@ START_TEST(other_users_are_no_rivals)
 }
 END_TEST
 
-/* A walk that could not be made finds nothing out. */
+/* If the scan cannot be made, the result is unknown. */
 START_TEST(unknown_without_descriptors)
 {
 	struct collisions collisions = {0};
-	pid_t nested = unit_spawn_nested();
+	pid_t nested = unit_spawn_in_child_ns();
 	struct rlimit limit;
 	struct process p;
 	enum collision found;
@@ -240,23 +242,24 @@ START_TEST(unknown_without_descriptors)
 	marker_name = 1;
 	leave_marker();
 	process_open(&p, nested);
-	limit = unit_take_fds();
+	limit = unit_forbid_new_fds();
 	found = collision_find(&collisions, &place, &p, &marker);
-	unit_give_fds(&limit);
+	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(found, COLLISION_UNKNOWN);
 	process_close(&p);
 	process_open(&p, getpid());
-	limit = unit_take_fds();
+	limit = unit_forbid_new_fds();
 	found = collision_find(&collisions, &place, &p, &marker);
-	unit_give_fds(&limit);
+	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(found, COLLISION_UNKNOWN);
 	process_close(&p);
 	unit_kill(nested);
 }
 END_TEST
 
-/* An asker without an account looks for the rivals of a nested process alone. */
-START_TEST(lone_asker_walks_for_nested_ones)
+/* For a caller that keeps no collisions of its own, /proc is scanned only if the process is in a child pid
+ * namespace. */
+START_TEST(lone_caller_scans_for_child_namespaces_only)
 {
 	pid_t here, one, other;
 
@@ -267,8 +270,8 @@ START_TEST(lone_asker_walks_for_nested_ones)
 	ck_assert(!has_collision(collisions_lone(), here));
 	unit_kill(other);
 	marker_name = 1;
-	one = unit_spawn_nested();
-	other = unit_spawn_nested();
+	one = unit_spawn_in_child_ns();
+	other = unit_spawn_in_child_ns();
 	leave_marker();
 	ck_assert(has_collision(collisions_lone(), one));
 	unit_kill(other);
@@ -277,10 +280,10 @@ START_TEST(lone_asker_walks_for_nested_ones)
 }
 END_TEST
 
-/* Once a namespace has been made there is no telling any more that there is none. */
-START_TEST(namespaces_are_noticed)
+/* Once a child pid namespace has been created, a collision cannot be ruled out any more. */
+START_TEST(namespaces_are_detected)
 {
-	pid_t nested = unit_spawn_nested();
+	pid_t nested = unit_spawn_in_child_ns();
 	struct process p;
 
 	process_open(&p, getpid());
@@ -296,21 +299,22 @@ END_TEST
 
 static Suite *suite(void)
 {
-	const bool can_nest = unit_can_nest(), can_choose = can_nest && can_choose_pid();
-	Suite *s = suite_create("rival");
-	TCase *tcase = unit_case(s, "rival");
+	const bool can_create_pid_ns = unit_can_create_pid_ns(),
+		   can_choose = can_create_pid_ns && can_choose_pid();
+	Suite *s = suite_create("collision");
+	TCase *tcase = unit_case(s, "collision");
 
-	unit_add_if(tcase, nested_ones_are_rivals, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
-	unit_add_if(tcase, births_are_taken_in, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
-	unit_add_if(
-	    tcase, wrapped_numbers_are_noticed, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
-	unit_add_if(tcase, some_are_no_rivals, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
-	unit_add_if(tcase, other_users_are_no_rivals, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(tcase, child_namespaces_collide, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(tcase, new_processes_are_found, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(tcase, wrapped_pids_are_detected, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(tcase, other_directory_or_later_start_is_excluded, can_choose,
+	    "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(tcase, other_users_are_excluded, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
 	unit_add_if(
 	    tcase, unknown_without_descriptors, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
-	unit_add_if(
-	    tcase, lone_asker_walks_for_nested_ones, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
-	unit_add_if(tcase, namespaces_are_noticed, can_nest, "no pid namespace to be had");
+	unit_add_if(tcase, lone_caller_scans_for_child_namespaces_only, can_choose,
+	    "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(tcase, namespaces_are_detected, can_create_pid_ns, "cannot create a pid namespace");
 	return s;
 }
 

@@ -9,11 +9,11 @@
 #include "tests/unit.h"
 
 #define OUTPUT_LIMIT 16384
-/* Lines of a turn. */
+/* Lines handled per turn. */
 #define TURN 16
 #define MOST (1024 * 1024)
 
-/* A pool, the other side of one of its sessions, and what the hooks were told. */
+/* A pool, the client's end of one of its connections, and what the hooks recorded. */
 static struct loop *loop;
 static struct connection_pool pool;
 static int client;
@@ -45,7 +45,7 @@ static void on_closing(struct connection *connection, void *context)
 	closings++;
 }
 
-/* Goes on with a long answer. */
+/* Continues a long answer. */
 static void (*go_on)(struct connection *connection);
 
 static void on_resume(struct connection *connection, void *context)
@@ -65,13 +65,13 @@ static struct connection *the_session(void)
 	return TAILQ_FIRST(&pool.all);
 }
 
-/* One pass of the loop: each session that has something to say gets one turn. */
+/* One pass of the loop: each connection with pending input gets one turn. */
 static void pass(void)
 {
 	loop_turn(loop, false);
 }
 
-/* Whatever happened until now is handled afterwards: nothing here takes time. */
+/* Handles everything that has happened so far. Nothing here depends on time. */
 static void turn(void)
 {
 	for (int i = 0; i < 8; i++)
@@ -131,7 +131,7 @@ static void expect_heard(const char *text)
 	ck_assert_mem_eq(heard, text, heard_len);
 }
 
-/* Reads what there is, appending; false at the end of it all. */
+/* Appends what can be read; returns false at the end of the stream. */
 static bool read_some(size_t *len)
 {
 	ssize_t n = recv(client, read_back + *len, sizeof(read_back) - *len, 0);
@@ -152,7 +152,7 @@ static void expect_read(const char *text)
 	ck_assert(memcmp(read_back, text, len) == 0);
 }
 
-/* Reads until the session hangs up. */
+/* Reads until the pool closes the connection. */
 static size_t read_all(void)
 {
 	size_t len = 0;
@@ -171,7 +171,7 @@ static void check_ended(void)
 	ck_assert_uint_eq(closings, 1);
 }
 
-/* "1\n2\n3\n...": whoever gets them all in order can tell. */
+/* "1\n2\n3\n...": a lost or reordered line shows. */
 static size_t numbers(char *text, size_t size, int count)
 {
 	size_t len = 0;
@@ -201,7 +201,7 @@ START_TEST(pipelined)
 	size_t len = numbers(text, sizeof(text), 10000);
 
 	respond = echo;
-	/* More than is read at once, and cut anywhere. */
+	/* More than one read takes in, and cut at arbitrary places. */
 	ck_assert_uint_gt(len, 2 * sizeof(pool.in));
 	say_bytes(text, len);
 	shutdown(client, SHUT_WR);
@@ -214,7 +214,7 @@ START_TEST(pipelined)
 }
 END_TEST
 
-/* How long a line is, its newline included if it has one, and in what pieces it comes. */
+/* The length of a line, including its newline if it has one, and the size of the pieces it is sent in. */
 static const struct {
 	size_t len;
 	bool newline;
@@ -342,7 +342,7 @@ START_TEST(half_closed_then_closed)
 }
 END_TEST
 
-/* End of file stays readable for ever: waiting for answers must not mean looking at it all the time. */
+/* End of file stays readable forever: the loop must not poll it while the client waits for answers. */
 START_TEST(half_closed_is_quiet)
 {
 	respond = begin_wait;
@@ -365,7 +365,7 @@ START_TEST(closed_with_waits_ends)
 }
 END_TEST
 
-/* Closing with answers unread is a reset, and writing to it must not kill. */
+/* Closing with unread answers resets the connection. Writing to it then must not raise SIGPIPE. */
 START_TEST(closed_with_answers_unread)
 {
 	respond = echo;
@@ -383,7 +383,7 @@ static void make_small(void)
 	ck_assert_int_eq(setsockopt(the_session()->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
 }
 
-/* Puts numbered lines of 100 bytes until some are held back; returns how many. */
+/* Puts numbered lines of 100 bytes until some are held back; returns their number. */
 static int put_until_stuck(void)
 {
 	char line[101];
@@ -448,7 +448,7 @@ START_TEST(closed_with_answers_held_back)
 }
 END_TEST
 
-/* The last answers of a half-closed session are more than the socket takes. */
+/* The last answers to a half-closed connection exceed the socket buffer. */
 START_TEST(held_back_when_half_closed)
 {
 	int count;
@@ -475,7 +475,7 @@ static void put_hundred(struct connection *connection, const char *line, size_t 
 	connection_put(connection, text, 100);
 }
 
-/* While output is stuck nothing more is read; when it flows again, nothing is lost nor out of order. */
+/* While output is stuck no input is read. When it flows again, nothing is lost or out of order. */
 START_TEST(stuck_output_stops_input)
 {
 	static char text[16384];
@@ -522,7 +522,7 @@ static void ask_much(void)
 	ck_assert_uint_le(the_session()->output_len, MUCH);
 }
 
-/* An answer is as long as it is; but before it has been read there is no other. */
+/* The length of one answer is not limited, but the next line waits until it has been read. */
 START_TEST(long_answer_holds_up_the_next)
 {
 	ask_much();
@@ -546,7 +546,7 @@ START_TEST(never_reading_is_dropped)
 }
 END_TEST
 
-/* Not by its own requests, but by what it waited for. */
+/* Dropped because of the answers to its waits, not to its other requests. */
 START_TEST(never_reading_is_dropped_when_told)
 {
 	static const char block[512] = {'x'};
@@ -583,7 +583,7 @@ START_TEST(others_are_undisturbed)
 }
 END_TEST
 
-/* The next bytes, which come with a descriptor of this inode, or with none. */
+/* Expects these bytes next, with a descriptor of this inode or, if it is 0, with none. */
 static void expect_piece(const char *text, ino_t inode)
 {
 	char piece[64];
@@ -617,14 +617,14 @@ START_TEST(descriptor_goes_with_its_line)
 	ck_assert_int_eq(pipe(ends), 0);
 	given = ends[0];
 	ck_assert_int_eq(fstat(given, &st), 0);
-	fds = unit_open_fds();
+	fds = unit_count_fds();
 	respond = give;
 	say("GATE 1\n");
 	expect_piece("before\nGATE 1\n", st.st_ino);
 	expect_piece("after\n", 0);
 	ck_assert_int_eq(connection_put_fd(the_session(), "told\n", 5, given), 0);
 	expect_piece("told\n", st.st_ino);
-	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert_int_eq(unit_count_fds(), fds);
 	close(ends[0]);
 	close(ends[1]);
 }
@@ -640,7 +640,7 @@ START_TEST(descriptor_does_not_overtake)
 }
 END_TEST
 
-/* The socket is full to the last byte, but nothing is held back yet. */
+/* The socket buffer is full to the last byte, but no output is held back yet. */
 START_TEST(descriptor_needs_room)
 {
 	size_t len = 0;
@@ -654,7 +654,7 @@ START_TEST(descriptor_needs_room)
 }
 END_TEST
 
-START_TEST(descriptor_for_one_who_left)
+START_TEST(descriptor_for_a_closed_connection)
 {
 	hang_up();
 	ck_assert_int_eq(connection_put_fd(the_session(), "GATE 1\n", 7, STDERR_FILENO), -1);
@@ -718,7 +718,7 @@ static void say_numbers(int count)
 	say_bytes(text, numbers(text, sizeof(text), count));
 }
 
-/* Another client speaks up while the first of a thousand lines is handled. */
+/* Another client sends a line while the first of a thousand lines is handled. */
 static int other;
 static unsigned other_came;
 
@@ -750,7 +750,7 @@ END_TEST
 
 static unsigned said[CROWD];
 
-/* No session gets a second turn before each one that has lines left has had its first. */
+/* No connection gets a second turn before every other one with pending lines has had its first. */
 static void check_turns(struct connection *connection, const char *line, size_t len)
 {
 	unsigned me = (unsigned)(line[0] - 'a');
@@ -769,7 +769,7 @@ START_TEST(turns_go_round)
 
 	memset(said, 0, sizeof(said));
 	respond = check_turns;
-	/* More than is read at once. */
+	/* More than one read takes in. */
 	ck_assert_uint_gt(sizeof(text), sizeof(pool.in));
 	for (unsigned i = 0; i < CROWD; i++) {
 		clients[i] = i == 0 ? client : connect_session();
@@ -849,7 +849,7 @@ START_TEST(half_closed_with_lines_left)
 }
 END_TEST
 
-/* Also when the rest is too long a line. */
+/* Also if the rest is a line that is too long. */
 START_TEST(too_long_a_line_after_some_turns)
 {
 	char text[300];
@@ -970,7 +970,7 @@ START_TEST(long_answer_takes_turns)
 }
 END_TEST
 
-/* The client has said all, and the last is what takes long. */
+/* The client half-closes after its last request, which takes several turns. */
 START_TEST(half_closed_before_a_long_answer)
 {
 	parts = 0;
@@ -1041,7 +1041,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, descriptor_goes_with_its_line);
 	tcase_add_test(tcase, descriptor_does_not_overtake);
 	tcase_add_test(tcase, descriptor_needs_room);
-	tcase_add_test(tcase, descriptor_for_one_who_left);
+	tcase_add_test(tcase, descriptor_for_a_closed_connection);
 	tcase_add_test(tcase, ended_later_with_what_it_was_sent);
 	tcase_add_test(tcase, ended_from_a_line);
 	tcase_add_test(tcase, fini_ends_all);

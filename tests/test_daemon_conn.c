@@ -205,7 +205,7 @@ END_TEST
 START_TEST(cut_at_every_byte)
 {
 	char script[sizeof(hello) + 64];
-	int fds = unit_open_fds(), ends;
+	int fds = unit_count_fds(), ends;
 	size_t len;
 
 	len = (size_t)snprintf(script, sizeof(script), "%sdied 5 start=7\nPONG\n", hello);
@@ -219,7 +219,7 @@ START_TEST(cut_at_every_byte)
 		unit_check(conn.state == (cut == len ? DAEMON_CLOSED : DAEMON_BACKING_OFF));
 		unit_check(daemon_conn_is_absent(&conn) == (cut < len));
 		unit_check(daemon_conn_may_ask(&conn, NOW + 25, false) == (cut == len));
-		unit_check(unit_open_fds() == fds);
+		unit_check(unit_count_fds() == fds);
 		conn.retry_at = 0;
 	}
 }

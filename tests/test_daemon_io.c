@@ -176,12 +176,12 @@ START_TEST(close_leaves_nothing_open)
 	int fds, ends[2];
 
 	ck_assert_int_eq(pipe(ends), 0);
-	fds = unit_open_fds();
+	fds = unit_count_fds();
 	say_with("PON", ends[0]);
 	expect_nothing();
-	ck_assert_int_eq(unit_open_fds(), fds + 1);
+	ck_assert_int_eq(unit_count_fds(), fds + 1);
 	daemon_io_close(&client);
-	ck_assert_int_eq(unit_open_fds(), fds - 1);
+	ck_assert_int_eq(unit_count_fds(), fds - 1);
 	ck_assert_int_eq(client.fd, -1);
 	ck_assert(!daemon_io_wants_write(&client));
 	daemon_io_close(&client);
@@ -368,7 +368,7 @@ START_TEST(gates_come_in_order)
 	int fds;
 
 	open_pipes();
-	fds = unit_open_fds();
+	fds = unit_count_fds();
 	for (int i = 0; i < GATES; i++) {
 		if (i % 3 == 0)
 			say("ready 99\n");
@@ -380,7 +380,7 @@ START_TEST(gates_come_in_order)
 		expect_gate(i + 1, inodes[i]);
 	}
 	expect_nothing();
-	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert_int_eq(unit_count_fds(), fds);
 	close_pipes();
 }
 END_TEST
@@ -438,9 +438,9 @@ START_TEST(gate_without_room_is_refused)
 
 	open_pipes();
 	say_gate(0, 64);
-	before = unit_take_fds();
+	before = unit_forbid_new_fds();
 	ck_assert_int_eq(daemon_io_next(&client, &reply, &fd), 1);
-	unit_give_fds(&before);
+	unit_restore_fd_limit(&before);
 	ck_assert_int_eq(reply.kind, WIRE_REPLY_ERROR);
 	ck_assert_int_eq(reply.error, WIRE_NO_RESOURCES);
 	ck_assert_int_eq(reply.answer.pid, 1);
@@ -458,13 +458,13 @@ START_TEST(too_many_descriptors_are_death)
 	int fds;
 
 	open_pipes();
-	fds = unit_open_fds();
+	fds = unit_count_fds();
 	for (int i = 0; i <= DAEMON_STREAM_FDS; i++)
 		say_with("x", pipes[0][0]);
 	expect_death(EPROTO);
-	ck_assert_int_le(unit_open_fds(), fds + DAEMON_STREAM_FDS);
+	ck_assert_int_le(unit_count_fds(), fds + DAEMON_STREAM_FDS);
 	daemon_io_close(&client);
-	ck_assert_int_eq(unit_open_fds(), fds - 1);
+	ck_assert_int_eq(unit_count_fds(), fds - 1);
 	close_pipes();
 }
 END_TEST

@@ -158,12 +158,12 @@ END_TEST
 
 START_TEST(no_descriptors)
 {
-	struct rlimit limit = unit_take_fds();
+	struct rlimit limit = unit_forbid_new_fds();
 
 	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_NONE);
 	ck_assert_int_eq(errno, EMFILE);
 	ck_assert_int_eq(watch.fd, -1);
-	unit_give_fds(&limit);
+	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_OTHER);
 }
 END_TEST
@@ -352,14 +352,14 @@ END_TEST
 
 START_TEST(close_leaves_nothing_open)
 {
-	int fds = unit_open_fds(), wd;
+	int fds = unit_count_fds(), wd;
 
 	wd = add_extra();
 	make(other, PID);
 	ck_assert(dirwatch_has_arrived(&watch, wd, PID));
-	ck_assert_int_eq(unit_open_fds(), fds + 1);
+	ck_assert_int_eq(unit_count_fds(), fds + 1);
 	dirwatch_close(&watch);
-	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert_int_eq(unit_count_fds(), fds);
 	ck_assert(!dirwatch_has_arrived(&watch, wd, PID));
 	dirwatch_close(&watch);
 	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_OTHER);

@@ -406,7 +406,7 @@ END_TEST
 
 START_TEST(died_if_no_such_process)
 {
-	set_up(UNIT_PID_NEVER);
+	set_up(UNIT_UNUSED_PID);
 	expect(READYD_DIED, READYD_REASON_NO_PROCESS, 0);
 	ck_assert_int_eq(fixture.answer.wait_status, -1);
 	/* Its writer must have had the pid. */
@@ -726,7 +726,7 @@ END_TEST
 
 START_TEST(unreachable_if_root_is_inaccessible)
 {
-	pid_t child = unit_spawn_nested();
+	pid_t child = unit_spawn_in_child_ns();
 
 	set_up(child);
 	ck_assert_int_eq(chmod(unit_root, 0711), 0);
@@ -861,7 +861,7 @@ END_TEST
 /* Without `collisions` other namespaces are not searched, and the answer is marked as unconfirmed. */
 START_TEST(unchecked_ambiguity_is_unconfirmed)
 {
-	pid_t child = unit_spawn_nested();
+	pid_t child = unit_spawn_in_child_ns();
 	struct readyd_answer answer;
 
 	set_up(child);
@@ -890,11 +890,11 @@ START_TEST(unreadable_process_has_no_verdict)
 	set_up(getpid());
 	tear_down();
 	unit_write(fixture.marker, "ready\n");
-	limit = unit_take_fds();
+	limit = unit_forbid_new_fds();
 	process_open(&fixture.process, getpid());
 	check_process(
 	    &fixture.place, &fixture.process, &fixture.history, &fixture.collisions, &fixture.answer);
-	unit_give_fds(&limit);
+	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(fixture.answer.verdict, READYD_PENDING);
 	ck_assert_int_eq(fixture.answer.reason, READYD_REASON_NO_RESOURCES);
 	ck_assert(!fixture.history.latched);
@@ -912,10 +912,10 @@ START_TEST(unreadable_owner_has_no_verdict)
 	process_close(&fixture.process);
 	unit_write(fixture.marker, "ready\n");
 	ck_assert_int_eq(chown(fixture.marker, 65534, 65534), 0);
-	limit = unit_take_fds();
+	limit = unit_forbid_new_fds();
 	check_process(
 	    &fixture.place, &fixture.process, &fixture.history, &fixture.collisions, &fixture.answer);
-	unit_give_fds(&limit);
+	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(fixture.answer.reason, READYD_REASON_NO_RESOURCES);
 	expect(READYD_STALE, READYD_REASON_FOREIGN_OWNER, 0);
 	tear_down();
@@ -946,17 +946,20 @@ static bool others_can_reach_directories(void)
 
 static void add_privileged(TCase *tcase)
 {
-	const bool is_root = geteuid() == 0, can_nest = unit_can_nest();
+	const bool is_root = geteuid() == 0, can_create_pid_ns = unit_can_create_pid_ns();
 
 	unit_add_if(tcase, marker_of_foreign_owner_is_stale, is_root, "needs root");
 	unit_add_if(tcase, unreadable_owner_has_no_verdict, is_root, "needs root");
 	unit_add_if(tcase, owner_must_be_user_of_process_or_root, is_root, "needs root");
-	unit_add_if(tcase, unreachable_if_root_is_inaccessible, can_nest && others_can_reach_directories(),
-	    "needs root and a public TMPDIR");
-	unit_add_if(tcase, marker_name_has_pid_of_child_namespace, can_nest, "cannot create a pid namespace");
-	unit_add_if(tcase, zombie_does_not_collide, can_nest, "cannot create a pid namespace");
-	unit_add_if(tcase, marker_of_two_processes_is_refused, can_nest, "cannot create a pid namespace");
-	unit_add_if(tcase, unchecked_ambiguity_is_unconfirmed, can_nest, "cannot create a pid namespace");
+	unit_add_if(tcase, unreachable_if_root_is_inaccessible,
+	    can_create_pid_ns && others_can_reach_directories(), "needs root and a public TMPDIR");
+	unit_add_if(tcase, marker_name_has_pid_of_child_namespace, can_create_pid_ns,
+	    "cannot create a pid namespace");
+	unit_add_if(tcase, zombie_does_not_collide, can_create_pid_ns, "cannot create a pid namespace");
+	unit_add_if(
+	    tcase, marker_of_two_processes_is_refused, can_create_pid_ns, "cannot create a pid namespace");
+	unit_add_if(
+	    tcase, unchecked_ambiguity_is_unconfirmed, can_create_pid_ns, "cannot create a pid namespace");
 	unit_add_if(tcase, root_is_found_after_leader_exited, can_change_root(), "chroot(2) is denied");
 	unit_add_if(tcase, marker_is_found_in_root_of_process, can_change_root(), "chroot(2) is denied");
 	unit_add_if(tcase, symlink_is_resolved_in_root_of_process, can_change_root(), "chroot(2) is denied");

@@ -10,7 +10,7 @@
 
 #define LIMIT 2
 
-/* A witness with its gates, and two processes to wait for. */
+/* A tracker with its gates, and processes to wait for. */
 static struct loop *loop;
 static struct marker_place place;
 static struct tracker tracker;
@@ -35,11 +35,11 @@ static void set_up(void)
 
 	unit_dir(dir);
 	ck_assert_int_eq(marker_place_init(&place, dir, NULL), 0);
-	/* From here on the place is created, closed and removed: it had better be ours. */
+	/* The tests change and remove the directory: it must be the private one. */
 	ck_assert_str_eq(place.dir, dir);
 	for (size_t i = 0; i < UNIT_COUNT(children); i++)
 		children[i] = unit_spawn(NULL);
-	fds_before = unit_open_fds();
+	fds_before = unit_count_fds();
 	loop = loop_new();
 	dirwatch_init(&dirs, &place, on_behind, NULL);
 	tracker_init(&tracker, loop, &place, &dirs, on_first_wait, NULL);
@@ -53,7 +53,7 @@ static void tear_down(void)
 	tracker_fini(&tracker);
 	loop_free(loop);
 	ck_assert_uint_eq(gates.count, 0);
-	ck_assert_int_eq(unit_open_fds(), fds_before);
+	ck_assert_int_eq(unit_count_fds(), fds_before);
 	for (size_t i = 0; i < UNIT_COUNT(children); i++)
 		if (children[i] > 0)
 			unit_kill(children[i]);
@@ -75,7 +75,7 @@ static struct registry_entry *enroll(int child)
 	return entry;
 }
 
-/* As a waiter that was sent the gate: the descriptor is its own, the open file is shared. */
+/* Joins as a waiter that received the gate: the descriptor is its own, the open file is shared. */
 static int join(int child)
 {
 	struct registry_entry *entry = enroll(child);
@@ -98,7 +98,7 @@ static bool is_open(int gate)
 	return n == 0;
 }
 
-/* How many bytes are left in it. */
+/* Returns the number of unread bytes in the gate. */
 static int left_in(int gate)
 {
 	int count;
@@ -134,7 +134,7 @@ static void mark(int child)
 	ck_assert_int_eq(answer.verdict, READYD_READY);
 }
 
-static void check_ledger(size_t entries, size_t waits)
+static void check_registry(size_t entries, size_t waits)
 {
 	struct registry_counts counts;
 
@@ -151,7 +151,7 @@ START_TEST(one_gate_for_all)
 	ck_assert(!same_file(first, other));
 	ck_assert_uint_eq(gates.count, 2);
 	ck_assert_uint_eq(gates.handed_out, 3);
-	check_ledger(2, 2);
+	check_registry(2, 2);
 	turn();
 	ck_assert(is_open(first) && is_open(second) && is_open(other));
 	close(first);
@@ -188,7 +188,7 @@ START_TEST(marker_wakes_all)
 	ck_assert_int_eq(left_in(other), 0);
 	close(other);
 	ck_assert_uint_eq(gates.count, 1);
-	/* It stays, latched. */
+	/* The entry stays, latched. */
 	ck_assert_ptr_nonnull(registry_find(tracker.registry, children[0]));
 	ck_assert_ptr_null(registry_find(tracker.registry, children[0])->gate);
 }
@@ -204,7 +204,7 @@ START_TEST(death_wakes_all)
 		loop_turn(loop, true);
 	ck_assert(!is_open(first) && !is_open(second) && is_open(other));
 	ck_assert_int_eq(left_in(first), 0);
-	check_ledger(1, 1);
+	check_registry(1, 1);
 	ck_assert_int_eq(registry_tombstone(tracker.registry, child)->answer.verdict, READYD_DIED);
 	unit_reap(child);
 	children[0] = 0;
@@ -214,7 +214,7 @@ START_TEST(death_wakes_all)
 }
 END_TEST
 
-/* It was ready, and has exited before the marker was seen. */
+/* The process became ready and exited before the marker was seen. */
 START_TEST(exit_after_the_marker_leaves_a_byte)
 {
 	int gate = join(0);
@@ -239,7 +239,7 @@ START_TEST(end_of_daemon_wakes_all)
 	gates_fini(&gates);
 	gates_fini(&gates);
 	ck_assert_uint_eq(gates.count, 0);
-	check_ledger(2, 0);
+	check_registry(2, 0);
 	ck_assert(!is_open(first) && !is_open(second));
 	ck_assert_int_eq(left_in(first), 0);
 	close(first);
@@ -262,7 +262,7 @@ START_TEST(gate_opens_again)
 }
 END_TEST
 
-/* As many as share a pipe, and as many pipes as there are at most. */
+/* The number of waiters that share a pipe, and the most pipes of a gate. */
 #define SHARE 64
 #define PIPES 16
 
@@ -272,7 +272,7 @@ static void close_all(const int *fds, size_t count)
 		close(fds[i]);
 }
 
-/* One that joins holds the pipe like all who came before it. */
+/* Joins, and checks that the new waiter shares this pipe. */
 static void join_held(int held)
 {
 	int fd = join(0);
@@ -294,8 +294,8 @@ START_TEST(crowd_gets_more_pipes)
 			join_held(held[i]);
 	}
 	ck_assert_uint_eq(gates.count, 1);
-	check_ledger(1, 1);
-	/* When all are as full, one that was there before takes more. */
+	check_registry(1, 1);
+	/* When all pipes are equally full, an existing one takes further waiters. */
 	ck_assert(same_file(held[PIPES], held[PIPES - 2]));
 	mark(0);
 	for (size_t i = 0; i < UNIT_COUNT(held); i++) {
@@ -307,7 +307,7 @@ START_TEST(crowd_gets_more_pipes)
 }
 END_TEST
 
-/* Where no more pipes can be had, the one there takes all. */
+/* At the limit of pipes, the existing one takes all waiters. */
 START_TEST(crowd_at_the_limit)
 {
 	int waiting[2 * SHARE + 1], other = join(1);
@@ -324,7 +324,7 @@ START_TEST(crowd_at_the_limit)
 }
 END_TEST
 
-/* Waits until the gate's time for sharing has passed, or, if nobody is left, until it is gone. */
+/* Waits until the gate's time for sharing has passed or, if no waiter is left, until the gate is gone. */
 static void await_gate(void)
 {
 	loop_turn(loop, true);
@@ -337,11 +337,11 @@ START_TEST(abandoned_gate_frees_itself)
 	ck_assert_uint_eq(gates.count, 1);
 	while (gates.count > 0)
 		await_gate();
-	check_ledger(0, 0);
+	check_registry(0, 0);
 }
 END_TEST
 
-/* Each pipe frees itself when its own waiters have gone; the gate stays for the others. */
+/* Each pipe is freed when its own waiters have gone; the gate stays for the others. */
 START_TEST(abandoned_pipe_of_a_crowd)
 {
 	int waiting[2 * SHARE];
@@ -369,7 +369,7 @@ START_TEST(held_gate_stays)
 	ck_assert(!unit_loop_is_busy());
 	ck_assert_uint_eq(gates.count, 1);
 	ck_assert(is_open(first));
-	/* And is joined as if it were new. */
+	/* A new waiter joins it as it would join a new gate. */
 	second = join(0);
 	ck_assert(same_file(first, second));
 	mark(0);
@@ -379,7 +379,7 @@ START_TEST(held_gate_stays)
 }
 END_TEST
 
-/* Somebody came after the last one had left, before that was noticed. */
+/* A waiter joins after the last one has left and before that is noticed. */
 START_TEST(joined_while_abandoned)
 {
 	int first = join(0);
@@ -414,7 +414,7 @@ START_TEST(others_wait_without_the_gate)
 	close(join(0));
 	while (gates.count > 0)
 		await_gate();
-	check_ledger(1, 1);
+	check_registry(1, 1);
 	mark(0);
 	ck_assert(told);
 }
@@ -433,8 +433,8 @@ START_TEST(gates_have_a_limit)
 	ck_assert_int_eq(errno, ENOSPC);
 	ck_assert_uint_eq(gates.count, LIMIT);
 	tracker_release(&tracker, entry);
-	check_ledger(LIMIT, LIMIT);
-	/* Those that are there may still be joined, and one that closes makes room. */
+	check_registry(LIMIT, LIMIT);
+	/* Existing gates can still be joined, and a gate that closes makes room. */
 	close(join(0));
 	mark(0);
 	close(join(LIMIT));
@@ -446,15 +446,15 @@ END_TEST
 START_TEST(no_descriptor_for_a_gate)
 {
 	struct registry_entry *entry = enroll(0);
-	struct rlimit limit = unit_take_fds();
+	struct rlimit limit = unit_forbid_new_fds();
 	int gate = gate_join(&gates, entry), error = errno;
 
-	unit_give_fds(&limit);
+	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(gate, -1);
 	ck_assert_int_eq(error, EMFILE);
 	ck_assert_uint_eq(gates.count, 0);
 	tracker_release(&tracker, entry);
-	check_ledger(0, 0);
+	check_registry(0, 0);
 }
 END_TEST
 
@@ -464,9 +464,9 @@ START_TEST(no_descriptor_to_join)
 	int first = join(0), second;
 
 	await_gate();
-	limit = unit_take_fds();
+	limit = unit_forbid_new_fds();
 	second = gate_join(&gates, registry_find(tracker.registry, children[0]));
-	unit_give_fds(&limit);
+	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(second, -1);
 	ck_assert_uint_eq(gates.count, 1);
 	ck_assert(is_open(first));

@@ -152,7 +152,7 @@ START_TEST(pid_is_parsed_from_contract_path)
 
 	ck_assert_int_eq(marker_place_init(&place, NULL, NULL), 0);
 	for (int i = 0; i < 10000; i++) {
-		pid = (pid_t)(unit_below(&seed, INT_MAX) >> unit_below(&seed, 31)) + 1;
+		pid = (pid_t)(unit_random_below(&seed, INT_MAX) >> unit_random_below(&seed, 31)) + 1;
 		ck_assert_int_gt(readyd_marker_path(path, sizeof(path), (uint32_t)pid), 0);
 		ck_assert_int_eq(marker_pid(&place, path + sizeof(READYD_MARKER_DIR)), pid);
 	}

@@ -131,11 +131,11 @@ END_TEST
 
 START_TEST(no_descriptors_for_an_epoll)
 {
-	struct rlimit before = unit_take_fds();
+	struct rlimit before = unit_forbid_new_fds();
 
 	ck_assert_int_eq(poller_fd(&poller), -1);
 	ck_assert_int_eq(errno, EMFILE);
-	unit_give_fds(&before);
+	unit_restore_fd_limit(&before);
 	ck_assert_int_eq(poller_add(&poller, ends[0][0], POLLIN, 7), 0);
 	fill(0);
 	ck_assert_int_eq(poll_now(), 1);
@@ -147,12 +147,12 @@ END_TEST
 
 START_TEST(nothing_stays_open)
 {
-	int fds = unit_open_fds();
+	int fds = unit_count_fds();
 
 	ck_assert_int_ge(poller_fd(&poller), 0);
-	ck_assert_int_eq(unit_open_fds(), fds + 2);
+	ck_assert_int_eq(unit_count_fds(), fds + 2);
 	poller_fini(&poller);
-	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert_int_eq(unit_count_fds(), fds);
 }
 END_TEST
 

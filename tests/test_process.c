@@ -61,13 +61,13 @@ END_TEST
 
 START_TEST(close_keeps_pid_and_start_time)
 {
-	int fds = unit_open_fds();
+	int fds = unit_count_fds();
 	struct process p, opened;
 
 	process_open(&p, getpid());
 	opened = p;
 	process_close(&p);
-	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert_int_eq(unit_count_fds(), fds);
 	ck_assert_int_eq(p.fd, -1);
 	ck_assert_int_eq(p.pid, opened.pid);
 	ck_assert_uint_eq(p.start, opened.start);
@@ -76,7 +76,7 @@ START_TEST(close_keeps_pid_and_start_time)
 }
 END_TEST
 
-static const pid_t unused_pids[] = {INT_MAX, UNIT_PID_NEVER, 4194305};
+static const pid_t unused_pids[] = {INT_MAX, UNIT_UNUSED_PID, 4194305};
 
 START_TEST(unused_pid_is_no_such_process)
 {
@@ -158,7 +158,7 @@ END_TEST
 
 START_TEST(open_exact_compares_the_start_time)
 {
-	int fds = unit_open_fds();
+	int fds = unit_count_fds();
 	struct process p;
 	uint64_t start = start_time_of(getpid());
 
@@ -174,10 +174,10 @@ START_TEST(open_exact_compares_the_start_time)
 	ck_assert(p.no_such_process && p.reused && process_gone(&p));
 	ck_assert_uint_eq(p.start, start - 1);
 	ck_assert_int_eq(p.fd, -1);
-	process_open_exact(&p, UNIT_PID_NEVER, start);
+	process_open_exact(&p, UNIT_UNUSED_PID, start);
 	ck_assert(p.no_such_process && !p.reused && process_gone(&p));
 	ck_assert_uint_eq(p.start, start);
-	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert_int_eq(unit_count_fds(), fds);
 }
 END_TEST
 
@@ -190,7 +190,7 @@ START_TEST(ns_pid_equals_pid_in_own_namespace)
 	ck_assert(!process_in_child_ns(&p));
 	ck_assert(!p.kernel);
 	ck_assert_int_eq(process_ns_pid_of(getpid()), getpid());
-	ck_assert_int_eq(process_ns_pid_of(UNIT_PID_NEVER), UNIT_PID_NEVER);
+	ck_assert_int_eq(process_ns_pid_of(UNIT_UNUSED_PID), UNIT_UNUSED_PID);
 	process_close(&p);
 }
 END_TEST
@@ -220,7 +220,7 @@ END_TEST
 
 START_TEST(ns_pid_differs_in_child_namespace)
 {
-	pid_t child = unit_spawn_nested();
+	pid_t child = unit_spawn_in_child_ns();
 	struct process p;
 
 	process_open(&p, child);
@@ -525,7 +525,7 @@ END_TEST
 START_TEST(live_process_is_unknown_without_descriptors)
 {
 	pid_t child = unit_spawn(NULL);
-	struct rlimit limit = unit_take_fds();
+	struct rlimit limit = unit_forbid_new_fds();
 	enum process_life life;
 	enum process_uid uid;
 	struct process p;
@@ -533,7 +533,7 @@ START_TEST(live_process_is_unknown_without_descriptors)
 	process_open(&p, child);
 	life = process_life(&p);
 	uid = process_check_uid(&p, geteuid() + 1);
-	unit_give_fds(&limit);
+	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(p.fd, -1);
 	ck_assert(!p.no_such_process);
 	ck_assert(p.unread);
@@ -547,13 +547,13 @@ END_TEST
 
 START_TEST(state_is_unknown_without_descriptors)
 {
-	struct rlimit limit = unit_take_fds();
+	struct rlimit limit = unit_forbid_new_fds();
 	struct process p;
 	char state;
 
 	process_open(&p, getpid());
 	state = process_state(&p);
-	unit_give_fds(&limit);
+	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(state, '?');
 	ck_assert_int_eq(process_state(&p), 'R');
 }
@@ -581,11 +581,11 @@ END_TEST
 START_TEST(life_is_read_once_descriptors_are_available)
 {
 	pid_t child = unit_spawn(NULL);
-	struct rlimit limit = unit_take_fds();
+	struct rlimit limit = unit_forbid_new_fds();
 	struct process p;
 
 	process_open(&p, child);
-	unit_give_fds(&limit);
+	unit_restore_fd_limit(&limit);
 	ck_assert(!process_gone(&p));
 	unit_kill(child);
 	ck_assert(process_gone(&p));
@@ -597,14 +597,14 @@ END_TEST
 START_TEST(open_exact_trusts_the_caller_without_descriptors)
 {
 	uint64_t start = start_time_of(getpid());
-	struct rlimit limit = unit_take_fds();
+	struct rlimit limit = unit_forbid_new_fds();
 	struct process right, wrong;
 	bool gone;
 
 	process_open_exact(&right, getpid(), start);
 	process_open_exact(&wrong, getpid(), start - 1);
 	gone = process_gone(&right) || process_gone(&wrong);
-	unit_give_fds(&limit);
+	unit_restore_fd_limit(&limit);
 	ck_assert(!gone);
 	ck_assert_uint_eq(right.start, start);
 	ck_assert_int_eq(right.ns_pid, getpid());
@@ -616,11 +616,11 @@ END_TEST
 START_TEST(zombie_is_recognized_once_descriptors_are_available)
 {
 	pid_t child = unit_spawn(NULL);
-	struct rlimit limit = unit_take_fds();
+	struct rlimit limit = unit_forbid_new_fds();
 	struct process p;
 
 	process_open(&p, child);
-	unit_give_fds(&limit);
+	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(kill(child, SIGKILL), 0);
 	unit_await_zombie(child);
 	ck_assert(process_gone(&p));
@@ -632,16 +632,16 @@ END_TEST
 START_TEST(ended_process_is_gone_without_descriptors)
 {
 	pid_t child = unit_spawn(NULL);
-	struct rlimit limit = unit_take_fds();
+	struct rlimit limit = unit_forbid_new_fds();
 	struct process before, after, unused;
 	bool gone;
 
 	process_open(&before, child);
 	unit_kill(child);
 	process_open(&after, child);
-	process_open(&unused, UNIT_PID_NEVER);
+	process_open(&unused, UNIT_UNUSED_PID);
 	gone = process_gone(&before) && process_gone(&after) && process_gone(&unused);
-	unit_give_fds(&limit);
+	unit_restore_fd_limit(&limit);
 	ck_assert(gone);
 	ck_assert(!before.no_such_process);
 	ck_assert(after.no_such_process);
@@ -657,12 +657,12 @@ START_TEST(open_pidfd_works_without_descriptors)
 	bool alive, gone;
 
 	process_open(&p, child);
-	limit = unit_take_fds();
+	limit = unit_forbid_new_fds();
 	alive = !process_gone(&p);
 	kill(child, SIGKILL);
 	unit_await_zombie(child);
 	gone = process_gone(&p);
-	unit_give_fds(&limit);
+	unit_restore_fd_limit(&limit);
 	ck_assert(alive);
 	ck_assert(gone);
 	unit_reap(child);
@@ -684,8 +684,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, ns_pid_equals_pid_in_own_namespace);
 	unit_add_if(
 	    tcase, kernel_thread_is_recognized, can_see_kernel_thread(), "kernel threads are not visible");
-	unit_add_if(
-	    tcase, ns_pid_differs_in_child_namespace, unit_can_nest(), "cannot create a pid namespace");
+	unit_add_if(tcase, ns_pid_differs_in_child_namespace, unit_can_create_pid_ns(),
+	    "cannot create a pid namespace");
 	tcase = unit_case(s, "end");
 	tcase_add_test(tcase, state_is_read);
 	tcase_add_loop_test(tcase, zombie_is_gone, 0, UNIT_COUNT(endings));

@@ -4,7 +4,7 @@
 #define TOMBSTONES 3
 #define MOST	   64
 
-/* A wait that remembers what it was told, and takes others with it when it is. */
+/* A wait that records its answer and, when it is settled, detaches its victims. */
 struct wait {
 	struct registry_wait wait; /* first */
 	unsigned told;
@@ -14,13 +14,13 @@ struct wait {
 };
 
 static struct registry *registry;
-/* Pids whose entries left, in order. */
+/* Pids of the entries that left, in order. */
 static pid_t left[MOST];
 static unsigned left_count;
 
 static void on_leaving(struct registry_entry *entry)
 {
-	/* The entry is whole until then. */
+	/* The entry is still complete here. */
 	ck_assert_ptr_eq(registry_find(registry, entry->process.pid), entry);
 	ck_assert(LIST_EMPTY(&entry->waits));
 	ck_assert_uint_lt(left_count, MOST);
@@ -83,7 +83,7 @@ static void settle(struct registry_entry *entry)
 	registry_settle(registry, entry, &answer);
 }
 
-static void bury(struct registry_entry *entry, enum marker_kind kind)
+static void retire(struct registry_entry *entry, enum marker_kind kind)
 {
 	const struct readyd_answer answer = answer_on(entry->process.pid, READYD_EXITED);
 	const struct marker_stat marker = {.kind = kind, .ino = (ino_t)entry->process.pid};
@@ -91,7 +91,7 @@ static void bury(struct registry_entry *entry, enum marker_kind kind)
 	registry_retire(registry, entry, &answer, &marker);
 }
 
-static void check_counts(size_t entries, size_t waited, size_t waits, size_t graves)
+static void check_counts(size_t entries, size_t waited, size_t waits, size_t tombstones)
 {
 	struct registry_counts counts;
 
@@ -99,11 +99,11 @@ static void check_counts(size_t entries, size_t waited, size_t waits, size_t gra
 	unit_check(counts.entries == entries);
 	unit_check(counts.waited == waited);
 	unit_check(counts.waits == waits);
-	unit_check(counts.tombstones == graves);
+	unit_check(counts.tombstones == tombstones);
 	unit_check(registry_is_waited(registry) == (waited > 0));
 }
 
-START_TEST(empty_ledger)
+START_TEST(empty_registry)
 {
 	check_counts(0, 0, 0, 0);
 	ck_assert_ptr_null(registry_find(registry, 1));
@@ -155,7 +155,7 @@ static void expect_next(struct registry_cursor *cursor, pid_t pid)
 	ck_assert_int_eq(entry == NULL ? 0 : entry->process.pid, pid);
 }
 
-/* Two go through the list while some leave, come, and come back. */
+/* Two cursors go through the list while entries leave, are added, and are added again. */
 START_TEST(cursor_survives)
 {
 	struct registry_cursor cursor, second;
@@ -202,14 +202,14 @@ END_TEST
 
 START_TEST(pidfd_is_closed_with_the_entry)
 {
-	int fds = unit_open_fds();
+	int fds = unit_count_fds();
 	struct process process;
 	const struct history history = {0};
 
 	process_open(&process, getpid());
-	ck_assert_int_eq(unit_open_fds(), fds + 1);
+	ck_assert_int_eq(unit_count_fds(), fds + 1);
 	registry_release(registry, registry_enter(registry, &process, &history));
-	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert_int_eq(unit_count_fds(), fds);
 }
 END_TEST
 
@@ -247,7 +247,7 @@ START_TEST(release_spares_the_latched)
 }
 END_TEST
 
-/* That it has ended would never show. */
+/* Without a pidfd, the end of the process would go unnoticed. */
 START_TEST(release_forgets_the_latched_without_a_pidfd)
 {
 	struct registry_entry *entry = enter(7, true);
@@ -258,7 +258,7 @@ START_TEST(release_forgets_the_latched_without_a_pidfd)
 }
 END_TEST
 
-START_TEST(detaching_twice_is_nothing)
+START_TEST(detaching_twice_is_harmless)
 {
 	struct registry_entry *entry = enter(7, false);
 	struct wait waits[2];
@@ -275,7 +275,7 @@ START_TEST(detaching_twice_is_nothing)
 }
 END_TEST
 
-START_TEST(settle_tells_everybody_once)
+START_TEST(settle_tells_each_wait_once)
 {
 	struct registry_entry *entry = enter(7, false);
 	struct wait waits[10];
@@ -291,14 +291,14 @@ START_TEST(settle_tells_everybody_once)
 		ck_assert_int_eq(waits[i].answer.verdict, READYD_READY);
 	}
 	check_counts(1, 0, 0, 0);
-	/* A wait may be used again. */
+	/* A wait can be attached again. */
 	registry_attach(registry, entry, &waits[0].wait);
 	settle(entry);
 	ck_assert_uint_eq(waits[0].told, 2);
 }
 END_TEST
 
-START_TEST(settle_tells_nobody_else)
+START_TEST(settle_tells_no_other_wait)
 {
 	struct wait waits[2];
 
@@ -324,12 +324,12 @@ START_TEST(settled_may_free_the_wait)
 		wait->freed = true;
 		registry_attach(registry, entry, &wait->wait);
 	}
-	bury(entry, MARKER_ABSENT);
+	retire(entry, MARKER_ABSENT);
 	check_counts(0, 0, 0, 1);
 }
 END_TEST
 
-/* The order of telling is nobody's business: whoever is told first takes the other three with it. */
+/* The order in which waits are settled is unspecified: the first one detaches the other three. */
 START_TEST(settled_may_detach_others)
 {
 	struct registry_entry *entry = enter(1, false), *other = enter(2, false);
@@ -352,7 +352,7 @@ START_TEST(settled_may_detach_others)
 }
 END_TEST
 
-START_TEST(bury_tells_and_remembers)
+START_TEST(retire_tells_and_remembers)
 {
 	struct registry_entry *entry = enter(7, true);
 	const struct registry_tombstone *tombstone;
@@ -360,7 +360,7 @@ START_TEST(bury_tells_and_remembers)
 
 	init_waits(&wait, 1);
 	registry_attach(registry, entry, &wait.wait);
-	bury(entry, MARKER_FILE);
+	retire(entry, MARKER_FILE);
 	ck_assert_uint_eq(wait.told, 1);
 	ck_assert_int_eq(wait.answer.verdict, READYD_EXITED);
 	ck_assert_ptr_null(registry_find(registry, 7));
@@ -376,25 +376,25 @@ START_TEST(bury_tells_and_remembers)
 }
 END_TEST
 
-START_TEST(oldest_grave_is_forgotten)
+START_TEST(oldest_tombstone_is_forgotten)
 {
 	for (pid_t pid = 1; pid <= TOMBSTONES + 2; pid++)
-		bury(enter(pid, false), MARKER_ABSENT);
+		retire(enter(pid, false), MARKER_ABSENT);
 	check_counts(0, 0, 0, TOMBSTONES);
 	for (pid_t pid = 1; pid <= TOMBSTONES + 2; pid++)
 		ck_assert((registry_tombstone(registry, pid) != NULL) == (pid > 2));
 }
 END_TEST
 
-/* The next holder of a pid has the only grave of it, as the youngest. */
-START_TEST(grave_is_renewed)
+/* If a pid is reused, its tombstone is replaced, and becomes the youngest. */
+START_TEST(tombstone_is_replaced)
 {
 	for (pid_t pid = 1; pid <= TOMBSTONES; pid++)
-		bury(enter(pid, false), MARKER_ABSENT);
-	bury(enter(1, false), MARKER_FILE);
+		retire(enter(pid, false), MARKER_ABSENT);
+	retire(enter(1, false), MARKER_FILE);
 	check_counts(0, 0, 0, TOMBSTONES);
 	ck_assert_int_eq(registry_tombstone(registry, 1)->marker.kind, MARKER_FILE);
-	bury(enter(9, false), MARKER_ABSENT);
+	retire(enter(9, false), MARKER_ABSENT);
 	ck_assert_ptr_null(registry_tombstone(registry, 2));
 	ck_assert_ptr_nonnull(registry_tombstone(registry, 1));
 }
@@ -408,27 +408,27 @@ static void check_name(pid_t ns_pid, pid_t pid)
 	ck_assert(tombstone == NULL || tombstone->ns_pid == ns_pid);
 }
 
-/* Of processes that had one ns_pid, each in its own namespace, the last one is remembered by it. */
-START_TEST(youngest_grave_has_the_name)
+/* Of several processes with the same ns_pid, each in its own namespace, the last one retired is found. */
+START_TEST(youngest_tombstone_has_the_ns_pid)
 {
 	check_name(7, 0);
-	bury(enter(7, false), MARKER_FILE);
+	retire(enter(7, false), MARKER_FILE);
 	check_name(7, 7);
-	bury(enter(17, false), MARKER_FILE);
+	retire(enter(17, false), MARKER_FILE);
 	check_name(7, 17);
 	ck_assert_ptr_nonnull(registry_tombstone(registry, 7));
-	bury(enter(7, false), MARKER_FILE);
+	retire(enter(7, false), MARKER_FILE);
 	check_name(7, 7);
 	for (pid_t pid = 101; pid < 101 + TOMBSTONES; pid++)
-		bury(enter(pid * 10, false), MARKER_ABSENT);
+		retire(enter(pid * 10, false), MARKER_ABSENT);
 	check_name(7, 0);
 	check_name(0, (100 + TOMBSTONES) * 10);
 }
 END_TEST
 
-START_TEST(grave_and_entry_are_apart)
+START_TEST(tombstone_and_entry_are_independent)
 {
-	bury(enter(7, false), MARKER_ABSENT);
+	retire(enter(7, false), MARKER_ABSENT);
 	enter(7, false);
 	check_counts(1, 0, 0, 1);
 	ck_assert_ptr_nonnull(registry_find(registry, 7));
@@ -445,7 +445,7 @@ START_TEST(free_lets_all_go)
 		registry_attach(
 		    registry, i % 2 == 0 ? enter(i + 1, true) : registry_find(registry, i), &waits[i].wait);
 	enter(9, false);
-	bury(enter(8, false), MARKER_FILE);
+	retire(enter(8, false), MARKER_FILE);
 	left_count = 0;
 	registry_free(registry);
 	registry = NULL;
@@ -457,7 +457,7 @@ START_TEST(free_lets_all_go)
 }
 END_TEST
 
-START_TEST(round_visits_the_waited_once)
+START_TEST(sweep_visits_waited_entries_once)
 {
 	struct wait waits[4];
 	unsigned seen = 0;
@@ -480,8 +480,8 @@ START_TEST(round_visits_the_waited_once)
 }
 END_TEST
 
-/* A round that is begun anew before its end neglects nobody. */
-START_TEST(round_begun_anew)
+/* A sweep that is restarted before its end still visits every entry with waits. */
+START_TEST(sweep_restarted)
 {
 	struct wait waits[5];
 	unsigned seen = 0;
@@ -499,7 +499,7 @@ START_TEST(round_begun_anew)
 }
 END_TEST
 
-/* Random operations against a model that is too simple to be wrong. */
+/* Random operations, compared with a model that is simple enough to be checked by reading. */
 
 #define PIDS  16
 #define WAITS 48
@@ -507,13 +507,13 @@ END_TEST
 #define SEEDS 6
 
 struct model_entry {
-	bool here, latched, due; /* due: still to be visited in this round */
+	bool here, latched, due; /* due: still to be visited in this sweep */
 	unsigned entered;	 /* when */
 };
 
 struct model_tombstone {
 	pid_t pid;
-	uint64_t mark; /* which one of this pid's */
+	uint64_t mark; /* tells the tombstones of a pid apart */
 };
 
 static struct {
@@ -524,14 +524,14 @@ static struct {
 	pid_t attached[WAITS];			       /* pid + 1, 0: not */
 	struct model_tombstone tombstones[TOMBSTONES]; /* oldest first */
 	unsigned tombstone_count;
-	pid_t told;    /* whose waits are being told, -1: nobody's */
-	pid_t leaving; /* whose entry may leave now, -1: nobody's */
+	pid_t told;    /* the pid being settled, or -1 */
+	pid_t leaving; /* the pid of the entry that may leave now, or -1 */
 	unsigned told_count, left_count;
 } model;
 
 static unsigned dice(unsigned sides)
 {
-	return unit_below(&model.seed, sides);
+	return unit_random_below(&model.seed, sides);
 }
 
 static bool model_is_waited(pid_t pid)
@@ -646,7 +646,7 @@ static void model_add_tombstone(pid_t pid, uint64_t mark)
 	model.tombstones[model.tombstone_count++] = (struct model_tombstone){pid, mark};
 }
 
-static void step_bury(pid_t pid)
+static void step_retire(pid_t pid)
 {
 	struct readyd_answer answer = answer_on(pid, READYD_DIED);
 	const struct marker_stat marker = {.kind = MARKER_ABSENT};
@@ -694,7 +694,7 @@ static const struct {
     {step_release, 4},
     {step_latch, 1},
     {step_settle, 1},
-    {step_bury, 2},
+    {step_retire, 2},
     {step_begin_round, 1},
     {step_visit, 6},
 };
@@ -736,7 +736,7 @@ static void check_entries(void)
 	unit_check(in_order == count);
 }
 
-static void check_graves(void)
+static void check_tombstones(void)
 {
 	const struct registry_tombstone *tombstone;
 
@@ -768,7 +768,7 @@ static void check_against_model(void)
 	}
 	check_counts(entries, waited, waits, model.tombstone_count);
 	check_entries();
-	check_graves();
+	check_tombstones();
 }
 
 START_TEST(behaves_like_the_model)
@@ -788,17 +788,17 @@ START_TEST(behaves_like_the_model)
 	ck_assert_uint_gt(model.told_count, STEPS / 100);
 	ck_assert_uint_gt(model.left_count, STEPS / 100);
 	while (registry_next(registry, NULL) != NULL)
-		step_bury(registry_next(registry, NULL)->process.pid);
+		step_retire(registry_next(registry, NULL)->process.pid);
 }
 END_TEST
 
 static Suite *suite(void)
 {
-	Suite *s = suite_create("ledger");
-	TCase *tcase = unit_case(s, "ledger");
+	Suite *s = suite_create("registry");
+	TCase *tcase = unit_case(s, "registry");
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_test(tcase, empty_ledger);
+	tcase_add_test(tcase, empty_registry);
 	tcase_add_test(tcase, entries_are_found);
 	tcase_add_test(tcase, entries_come_in_order);
 	tcase_add_test(tcase, cursor_survives);
@@ -807,19 +807,19 @@ static Suite *suite(void)
 	tcase_add_test(tcase, release_spares_the_waited);
 	tcase_add_test(tcase, release_spares_the_latched);
 	tcase_add_test(tcase, release_forgets_the_latched_without_a_pidfd);
-	tcase_add_test(tcase, detaching_twice_is_nothing);
-	tcase_add_test(tcase, settle_tells_everybody_once);
-	tcase_add_test(tcase, settle_tells_nobody_else);
+	tcase_add_test(tcase, detaching_twice_is_harmless);
+	tcase_add_test(tcase, settle_tells_each_wait_once);
+	tcase_add_test(tcase, settle_tells_no_other_wait);
 	tcase_add_test(tcase, settled_may_free_the_wait);
 	tcase_add_test(tcase, settled_may_detach_others);
-	tcase_add_test(tcase, bury_tells_and_remembers);
-	tcase_add_test(tcase, oldest_grave_is_forgotten);
-	tcase_add_test(tcase, grave_is_renewed);
-	tcase_add_test(tcase, youngest_grave_has_the_name);
-	tcase_add_test(tcase, grave_and_entry_are_apart);
+	tcase_add_test(tcase, retire_tells_and_remembers);
+	tcase_add_test(tcase, oldest_tombstone_is_forgotten);
+	tcase_add_test(tcase, tombstone_is_replaced);
+	tcase_add_test(tcase, youngest_tombstone_has_the_ns_pid);
+	tcase_add_test(tcase, tombstone_and_entry_are_independent);
 	tcase_add_test(tcase, free_lets_all_go);
-	tcase_add_test(tcase, round_visits_the_waited_once);
-	tcase_add_test(tcase, round_begun_anew);
+	tcase_add_test(tcase, sweep_visits_waited_entries_once);
+	tcase_add_test(tcase, sweep_restarted);
 	tcase_add_loop_test(tcase, behaves_like_the_model, 1, 1 + SEEDS);
 	return s;
 }

@@ -16,11 +16,11 @@
 
 #define WAITS_PER_CLIENT 3
 #define GATES		 1
-/* Requests, and looks of a list, in one turn. */
+/* Requests, and processes of a list, that are handled per turn. */
 #define TURN  16
 #define SLICE 64
 
-/* A daemon without its server: one client of it, and a process to ask about. */
+/* The request handlers without a server: one client, and a process to query. */
 static struct loop *loop;
 static struct marker_place place;
 static struct tracker tracker;
@@ -66,7 +66,7 @@ static void set_up(void)
 
 	unit_dir(dir);
 	ck_assert_int_eq(marker_place_init(&place, dir, "ready-"), 0);
-	/* From here on the place is created, closed and removed: it had better be ours. */
+	/* The tests change and remove the directory: it must be the private one. */
 	ck_assert_str_eq(place.dir, dir);
 	child = unit_spawn(NULL);
 	snprintf(marker, sizeof(marker), "%s/ready-%d", dir, (int)child);
@@ -111,7 +111,7 @@ static void turn(void)
 		loop_settle(loop);
 }
 
-/* %d in it is the child. */
+/* Each %d in the format is the pid of the child. */
 static void say(const char *format)
 {
 	char line[WIRE_REQUEST_MAX];
@@ -127,7 +127,7 @@ static void ask(const char *format)
 	turn();
 }
 
-/* A WAIT whose deadline has come when this returns, and not been noticed yet. */
+/* Sends a WAIT that has reached its deadline when this returns, which the loop has not noticed yet. */
 static void ask_in_a_hurry(void)
 {
 	say("WAIT %d 0\n");
@@ -142,7 +142,7 @@ static void await_deadline(void)
 	turn();
 }
 
-/* The next reply, which must be whole and alone in its message or the first of several. */
+/* The next reply, which must be complete, and alone in its message or the first of several. */
 static struct wire_reply reply(int *fd)
 {
 	static char buf[65536], line[WIRE_REPLY_MAX];
@@ -203,7 +203,7 @@ static void mark(void)
 	turn();
 }
 
-static void check_ledger(size_t entries, size_t waits)
+static void check_registry(size_t entries, size_t waits)
 {
 	struct registry_counts counts;
 
@@ -249,20 +249,20 @@ START_TEST(query_leaves_nothing)
 {
 	ask("QUERY %d\n");
 	expect_answer(READYD_PENDING, READYD_REASON_NONE);
-	check_ledger(0, 0);
+	check_registry(0, 0);
 	unit_write(marker, "ready\n");
 	ask("QUERY %d\n");
 	expect_answer(READYD_READY, READYD_REASON_NONE);
-	/* It is latched from now on. */
+	/* The process is latched from now on. */
 	ck_assert_int_eq(unlink(marker), 0);
 	ask("QUERY %d\n");
 	expect_answer(READYD_READY, READYD_REASON_NONE);
-	check_ledger(1, 0);
+	check_registry(1, 0);
 }
 END_TEST
 
-/* What has arrived together is answered by one look; the next input by another. */
-START_TEST(one_look_for_what_came_together)
+/* Requests that arrive together are answered from one check; the next input causes another. */
+START_TEST(one_check_for_requests_that_arrive_together)
 {
 	uint64_t looks = tracker.looks;
 
@@ -282,8 +282,8 @@ START_TEST(one_look_for_what_came_together)
 }
 END_TEST
 
-/* Questions of one input have one answer within a turn, and are looked at anew in the next. */
-START_TEST(one_look_in_each_turn)
+/* Within a turn, the requests of one input are answered from one check; the next turn checks again. */
+START_TEST(one_check_in_each_turn)
 {
 	uint64_t looks = tracker.looks;
 
@@ -309,7 +309,7 @@ START_TEST(query_of_another_process)
 	expect_answer(READYD_DIED, READYD_REASON_PID_REUSED);
 	ask("GATE %d:1\n");
 	expect_answer(READYD_DIED, READYD_REASON_PID_REUSED);
-	check_ledger(0, 0);
+	check_registry(0, 0);
 }
 END_TEST
 
@@ -317,14 +317,14 @@ START_TEST(wait_is_told)
 {
 	ask("WAIT %d\nWAIT %d\n");
 	expect_silence();
-	check_ledger(1, 2);
+	check_registry(1, 2);
 	mark();
 	expect_answer(READYD_READY, READYD_REASON_NONE);
 	expect_answer(READYD_READY, READYD_REASON_NONE);
 	expect_silence();
 	ask("WAIT %d\n");
 	expect_answer(READYD_READY, READYD_REASON_NONE);
-	check_ledger(1, 0);
+	check_registry(1, 0);
 }
 END_TEST
 
@@ -336,7 +336,7 @@ START_TEST(wait_ends_with_the_process)
 		loop_turn(loop, true);
 	turn();
 	expect_answer(READYD_DIED, READYD_REASON_NONE);
-	check_ledger(0, 0);
+	check_registry(0, 0);
 }
 END_TEST
 
@@ -346,12 +346,12 @@ START_TEST(wait_has_a_deadline)
 	await_deadline();
 	expect_answer(READYD_PENDING, READYD_REASON_DEADLINE);
 	expect_silence();
-	check_ledger(0, 0);
+	check_registry(0, 0);
 }
 END_TEST
 
-/* Nothing told of the marker, but whoever says "pending" looks first. */
-START_TEST(deadline_looks_first)
+/* No event reported the marker, but the process is checked before "pending" is answered. */
+START_TEST(deadline_checks_first)
 {
 	ask_in_a_hurry();
 	unit_write(marker, "ready\n");
@@ -369,13 +369,13 @@ START_TEST(missing_directory_is_waited_out)
 	expect_answer(READYD_PENDING, READYD_REASON_DEADLINE);
 	ask("WAIT %d 1\n");
 	expect_answer(READYD_UNREACHABLE, READYD_REASON_NO_DIRECTORY);
-	check_ledger(0, 0);
+	check_registry(0, 0);
 }
 END_TEST
 
 /*
- * The process has ended unnoticed (as one without a pidfd does) and another has its pid when the deadline
- * comes. The look at the deadline finds that out, tells the wait, and then meets the other process.
+ * The process has ended unnoticed (as one without a pidfd does) and its pid has been reused when the deadline
+ * comes. The check at the deadline detects that, settles the wait, and then finds the new process.
  */
 START_TEST(pid_is_reused_at_the_deadline)
 {
@@ -399,7 +399,7 @@ START_TEST(cancel_ends_waits)
 	expect_kind(WIRE_REPLY_PONG);
 	ask("CANCEL %d\n");
 	ck_assert_uint_eq(expect_kind(WIRE_REPLY_CANCELLED).count, 2);
-	check_ledger(0, 0);
+	check_registry(0, 0);
 	ask("CANCEL %d\n");
 	ck_assert_uint_eq(expect_kind(WIRE_REPLY_CANCELLED).count, 0);
 	mark();
@@ -407,7 +407,7 @@ START_TEST(cancel_ends_waits)
 }
 END_TEST
 
-START_TEST(cancel_is_ones_own)
+START_TEST(cancel_affects_own_waits_only)
 {
 	int first = client;
 
@@ -425,12 +425,12 @@ END_TEST
 START_TEST(closing_ends_waits)
 {
 	ask("WAIT %d\nWAIT %d 100000\n");
-	check_ledger(1, 2);
+	check_registry(1, 2);
 	ck_assert_uint_eq(TAILQ_FIRST(&pool.all)->user->waits, 2);
 	close(client);
 	turn();
 	ck_assert_uint_eq(pool.count, 0);
-	check_ledger(0, 0);
+	check_registry(0, 0);
 	client = connect_client();
 	ck_assert_uint_eq(TAILQ_FIRST(&pool.all)->user->waits, 0);
 }
@@ -446,7 +446,7 @@ START_TEST(waits_have_a_limit)
 	ask("CANCEL %d\nWAIT %d\n");
 	expect_kind(WIRE_REPLY_CANCELLED);
 	expect_silence();
-	check_ledger(1, 1);
+	check_registry(1, 1);
 }
 END_TEST
 
@@ -467,7 +467,7 @@ START_TEST(gate_is_given)
 	ask("GATE %d\n");
 	expect_gate(&poll_fd.fd);
 	ck_assert_int_eq(poll(&poll_fd, 1, 0), 0);
-	/* The connection is not needed any more. */
+	/* The waiter does not need the connection any more. */
 	close(client);
 	turn();
 	client = connect_client();
@@ -491,7 +491,7 @@ START_TEST(gates_have_a_limit)
 	child = unit_spawn(NULL);
 	ask("GATE %d\n");
 	expect_error(WIRE_NO_RESOURCES, child);
-	check_ledger(1, 1);
+	check_registry(1, 1);
 	close(gate);
 	unit_kill(child);
 	child = first;
@@ -505,7 +505,7 @@ START_TEST(list_tells_of_all)
 	ask("WAIT %d\nLIST\n");
 	ck_assert_int_eq(expect_kind(WIRE_REPLY_LIST).answer.verdict, READYD_PENDING);
 	ck_assert_uint_eq(expect_kind(WIRE_REPLY_END).count, 1);
-	/* The list itself looks: its reply is of now. */
+	/* LIST checks the processes itself, so its reply is current. */
 	unit_write(marker, "ready\n");
 	ask("LIST\n");
 	expect_answer(READYD_READY, READYD_REASON_NONE);
@@ -514,14 +514,14 @@ START_TEST(list_tells_of_all)
 }
 END_TEST
 
-/* Processes that have been seen ready and have ended unnoticed. */
+/* Enters processes that have been seen ready and have ended unnoticed. */
 static void enter_many(int count)
 {
 	const struct history history = {.latched = true};
 	struct process process = {.fd = -1, .start = 1};
 
 	for (int i = 0; i < count; i++) {
-		process.pid = process.ns_pid = UNIT_PID_NEVER - i;
+		process.pid = process.ns_pid = UNIT_UNUSED_PID - i;
 		registry_enter(tracker.registry, &process, &history);
 	}
 }
@@ -534,11 +534,11 @@ static struct connection *the_session(void)
 static void expect_list(int count)
 {
 	for (int i = 0; i < count; i++)
-		ck_assert_int_eq(expect_kind(WIRE_REPLY_LIST).answer.pid, UNIT_PID_NEVER - i);
+		ck_assert_int_eq(expect_kind(WIRE_REPLY_LIST).answer.pid, UNIT_UNUSED_PID - i);
 	ck_assert_uint_eq(expect_kind(WIRE_REPLY_END).count, count);
 }
 
-/* Another client is answered between two slices of the list, this one after its end. */
+/* Another client is answered between two slices of the list, this one after the end of the list. */
 START_TEST(list_comes_in_slices)
 {
 	int first = client;
@@ -587,7 +587,7 @@ START_TEST(slice_of_a_list)
 }
 END_TEST
 
-/* A list that is not read is not made, and what has been made is not much. */
+/* The list is produced only as it is read, and little of it is buffered. */
 START_TEST(list_waits_for_its_reader)
 {
 	const int size = 4096;
@@ -648,7 +648,7 @@ static const struct {
     {"WAIT 0\n", WIRE_BAD_ARGUMENT},
 };
 
-/* A marker lies there, and nothing can be read of the process: neither is it ready nor anything else. */
+/* The marker exists, but the process cannot be inspected: neither ready nor any other verdict is given. */
 START_TEST(no_verdict_without_descriptors)
 {
 	static const char *const questions[] = {"QUERY %d\n", "WAIT %d\n", "WAIT %d 0\n", "GATE %d\n"};
@@ -656,9 +656,9 @@ START_TEST(no_verdict_without_descriptors)
 
 	unit_write(marker, "ready\n");
 	for (size_t i = 0; i < UNIT_COUNT(questions); i++) {
-		limit = unit_take_fds();
+		limit = unit_forbid_new_fds();
 		ask(questions[i]);
-		unit_give_fds(&limit);
+		unit_restore_fd_limit(&limit);
 		expect_error(WIRE_NO_RESOURCES, child);
 		ck_assert(!registry_is_waited(tracker.registry));
 	}
@@ -697,17 +697,17 @@ static Suite *suite(void)
 	tcase_add_test(tcase, hello_tells_of_the_daemon);
 	tcase_add_test(tcase, ping_and_stats);
 	tcase_add_test(tcase, query_leaves_nothing);
-	tcase_add_test(tcase, one_look_for_what_came_together);
-	tcase_add_test(tcase, one_look_in_each_turn);
+	tcase_add_test(tcase, one_check_for_requests_that_arrive_together);
+	tcase_add_test(tcase, one_check_in_each_turn);
 	tcase_add_test(tcase, query_of_another_process);
 	tcase_add_test(tcase, wait_is_told);
 	tcase_add_test(tcase, wait_ends_with_the_process);
 	tcase_add_test(tcase, wait_has_a_deadline);
-	tcase_add_test(tcase, deadline_looks_first);
+	tcase_add_test(tcase, deadline_checks_first);
 	tcase_add_test(tcase, missing_directory_is_waited_out);
 	tcase_add_test(tcase, pid_is_reused_at_the_deadline);
 	tcase_add_test(tcase, cancel_ends_waits);
-	tcase_add_test(tcase, cancel_is_ones_own);
+	tcase_add_test(tcase, cancel_affects_own_waits_only);
 	tcase_add_test(tcase, closing_ends_waits);
 	tcase_add_test(tcase, waits_have_a_limit);
 	tcase_add_test(tcase, gate_is_given);

@@ -5,7 +5,7 @@
 
 static char root[UNIT_PATH_SIZE];
 
-/* A link below the root. */
+/* Creates a symbolic link below the root. */
 static void make_link(const char *name, const char *target)
 {
 	char path[2 * UNIT_PATH_SIZE];
@@ -79,7 +79,7 @@ START_TEST(too_long_is_refused)
 	size_t size;
 
 	make_root();
-	size = strlen(root) + sizeof("/var/run"); /* on the way */
+	size = strlen(root) + sizeof("/var/run"); /* the longest intermediate path */
 	ck_assert_int_eq(root_resolve(root, "/far", path, size), 0);
 	ck_assert_int_eq(root_resolve(root, "/far", path, size - 1), -1);
 	ck_assert_int_eq(root_resolve(root, "/", path, strlen(root)), -1);
@@ -88,7 +88,7 @@ START_TEST(too_long_is_refused)
 	ck_assert_int_eq(root_resolve(root, dir, path, sizeof(path)), -1);
 	dir[PATH_MAX - 1] = '\0';
 	ck_assert_int_eq(root_resolve(root, dir, path, sizeof(path)), 0);
-	/* A target that is too long together with what comes behind. */
+	/* The target and the rest of the path are too long together. */
 	snprintf(dir, sizeof(dir), "/top/%0*d", PATH_MAX - 8, 0);
 	ck_assert_int_eq(root_resolve(root, dir, path, sizeof(path)), -1);
 }

@@ -6,7 +6,7 @@
 
 static struct settings settings;
 
-/* Only what a test sets is set. */
+/* Clears the environment, so that only what a test sets is set. */
 static void set_up(void)
 {
 	unsetenv("READYD_SOCKET");
@@ -33,7 +33,7 @@ static const char *long_path(size_t len)
 
 static const char default_socket[] = READYD_DEFAULT_SOCKET;
 
-/* Options over environment over defaults. */
+/* Options override the environment, which overrides the defaults. */
 static const struct {
 	const char *option, *env, *result;
 } sockets[] = {
@@ -170,7 +170,7 @@ START_TEST(bad_value_is_refused)
 }
 END_TEST
 
-/* No word of the enum. */
+/* Not a value of the enum. */
 START_TEST(bad_backend_is_refused)
 {
 	const struct readyd_options options = {.backend = (enum readyd_backend)(READYD_BACKEND_FILE + 1)};
@@ -181,7 +181,7 @@ START_TEST(bad_backend_is_refused)
 }
 END_TEST
 
-/* Nothing is wrong with an environment that is not asked. */
+/* An invalid environment variable is ignored if an option overrides it. */
 START_TEST(option_hides_bad_environment)
 {
 	const struct readyd_options options = {.socket = "/s", .dir = "/d", .backend = READYD_BACKEND_FILE};
@@ -214,7 +214,7 @@ START_TEST(too_long_is_refused)
 }
 END_TEST
 
-/* A daemon that says hello for dir. */
+/* The greeting of a daemon that serves dir. */
 static struct wire_hello greeting(const char *dir)
 {
 	struct wire_hello hello = {.epoch = 1};
@@ -245,7 +245,7 @@ START_TEST(place_is_taken_over)
 }
 END_TEST
 
-/* By another path it is the same directory. */
+/* The same directory by another path. */
 START_TEST(same_directory_is_agreed)
 {
 	char dir[UNIT_PATH_SIZE], link[UNIT_PATH_SIZE + 8];
@@ -283,7 +283,7 @@ START_TEST(missing_directory_is_agreed)
 }
 END_TEST
 
-/* The daemon sees another directory by the same path, or counts other pids or starts. */
+/* The daemon sees another directory at the same path, or other pids or start times. */
 START_TEST(other_namespaces_are_refused)
 {
 	struct wire_hello hello = greeting("/");

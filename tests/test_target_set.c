@@ -36,20 +36,20 @@ START_TEST(tally_holds)
 	uint64_t random = 1;
 
 	for (int step = 0; step < STEPS; step++) {
-		pid_t pid = 1 + (pid_t)unit_below(&random, PIDS);
+		pid_t pid = 1 + (pid_t)unit_random_below(&random, PIDS);
 		struct target *t = target_set_find(&set, pid);
 
 		unit_check(t == NULL || t->process.pid == pid);
 		if (t == NULL)
 			unit_check(target_set_add(&set, pid) != NULL);
-		else if (unit_below(&random, 8) == 0)
+		else if (unit_random_below(&random, 8) == 0)
 			target_set_remove(&set, t);
 		else if (t->state.phase == TARGET_WAITING && t->state.subscription == SUBSCRIPTION_NONE &&
-			 unit_below(&random, 8) == 0)
+			 unit_random_below(&random, 8) == 0)
 			target_set_not_started(&set, t);
 		else
 			(void)target_set_step(
-			    &set, t, (enum target_event)unit_below(&random, TARGET_EVENTS), NULL);
+			    &set, t, (enum target_event)unit_random_below(&random, TARGET_EVENTS), NULL);
 		check_tally();
 	}
 	while (set.count > 0)

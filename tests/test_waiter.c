@@ -1,4 +1,5 @@
-/* A waiter's set of processes, by the library's interface: few are kept in another way than many. */
+/* A waiter's set of processes, through the public interface. Small sets are stored differently from large
+ * ones. */
 #include <errno.h>
 
 #include "client/lib/waiter.h"
@@ -54,7 +55,7 @@ static bool is_in_waiter(int child)
 	return false;
 }
 
-/* One more, or one fewer. */
+/* Adds the process, or cancels it if it is in the set. */
 static void toggle(int child, bool *in)
 {
 	if (in[child]) {
@@ -67,7 +68,7 @@ static void toggle(int child, bool *in)
 	in[child] = !in[child];
 }
 
-/* It grows and shrinks, at random, so that the count crosses every bound many times in both directions. */
+/* The set grows and shrinks at random, so that its size crosses every bound many times in both directions. */
 START_TEST(set_of_processes)
 {
 	bool in[PROCESSES] = {false}, growing = true;
@@ -113,7 +114,7 @@ static void take_all(int count)
 	unit_check(readyd_waiter_next(waiter, &answer) == 0);
 }
 
-/* So many wait, and all of them are told. */
+/* All of this number of waits are told. */
 START_TEST(each_is_told)
 {
 	for (int i = 0; i < _i; i++)
@@ -125,7 +126,7 @@ START_TEST(each_is_told)
 }
 END_TEST
 
-/* In the order in which they were added. */
+/* Answers come in the order in which the processes were added. */
 START_TEST(ready_already)
 {
 	struct readyd_answer answer;
@@ -153,14 +154,14 @@ START_TEST(cancelled_when_ready)
 	ck_assert_int_eq(readyd_waiter_add(waiter, children[1]), 0);
 	ck_assert_int_eq(readyd_waiter_cancel(waiter, children[0]), 0);
 	ck_assert_int_eq(readyd_waiter_next(waiter, &answer), 0);
-	/* What it was kept in is free for the next one. */
+	/* The storage of the cancelled wait is free for the next one. */
 	ck_assert_int_eq(readyd_waiter_add(waiter, children[0]), 0);
 	ck_assert_int_eq(readyd_waiter_next(waiter, &answer), 1);
 	ck_assert_int_eq(answer.pid, children[0]);
 }
 END_TEST
 
-/* The next look of a waiter that a daemon covers comes after half of the time waited, within bounds and up to
+/* If a daemon covers the waits, the next recheck comes after half of the time waited, within bounds and up to
  * a quarter earlier or later. */
 static const struct {
 	int64_t waited, interval;
@@ -179,13 +180,13 @@ START_TEST(backstop_grows)
 	/* The clock goes on while this runs. */
 	ck_assert_int_ge(next, interval * 3 / 4);
 	ck_assert_int_le(next, interval * 5 / 4 + 1000);
-	/* One that was added just now is looked at soon. */
+	/* A process that was just added is rechecked soon. */
 	ck_assert_int_eq(readyd_waiter_add(waiter, children[1]), 0);
 	ck_assert_int_le(waiter_look_interval(waiter, clock_ms()), 1250 + 1000);
 }
 END_TEST
 
-/* No event tells of a start. So the first look for one is soon, whatever else the waiter waits for. */
+/* No event reports the start of a process, so the first recheck is soon, with any other waits. */
 START_TEST(start_is_looked_for_soon)
 {
 	int64_t now = clock_ms();
@@ -201,7 +202,7 @@ START_TEST(start_is_looked_for_soon)
 }
 END_TEST
 
-/* Another process may have had the pid, and left the marker, between that look and the start. */
+/* Between the recheck and the start, another process may have had the pid and left the marker. */
 START_TEST(absence_before_the_start_proves_nothing)
 {
 	pid_t unused = unit_spawn(NULL);
@@ -212,7 +213,7 @@ START_TEST(absence_before_the_start_proves_nothing)
 	ck_assert_int_eq(readyd_waiter_add(waiter, unused), 0);
 	t = target_set_find(&waiter->set, unused);
 	ck_assert(t->history.absent_seen);
-	/* As if the pid were in use now. */
+	/* Act as if the pid were in use now. */
 	t->process.pid = children[0];
 	mark(0);
 	waiter_look(waiter, t);
@@ -221,7 +222,7 @@ START_TEST(absence_before_the_start_proves_nothing)
 }
 END_TEST
 
-/* Without a pidfd only a look at the process shows that it has ended. */
+/* Without a pidfd only a recheck shows that the process has ended. */
 START_TEST(recheck_finds_the_end_of_an_unwatched_one)
 {
 	struct readyd_answer answer;
@@ -242,7 +243,7 @@ START_TEST(recheck_finds_the_end_of_an_unwatched_one)
 }
 END_TEST
 
-/* What must be on, from how many targets are in which state. In the order of the states in test_target.c:
+/* The actions that follow from the number of targets in each state. States in the order of test_target.c:
  * not started, waiting (no subscription, asked, gate, wait), unconfirmed (the same). */
 #define AUTO   READYD_BACKEND_AUTO
 #define DAEMON READYD_BACKEND_DAEMON
@@ -259,7 +260,7 @@ static const struct {
     {1, {0}, {0}, AUTO, false, false, ""},
     {1, {0}, {0}, AUTO, true, false, "watch"},
     {1, {0}, {0}, ALONE, false, false, "watch"},
-    /* Not covered: the daemon is asked, and without it the directory watched. */
+    /* Not covered: the daemon is asked, and if it is absent the directory is watched. */
     {0, {1, 0, 0, 0}, {0}, AUTO, false, false, "ask"},
     {0, {1, 0, 0, 0}, {0}, AUTO, true, false, "ask watch"},
     {0, {1, 0, 0, 0}, {0}, AUTO, false, true, "ask watch"},
@@ -269,19 +270,19 @@ static const struct {
     {0, {0, 1, 0, 0}, {0}, AUTO, false, false, ""},
     {0, {0, 1, 0, 0}, {0}, AUTO, true, false, "watch"},
     {0, {0, 1, 0, 0}, {0}, AUTO, false, true, "watch"},
-    /* Covered: the watch goes, and with gates alone the connection. */
+    /* Covered: the watch is removed, and if all waits are gates the connection too. */
     {0, {0, 0, 1, 0}, {0}, AUTO, false, true, "rest close"},
     {0, {0, 0, 0, 1}, {0}, AUTO, false, true, "rest"},
     {0, {0, 0, 1, 1}, {0}, AUTO, true, true, "rest"},
     {0, {1, 0, 7, 0}, {0}, AUTO, false, false, "ask"},
-    /* Unconfirmed: the daemon is asked at once, or else the own look counts. */
+    /* Unconfirmed: the daemon is asked at once; if it is absent the waiter's own check counts. */
     {0, {0}, {1, 0, 0, 0}, AUTO, false, false, "ask urgent expect"},
     {0, {0}, {1, 0, 0, 0}, AUTO, true, false, "ask urgent expect trust watch"},
     {0, {0}, {1, 0, 0, 0}, DAEMON, true, false, "ask urgent"},
     {0, {0}, {0, 1, 0, 0}, AUTO, false, false, "ask urgent expect"},
     {0, {0}, {0, 1, 0, 0}, AUTO, true, false, "ask urgent expect trust watch"},
     {0, {0}, {0, 0, 0, 1}, AUTO, false, false, "ask urgent expect"},
-    /* The gate that is held is waited for, also in the absence of the daemon. */
+    /* A gate that is held is waited for, even if the daemon is absent. */
     {0, {0}, {0, 0, 1, 0}, AUTO, false, false, "expect"},
     {0, {0}, {0, 0, 1, 0}, AUTO, true, true, "expect"},
     {0, {0}, {0, 0, 1, 0}, DAEMON, false, false, "expect"},

@@ -9,12 +9,13 @@
 #include "tests/unit.h"
 
 #define PID 1234
-/* Markers that are there before: more than a scan reports in one turn, and more than it reads names. */
+/* Numbers of existing markers: more than a scan reports in one turn, and more than the names that it reads in
+ * one. */
 #define MANY  200
 #define MOST  1200
 #define SLICE 64
 
-/* A watch and what it reports. A loop ends when what the test awaits has been reported. */
+/* A watch and what it reports. A loop ends when the event that the test awaits has been reported. */
 static struct loop *loop;
 static struct watch *watch;
 static struct marker_place place;
@@ -73,7 +74,7 @@ static void set_up(void)
 
 	unit_dir(dir);
 	ck_assert_int_eq(marker_place_init(&place, dir, "ready-"), 0);
-	/* From here on the place is created, closed and removed: it had better be ours. */
+	/* The tests change and remove the directory: it must be the private one. */
 	ck_assert_str_eq(place.dir, dir);
 	snprintf(marker, sizeof(marker), "%s/ready-%d", dir, PID);
 	snprintf(other, sizeof(other), "%s.other", dir);
@@ -93,7 +94,7 @@ static void tear_down(void)
 	loop_free(loop);
 }
 
-/* Runs until the counter moves. */
+/* Runs the loop until the counter changes. */
 static void await(const unsigned *counter)
 {
 	awaited = counter;
@@ -131,11 +132,11 @@ static void arm(void)
 static void start(void)
 {
 	arm();
-	/* The mount table shows as changed once: afterwards only what a test does is news. */
+	/* The mount table is reported as changed once at first. From here on only the test causes events. */
 	turn();
 }
 
-static bool is_blind(void)
+static bool is_polling(void)
 {
 	return watch_counts(watch)->polling;
 }
@@ -153,7 +154,7 @@ START_TEST(marker_was_there_before)
 	ck_assert_uint_eq(markers, 1);
 	ck_assert_int_eq(last_pid, PID);
 	ck_assert_uint_eq(watch_counts(watch)->scans, 1);
-	ck_assert(!is_blind());
+	ck_assert(!is_polling());
 }
 END_TEST
 
@@ -193,7 +194,7 @@ static void make_by_symlink(void)
 	ck_assert_int_eq(symlink("/", marker), 0);
 }
 
-/* A file without a name that gets one: created, but not by open(2). */
+/* Links an unnamed file into the directory: a file created without open(2). */
 static void make_by_linkat(void)
 {
 	char path[64];
@@ -236,7 +237,7 @@ END_TEST
 
 static const char *const others[] = {"unready-1", "ready-", "ready-0", "ready-01", "ready-x", "READY-1"};
 
-START_TEST(other_names_are_nothing)
+START_TEST(other_names_are_ignored)
 {
 	char path[sizeof(place.dir) + 32];
 
@@ -252,8 +253,8 @@ START_TEST(other_names_are_nothing)
 }
 END_TEST
 
-/* What a writer could flood us with is not even asked for. */
-START_TEST(content_is_nothing)
+/* Events for file content are not requested, since a writer could flood the daemon with them. */
+START_TEST(content_is_ignored)
 {
 	int fd;
 
@@ -306,12 +307,12 @@ START_TEST(ticks_while_wanted)
 		await(&unconfirmed_count);
 		ck_assert_uint_ge(watch_counts(watch)->ticks, i);
 	}
-	/* Events tell of markers: the tick does not scan. */
+	/* Events report the markers: the tick does not scan. */
 	ck_assert_uint_eq(watch_counts(watch)->scans, 1);
 }
 END_TEST
 
-/* Later than another tick would come. */
+/* Runs later than another tick would. */
 static void on_later(void *context)
 {
 	loop_stop(context);
@@ -344,14 +345,14 @@ START_TEST(directory_is_replaced)
 	replace_directory();
 	turn();
 	ck_assert_uint_gt(unconfirmed_count, 0);
-	ck_assert(!is_blind());
+	ck_assert(!is_polling());
 	unit_write(marker, "");
 	await_marker();
 	ck_assert_uint_eq(watch_counts(watch)->ticks, 0);
 }
 END_TEST
 
-/* Held by somebody, a directory that is removed raises no event: only the tick can notice. */
+/* While a process holds a removed directory open, no event is raised: only the tick detects it. */
 START_TEST(held_directory_is_replaced)
 {
 	int holder = open(place.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -369,7 +370,7 @@ START_TEST(held_directory_is_replaced)
 }
 END_TEST
 
-/* With somebody waiting and with nobody. */
+/* With a wait and without one. */
 START_TEST(directory_goes_and_comes)
 {
 	start();
@@ -377,12 +378,12 @@ START_TEST(directory_goes_and_comes)
 	if (wanted)
 		watch_start_ticking(watch);
 	ck_assert_int_eq(rmdir(place.dir), 0);
-	while (!is_blind())
+	while (!is_polling())
 		loop_turn(loop, true);
 	ck_assert_int_eq(mkdir(place.dir, 0700), 0);
 	unit_write(marker, "");
 	await_marker();
-	ck_assert(!is_blind());
+	ck_assert(!is_polling());
 }
 END_TEST
 
@@ -393,8 +394,8 @@ START_TEST(directory_is_moved_away)
 	ck_assert_int_eq(mkdir(place.dir, 0700), 0);
 	unit_write(marker, "");
 	await_marker();
-	ck_assert(!is_blind());
-	/* What happens in the old one is nobody's business any more. */
+	ck_assert(!is_polling());
+	/* Events in the old directory are not reported any more. */
 	strcat(other, "/ready-1");
 	unit_write(other, "");
 	turn();
@@ -402,7 +403,7 @@ START_TEST(directory_is_moved_away)
 }
 END_TEST
 
-/* What keeps a directory from being watched, and its hint. */
+/* What prevents a directory from being watched, and the hint that is logged. */
 static void no_directory(void)
 {
 	ck_assert_int_eq(rmdir(place.dir), 0);
@@ -425,20 +426,20 @@ static const struct {
 	void (*hint)(void);
 } hindrances[] = {{no_directory, make_directory}, {file_instead, make_directory}};
 
-START_TEST(blind_at_start)
+START_TEST(polling_at_start)
 {
 	hindrances[_i].hinder();
 	start();
-	ck_assert(is_blind());
+	ck_assert(is_polling());
 	ck_assert_uint_eq(watch_counts(watch)->scans, 0);
 	wanted = true;
 	watch_start_ticking(watch);
 	await(&unconfirmed_count);
-	ck_assert(is_blind());
+	ck_assert(is_polling());
 	hindrances[_i].hint();
 	unit_write(marker, "");
 	await_marker();
-	ck_assert(!is_blind());
+	ck_assert(!is_polling());
 	ck_assert_int_eq(unlink(marker), 0);
 	await_marker();
 }
@@ -470,8 +471,8 @@ static unsigned lines_of(const char *path, const char *word)
 	return found;
 }
 
-/* However long it lasts, it is one line in the log when it begins and one when it ends. */
-START_TEST(complains_once)
+/* However long the condition lasts, one line is logged when it begins and one when it ends. */
+START_TEST(logs_once)
 {
 	int log = open(other, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), kept = dup(STDERR_FILENO);
 
@@ -486,7 +487,7 @@ START_TEST(complains_once)
 	for (int tick = 0; tick < 3; tick++)
 		await(&unconfirmed_count);
 	no_directory();
-	while (!is_blind())
+	while (!is_polling())
 		await(&unconfirmed_count);
 	ck_assert_int_eq(dup2(kept, STDERR_FILENO), STDERR_FILENO);
 	ck_assert_uint_eq(lines_of(other, "cannot watch"), 2);
@@ -496,7 +497,7 @@ START_TEST(complains_once)
 }
 END_TEST
 
-/* One file that comes and goes fills the queue as well as many. */
+/* One file that is created and removed repeatedly fills the queue as well as many files do. */
 START_TEST(overflow_is_survived)
 {
 	char path[sizeof(place.dir) + 16];
@@ -521,17 +522,17 @@ START_TEST(no_descriptors_at_start)
 	struct rlimit limit;
 
 	unit_write(marker, "");
-	/* libevent's own come with the first event. */
+	/* libevent opens its own descriptors with the first event. */
 	turn();
-	limit = unit_take_fds();
+	limit = unit_forbid_new_fds();
 	start();
-	unit_give_fds(&limit);
-	ck_assert(is_blind());
+	unit_restore_fd_limit(&limit);
+	ck_assert(is_polling());
 	ck_assert_uint_eq(markers, 0);
 	wanted = true;
 	watch_start_ticking(watch);
 	await_marker();
-	ck_assert(!is_blind());
+	ck_assert(!is_polling());
 }
 END_TEST
 
@@ -563,7 +564,7 @@ static void check_seen(int count)
 		unit_check(seen[pid] == 1);
 }
 
-/* What happens meanwhile is not kept waiting for the end of the scan. */
+/* Events that arrive during a scan are handled before its end. */
 START_TEST(scan_comes_in_slices)
 {
 	int fds;
@@ -571,28 +572,28 @@ START_TEST(scan_comes_in_slices)
 	write_many(MANY);
 	arm();
 	ck_assert_uint_eq(markers, SLICE);
-	/* Held open for the looks too, the directory could not be unmounted. */
-	fds = unit_open_fds();
+	/* If the directory were held open during the checks too, it could not be unmounted. */
+	fds = unit_count_fds();
 	unit_write(marker, "");
 	pass();
 	ck_assert_uint_eq(markers, 2 * SLICE + 1);
-	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert_int_eq(unit_count_fds(), fds);
 	turn();
 	ck_assert_uint_eq(markers, MANY + 1);
 	check_seen(MANY);
 	ck_assert_uint_eq(watch_counts(watch)->scans, 1);
-	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert_int_eq(unit_count_fds(), fds);
 }
 END_TEST
 
-/* A marker that comes while names are read is reported before them. */
+/* A marker that is created while names are read is reported before them. */
 START_TEST(names_are_read_in_slices)
 {
 	int fds;
 
 	write_many(MOST);
 	arm();
-	fds = unit_open_fds();
+	fds = unit_count_fds();
 	ck_assert_uint_eq(markers, 0);
 	unit_write(marker, "");
 	pass();
@@ -600,14 +601,14 @@ START_TEST(names_are_read_in_slices)
 	ck_assert_int_eq(last_pid, PID);
 	turn();
 	check_seen(MOST);
-	/* Not for longer than the names are read. */
-	ck_assert_int_eq(unit_open_fds(), fds - 1);
+	/* The directory is held open only while names are read. */
+	ck_assert_int_eq(unit_count_fds(), fds - 1);
 }
 END_TEST
 
 START_TEST(freed_while_names_are_read)
 {
-	int fds = unit_open_fds();
+	int fds = unit_count_fds();
 
 	write_many(MOST);
 	arm();
@@ -615,11 +616,11 @@ START_TEST(freed_while_names_are_read)
 	watch = NULL;
 	turn();
 	ck_assert_uint_eq(markers, 0);
-	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert_int_eq(unit_count_fds(), fds);
 }
 END_TEST
 
-/* The removal raises no event before the names have been read. */
+/* The removal raises no event until the names have been read. */
 START_TEST(removed_while_names_are_read)
 {
 	char path[sizeof(place.dir) + 32];
@@ -634,12 +635,12 @@ START_TEST(removed_while_names_are_read)
 	unit_write(marker, "");
 	while (last_pid != PID)
 		loop_turn(loop, true);
-	ck_assert(!is_blind());
+	ck_assert(!is_polling());
 	ck_assert_uint_eq(watch_counts(watch)->ticks, 0);
 }
 END_TEST
 
-START_TEST(scan_begins_anew)
+START_TEST(scan_restarts)
 {
 	write_many(MANY);
 	arm();
@@ -664,9 +665,9 @@ START_TEST(directory_is_replaced_during_a_scan)
 	unit_write(marker, "");
 	await_marker();
 	turn();
-	/* What was left of the old one is not reported any more. */
+	/* The rest of the old directory is not reported any more. */
 	ck_assert_uint_eq(markers, SLICE + 1);
-	ck_assert(!is_blind());
+	ck_assert(!is_polling());
 }
 END_TEST
 
@@ -681,7 +682,7 @@ START_TEST(freed_during_a_scan)
 }
 END_TEST
 
-/* A process is waited for that leaves its marker in another directory. */
+/* Watches another directory, for a process that leaves its marker there. */
 static int add_other(void)
 {
 	int wd;
@@ -714,7 +715,7 @@ START_TEST(extra_directory_means_rescan)
 }
 END_TEST
 
-/* Nothing else that has happened is lost by that. */
+/* Reading ahead loses no other event. */
 START_TEST(events_are_read_ahead)
 {
 	int wd = add_other();
@@ -728,7 +729,7 @@ START_TEST(events_are_read_ahead)
 }
 END_TEST
 
-/* As long as it is asked for it is watched, and then not much longer. */
+/* The extra directory is watched as long as it is requested, and only a little longer. */
 START_TEST(extra_directory_is_given_up)
 {
 	int wd = add_other(), again;
@@ -789,7 +790,7 @@ START_TEST(file_is_lost)
 	namewatch_init(&name, loop, on_name, &place);
 	ck_assert(namewatch_set(&name, first));
 	ck_assert(namewatch_set(&name, other));
-	/* Only the last one counts. */
+	/* Only the last file counts. */
 	ck_assert_int_eq(unlink(first), 0);
 	turn();
 	ck_assert_uint_eq(grounds, 0);
@@ -801,7 +802,7 @@ END_TEST
 
 START_TEST(file_that_is_not_there)
 {
-	int fds = unit_open_fds();
+	int fds = unit_count_fds();
 	struct namewatch name;
 
 	namewatch_init(&name, loop, on_name, &place);
@@ -811,7 +812,7 @@ START_TEST(file_that_is_not_there)
 	ck_assert_int_eq(unlink(other), 0);
 	await(&grounds);
 	namewatch_fini(&name);
-	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert_int_eq(unit_count_fds(), fds);
 }
 END_TEST
 
@@ -825,13 +826,13 @@ END_TEST
 
 START_TEST(free_leaves_nothing_open)
 {
-	int fds = unit_open_fds();
+	int fds = unit_count_fds();
 
 	start();
-	ck_assert_int_gt(unit_open_fds(), fds);
+	ck_assert_int_gt(unit_count_fds(), fds);
 	watch_free(watch);
 	watch = NULL;
-	ck_assert_int_eq(unit_open_fds(), fds);
+	ck_assert_int_eq(unit_count_fds(), fds);
 }
 END_TEST
 
@@ -844,8 +845,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, marker_was_there_before);
 	tcase_add_loop_test(tcase, marker_comes, 0, UNIT_COUNT(ways));
 	tcase_add_test(tcase, marker_goes);
-	tcase_add_loop_test(tcase, other_names_are_nothing, 0, UNIT_COUNT(others));
-	tcase_add_test(tcase, content_is_nothing);
+	tcase_add_loop_test(tcase, other_names_are_ignored, 0, UNIT_COUNT(others));
+	tcase_add_test(tcase, content_is_ignored);
 	tcase_add_test(tcase, many_come_at_once);
 	tcase_add_test(tcase, nothing_to_do_is_quiet);
 	tcase_add_test(tcase, ticks_while_wanted);
@@ -854,8 +855,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, held_directory_is_replaced);
 	tcase_add_loop_test(tcase, directory_goes_and_comes, 0, 2);
 	tcase_add_test(tcase, directory_is_moved_away);
-	tcase_add_loop_test(tcase, blind_at_start, 0, UNIT_COUNT(hindrances));
-	tcase_add_test(tcase, complains_once);
+	tcase_add_loop_test(tcase, polling_at_start, 0, UNIT_COUNT(hindrances));
+	tcase_add_test(tcase, logs_once);
 	unit_add_if(tcase, overflow_is_survived, queue_limit() <= 65536, "too long a queue to fill");
 	tcase_add_test(tcase, no_descriptors_at_start);
 	tcase_add_test(tcase, refreshed);
@@ -863,7 +864,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, names_are_read_in_slices);
 	tcase_add_test(tcase, freed_while_names_are_read);
 	tcase_add_test(tcase, removed_while_names_are_read);
-	tcase_add_test(tcase, scan_begins_anew);
+	tcase_add_test(tcase, scan_restarts);
 	tcase_add_test(tcase, directory_is_replaced_during_a_scan);
 	tcase_add_test(tcase, freed_during_a_scan);
 	tcase_add_test(tcase, extra_directory_means_rescan);

@@ -700,14 +700,14 @@ static const char *const pieces[] = {" ", "  ", "=", "%", "%00", "%25", "0", "-1
 
 static const char *pick(struct fuzz *fuzz)
 {
-	if (unit_below(&fuzz->seed, 4) == 0)
-		return malformed[unit_below(&fuzz->seed, UNIT_COUNT(malformed))];
-	return well_formed[unit_below(&fuzz->seed, UNIT_COUNT(well_formed))];
+	if (unit_random_below(&fuzz->seed, 4) == 0)
+		return malformed[unit_random_below(&fuzz->seed, UNIT_COUNT(malformed))];
+	return well_formed[unit_random_below(&fuzz->seed, UNIT_COUNT(well_formed))];
 }
 
 static void insert(struct fuzz *fuzz, const char *text, size_t len)
 {
-	size_t at = unit_below(&fuzz->seed, (unsigned)fuzz->len + 1);
+	size_t at = unit_random_below(&fuzz->seed, (unsigned)fuzz->len + 1);
 
 	if (len > sizeof(fuzz->line) - 1 - fuzz->len)
 		return;
@@ -718,8 +718,8 @@ static void insert(struct fuzz *fuzz, const char *text, size_t len)
 
 static void cut(struct fuzz *fuzz)
 {
-	size_t at = unit_below(&fuzz->seed, (unsigned)fuzz->len + 1);
-	size_t len = unit_below(&fuzz->seed, (unsigned)(fuzz->len - at) + 1);
+	size_t at = unit_random_below(&fuzz->seed, (unsigned)fuzz->len + 1);
+	size_t len = unit_random_below(&fuzz->seed, (unsigned)(fuzz->len - at) + 1);
 
 	memmove(fuzz->line + at, fuzz->line + at + len, fuzz->len - at - len);
 	fuzz->len -= len;
@@ -728,8 +728,8 @@ static void cut(struct fuzz *fuzz)
 static void repeat(struct fuzz *fuzz)
 {
 	char copy[64];
-	size_t at = unit_below(&fuzz->seed, (unsigned)fuzz->len + 1);
-	size_t len = unit_below(&fuzz->seed, sizeof(copy));
+	size_t at = unit_random_below(&fuzz->seed, (unsigned)fuzz->len + 1);
+	size_t len = unit_random_below(&fuzz->seed, sizeof(copy));
 
 	if (len > fuzz->len - at)
 		len = fuzz->len - at;
@@ -739,13 +739,13 @@ static void repeat(struct fuzz *fuzz)
 
 static void mutate(struct fuzz *fuzz)
 {
-	const char *piece = pieces[unit_below(&fuzz->seed, UNIT_COUNT(pieces))];
+	const char *piece = pieces[unit_random_below(&fuzz->seed, UNIT_COUNT(pieces))];
 	char byte = (char)unit_random(&fuzz->seed);
 
-	switch (unit_below(&fuzz->seed, 5)) {
+	switch (unit_random_below(&fuzz->seed, 5)) {
 	case 0:
 		if (fuzz->len > 0)
-			fuzz->line[unit_below(&fuzz->seed, (unsigned)fuzz->len)] = byte;
+			fuzz->line[unit_random_below(&fuzz->seed, (unsigned)fuzz->len)] = byte;
 		break;
 	case 1:
 		insert(fuzz, &byte, 1);
@@ -767,12 +767,12 @@ static void next_line(struct fuzz *fuzz)
 	size_t line;
 
 	fuzz->len = 0;
-	for (int words = 1 + (unit_below(&fuzz->seed, 8) == 0); words > 0; words--) {
+	for (int words = 1 + (unit_random_below(&fuzz->seed, 8) == 0); words > 0; words--) {
 		const char *text = pick(fuzz);
 
 		insert(fuzz, text, strlen(text));
 	}
-	for (unsigned n = unit_below(&fuzz->seed, 5); n > 0; n--)
+	for (unsigned n = unit_random_below(&fuzz->seed, 5); n > 0; n--)
 		mutate(fuzz);
 	line = wire_line(fuzz->line, fuzz->len);
 	if (line > 0)

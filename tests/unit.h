@@ -25,7 +25,7 @@
 #define UNIT_PATH_SIZE	  512
 #define UNIT_TIMEOUT	  120
 /* Above the largest possible pid_max. */
-#define UNIT_PID_NEVER 0x7ffffffe
+#define UNIT_UNUSED_PID 0x7ffffffe
 
 /* An assertion for loops: ck_assert() writes a record even if the expression holds, which is slow. */
 #define unit_check(expression)                                                                               \
@@ -102,7 +102,7 @@ static inline void unit_write(const char *path, const char *text)
 
 /* Called in a child. Its parent may have died before prctl(2); a parent in another pid namespace has pid 0.
  */
-static inline void unit_die_with(pid_t parent)
+static inline void unit_die_with_parent(pid_t parent)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent && getppid() != 0)
@@ -117,7 +117,7 @@ static inline pid_t unit_spawn(void (*run)(void))
 	ck_assert_int_ge(pid, 0);
 	if (pid > 0)
 		return pid;
-	unit_die_with(parent);
+	unit_die_with_parent(parent);
 	if (run != NULL)
 		run();
 	for (;;)
@@ -142,21 +142,21 @@ static inline pid_t unit_spawn_ending(int status, int sig)
 }
 
 /* Forks the first process of a child pid namespace; -1 if none can be created. */
-static inline pid_t unit_try_spawn_nested(void)
+static inline pid_t unit_try_spawn_in_child_ns(void)
 {
 	long flags = CLONE_NEWPID | (geteuid() == 0 ? 0 : CLONE_NEWUSER) | SIGCHLD;
 	pid_t pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
 
 	if (pid != 0)
 		return pid;
-	unit_die_with(0);
+	unit_die_with_parent(0);
 	for (;;)
 		pause();
 }
 
-static inline bool unit_can_nest(void)
+static inline bool unit_can_create_pid_ns(void)
 {
-	pid_t pid = unit_try_spawn_nested();
+	pid_t pid = unit_try_spawn_in_child_ns();
 
 	if (pid < 0)
 		return false;
@@ -165,9 +165,9 @@ static inline bool unit_can_nest(void)
 	return true;
 }
 
-static inline pid_t unit_spawn_nested(void)
+static inline pid_t unit_spawn_in_child_ns(void)
 {
-	pid_t pid = unit_try_spawn_nested();
+	pid_t pid = unit_try_spawn_in_child_ns();
 
 	ck_assert_int_gt(pid, 0);
 	return pid;
@@ -191,7 +191,7 @@ static inline void unit_kill(pid_t pid)
 	unit_reap(pid);
 }
 
-static inline int unit_open_fds(void)
+static inline int unit_count_fds(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
 	int count = 0;
@@ -222,9 +222,9 @@ static inline bool unit_loop_is_busy(void)
 	return poll(&poll_fd, 1, 0) > 0;
 }
 
-/* Makes every call that needs a new descriptor fail, until unit_give_fds(). The limit is not 0, since poll(2)
- * fails with more descriptors than the limit. */
-static inline struct rlimit unit_take_fds(void)
+/* Makes every call that needs a new descriptor fail, until unit_restore_fd_limit(). The limit is not 0, since
+ * poll(2) fails with more descriptors than the limit. */
+static inline struct rlimit unit_forbid_new_fds(void)
 {
 	struct rlimit before, none;
 
@@ -235,7 +235,7 @@ static inline struct rlimit unit_take_fds(void)
 	return before;
 }
 
-static inline void unit_give_fds(const struct rlimit *before)
+static inline void unit_restore_fd_limit(const struct rlimit *before)
 {
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, before), 0);
 }
@@ -250,7 +250,7 @@ static inline uint64_t unit_random(uint64_t *state)
 	return x ^ (x >> 31);
 }
 
-static inline unsigned unit_below(uint64_t *state, unsigned limit)
+static inline unsigned unit_random_below(uint64_t *state, unsigned limit)
 {
 	return (unsigned)(unit_random(state) % limit);
 }

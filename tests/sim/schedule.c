@@ -252,7 +252,7 @@ static enum calm_mode calm_down(void)
 	return mode;
 }
 
-/* Not without a descriptor, and not by a watch that is still on a directory whose end was not seen. */
+/* Events are lost without a descriptor, and by a watch on a removed directory if the removal was not seen. */
 static bool events_tell(void)
 {
 	return faults.odds[FAULT_FD_REFUSED] == 0 &&
