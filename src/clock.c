@@ -54,12 +54,12 @@ int64_t clock_boot_offset(void)
 /* Slewing and rounding do not count as setting the clock. */
 #define STEP_LEAST_NS NS_PER_S
 
-static bool excused_by(const char *tracker, int64_t stamp, int64_t age, int64_t offset)
+static bool excused_by(const char *reference, int64_t stamp, int64_t age, int64_t offset)
 {
 	struct stat st;
 	int64_t step;
 
-	if (stat(tracker, &st) != 0)
+	if (stat(reference, &st) != 0)
 		return false;
 	step = offset - clock_to_ns(&st.st_ctim);
 	return step > STEP_LEAST_NS && age <= step + REFERENCE_LATE_NS &&
