@@ -58,28 +58,35 @@ static struct registry_entry *enter(
 	return entry;
 }
 
-/* Earlier arrivals belong to an earlier process. True if the directory was not watched before. */
-static bool watch_other_dir(
-    struct tracker *w, const char *dir, const struct process *process, struct history *history)
-{
-	int before = history->extra_watch;
-	bool is_new = dirwatch_add_extra(w->dirs, dir, &history->extra_watch);
+struct extra_watch {
+	struct tracker *tracker;
+	const struct process *process;
+	struct history *history;
+	bool is_new;
+};
 
+/* Earlier arrivals belong to an earlier process. */
+static void on_other_dir(const char *dir, void *context)
+{
+	struct extra_watch *watch = context;
+	struct history *history = watch->history;
+	int before = history->extra_watch;
+
+	watch->is_new = dirwatch_add_extra(watch->tracker->dirs, dir, &history->extra_watch);
 	if (history->extra_watch != before)
-		dirwatch_forget_arrival(w->dirs, history->extra_watch, process->ns_pid);
-	return is_new;
+		dirwatch_forget_arrival(watch->tracker->dirs, history->extra_watch, watch->process->ns_pid);
 }
 
 /* Watch, then check. */
 static void check_other_dir(
     struct tracker *w, const struct process *process, struct history *history, struct readyd_answer *answer)
 {
-	struct marker_place there;
+	struct extra_watch watch = {.tracker = w, .process = process, .history = history};
 
 	if (answer->verdict != READYD_PENDING || !history->in_other_dir)
 		return;
-	if (marker_dir_find(w->place, process, &there) == MARKER_DIR_OTHER &&
-	    watch_other_dir(w, there.dir, process, history))
+	(void)marker_dir_visit(w->place, process, on_other_dir, &watch);
+	if (watch.is_new)
 		check_process(w->place, process, history, &w->collisions, answer);
 }
 

@@ -55,14 +55,17 @@ static void check_clocks(const struct process *p, struct observation *o)
 	o->clock_was_set = age > EVALUATE_STAMP_GRAIN_NS && clock_excuses(clock_to_ns(&o->marker.ctime), age);
 }
 
-/* Whether the path still leads to that directory. Something may have been mounted over it, with old markers
- * in it. */
-static bool is_same_directory(const struct marker_place *place, const struct marker_stat *directory)
+/* Whether its directory is still that one. Something may have been mounted over it, with old markers in it.
+ */
+static bool is_same_directory(
+    const struct marker_place *place, const struct marker_view *view, const struct marker_stat *directory)
 {
-	dev_t dev;
-	ino_t ino;
+	dev_t dev = view->dev;
+	ino_t ino = view->ino;
 
-	return marker_place_identify(place, &dev, &ino) && dev == directory->dev && ino == directory->ino;
+	if (view->where != MARKER_DIR_OTHER && !marker_place_identify(place, &dev, &ino))
+		return false;
+	return dev == directory->dev && ino == directory->ino;
 }
 
 /* Whether a marker in our directory is known to be the process's own. Then only its existence matters, which
@@ -76,31 +79,31 @@ static bool is_ownership_known(const struct history *history)
 HOT static void observe_marker(const struct marker_place *place, const struct process *p,
     struct history *history, struct collisions *collisions, struct observation *o)
 {
-	struct marker_place there;
-	enum marker_dir where;
+	struct marker_view view;
 
 	if (is_ownership_known(history)) {
 		marker_stat(place, p->ns_pid, &o->marker);
 		if (history->latched || o->marker.kind == MARKER_FILE)
 			return;
 	}
-	where = marker_dir_find(place, p, &there);
-	if (where == MARKER_DIR_OTHER)
+	marker_view(place, p, &view);
+	if (view.where == MARKER_DIR_OTHER)
 		history->in_other_dir = true;
 	/* The process has ended, and its directory cannot be reached any more. */
-	if (where == MARKER_DIR_SAME && history->in_other_dir && process_gone(p)) {
+	if (view.where == MARKER_DIR_SAME && history->in_other_dir && process_gone(p)) {
 		o->arrived = history->arrived;
 		return;
 	}
-	o->inaccessible = where == MARKER_DIR_INACCESSIBLE && process_in_child_ns(p);
-	o->unknown |= where == MARKER_DIR_UNKNOWN;
+	o->inaccessible = view.where == MARKER_DIR_INACCESSIBLE ||
+			  (view.where == MARKER_DIR_HIDDEN && process_in_child_ns(p));
+	o->unknown |= view.where == MARKER_DIR_UNKNOWN;
 	if (o->inaccessible || o->unknown)
 		return;
-	marker_stat(&there, p->ns_pid, &o->marker);
+	o->marker = view.marker;
 	o->unknown |= o->marker.kind == MARKER_UNKNOWN;
 	if (o->marker.kind != MARKER_FILE)
 		return;
-	if (history->absent_seen && !is_same_directory(&there, &history->absent))
+	if (history->absent_seen && !is_same_directory(place, &view, &history->absent))
 		history->absent_seen = false;
 	check_ambiguity(place, p, history, collisions, o);
 	check_clocks(p, o);

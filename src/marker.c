@@ -1,7 +1,9 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -54,16 +56,21 @@ bool marker_place_identify(const struct marker_place *place, dev_t *dev, ino_t *
 	return true;
 }
 
+static enum marker_kind kind_of_failure(int error)
+{
+	if (is_shortage(error))
+		return MARKER_UNKNOWN;
+	if (error == ENOENT || error == ENOTDIR || error == ELOOP || error == ENAMETOOLONG)
+		return MARKER_NO_DIRECTORY;
+	return MARKER_DENIED;
+}
+
 /* After a failed lstat(2), by its errno. Fills in dir for MARKER_ABSENT. */
 static enum marker_kind explain_failure(const struct marker_place *place, struct stat *dir)
 {
 	if (errno == ENOENT && stat(place->dir, dir) == 0)
 		return MARKER_ABSENT;
-	if (is_shortage(errno))
-		return MARKER_UNKNOWN;
-	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENAMETOOLONG)
-		return MARKER_NO_DIRECTORY;
-	return MARKER_DENIED;
+	return kind_of_failure(errno);
 }
 
 HOT static void copy_stat(struct marker_stat *seen, const struct stat *st)
@@ -76,7 +83,7 @@ HOT static void copy_stat(struct marker_stat *seen, const struct stat *st)
 	seen->ctime = st->st_ctim;
 }
 
-#define PATH_SIZE (MARKER_REACH_SIZE + MARKER_PREFIX_SIZE + 24)
+#define PATH_SIZE (MARKER_DIR_SIZE + MARKER_PREFIX_SIZE + 24)
 
 static char *put_text(char *at, const char *text)
 {
@@ -104,19 +111,44 @@ bool marker_is_absent(const struct marker_place *place, pid_t pid)
 	return lstat(path, &st) != 0 && errno == ENOENT;
 }
 
+static enum marker_kind kind_of_file(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) ? MARKER_FILE : MARKER_OTHER;
+}
+
+HOT static void copy_seen(struct marker_stat *seen, enum marker_kind kind, const struct stat *st)
+{
+	memset(seen, 0, sizeof(*seen));
+	seen->kind = kind;
+	if (kind == MARKER_FILE || kind == MARKER_OTHER || kind == MARKER_ABSENT)
+		copy_stat(seen, st);
+}
+
 HOT void marker_stat(const struct marker_place *place, pid_t pid, struct marker_stat *seen)
 {
 	char path[PATH_SIZE];
+	enum marker_kind kind;
 	struct stat st;
 
-	memset(seen, 0, sizeof(*seen));
 	format_path(place, pid, path);
-	if (lstat(path, &st) == 0)
-		seen->kind = S_ISREG(st.st_mode) ? MARKER_FILE : MARKER_OTHER;
+	kind = lstat(path, &st) == 0 ? kind_of_file(&st) : explain_failure(place, &st);
+	copy_seen(seen, kind, &st);
+}
+
+void marker_stat_at(int dir_fd, const struct marker_place *place, pid_t pid, struct marker_stat *seen)
+{
+	char name[MARKER_PREFIX_SIZE + 24];
+	enum marker_kind kind;
+	struct stat st;
+
+	snprintf(name, sizeof(name), "%s%ld", place->prefix, (long)pid);
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		kind = kind_of_file(&st);
+	else if (errno == ENOENT && fstat(dir_fd, &st) == 0)
+		kind = MARKER_ABSENT;
 	else
-		seen->kind = explain_failure(place, &st);
-	if (seen->kind == MARKER_FILE || seen->kind == MARKER_OTHER || seen->kind == MARKER_ABSENT)
-		copy_stat(seen, &st);
+		kind = kind_of_failure(errno);
+	copy_seen(seen, kind, &st);
 }
 
 bool marker_same(const struct marker_stat *a, const struct marker_stat *b)

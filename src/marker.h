@@ -11,12 +11,10 @@
  * percent-encoded. */
 #define MARKER_DIR_SIZE	   512
 #define MARKER_PREFIX_SIZE 64
-/* A path that leads to such a directory below another root, see src/marker_dir.h. */
-#define MARKER_REACH_SIZE 1024
 
 /* Where markers are: absolute directory, and the file name without the pid. */
 struct marker_place {
-	char dir[MARKER_REACH_SIZE];
+	char dir[MARKER_DIR_SIZE];
 	char prefix[MARKER_PREFIX_SIZE];
 };
 
@@ -57,6 +55,9 @@ bool marker_is_absent(const struct marker_place *place, pid_t pid);
 /* Uses lstat(2) only: open(2) could block (a FIFO, a leased file), and stat(2) follows symlinks. Never fails,
  * see enum marker_kind. */
 void marker_stat(const struct marker_place *place, pid_t pid, struct marker_stat *seen);
+
+/* The same in the directory that dir_fd is, which exists. */
+void marker_stat_at(int dir_fd, const struct marker_place *place, pid_t pid, struct marker_stat *seen);
 
 /* Whether both are the same file, not written in between. The ctime is not compared: chmod(2) and the like
  * change it, but do not make a new marker. */

@@ -1,149 +1,154 @@
 #include "config.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "src/marker_dir.h"
-#include "src/number.h"
-#include "src/root.h"
+#include "src/process_root.h"
 #include "src/shortage.h"
-
-#define ROOT_SIZE 64
-
-enum root {
-	ROOT_OURS,   /* the same as ours */
-	ROOT_OTHER,  /* perhaps another root */
-	ROOT_CLOSED, /* it may not be entered */
-	ROOT_NONE,   /* it no longer has one */
-	ROOT_UNKNOWN /* descriptors or memory ran out */
-};
-
-/* A mount belongs to one mount namespace, so a root in the same place of the same mount is the same root
- * for us. Before Linux 5.8 there are no mount ids, so no root is known to be the same. */
-static bool is_ours(const struct statx *its)
-{
-	struct statx ours;
-
-	return (its->stx_mask & STATX_MNT_ID) != 0 &&
-	       statx(AT_FDCWD, "/", 0, STATX_INO | STATX_MNT_ID, &ours) == 0 &&
-	       ours.stx_mnt_id == its->stx_mnt_id && ours.stx_dev_major == its->stx_dev_major &&
-	       ours.stx_dev_minor == its->stx_dev_minor && ours.stx_ino == its->stx_ino;
-}
-
-static enum root try_root(const char *root)
-{
-	struct statx its;
-
-	if (statx(AT_FDCWD, root, 0, STATX_INO | STATX_MNT_ID, &its) == 0)
-		return is_ours(&its) ? ROOT_OURS : ROOT_OTHER;
-	if (is_shortage(errno))
-		return ROOT_UNKNOWN;
-	return errno == EACCES || errno == EPERM ? ROOT_CLOSED : ROOT_NONE;
-}
-
-/* A main thread that has ended no longer has a root, while the other threads still do. */
-static enum root find_root_of_others(const struct process *p, char root[ROOT_SIZE])
-{
-	enum root found = ROOT_NONE;
-	struct dirent *entry;
-	uint64_t tid;
-	DIR *tasks;
-
-	snprintf(root, ROOT_SIZE, "/proc/%ld/task", (long)p->pid);
-	tasks = opendir(root);
-	if (tasks == NULL)
-		return is_shortage(errno) ? ROOT_UNKNOWN : ROOT_NONE;
-	while (found == ROOT_NONE && (entry = readdir(tasks)) != NULL) {
-		if (number_parse(entry->d_name, strlen(entry->d_name), INT_MAX, &tid) != 0)
-			continue;
-		snprintf(root, ROOT_SIZE, "/proc/%ld/task/%ld/root", (long)p->pid, (long)tid);
-		found = try_root(root);
-	}
-	closedir(tasks);
-	return found;
-}
-
-/* Writes to root the path that leads there. */
-static enum root find_root(const struct process *p, char root[ROOT_SIZE])
-{
-	enum root found;
-
-	snprintf(root, ROOT_SIZE, "/proc/%ld/root", (long)p->pid);
-	found = try_root(root);
-	return found == ROOT_NONE ? find_root_of_others(p, root) : found;
-}
 
 static bool is_same(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Compares what dir names here with path, which is what dir names to a process with that root. */
-static enum marker_dir compare(const char *dir, const char *path, const char *root)
+/* Both are mounted now, so equal numbers do mean the same directory. */
+static enum marker_dir compare(const struct marker_place *place, const struct stat *its)
 {
-	struct stat mine, its;
-	bool have_mine = stat(dir, &mine) == 0;
-
-	/* Both are mounted now, so equal numbers do mean the same directory. */
-	if (stat(path, &its) == 0)
-		return have_mine && is_same(&mine, &its) ? MARKER_DIR_SAME : MARKER_DIR_OTHER;
-	if (!have_mine)
-		return MARKER_DIR_SAME;
-	if (errno == EACCES || errno == EPERM)
-		return MARKER_DIR_INACCESSIBLE;
-	/* The process has no such directory, or has ended in the meantime. */
-	return stat(root, &its) == 0 ? MARKER_DIR_OTHER : MARKER_DIR_SAME;
-}
-
-enum marker_dir marker_dir_find(
-    const struct marker_place *place, const struct process *p, struct marker_place *there)
-{
-	char root[ROOT_SIZE], path[sizeof(there->dir)];
-	enum marker_dir where = MARKER_DIR_SAME;
 	struct stat mine;
 
-	*there = *place;
+	return stat(place->dir, &mine) == 0 && is_same(&mine, its) ? MARKER_DIR_SAME : MARKER_DIR_OTHER;
+}
+
+static bool has_no_directory(int error)
+{
+	return error == ENOENT || error == ENOTDIR || error == ELOOP || error == ENAMETOOLONG ||
+	       error == EXDEV;
+}
+
+/* The directory below that root could not be opened. */
+static enum marker_dir explain_failure(const char *root)
+{
+	struct stat st;
+
+	if (errno == ENOSYS || errno == EACCES)
+		return MARKER_DIR_INACCESSIBLE;
+	if (!has_no_directory(errno))
+		return MARKER_DIR_UNKNOWN;
+	/* The process has no such directory, or has ended in the meantime. */
+	return stat(root, &st) == 0 ? MARKER_DIR_OTHER : MARKER_DIR_SAME;
+}
+
+/* *fd is the directory if the process has another root, for the caller to close; else -1. */
+static enum marker_dir open_dir(
+    const struct marker_place *place, const struct process *p, int *fd, struct stat *its)
+{
+	char root[PROCESS_ROOT_SIZE];
+	struct stat mine;
+
+	*fd = -1;
 	if (p->no_such_process)
 		return MARKER_DIR_SAME;
-	switch (find_root(p, root)) {
-	case ROOT_OURS:
-	case ROOT_NONE:
+	switch (process_root_find(p, root)) {
+	case PROCESS_ROOT_OURS:
+	case PROCESS_ROOT_NONE:
 		return MARKER_DIR_SAME;
-	case ROOT_UNKNOWN:
+	case PROCESS_ROOT_UNKNOWN:
 		return MARKER_DIR_UNKNOWN;
-	case ROOT_CLOSED:
-		return stat(place->dir, &mine) == 0 ? MARKER_DIR_INACCESSIBLE : MARKER_DIR_SAME;
-	case ROOT_OTHER:
-		if (root_resolve(root, place->dir, path, sizeof(path)) != 0)
-			return MARKER_DIR_INACCESSIBLE;
-		where = compare(place->dir, path, root);
+	case PROCESS_ROOT_CLOSED:
+		return stat(place->dir, &mine) == 0 ? MARKER_DIR_HIDDEN : MARKER_DIR_SAME;
+	case PROCESS_ROOT_OTHER:
 		break;
 	}
-	if (where == MARKER_DIR_OTHER)
-		strcpy(there->dir, path);
+	*fd = process_root_open(root, place->dir);
+	if (*fd < 0)
+		return explain_failure(root);
+	return fstat(*fd, its) == 0 ? compare(place, its) : MARKER_DIR_UNKNOWN;
+}
+
+static void close_dir(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+static void view_marker(
+    const struct marker_place *place, const struct process *p, int fd, struct marker_view *view)
+{
+	switch (view->where) {
+	case MARKER_DIR_OTHER:
+		if (fd < 0)
+			view->marker.kind = MARKER_NO_DIRECTORY;
+		else
+			marker_stat_at(fd, place, p->ns_pid, &view->marker);
+		return;
+	case MARKER_DIR_SAME:
+	case MARKER_DIR_HIDDEN:
+		marker_stat(place, p->ns_pid, &view->marker);
+		return;
+	case MARKER_DIR_UNKNOWN:
+	case MARKER_DIR_INACCESSIBLE:
+		view->marker.kind = MARKER_UNKNOWN;
+		return;
+	}
+}
+
+void marker_view(const struct marker_place *place, const struct process *p, struct marker_view *view)
+{
+	struct stat its = {0};
+	int fd;
+
+	memset(view, 0, sizeof(*view));
+	view->where = open_dir(place, p, &fd, &its);
+	view_marker(place, p, fd, view);
+	if (view->where == MARKER_DIR_OTHER) {
+		view->dev = its.st_dev;
+		view->ino = its.st_ino;
+	}
+	close_dir(fd);
+}
+
+enum marker_dir marker_dir_visit(const struct marker_place *place, const struct process *p,
+    void (*visit)(const char *dir, void *context), void *context)
+{
+	char path[sizeof("/proc/self/fd/") + 16];
+	enum marker_dir where;
+	struct stat its;
+	int fd, error;
+
+	where = open_dir(place, p, &fd, &its);
+	error = errno;
+	if (where == MARKER_DIR_OTHER && fd >= 0) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		visit(path, context);
+	}
+	close_dir(fd);
+	errno = error;
 	return where;
 }
 
 /* Stats its directory; -1 and errno if that cannot be determined. */
 static int stat_own(const struct marker_place *place, const struct process *p, struct stat *st)
 {
-	char root[ROOT_SIZE], path[sizeof(place->dir)];
+	char root[PROCESS_ROOT_SIZE];
+	int fd, result;
 
-	switch (find_root(p, root)) {
-	case ROOT_OURS:
+	switch (process_root_find(p, root)) {
+	case PROCESS_ROOT_OURS:
 		return stat(place->dir, st);
-	case ROOT_OTHER:
-		return root_resolve(root, place->dir, path, sizeof(path)) == 0 ? stat(path, st) : -1;
-	case ROOT_CLOSED:
-	case ROOT_NONE:
+	case PROCESS_ROOT_OTHER:
+		fd = process_root_open(root, place->dir);
+		result = fd < 0 ? -1 : fstat(fd, st);
+		close_dir(fd);
+		return result;
+	case PROCESS_ROOT_CLOSED:
+	case PROCESS_ROOT_NONE:
 		errno = ENOENT;
 		return -1;
-	case ROOT_UNKNOWN:
+	case PROCESS_ROOT_UNKNOWN:
 		errno = EMFILE;
 		return -1;
 	}

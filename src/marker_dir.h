@@ -10,16 +10,35 @@
 #include "src/process.h"
 
 enum marker_dir {
-	MARKER_DIR_SAME,	/* the directory that the path names here; also if no other is known */
-	MARKER_DIR_OTHER,	/* another directory */
-	MARKER_DIR_UNKNOWN,	/* descriptors or memory ran out */
-	MARKER_DIR_INACCESSIBLE /* cannot be determined: /proc/<pid>/root may not be entered (ptrace(2) access
-				   mode checks), or the directory's path below it is too long */
+	MARKER_DIR_SAME,    /* the directory that the path names here; also if no other is known */
+	MARKER_DIR_OTHER,   /* another directory, or none at all, below another root */
+	MARKER_DIR_UNKNOWN, /* descriptors or memory ran out, or the file system did not answer */
+	MARKER_DIR_HIDDEN,  /* not known: /proc/<pid>/root may not be entered (ptrace(2) access checks) */
+	MARKER_DIR_INACCESSIBLE, /* below another root, and it may not be searched, or openat2(2) is not
+				    available (Linux before 5.6, or a seccomp filter) */
 };
 
-/* *there is the place to check; for MARKER_DIR_OTHER it is valid only while the process lives. */
-enum marker_dir marker_dir_find(
-    const struct marker_place *place, const struct process *p, struct marker_place *there);
+/* What one look at a process's directory and marker saw. Plain data, so that another process can look. */
+struct marker_view {
+	enum marker_dir where;
+	/* HIDDEN: the marker in our directory. UNKNOWN, INACCESSIBLE: of kind MARKER_UNKNOWN. */
+	struct marker_stat marker;
+	/* Of the directory, for OTHER; else 0. */
+	dev_t dev;
+	ino_t ino;
+};
+
+/*
+ * Looks at the marker of p. For a process with our root by path, without a descriptor. Below another root by
+ * descriptors that are closed before it returns: while one is open, the directory cannot be unmounted, and
+ * its removal raises no event.
+ */
+void marker_view(const struct marker_place *place, const struct process *p, struct marker_view *view);
+
+/* Calls visit() with a path of p's directory if that is another one (OTHER). The path is valid during the
+ * call only. If OTHER is returned without a call, errno says why there is no directory. */
+enum marker_dir marker_dir_visit(const struct marker_place *place, const struct process *p,
+    void (*visit)(const char *dir, void *context), void *context);
 
 /* Whether q, which lives, leaves its marker in the directory of p: 1 or 0, 0 if that cannot be determined,
  * -1 if descriptors or memory ran out. */

@@ -170,6 +170,37 @@ test_a_daemon_with_more_privileges_than_its_client_answers() {
 	for WAITER in "$daemon" "$auto"; do waiter_ends 0 "$READY"; done
 }
 
+# without_call CALLS STATUS ARGUMENT...: readyctl by itself, on a kernel without these system calls.
+without_call() {
+	local calls=$1 want=$2 got=0
+	shift 2
+	READYD_BACKEND=file timeout 60 strace -f -qq -o trace -e trace="$calls" -e inject="$calls:error=ENOSYS" \
+		"$READYCTL" "$@" >out 2>err || got=$?
+	expect "exit status of '$*' ($(cat out err))" "$got" "$want"
+}
+
+# Without openat2(2), where the marker of a process in another root is cannot be determined: Linux before 5.6, or a
+# seccomp filter. Before 5.8, roots have no mount ids either.
+test_an_old_kernel_serves_its_own_root_only() {
+	need_root
+	need_strace
+	export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+	mkdir m
+	spawn_worker
+	mark "$PID"
+	without_call openat2,statx 0 status "$PID"
+	grep -q statx trace || die "statx was not called"
+	mkfifo go
+	spawn_in_namespaces "--mount --propagation private" mount
+	: >"$(marker "$INNER")"
+	expect_status file 1 "$PENDING" "$PID"
+	without_call openat2 6 status "$PID"
+	grep -qxE "unreachable $PID start=[0-9]+ reason=namespace-denied" out || die "$(cat out)"
+	grep -q openat2 trace || die "openat2 was not called"
+	without_call openat2,statx 6 status "$PID"
+	: >go
+}
+
 # The next process with the same inner pid may have another pid here.
 test_a_reused_pid_in_a_child_pid_namespace_is_stale() {
 	local before

@@ -22,7 +22,7 @@ static void set_scene(void)
 
 static void leave_marker(void)
 {
-	char path[MARKER_REACH_SIZE + MARKER_PREFIX_SIZE + 16];
+	char path[MARKER_DIR_SIZE + MARKER_PREFIX_SIZE + 16];
 
 	snprintf(path, sizeof(path), "%s/%s%d", place.dir, place.prefix, (int)marker_name);
 	unit_write(path, "ready\n");

@@ -307,7 +307,7 @@ static void make_longest_path(char dir[MARKER_DIR_SIZE])
 
 START_TEST(longest_path_is_checked)
 {
-	char dir[MARKER_DIR_SIZE], path[MARKER_REACH_SIZE + MARKER_PREFIX_SIZE + 16];
+	char dir[MARKER_DIR_SIZE], path[MARKER_DIR_SIZE + MARKER_PREFIX_SIZE + 16];
 	struct marker_place place;
 	struct marker_stat seen;
 

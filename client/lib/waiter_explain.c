@@ -39,12 +39,12 @@ static const char *process_word(const struct target *t)
 
 /* What is there instead of a marker that counts. What lies there already cannot be of a process that has not
  * started. */
-static const char *marker_word(const struct readyd_answer *now, const struct marker_place *there)
+static const char *marker_word(const struct readyd_answer *now, const struct marker_place *place)
 {
 	const char *reason = readyd_reason_name(now->reason);
 
 	if (now->reason == READYD_REASON_NOT_STARTED)
-		reason = marker_is_absent(there, now->pid) ? NULL : readyd_reason_name(READYD_REASON_OLDER);
+		reason = marker_is_absent(place, now->pid) ? NULL : readyd_reason_name(READYD_REASON_OLDER);
 	if (reason != NULL)
 		return reason;
 	return now->verdict == READYD_PENDING ? "absent" : "there";
@@ -121,27 +121,46 @@ static const char *via_word(const struct readyd_waiter *w, const struct target *
 	return w->dir.wd >= 0 ? "inotify" : "polling";
 }
 
+static void on_other_dir(const char *dir, void *context)
+{
+	*(const char **)context = directory_word(dir);
+}
+
+/* *other: it is below another root. */
+static const char *describe_directory(const struct marker_place *place, const struct process *p, bool *other)
+{
+	const char *word = NULL;
+	enum marker_dir where = marker_dir_visit(place, p, on_other_dir, &word);
+
+	*other = where == MARKER_DIR_OTHER || where == MARKER_DIR_INACCESSIBLE;
+	if (where == MARKER_DIR_OTHER)
+		return word != NULL ? word : why_no_directory(errno);
+	if (where == MARKER_DIR_INACCESSIBLE || (where == MARKER_DIR_HIDDEN && !has_our_mounts(p)))
+		return "hidden";
+	return directory_word(place->dir);
+}
+
 int readyd_waiter_explain(struct readyd_waiter *w, pid_t pid, struct readyd_explanation *explanation)
 {
+	const struct marker_place *place = &w->settings.place;
 	struct target *t = target_set_find(&w->set, pid);
-	struct marker_place there;
 	struct readyd_answer now;
-	enum marker_dir where;
+	char root[32] = "";
+	bool other;
 
 	if (t == NULL || readyd_waiter_peek(w, pid, &now) != 0) {
 		errno = ENOENT;
 		return -1;
 	}
-	where = marker_dir_find(&w->settings.place, &t->process, &there);
 	memset(explanation, 0, sizeof(*explanation));
 	explanation->process = process_word(t);
-	explanation->marker = marker_word(&now, &there);
-	explanation->directory = where == MARKER_DIR_INACCESSIBLE && !has_our_mounts(&t->process)
-				     ? "hidden"
-				     : directory_word(there.dir);
+	explanation->marker = marker_word(&now, place);
+	explanation->directory = describe_directory(place, &t->process, &other);
 	explanation->via = via_word(w, t);
 	explanation->last_event_ms = w->last_event == 0 ? -1 : clock_ms() - w->last_event;
-	snprintf(explanation->path, sizeof(explanation->path), "%s/%s%ld", there.dir, there.prefix,
+	if (other)
+		snprintf(root, sizeof(root), "/proc/%ld/root", (long)pid);
+	snprintf(explanation->path, sizeof(explanation->path), "%s%s/%s%ld", root, place->dir, place->prefix,
 	    (long)t->process.ns_pid);
 	return 0;
 }

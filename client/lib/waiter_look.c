@@ -114,21 +114,32 @@ static void open_again(struct readyd_waiter *w, struct target *t)
 	watch_process(w, t);
 }
 
-/* It leaves its marker in another directory: watch that too, then look. What has arrived there before it was
- * known may be another process's. */
+struct extra_watch {
+	struct readyd_waiter *waiter;
+	struct target *target;
+	bool is_new;
+};
+
+/* What has arrived there before it was known may be another process's. */
+static void on_other_dir(const char *dir, void *context)
+{
+	struct extra_watch *watch = context;
+	struct target *t = watch->target;
+	int before = t->history.extra_watch;
+
+	watch->is_new = dirwatch_add_extra(&watch->waiter->dir, dir, &t->history.extra_watch);
+	if (t->history.extra_watch != before)
+		dirwatch_forget_arrival(&watch->waiter->dir, t->history.extra_watch, t->process.ns_pid);
+}
+
+/* It leaves its marker in another directory: watch that too, then look. */
 static void check_other_dir(struct readyd_waiter *w, struct target *t)
 {
-	int before = t->history.extra_watch;
-	struct marker_place there;
-	bool is_new;
+	struct extra_watch watch = {.waiter = w, .target = t};
 
-	if (!t->history.in_other_dir ||
-	    marker_dir_find(&w->settings.place, &t->process, &there) != MARKER_DIR_OTHER)
-		return;
-	is_new = dirwatch_add_extra(&w->dir, there.dir, &t->history.extra_watch);
-	if (t->history.extra_watch != before)
-		dirwatch_forget_arrival(&w->dir, t->history.extra_watch, t->process.ns_pid);
-	if (is_new)
+	if (t->history.in_other_dir)
+		(void)marker_dir_visit(&w->settings.place, &t->process, on_other_dir, &watch);
+	if (watch.is_new)
 		waiter_look(w, t);
 }
 
