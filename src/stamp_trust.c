@@ -70,11 +70,13 @@ bool stamp_trust_narrow(enum stamp_clock clock, int64_t before, const struct tim
 	if (stamp->tv_nsec == 0 && trust->grain_ns < SECOND_NS)
 		trust->grain_ns = SECOND_NS;
 	trust->measured = true;
-	if (clock == STAMP_CLOCK_KERNEL)
-		return true;
 	/* It showed between `shown` and `shown` plus the grain, at a moment between before and after. */
 	least = shown - after;
 	most = shown + trust->grain_ns - before;
+	if (clock == STAMP_CLOCK_KERNEL || (clock == STAMP_CLOCK_LAYER && least <= 0 && most >= 0)) {
+		trust->margin_ns = 0;
+		return true;
+	}
 	trust->skew_ns = least + (most - least) / 2;
 	trust->margin_ns = (most - least + 1) / 2;
 	return true;

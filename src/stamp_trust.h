@@ -42,8 +42,8 @@ enum stamp_clock stamp_clock_of(uint32_t f_type);
 void stamp_trust_assume(uint32_t f_type, const struct timespec *stamp, struct stamp_trust *trust);
 
 /* Narrows what was assumed: a file that was created between `before` and `after` (CLOCK_REALTIME) has this
- * stamp. Of our kernel's clock only the grain is new. False: the clock was set back in between, so nothing
- * follows. */
+ * stamp. Of our kernel's clock only the grain is new; that of a layer is our kernel's if the stamp agrees.
+ * False: the clock was set back in between, so nothing follows. */
 bool stamp_trust_narrow(enum stamp_clock clock, int64_t before, const struct timespec *stamp, int64_t after,
     struct stamp_trust *trust);
 

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <linux/magic.h>
 #include <sys/inotify.h>
+#include <sys/mount.h>
 #include <sys/vfs.h>
 
 #include "src/clock.h"
@@ -65,7 +66,10 @@ static const struct {
     {STAMP_CLOCK_KERNEL, 2 * S, 99 * S, MS, 0, 0, 2 * S},
     /* a late tick is not another clock */
     {STAMP_CLOCK_KERNEL, STAMP_GRAIN_NS, 100 * S - 90 * MS, MS, 0, 0, STAMP_GRAIN_NS},
-    {STAMP_CLOCK_LAYER, STAMP_GRAIN_NS, 100 * S - 3 * MS, MS, -4 * MS, 37 * MS, STAMP_GRAIN_NS},
+    {STAMP_CLOCK_LAYER, STAMP_GRAIN_NS, 100 * S - 3 * MS, MS, 0, 0, STAMP_GRAIN_NS},
+    {STAMP_CLOCK_LAYER, STAMP_GRAIN_NS, 100 * S, MS, 0, 0, 1 * S},
+    {STAMP_CLOCK_LAYER, STAMP_GRAIN_NS, 98 * S + MS, MS, -2 * S, -2 * S + 41 * MS, STAMP_GRAIN_NS},
+    {STAMP_CLOCK_OTHER, STAMP_GRAIN_NS, 100 * S - 3 * MS, MS, -4 * MS, 37 * MS, STAMP_GRAIN_NS},
     {STAMP_CLOCK_OTHER, STAMP_GRAIN_NS, 100 * S - 60 * MS, MS, -61 * MS, -20 * MS, STAMP_GRAIN_NS},
     {STAMP_CLOCK_OTHER, STAMP_GRAIN_NS, 98 * S, MS, -2 * S - MS, -1 * S, 1 * S},
     {STAMP_CLOCK_OTHER, STAMP_GRAIN_NS, 107 * S + MS, 2 * S, 5 * S + MS, 7 * S + 41 * MS, STAMP_GRAIN_NS},
@@ -143,6 +147,42 @@ START_TEST(the_clock_of_a_file_system_in_memory_is_ours)
 }
 END_TEST
 
+/* Mounts an overlay on dir, over a tmpfs, in a mount namespace of its own. */
+static bool mount_layers(const char *dir)
+{
+	return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("none", dir, "tmpfs", 0, NULL) == 0 && chdir(dir) == 0 && mkdir("lower", 0755) == 0 &&
+	       mkdir("upper", 0755) == 0 && mkdir("work", 0755) == 0 &&
+	       mount("none", dir, "overlay", 0, "lowerdir=lower,upperdir=upper,workdir=work") == 0;
+}
+
+static bool can_mount_layers(void)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(mount_layers(unit_root) ? 0 : 1);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+/* Before Linux 6.1 it has no O_TMPFILE, and is assumed to lie over a local file system. */
+START_TEST(the_clock_of_an_overlay_over_memory_is_ours)
+{
+	struct stamp_trust trust;
+	char dir[UNIT_PATH_SIZE];
+
+	unit_dir(dir);
+	ck_assert(mount_layers(dir));
+	stamp_trust_by_type(dir, &fine, &trust);
+	ck_assert_int_eq(trust.margin_ns, STAMP_MARGIN_NS);
+	ck_assert(stamp_measure(dir, &trust) == trust.measured);
+	ck_assert_int_eq(trust.grain_ns, STAMP_GRAIN_NS);
+	ck_assert_int_eq(trust.margin_ns, 0);
+	ck_assert_int_eq(trust.skew_ns, 0);
+}
+END_TEST
+
 /* The watch sees what the daemon's and the waiters' ask for. */
 START_TEST(a_measurement_is_silent)
 {
@@ -213,6 +253,8 @@ static Suite *stamp_suite(void)
 	tcase_add_test(rules, a_clock_set_back_meanwhile_shows_nothing);
 	unit_add_if(calls, the_clock_of_a_file_system_in_memory_is_ours, is_memory("/dev/shm"),
 	    "/dev/shm is not a tmpfs that can be written to");
+	unit_add_if(calls, the_clock_of_an_overlay_over_memory_is_ours, can_mount_layers(),
+	    "no overlay can be mounted");
 	unit_add_if(calls, a_measurement_is_silent, is_measurable(unit_root), "no O_TMPFILE there");
 	tcase_add_test(calls, what_cannot_be_measured_stays_assumed);
 	tcase_add_test(calls, a_missing_directory_is_of_no_known_type);
