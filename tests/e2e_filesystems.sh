@@ -5,7 +5,9 @@
 # shellcheck source=tests/backends.sh
 . "$(dirname "$0")/backends.sh"
 
-CLOCKFS=$BUILD/tests/fs/clockfs
+# shellcheck source=tests/fs/clockfs.sh
+. "$(dirname "$0")/fs/clockfs.sh"
+
 STALE='stale [0-9]+ start=[0-9]+ reason=older-than-process.*'
 
 # --- file systems: mount_NAME mounts one on m. All of this happens in mount and pid namespaces, so that whatever ends
@@ -41,19 +43,13 @@ mount_overlay() { mount_tmpfs && overlay; }
 mount_overlay_ext4_128() { mount_ext4_128 && overlay; }
 
 clockfs() {
-	[ -x "$CLOCKFS" ] || skip "built without fuse3"
-	[ -w /dev/fuse ] || skip "/dev/fuse is missing or may not be opened"
 	MARGIN_MS=5100
-	spawn "$CLOCKFS" "$@" m >clockfs.out 2>clockfs.log
-	CLOCKFS_PID=$LAST
-	until_true 60 is_mounted_or_over
-	mountpoint -q m || skip "no FUSE file system can be mounted here: $(head -n 1 clockfs.log)"
+	start_clockfs m "$@"
 }
-is_mounted_or_over() { mountpoint -q m || has_ended "$CLOCKFS_PID"; }
 mount_fuse_behind_60_ms() { clockfs --skew=-0.06; }
 mount_fuse_behind_2_s() { clockfs --skew=-2; }
-mount_fuse_ahead_2_s() { clockfs --skew=2; }
-mount_fuse_whole_seconds() { MARGIN_MS=6100 && clockfs --grain=1000000000; }
+mount_fuse_ahead_2_s() { clockfs --skew=2 && MARGIN_MS=7100; }
+mount_fuse_whole_seconds() { clockfs --grain=1000000000 && MARGIN_MS=6100; }
 
 # on FILE_SYSTEM FUNCTION: runs the function where m is such a file system.
 on() { in_namespaces "$PIDS --mount-proc" run_on "$@"; }
@@ -237,5 +233,23 @@ test_a_young_leftover_on_fuse_whole_seconds_without_daemon() { on fuse_whole_sec
 test_a_young_leftover_on_fuse_behind_60_ms_without_daemon() { on fuse_behind_60_ms young_leftover_without_daemon; }
 test_a_young_leftover_on_fuse_behind_2_s_without_daemon() { on fuse_behind_2_s young_leftover_without_daemon; }
 test_a_young_leftover_on_fuse_ahead_2_s_without_daemon() { on fuse_ahead_2_s young_leftover_without_daemon; }
+
+# What the tests of a hung directory rely on.
+looks_hang() {
+	mkdir m
+	start_clockfs m --skew=-3600 --grain=1000000000
+	: >m/file
+	hang_clockfs
+	spawn stat -c %.9Z m/file >looked
+	until_true 60 grep -qx request_wait_answer "/proc/$LAST/wchan"
+	kill -KILL "$LAST"
+	spawn stat -c %.9Z m/file >looked
+	until_true 60 grep -qx request_wait_answer "/proc/$LAST/wchan"
+	answer_clockfs
+	wait "$LAST"
+	grep -qE '^[0-9]+\.0{9}$' looked || die "not a whole second: $(cat looked)"
+	[ "$(cut -d. -f1 looked)" -lt $(($(date +%s) - 3500)) ] || die "not behind: $(cat looked), now $(date +%s)"
+}
+test_a_look_at_the_file_system_of_the_tests_can_hang() { in_namespaces "$PIDS --mount-proc" looks_hang; }
 
 run_tests "$@"
