@@ -6,6 +6,7 @@
 #include "src/clock.h"
 #include "src/hot.h"
 #include "src/marker_dir.h"
+#include "src/uidmap.h"
 
 /* Sets o->ambiguous where the marker may be another process's. A marker stays ambiguous until it is
  * rewritten, even if the other process has ended. */
@@ -34,13 +35,16 @@ static void check_ambiguity(const struct marker_place *place, const struct proce
 	}
 }
 
-/* Root may leave a marker for any process. */
+/* Root may leave a marker for any process. Two users that look alike in our user namespace need not be one.
+ */
 static void check_owner(const struct process *p, struct observation *o)
 {
 	enum process_uid uid = PROCESS_UID_OWN;
 
 	if (o->marker.uid != 0 && !p->no_such_process)
 		uid = process_check_uid(p, o->marker.uid);
+	if (uid == PROCESS_UID_OWN && !uidmap_identifies(o->marker.uid))
+		uid = PROCESS_UID_UNKNOWN;
 	o->foreign = uid == PROCESS_UID_FOREIGN;
 	o->unknown |= uid == PROCESS_UID_UNKNOWN;
 }

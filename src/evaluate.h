@@ -12,6 +12,7 @@
 #include "readyd/readyd.h"
 #include "src/marker.h"
 #include "src/process.h"
+#include "src/stamp_trust.h"
 
 /* What the caller has seen of this very process (pid and start) so far. */
 struct history {
@@ -47,10 +48,7 @@ struct observation {
 	bool arrived;		  /* its directory ended with it, but its marker was reported there before */
 };
 
-/* File stamps come from a coarse clock (current_time(), fs/inode.c) that advances with the timer tick, every
- * 10 ms or more often (HZ is at least 100, see time(7)). In a virtual machine that is preempted, the tick is
- * late. */
-#define EVALUATE_STAMP_GRAIN_NS 40000000LL
+#define EVALUATE_STAMP_GRAIN_NS STAMP_GRAIN_NS
 
 /* Fills in the whole answer but backend and wait_status, which are 0 and -1. */
 void evaluate(const struct process *p, const struct history *history, const struct observation *o,

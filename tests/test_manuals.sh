@@ -15,4 +15,15 @@ test_manuals_know_every_option() {
 	done
 }
 
+# in_ms NAME: a constant of src/stamp_trust.h, in milliseconds.
+in_ms() { echo $(($(sed -n "s/^#define $1[[:space:]]*\([0-9]*\)LL\$/\1/p" "$SRC/src/stamp_trust.h") / 1000000)); }
+
+# They stand in one place of the code and in one place of the manuals.
+test_the_manual_states_how_far_stamps_are_trusted() {
+	grep -q "^\.It \"tmpfs.* Ta \"$(in_ms STAMP_GRAIN_NS) ms\" Ta \"0\"$" "$SRC/man/readyd.8" || die "another grain"
+	grep -q "^\.It \"NFS.* Ta \"$(($(in_ms STAMP_MARGIN_NS) / 1000)) s\"$" "$SRC/man/readyd.8" || die "another margin"
+	expect "other places" "$(cd "$SRC" && grep -lE '\<(40 ms|40000000)' man/* src/*.[ch] daemon/*.[ch] client/*/*.[ch] \
+		include/readyd/*.h README.md ARCHITECTURE.md | paste -sd ' ')" "man/readyd.8 src/stamp_trust.h"
+}
+
 run_tests "$@"

@@ -1,0 +1,52 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "src/clock.h"
+#include "src/shortage.h"
+#include "src/stamp.h"
+
+/* 0 if it cannot be determined. */
+static uint32_t type_of(const char *dir)
+{
+	struct statfs fs;
+
+	return statfs(dir, &fs) == 0 ? (uint32_t)fs.f_type : 0;
+}
+
+void stamp_trust_by_type(const char *dir, const struct timespec *stamp, struct stamp_trust *trust)
+{
+	stamp_trust_assume(type_of(dir), stamp, trust);
+}
+
+static int stat_unnamed(const char *dir, struct stat *st)
+{
+	int fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600), result, error;
+
+	if (fd < 0)
+		return -1;
+	result = fstat(fd, st);
+	error = errno;
+	close(fd);
+	errno = error;
+	return result;
+}
+
+bool stamp_measure(const char *dir, struct stamp_trust *trust)
+{
+	enum stamp_clock clock = stamp_clock_of(type_of(dir));
+	int64_t before = clock_now_ns(CLOCK_REALTIME);
+	struct stat st;
+
+	if (stat_unnamed(dir, &st) == 0) {
+		errno = EAGAIN;
+		return stamp_trust_narrow(clock, before, &st.st_ctim, clock_now_ns(CLOCK_REALTIME), trust);
+	}
+	if (clock == STAMP_CLOCK_LAYER && !is_shortage(errno))
+		trust->margin_ns = 0;
+	return false;
+}

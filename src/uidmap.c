@@ -1,0 +1,39 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "src/hot.h"
+#include "src/uidmap.h"
+
+/* 2^32 - 1 is no user (user_namespaces(7)). */
+#define ALL_UIDS 4294967295u
+
+bool uidmap_is_complete(const char *map)
+{
+	unsigned inside, outside, count;
+
+	return sscanf(map, "%u %u %u", &inside, &outside, &count) == 3 && inside == 0 && count == ALL_UIDS;
+}
+
+/* A kernel without user namespaces has no such file. */
+static bool is_namespace_complete(void)
+{
+	char map[64];
+	int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return errno == ENOENT && access("/proc/self/stat", F_OK) == 0;
+	n = read(fd, map, sizeof(map) - 1);
+	close(fd);
+	map[n > 0 ? n : 0] = '\0';
+	return uidmap_is_complete(map);
+}
+
+HOT bool uidmap_identifies(uid_t uid)
+{
+	return uid != UIDMAP_OVERFLOW || is_namespace_complete();
+}

@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# Whose file a marker is, where worker and observer see different numbers for one owner.
+# shellcheck source=tests/lib.sh disable=SC1091,SC2016,SC2031
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/backends.sh
+. "$(dirname "$0")/backends.sh"
+
+IDMAP=$BUILD/tests/fs/idmap
+FOREIGN='stale [0-9]+ start=[0-9]+ reason=foreign-owner.*'
+
+# map_owners FIRST: m shows the owners 0 to 65535 as FIRST and the following, from now on in this mount namespace.
+map_owners() { "$IDMAP" "$T/m" "$T/m" 0 "$1" 65536; }
+
+need_idmap() {
+	need_root
+	need setpriv
+	[ -x "$IDMAP" ] || skip "built without mount_setattr"
+	chmod 755 "$T"
+	tmpfs m -o mode=1777
+	(unshare -m true && map_owners 100000 && umount m) 2>idmap.log ||
+		skip "no id-mapped mount on tmpfs: $(tail -n 1 idmap.log)"
+}
+
+has_uid() { grep -qs "^Uid:.$1" "/proc/$PID/status"; }
+
+# spawn_worker_as UID COMMAND: a worker in a mount namespace of its own, in which the command is run first. It writes its
+# marker when `go` is written to.
+spawn_worker_as() {
+	rm -f go
+	mkfifo go
+	spawn unshare -m --propagation private bash -c '
+		set -e
+		export T=$2 IDMAP=$3
+		eval "$1"
+		exec setpriv --reuid="$0" --regid="$0" --clear-groups sh -c "
+			read -r _ <go && : >$T/m/ktstr-worker-ready-\$\$ && exec sleep 1000"' "$1" "$2" "$T" "$IDMAP"
+	PID=$LAST
+	until_true 60 has_uid "$1"
+}
+
+ready_for_all() {
+	start_waiter "$1" "$PID"
+	SINCE=$(now_ms)
+	echo >go
+	waiter_ends 0 "$READY"
+	expect_status "$1" 0 "$READY" "$PID"
+}
+
+# The worker's user is 100005 for the kernel and here; the file belongs to 5, but to 100005 where the worker is.
+mapped_for_the_worker() {
+	need_idmap
+	start_readyd
+	for backend in daemon file; do
+		spawn_worker_as 100005 '"$IDMAP" "$T/m" "$T/m" 0 100000 65536'
+		ready_for_all $backend
+		expect "owner here" "$(stat -c %u "$(marker "$PID")")" 5
+	done
+}
+test_a_marker_on_a_mount_that_is_id_mapped_for_the_worker() { in_namespaces -m mapped_for_the_worker; }
+
+# The same the other way round: the worker's user and the file's owner are 5, which is 100005 here.
+mapped_for_the_observer() {
+	need_idmap
+	spawn_worker_as 5 :
+	map_owners 100000
+	start_readyd
+	echo >go
+	until_true 60 exists "$(marker "$PID")"
+	expect "owner here" "$(stat -c %u "$(marker "$PID")")" 100005
+	both_backends expect_status 0 "$READY" "$PID"
+}
+test_a_marker_on_a_mount_that_is_id_mapped_for_the_observer() { in_namespaces -m mapped_for_the_observer; }
+
+# Another user's file is that on any mount.
+foreign_for_both() {
+	need_idmap
+	spawn_worker_as 100005 '"$IDMAP" "$T/m" "$T/m" 0 100000 65536'
+	mark "$PID"
+	chown 7 "$(marker "$PID")"
+	start_readyd
+	both_backends expect_status 5 "$FOREIGN" "$PID"
+}
+test_a_foreign_marker_on_an_id_mapped_mount() { in_namespaces -m foreign_for_both; }
+
+# In a user namespace all users that it does not map have one number. That two of them look alike proves nothing.
+not_ready_inside() {
+	local got
+	READYD_BACKEND="file" ctl status "$1" >inside || :
+	got=$(cat inside)
+	echo "$got"
+	expect "uid of the process" "$(awk '$1 == "Uid:" { print $2 }' "/proc/$1/status")" 65534
+	expect "owner of the marker" "$(stat -c %u "$T/m/ktstr-worker-ready-$1")" 65534
+	[[ $got != ready* ]] || die "said of an unmapped user's marker"
+	[ $# -lt 2 ] || READYD_BACKEND=auto expect_exit 0 ctl -q wait --timeout 10 "$1"
+}
+
+unmapped_owner() {
+	need_root
+	chmod 755 "$T"
+	mkdir -m 1777 m
+	spawn_worker_as 5 :
+	mark "$PID"
+	chown 7 "$(marker "$PID")"
+	in_namespaces -Ur not_ready_inside "$PID"
+	rm "$(marker "$PID")"
+	start_readyd
+	echo >go
+	until_true 60 exists "$(marker "$PID")"
+	expect_status daemon 0 "$READY" "$PID"
+	in_namespaces -Ur not_ready_inside "$PID" asking
+}
+test_an_owner_without_a_number_in_a_user_namespace() { unmapped_owner; }
+
+run_tests "$@"
