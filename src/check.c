@@ -6,6 +6,7 @@
 #include "src/clock.h"
 #include "src/hot.h"
 #include "src/marker_dir.h"
+#include "src/stamp.h"
 #include "src/uidmap.h"
 
 /* Sets o->ambiguous where the marker may be another process's. A marker stays ambiguous until it is
@@ -49,14 +50,22 @@ static void check_owner(const struct process *p, struct observation *o)
 	o->unknown |= uid == PROCESS_UID_UNKNOWN;
 }
 
-static void check_clocks(const struct process *p, struct observation *o)
+/* What the stamps of another directory are worth came with the look at it. */
+static void check_clocks(const struct marker_place *place, const struct process *p,
+    const struct marker_view *view, struct observation *o)
 {
 	int64_t age;
 
 	o->now = clock_now_ns(CLOCK_REALTIME);
 	o->boot_offset = clock_boot_offset();
-	age = evaluate_age_at_start(p, o);
-	o->clock_was_set = age > EVALUATE_STAMP_GRAIN_NS && clock_excuses(clock_to_ns(&o->marker.ctime), age);
+	if (view->where == MARKER_DIR_OTHER)
+		o->stamps = view->stamps;
+	else
+		stamp_read(
+		    place->dir, &o->marker.ctime, clock_ticks_to_ns(p->start) + o->boot_offset, &o->stamps);
+	age = evidence_age_at_start(p, o);
+	o->clock_was_set = age > o->stamps.grain_ns + o->stamps.margin_ns &&
+			   clock_excuses(clock_to_ns(&o->marker.ctime), age);
 }
 
 /* Whether its directory is still that one. Something may have been mounted over it, with old markers in it.
@@ -110,8 +119,22 @@ HOT static void observe_marker(const struct marker_place *place, const struct pr
 	if (history->absent_seen && !is_same_directory(place, &view, &history->absent))
 		history->absent_seen = false;
 	check_ambiguity(place, p, history, collisions, o);
-	check_clocks(p, o);
+	if (evidence_needs_stamps(history, &o->marker))
+		check_clocks(place, p, &view, o);
 	check_owner(p, o);
+}
+
+/* Weak evidence is kept too: a process that counted as ready stays ready, and its answers say on what. */
+static void remember(const struct process *p, struct history *history, const struct observation *o,
+    const struct readyd_answer *answer)
+{
+	bool first = answer->verdict == READYD_READY && !history->latched;
+
+	history->unconfirmed = o->ambiguity_unchecked || (first && evidence_is_weak(p, history, o));
+	if (!first || o->ambiguity_unchecked)
+		return;
+	history->latched = true;
+	history->assumed = (answer->flags & READYD_FLAG_AGE_ASSUMED) != 0;
 }
 
 HOT void check_process(const struct marker_place *place, const struct process *p, struct history *history,
@@ -128,11 +151,7 @@ HOT void check_process(const struct marker_place *place, const struct process *p
 	if (o.gone && o.marker.kind != MARKER_FILE)
 		observe_marker(place, p, history, collisions, &o);
 	evaluate(p, history, &o, answer);
-	history->unconfirmed =
-	    o.ambiguity_unchecked || (answer->verdict == READYD_READY && !history->latched &&
-					 evaluate_needs_confirmation(p, history, &o));
-	if (answer->verdict == READYD_READY && !o.ambiguity_unchecked)
-		history->latched = true;
+	remember(p, history, &o, answer);
 	if (life == PROCESS_LIVES && !o.unknown && !o.inaccessible && o.marker.kind == MARKER_ABSENT)
 		history_saw_none(history, &o.marker);
 	if (o.gone && !p->no_such_process)

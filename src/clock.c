@@ -83,6 +83,13 @@ int64_t clock_tick_ns(void)
 	return NS_PER_S / sysconf(_SC_CLK_TCK);
 }
 
+int64_t clock_ticks_to_ns(uint64_t ticks)
+{
+	uint64_t most = INT64_MAX / 2 / (uint64_t)clock_tick_ns();
+
+	return (int64_t)(ticks < most ? ticks : most) * clock_tick_ns();
+}
+
 /* Processes that were started together differ in their pid and in the low bits of the clock; this needs no
  * better randomness, and no generator state has to be kept. */
 int64_t clock_jitter(int64_t ms)

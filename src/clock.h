@@ -29,6 +29,9 @@ int64_t clock_to_ns(const struct timespec *t);
 /* Nanoseconds of one clock tick of /proc/<pid>/stat. */
 int64_t clock_tick_ns(void);
 
+/* At most 146 years: what a caller gives as a start may be any number. */
+int64_t clock_ticks_to_ns(uint64_t ticks);
+
 /* The earlier of two times, where 0 means never. */
 static inline int64_t clock_earlier(int64_t a, int64_t b)
 {

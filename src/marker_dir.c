@@ -6,9 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/clock.h"
 #include "src/marker_dir.h"
 #include "src/process_root.h"
 #include "src/shortage.h"
+#include "src/stamp.h"
 
 static bool is_same(const struct stat *a, const struct stat *b)
 {
@@ -75,6 +77,26 @@ static void close_dir(int fd)
 		close(fd);
 }
 
+#define FD_PATH_SIZE (sizeof("/proc/self/fd/") + 16)
+
+static void print_fd_path(char path[FD_PATH_SIZE], int fd)
+{
+	snprintf(path, FD_PATH_SIZE, "/proc/self/fd/%d", fd);
+}
+
+static void view_below(
+    const struct marker_place *place, const struct process *p, int fd, struct marker_view *view)
+{
+	int64_t started = clock_ticks_to_ns(p->start) + clock_boot_offset();
+	char path[FD_PATH_SIZE];
+
+	marker_stat_at(fd, place, p->ns_pid, &view->marker);
+	if (view->marker.kind != MARKER_FILE)
+		return;
+	print_fd_path(path, fd);
+	stamp_read(path, &view->marker.ctime, started, &view->stamps);
+}
+
 static void view_marker(
     const struct marker_place *place, const struct process *p, int fd, struct marker_view *view)
 {
@@ -83,7 +105,7 @@ static void view_marker(
 		if (fd < 0)
 			view->marker.kind = MARKER_NO_DIRECTORY;
 		else
-			marker_stat_at(fd, place, p->ns_pid, &view->marker);
+			view_below(place, p, fd, view);
 		return;
 	case MARKER_DIR_SAME:
 	case MARKER_DIR_HIDDEN:
@@ -114,7 +136,7 @@ void marker_view(const struct marker_place *place, const struct process *p, stru
 enum marker_dir marker_dir_visit(const struct marker_place *place, const struct process *p,
     void (*visit)(const char *dir, void *context), void *context)
 {
-	char path[sizeof("/proc/self/fd/") + 16];
+	char path[FD_PATH_SIZE];
 	enum marker_dir where;
 	struct stat its;
 	int fd, error;
@@ -122,7 +144,7 @@ enum marker_dir marker_dir_visit(const struct marker_place *place, const struct 
 	where = open_dir(place, p, &fd, &its);
 	error = errno;
 	if (where == MARKER_DIR_OTHER && fd >= 0) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		print_fd_path(path, fd);
 		visit(path, context);
 	}
 	close_dir(fd);

@@ -8,6 +8,7 @@
 
 #include "src/marker.h"
 #include "src/process.h"
+#include "src/stamp_trust.h"
 
 enum marker_dir {
 	MARKER_DIR_SAME,    /* the directory that the path names here; also if no other is known */
@@ -26,6 +27,7 @@ struct marker_view {
 	/* Of the directory, for OTHER; else 0. */
 	dev_t dev;
 	ino_t ino;
+	struct stamp_trust stamps; /* of its file system, if it is OTHER and has the marker; else 0 */
 };
 
 /*

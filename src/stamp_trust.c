@@ -81,3 +81,10 @@ bool stamp_trust_narrow(enum stamp_clock clock, int64_t before, const struct tim
 	trust->margin_ns = (most - least + 1) / 2;
 	return true;
 }
+
+bool stamp_trust_is_tested(const struct stamp_trust *trust, int64_t difference)
+{
+	int64_t most = trust->grain_ns + trust->margin_ns + clock_tick_ns();
+
+	return trust->margin_ns > 0 && difference > -most && difference < most;
+}

@@ -47,4 +47,7 @@ void stamp_trust_assume(uint32_t f_type, const struct timespec *stamp, struct st
 bool stamp_trust_narrow(enum stamp_clock clock, int64_t before, const struct timespec *stamp, int64_t after,
     struct stamp_trust *trust);
 
+/* Whether a difference between a stamp and a moment of our clock is so small that the margin decides. */
+bool stamp_trust_is_tested(const struct stamp_trust *trust, int64_t difference);
+
 #endif

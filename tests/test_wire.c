@@ -255,12 +255,12 @@ START_TEST(answers_round_trip)
 	static const pid_t pids[] = {1, 4194304, INT_MAX};
 	struct readyd_answer answer = {.verdict = (enum readyd_verdict)_i, .wait_status = -1};
 
-	for (unsigned reason = 0; reason <= READYD_REASON_NO_RESOURCES; reason++) {
+	for (unsigned reason = 0; reason <= READYD_REASON_AGE_UNKNOWN; reason++) {
 		answer.reason = (enum readyd_reason)reason;
-		for (unsigned i = 0; i < 4 * UNIT_COUNT(starts) * UNIT_COUNT(pids); i++) {
-			answer.flags = i % 4;
-			answer.start = starts[i / 4 % UNIT_COUNT(starts)];
-			answer.pid = pids[i / 4 / UNIT_COUNT(starts)];
+		for (unsigned i = 0; i < 8 * UNIT_COUNT(starts) * UNIT_COUNT(pids); i++) {
+			answer.flags = i % 8;
+			answer.start = starts[i / 8 % UNIT_COUNT(starts)];
+			answer.pid = pids[i / 8 / UNIT_COUNT(starts)];
 			check_answer_round_trip(&answer);
 		}
 	}
@@ -298,6 +298,8 @@ static const struct {
 } answers[] = {
     {{5, READYD_READY, READYD_REASON_NONE, 0, 0, -1, 0}, "ready 5\n"},
     {{5, READYD_READY, READYD_REASON_NONE, 0, 3, -1, 9}, "ready 5 start=9 latched=1 empty=1\n"},
+    {{5, READYD_READY, READYD_REASON_NONE, 0, READYD_FLAG_AGE_ASSUMED, -1, 9},
+	"ready 5 start=9 age=assumed\n"},
     {{5, READYD_PENDING, READYD_REASON_DEADLINE, 0, 0, -1, 9}, "pending 5 start=9 reason=deadline\n"},
     {{5, READYD_DIED, READYD_REASON_NONE, 0, 0, W_EXITCODE(3, 0), 9}, "died 5 start=9 status=3\n"},
     {{5, READYD_EXITED, READYD_REASON_NONE, 0, 0, W_EXITCODE(0, 9), 9}, "exited 5 start=9 signal=9\n"},

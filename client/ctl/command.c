@@ -65,6 +65,12 @@ static const char *words_for(enum readyd_reason reason)
 	case READYD_REASON_NO_RESOURCES:
 		return "descriptors or memory ran out before it could be examined; raise the descriptor "
 		       "limit (ulimit -n)";
+	case READYD_REASON_IDENTITY_UNKNOWN:
+		return "its start time cannot be read (hidepid in /proc?), so the marker may be that of an "
+		       "earlier process with this pid; ask as the same user or as root, or start readyd";
+	case READYD_REASON_AGE_UNKNOWN:
+		return "a marker is there, but its time stamp is in the future, so it may be older than the "
+		       "process; remove it or start readyd earlier";
 	case READYD_REASON_NONE:
 	case READYD_REASON_DEADLINE:
 	case READYD_REASON_NOT_A_FILE:
@@ -80,8 +86,7 @@ static const char *words_for(enum readyd_reason reason)
 
 void command_say_why(const struct readyd_answer *answer)
 {
-	const bool told =
-	    answer->verdict == READYD_UNREACHABLE || answer->reason == READYD_REASON_NO_RESOURCES;
+	const bool told = answer->verdict == READYD_UNREACHABLE || answer->verdict == READYD_PENDING;
 	const char *words = told ? words_for(answer->reason) : NULL;
 
 	if (words != NULL)

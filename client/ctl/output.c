@@ -150,6 +150,8 @@ static void print_json(const struct readyd_answer *answer, const char *legend,
 		printf(",\"latched\":true");
 	if (answer->flags & READYD_FLAG_EMPTY)
 		printf(",\"empty\":true");
+	if (answer->flags & READYD_FLAG_AGE_ASSUMED)
+		printf(",\"age\":\"assumed\"");
 	if (why != NULL)
 		print_why(why);
 	if (elapsed_ms >= 0)

@@ -68,8 +68,13 @@ enum readyd_reason {
 					 * access mode check of proc_pid_root(5) fails) */
 	READYD_REASON_NAME_COLLISION,	/* unreachable or died: another process, in a different pid namespace,
 					 * has the same pid there and may have created the marker */
-	READYD_REASON_NO_RESOURCES	/* pending: descriptors or memory ran out before the process or its
+	READYD_REASON_NO_RESOURCES,	/* pending: descriptors or memory ran out before the process or its
 					 * marker could be examined; nothing is known of it */
+	READYD_REASON_IDENTITY_UNKNOWN, /* pending or died: the start time of the process cannot be read
+					 * (hidepid, see proc(5); no /proc), so the marker may be that of an
+					 * earlier process with this pid */
+	READYD_REASON_AGE_UNKNOWN	/* pending or died: nothing tells whether the marker is older than the
+					 * process, since its time stamp is in the future */
 };
 
 enum readyd_backend {
@@ -82,6 +87,9 @@ enum readyd_backend {
 #define READYD_FLAG_LATCHED 0x1u
 /* The marker is an empty file: the worker has not written the content yet, or could not (disk full). */
 #define READYD_FLAG_EMPTY 0x2u
+/* The marker was there before the first look, and its time stamp is too close to the start of the process to
+ * tell whether it is older; it counts, since a leftover that young is far rarer than a valid marker. */
+#define READYD_FLAG_AGE_ASSUMED 0x4u
 
 /* Initialise with { 0 } or READYD_OPTIONS_INIT; NULL or 0 selects the default. Strings are copied. */
 struct readyd_options {

@@ -1,0 +1,91 @@
+/*
+ * Whose marker is it? Weighs what was seen of a process and of the file that has its marker's name. Pure
+ * functions: no system call, no state. src/evaluate.h turns the result into a verdict.
+ *
+ * What was seen decides before what clocks say, and what is not known acquits nothing:
+ *   1. seen to come while the process lived: its own;
+ *   2. seen to be there before the process: a leftover, until it is replaced or rewritten;
+ *   3. seen to be absent while the process lived: what comes later is its own;
+ *   4. time stamps, for a file that was there before the first look, as far as the clock of its file system
+ *      can be trusted (src/stamp_trust.h);
+ *   5. else it is unknown.
+ */
+#ifndef SRC_EVIDENCE_H
+#define SRC_EVIDENCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "readyd/readyd.h"
+#include "src/marker.h"
+#include "src/process.h"
+#include "src/stamp_trust.h"
+
+/* What the caller has seen of this very process (pid and start) so far. */
+struct history {
+	bool latched; /* it was seen ready */
+	bool assumed; /* when latched: on EVIDENCE_ASSUMED alone */
+	/* It was alive while no marker was in the directory `absent`: a marker that appears there later
+	 * cannot be older than the process, whatever the clocks say, so setting the clock does not affect
+	 * such waits. */
+	bool absent_seen;
+	struct marker_stat absent;
+	bool
+	    has_leftover; /* the marker `leftover` was there while an earlier process, or none, had the pid */
+	struct marker_stat leftover;
+	bool in_other_dir; /* its marker directory is not ours; /proc/<pid>/root leads there while it lives */
+	int extra_watch;   /* number of the watch on that directory; 0: none */
+	bool arrived; /* an event reported its marker there: the only evidence once the process has ended */
+	struct marker_stat ambiguous; /* a marker that may be another process's; MARKER_ABSENT: none */
+	bool confirmed;	  /* the daemon, which tracks all processes, has said that the marker is its own */
+	bool unconfirmed; /* the last check found it ready, but on weak evidence: the daemon should be asked.
+			   * See evidence_is_weak() and observation.ambiguity_unchecked */
+};
+
+/* What one check saw. */
+struct observation {
+	struct marker_stat marker;
+	bool gone;		   /* the process has exited, or never existed */
+	bool foreign;		   /* the marker's owner is neither root nor one of the process's uids */
+	int64_t now;		   /* CLOCK_REALTIME in nanoseconds when the marker was seen */
+	int64_t boot_offset;	   /* clock_boot_offset() at that time */
+	bool clock_was_set;	   /* since boot, so that the marker's stamp may only look too old */
+	struct stamp_trust stamps; /* of the marker's file system */
+	bool inaccessible;	   /* the process's marker directory cannot be entered */
+	bool ambiguous;		   /* the marker may be another process's, see src/collision.h */
+	bool ambiguity_unchecked;  /* it may be ambiguous, but that was not checked */
+	bool unknown;		   /* descriptors or memory ran out before all of this could be seen */
+	bool arrived;		   /* its directory ended with it, but its marker was reported there before */
+};
+
+enum evidence {
+	EVIDENCE_OWN,	    /* it is this process's marker */
+	EVIDENCE_ASSUMED,   /* its stamp is too close to the start to tell: a young leftover of the same pid
+			     * is far rarer than a valid marker */
+	EVIDENCE_UNKNOWN,   /* it cannot be told whether it is older than the process */
+	EVIDENCE_LEFTOVER,  /* it is older than the process */
+	EVIDENCE_FOREIGN,   /* its owner is another user */
+	EVIDENCE_AMBIGUOUS, /* it may be that of a process with the same pid in another namespace */
+};
+
+/* Weighs the file o->marker, which is a MARKER_FILE. */
+enum evidence evidence_weigh(
+    const struct process *p, const struct history *history, const struct observation *o);
+
+/* Whether time stamps decide, so that the observation needs them (now, boot_offset, clock_was_set, stamps).
+ */
+bool evidence_needs_stamps(const struct history *history, const struct marker_stat *marker);
+
+/* Whether evidence for the marker may yet be overruled by an observer that saw the file earlier: nothing was
+ * seen of it before, and its stamp does not prove that it is younger than the process. */
+bool evidence_is_weak(const struct process *p, const struct history *history, const struct observation *o);
+
+/* How many nanoseconds before the start of the process the marker was written, by its stamp as converted to
+ * our clock; negative: after it. Meaningless where the start is not known. */
+int64_t evidence_age_at_start(const struct process *p, const struct observation *o);
+
+/* Records that no marker was in that directory (MARKER_ABSENT): a later one is a new file, even if it has the
+ * inode number and stamp of an earlier one. */
+void history_saw_none(struct history *history, const struct marker_stat *directory);
+
+#endif

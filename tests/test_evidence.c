@@ -1,0 +1,181 @@
+#include "src/clock.h"
+#include "src/evidence.h"
+#include "tests/unit.h"
+
+#define START_TICKS 1000
+#define BOOT_OFFSET 1600000000123456789LL
+#define MS	    1000000LL
+#define S	    (1000 * MS)
+#define TICK	    (1000000000LL / 100)
+#define LATER	    (100 * S)
+
+/* What clocks say of a file that lay there at the first look: written `after` nanoseconds after the start, by
+ * its stamp, and seen at `now` (also after the start). */
+static const struct {
+	const char *what;
+	int64_t after, now;
+	struct stamp_trust stamps;
+	bool set;
+	enum evidence evidence;
+	bool weak;
+} by_stamps[] = {
+    {"a second younger", S, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_OWN, false},
+    {"a tick and the grain younger", TICK + 40 * MS + 1, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_OWN,
+	false},
+    {"not quite that", TICK + 40 * MS, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_ASSUMED, true},
+    {"as old", 0, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_ASSUMED, true},
+    {"the grain older", -40 * MS, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_ASSUMED, true},
+    {"more than the grain older", -40 * MS - 1, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_LEFTOVER,
+	true},
+    {"an hour older", -3600 * S, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_LEFTOVER, true},
+    /* Whole seconds: the stamp is up to a second before the writing. */
+    {"most of a second older, grain 1 s", -999 * MS, LATER, {S, 0, 0, false}, false, EVIDENCE_ASSUMED, true},
+    {"more than a second older, grain 1 s", -S - 1, LATER, {S, 0, 0, false}, false, EVIDENCE_LEFTOVER, true},
+    {"a second younger, grain 1 s", S, LATER, {S, 0, 0, false}, false, EVIDENCE_ASSUMED, true},
+    {"two seconds younger, grain 1 s", 2 * S, LATER, {S, 0, 0, false}, false, EVIDENCE_OWN, false},
+    /* A server's clock, which may be behind or ahead by the margin. */
+    {"4 s older, margin 5 s", -4 * S, LATER, {40 * MS, 5 * S, 0, false}, false, EVIDENCE_ASSUMED, true},
+    {"6 s older, margin 5 s", -6 * S, LATER, {40 * MS, 5 * S, 0, false}, false, EVIDENCE_LEFTOVER, true},
+    {"4 s younger, margin 5 s", 4 * S, LATER, {40 * MS, 5 * S, 0, false}, false, EVIDENCE_ASSUMED, true},
+    {"6 s younger, margin 5 s", 6 * S, LATER, {40 * MS, 5 * S, 0, false}, false, EVIDENCE_OWN, false},
+    /* A measured difference is taken off the stamp. */
+    {"60 ms older, clock 60 ms behind", -60 * MS, LATER, {MS, 0, -60 * MS, true}, false, EVIDENCE_ASSUMED,
+	true},
+    {"an hour older, clock an hour behind", -3590 * S, LATER, {MS, 0, -3600 * S, true}, false, EVIDENCE_OWN,
+	false},
+    {"as old, clock a second ahead", 0, LATER, {MS, 0, S, true}, false, EVIDENCE_LEFTOVER, true},
+    /* From the future, beyond what the clocks may differ by. */
+    {"in the future", 2 * LATER, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_UNKNOWN, true},
+    {"in the future by the grain", LATER + 40 * MS, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_OWN,
+	false},
+    {"in the future by a server's clock", LATER + 5 * S, LATER, {0, 5 * S, 0, false}, false, EVIDENCE_OWN,
+	false},
+    {"in the future of a server's clock", LATER + 5 * S + 1, LATER, {0, 5 * S, 0, false}, false,
+	EVIDENCE_UNKNOWN, true},
+    {"ahead like the measured clock", LATER + 99 * S, LATER, {MS, 0, 100 * S, true}, false, EVIDENCE_OWN,
+	false},
+    /* Older, but by no more than the clock was set. */
+    {"an hour older, clock set", -3600 * S, LATER, {40 * MS, 0, 0, false}, true, EVIDENCE_ASSUMED, true},
+};
+
+static void arrange(int64_t after, int64_t now, struct process *p, struct observation *o)
+{
+	int64_t start = START_TICKS * clock_tick_ns() + BOOT_OFFSET;
+	int64_t ns = start + after;
+
+	*p = (struct process){.pid = 4711, .fd = -1, .start = START_TICKS};
+	*o = (struct observation){.marker = {.kind = MARKER_FILE, .dev = 1, .ino = 2},
+	    .now = start + now,
+	    .boot_offset = BOOT_OFFSET,
+	    .stamps = {.grain_ns = 40 * MS}};
+	o->marker.ctime = (struct timespec){ns / S, ns % S};
+}
+
+START_TEST(stamps_decide_within_their_trust)
+{
+	struct history history = {0};
+	struct observation o;
+	struct process p;
+
+	ck_assert_int_eq(clock_tick_ns(), TICK);
+	arrange(by_stamps[_i].after, by_stamps[_i].now, &p, &o);
+	o.stamps = by_stamps[_i].stamps;
+	o.clock_was_set = by_stamps[_i].set;
+	ck_assert(evidence_needs_stamps(&history, &o.marker));
+	if (evidence_weigh(&p, &history, &o) != by_stamps[_i].evidence)
+		ck_abort_msg("%s: %d", by_stamps[_i].what, (int)evidence_weigh(&p, &history, &o));
+	ck_assert_msg(evidence_is_weak(&p, &history, &o) == by_stamps[_i].weak, "%s", by_stamps[_i].what);
+}
+END_TEST
+
+/* What was seen decides, whatever the stamps say. */
+static const int64_t stamps_of_all_kinds[] = {-3600 * S, -40 * MS, 0, S, 2 * LATER};
+
+START_TEST(what_was_seen_decides_before_stamps)
+{
+	struct history absent = {.absent_seen = true}, left = {.has_leftover = true},
+		       confirmed = {.confirmed = true};
+	struct observation o;
+	struct process p;
+
+	arrange(stamps_of_all_kinds[_i], LATER, &p, &o);
+	left.leftover = o.marker;
+	ck_assert_int_eq(evidence_weigh(&p, &absent, &o), EVIDENCE_OWN);
+	ck_assert_int_eq(evidence_weigh(&p, &left, &o), EVIDENCE_LEFTOVER);
+	ck_assert_int_eq(evidence_weigh(&p, &confirmed, &o), EVIDENCE_OWN);
+	ck_assert(!evidence_needs_stamps(&absent, &o.marker));
+	ck_assert(!evidence_needs_stamps(&left, &o.marker));
+	ck_assert(!evidence_needs_stamps(&confirmed, &o.marker));
+	ck_assert(!evidence_is_weak(&p, &absent, &o));
+	p.start = 0;
+	ck_assert_int_eq(evidence_weigh(&p, &absent, &o), EVIDENCE_OWN);
+	ck_assert_int_eq(evidence_weigh(&p, &left, &o), EVIDENCE_LEFTOVER);
+}
+END_TEST
+
+/* A leftover that is replaced or rewritten is another file; what its stamps say then counts. */
+START_TEST(rewritten_leftover_is_judged_anew)
+{
+	struct history history = {.has_leftover = true};
+	struct observation o;
+	struct process p;
+
+	arrange(S, LATER, &p, &o);
+	history.leftover = o.marker;
+	o.marker.mtime.tv_sec++;
+	ck_assert_int_eq(evidence_weigh(&p, &history, &o), EVIDENCE_OWN);
+	o.marker = history.leftover;
+	o.marker.ino++;
+	ck_assert_int_eq(evidence_weigh(&p, &history, &o), EVIDENCE_OWN);
+}
+END_TEST
+
+/* No history of the name makes another user's file, or one that two processes may have left, its own. */
+START_TEST(owner_and_collision_decide_first)
+{
+	struct history history = {.absent_seen = true};
+	struct observation o;
+	struct process p;
+
+	arrange(S, LATER, &p, &o);
+	o.foreign = true;
+	ck_assert_int_eq(evidence_weigh(&p, &history, &o), EVIDENCE_FOREIGN);
+	o.ambiguous = true;
+	ck_assert_int_eq(evidence_weigh(&p, &history, &o), EVIDENCE_AMBIGUOUS);
+	history.confirmed = true;
+	ck_assert_int_eq(evidence_weigh(&p, &history, &o), EVIDENCE_OWN);
+}
+END_TEST
+
+START_TEST(unknown_start_proves_nothing)
+{
+	struct history history = {0};
+	struct observation o;
+	struct process p;
+
+	arrange(S, LATER, &p, &o);
+	p.start = 0;
+	ck_assert_int_eq(evidence_weigh(&p, &history, &o), EVIDENCE_UNKNOWN);
+	/* It ended before its start was read, so any process that had the pid is meant. */
+	o.gone = true;
+	ck_assert_int_eq(evidence_weigh(&p, &history, &o), EVIDENCE_OWN);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("evidence");
+	TCase *tcase = unit_case(s, "evidence");
+
+	tcase_add_loop_test(tcase, stamps_decide_within_their_trust, 0, UNIT_COUNT(by_stamps));
+	tcase_add_loop_test(tcase, what_was_seen_decides_before_stamps, 0, UNIT_COUNT(stamps_of_all_kinds));
+	tcase_add_test(tcase, rewritten_leftover_is_judged_anew);
+	tcase_add_test(tcase, owner_and_collision_decide_first);
+	tcase_add_test(tcase, unknown_start_proves_nothing);
+	return s;
+}
+
+int main(void)
+{
+	return unit_main(suite);
+}
