@@ -122,7 +122,7 @@ make_marker() {
 }
 
 # The answer without its pid and start.
-normal() { sed -E "s/^([a-z]+) [0-9]+/\1/; s/ start=[0-9]+//"; }
+normal() { sed -E "s/^([a-z]+) [0-9]+/\1/; s/ start=[0-9]+//; s/ age=assumed//"; }
 
 declare -A CELL_PID CELL WAITER_OF
 

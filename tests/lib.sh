@@ -35,6 +35,11 @@ need_strace() {
 select_lines() { grep "$@" || [ $? -eq 1 ]; }
 has_lines() { [ "$(wc -l <"$1")" -eq "$2" ]; }
 
+# What an answer adds if the marker was written so soon after the start of the process that stamps cannot tell which was
+# first. Whether they can depends on the speed of the machine.
+# shellcheck disable=SC2034
+AGE='( age=assumed)?'
+
 # expect NAME GOT WANT: string equality; logs both values when it fails.
 expect() { [ "$2" = "$3" ] || die "$1: got '$2', want '$3'"; }
 

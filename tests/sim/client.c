@@ -109,6 +109,16 @@ static void start(struct client *client)
 			add(client, SIM_FIRST_PID + (pid_t)((first + i) % world.pid_count));
 }
 
+/* The clock was set back after the marker of its name was written: only an observer that saw it come knows
+ * whose it is until the clock has caught up. */
+static bool is_stamped_ahead(const struct life *life)
+{
+	const struct sim_marker *marker = &world_dir()->markers[world_pid_index(life->pid)];
+
+	return life->alive && world_dir()->present && marker->state == MARKER_IS_FILE &&
+	       marker->stamp - marker->arrived > world.offset;
+}
+
 static bool waits(const struct client *client)
 {
 	for (unsigned i = 0; i < client->count; i++)
@@ -247,10 +257,25 @@ bool clients_await_start(void)
 	return false;
 }
 
+/* Whether one of its waits can still be answered. */
+static bool is_undecided(const struct client *client)
+{
+	const struct waited *waited;
+	const struct life *life;
+
+	for (unsigned i = 0; i < client->count; i++) {
+		waited = &client->waited[i];
+		life = waited->life == SIM_NONE ? world_life_of(waited->pid) : &world.lives[waited->life];
+		if (!waited->told && !waited->cancelled && (life == NULL || !is_stamped_ahead(life)))
+			return true;
+	}
+	return false;
+}
+
 bool clients_wait(void)
 {
 	for (unsigned i = 0; i < client_count; i++)
-		if (!clients[i].over && (clients[i].waiter == NULL || waits(&clients[i])))
+		if (!clients[i].over && (clients[i].waiter == NULL || is_undecided(&clients[i])))
 			return true;
 	return false;
 }
@@ -272,9 +297,9 @@ static int64_t due_since(const struct waited *waited, int64_t calm_since)
 
 		if (twin->pid != life->pid || twin->start != life->start)
 			continue;
-		if (twin->due == 0)
+		if (twin->due == 0 || is_stamped_ahead(twin))
 			return 0;
-		due = later(due, twin->due);
+		due = later(due, twin->alive || !world.clock_was_set ? twin->due : twin->died);
 	}
 	return life == NULL ? 0 : due;
 }

@@ -9,8 +9,9 @@
 #include "tests/sim/history.h"
 #include "tests/sim/world.h"
 
-#define TICK_NS	   (10 * NS_PER_MS)
-#define STAMP_NS   (4 * NS_PER_MS)  /* the grain of the clock for stamps */
+#define TICK_NS (10 * NS_PER_MS)
+/* The grain of the clock for stamps, which do not fall on whole seconds: these would look rounded to them. */
+#define STAMP_NS   (4 * NS_PER_MS)
 #define UNCERTAIN  (60 * NS_PER_MS) /* tick and grain, as src/evaluate.c has them, and a little more */
 #define BOOTED_NS  (1000 * NS_PER_S)
 #define WALL_CLOCK (1700000000 * NS_PER_S)
@@ -159,7 +160,7 @@ void world_write_marker(int pid_index, enum marker_state state, uid_t uid, uint3
 	    .uid = uid,
 	    .ino = ++world.inos,
 	    .size = dice_hit(900) ? 6 : 0,
-	    .stamp = stamp - stamp % STAMP_NS,
+	    .stamp = stamp - (stamp - 1) % STAMP_NS,
 	    .arrived = world.now};
 	STORY("marker of %d is written by uid %u%s", SIM_FIRST_PID + pid_index, uid,
 	    state == MARKER_IS_FILE ? "" : " (not a file)");
