@@ -42,6 +42,7 @@ static void check_owner(const struct process *p, struct observation *o)
 	if (o->marker.uid != 0 && !p->no_such_process)
 		uid = process_check_uid(p, o->marker.uid);
 	o->foreign = uid == PROCESS_UID_FOREIGN;
+	o->owner_unknown = uid == PROCESS_UID_UNREADABLE;
 	o->unknown |= uid == PROCESS_UID_UNKNOWN;
 }
 

@@ -22,7 +22,7 @@ static bool is_older_than_process(
 {
 	if (history->has_leftover && marker_same(&history->leftover, &o->marker))
 		return true;
-	if (history->absent_seen || p->start == 0 || o->clock_was_set)
+	if (history->absent_seen || !p->start_known || o->clock_was_set)
 		return false;
 	return evaluate_age_at_start(p, o) > EVALUATE_STAMP_GRAIN_NS;
 }
@@ -32,7 +32,7 @@ HOT bool evaluate_needs_confirmation(
 {
 	if (history->absent_seen || history->confirmed)
 		return false;
-	return p->start == 0 || evaluate_age_at_start(p, o) > -clock_tick_ns() - EVALUATE_STAMP_GRAIN_NS ||
+	return !p->start_known || evaluate_age_at_start(p, o) > -clock_tick_ns() - EVALUATE_STAMP_GRAIN_NS ||
 	       clock_to_ns(&o->marker.ctime) > o->now + EVALUATE_STAMP_GRAIN_NS;
 }
 
@@ -69,6 +69,13 @@ static void evaluate_unmarked(const struct observation *o, struct readyd_answer 
 	}
 }
 
+/* Whether an earlier process of the same number may have left the marker. */
+static bool is_origin_unknown(
+    const struct process *p, const struct history *history, const struct observation *o)
+{
+	return !p->start_known && !history->absent_seen && !o->gone;
+}
+
 /* Why an existing marker does not count; NONE if it does. */
 static enum readyd_reason reason_against_marker(
     const struct process *p, const struct history *history, const struct observation *o)
@@ -81,7 +88,17 @@ static enum readyd_reason reason_against_marker(
 		return READYD_REASON_FOREIGN_OWNER;
 	if (is_older_than_process(p, history, o))
 		return READYD_REASON_OLDER;
+	if (p->identity_unknown || o->owner_unknown || is_origin_unknown(p, history, o))
+		return READYD_REASON_IDENTITY_UNKNOWN;
 	return READYD_REASON_NONE;
+}
+
+/* A marker against which that reason speaks. */
+static enum readyd_verdict verdict_against(enum readyd_reason against)
+{
+	if (against == READYD_REASON_IDENTITY_UNKNOWN)
+		return READYD_PENDING;
+	return against == READYD_REASON_NAME_COLLISION ? READYD_UNREACHABLE : READYD_STALE;
 }
 
 HOT void evaluate(const struct process *p, const struct history *history, const struct observation *o,
@@ -103,7 +120,8 @@ HOT void evaluate(const struct process *p, const struct history *history, const 
 		against = reason_against_marker(p, history, o);
 	if (o->unknown)
 		set_verdict(answer, READYD_PENDING, READYD_REASON_NO_RESOURCES);
-	else if (history->latched || o->arrived || (marked && against == READYD_REASON_NONE))
+	else if (history->latched || (o->arrived && !p->identity_unknown) ||
+		 (marked && against == READYD_REASON_NONE))
 		set_verdict(answer, o->gone ? READYD_EXITED : READYD_READY, READYD_REASON_NONE);
 	else if (p->no_such_process)
 		set_verdict(
@@ -111,9 +129,11 @@ HOT void evaluate(const struct process *p, const struct history *history, const 
 	else if (o->gone)
 		set_verdict(answer, READYD_DIED, against);
 	else if (marked)
-		set_verdict(answer, o->ambiguous ? READYD_UNREACHABLE : READYD_STALE, against);
+		set_verdict(answer, verdict_against(against), against);
 	else
 		evaluate_unmarked(o, answer);
+	if (p->identity_unknown && answer->verdict == READYD_PENDING && answer->reason == READYD_REASON_NONE)
+		answer->reason = READYD_REASON_IDENTITY_UNKNOWN;
 }
 
 void history_saw_none(struct history *history, const struct marker_stat *directory)

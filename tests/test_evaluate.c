@@ -50,6 +50,8 @@ static const struct {
     {{.kind = REGULAR, .age = OLDER, .clock_set = NO, .life = GONE}, READYD_DIED, READYD_REASON_OLDER},
     {{.kind = REGULAR, .age = OLDER, .clock_set = NO, .life = NO_SUCH_PROCESS}, READYD_DIED,
 	READYD_REASON_NO_PROCESS},
+    /* Without a start, stamps say nothing. */
+    {{.kind = REGULAR, .age = UNKNOWN_AGE, .life = ALIVE}, READYD_PENDING, READYD_REASON_IDENTITY_UNKNOWN},
     {{.kind = REGULAR, .life = ALIVE}, READYD_READY, READYD_REASON_NONE},
     {{.kind = REGULAR}, READYD_EXITED, READYD_REASON_NONE},
     /* There is no marker. */
@@ -132,6 +134,7 @@ static void arrange(
 	*process = (struct process){.pid = PID, .fd = -1};
 	process->no_such_process = g->life == NO_SUCH_PROCESS || g->life == REUSED;
 	process->reused = g->life == REUSED;
+	process->start_known = g->age != UNKNOWN_AGE;
 	process->start = g->age == UNKNOWN_AGE ? 0 : START_TICKS;
 	*observation = (struct observation){.gone = g->life != ALIVE,
 	    .foreign = g->foreign == YES,
@@ -286,6 +289,53 @@ static void tear_down(void)
 {
 	process_close(&fixture.process);
 }
+
+static const struct {
+	bool identity_unknown, owner_unknown, gone, confirmed;
+	enum marker_kind kind;
+	enum readyd_verdict verdict;
+	enum readyd_reason reason;
+} unknowns[] = {
+    {true, false, false, false, MARKER_FILE, READYD_PENDING, READYD_REASON_IDENTITY_UNKNOWN},
+    {true, false, false, false, MARKER_ABSENT, READYD_PENDING, READYD_REASON_IDENTITY_UNKNOWN},
+    {true, false, true, false, MARKER_FILE, READYD_DIED, READYD_REASON_IDENTITY_UNKNOWN},
+    {true, false, false, true, MARKER_FILE, READYD_READY, READYD_REASON_NONE},
+    {false, true, false, false, MARKER_FILE, READYD_PENDING, READYD_REASON_IDENTITY_UNKNOWN},
+    {false, true, false, false, MARKER_ABSENT, READYD_PENDING, READYD_REASON_NONE},
+    {false, true, true, false, MARKER_FILE, READYD_DIED, READYD_REASON_IDENTITY_UNKNOWN},
+    {false, false, false, false, MARKER_FILE, READYD_READY, READYD_REASON_NONE},
+};
+
+/* Even if the marker was seen to come: it may be another process's, or of another user. */
+START_TEST(unknown_identity_is_never_ready)
+{
+	struct process process = {.pid = PID, .fd = -1, .identity_unknown = unknowns[_i].identity_unknown};
+	struct history history = {.absent_seen = true, .confirmed = unknowns[_i].confirmed};
+	struct observation o = {.owner_unknown = unknowns[_i].owner_unknown, .gone = unknowns[_i].gone};
+	struct readyd_answer answer;
+
+	o.marker.kind = unknowns[_i].kind;
+	evaluate(&process, &history, &o, &answer);
+	ck_assert_int_eq(answer.verdict, unknowns[_i].verdict);
+	ck_assert_int_eq(answer.reason, unknowns[_i].reason);
+}
+END_TEST
+
+/* In a time namespace, a start may be 0. */
+START_TEST(start_of_zero_is_a_start)
+{
+	struct process process = {.pid = PID, .fd = -1, .start_known = true};
+	struct observation o = {.boot_offset = BOOT_OFFSET};
+	struct history history = {0};
+	struct readyd_answer answer;
+
+	o.marker.kind = MARKER_FILE;
+	o.marker.ctime = (struct timespec){BOOT_OFFSET / 1000000000 - 60, 0};
+	evaluate(&process, &history, &o, &answer);
+	ck_assert_int_eq(answer.verdict, READYD_STALE);
+	ck_assert_int_eq(answer.reason, READYD_REASON_OLDER);
+}
+END_TEST
 
 START_TEST(pending_until_marker_is_written)
 {
@@ -978,6 +1028,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, empty_marker_sets_the_flag);
 	tcase_add_loop_test(tcase, marker_same_compares_identity, 0, UNIT_COUNT(variants));
 	tcase = unit_case(s, "check");
+	tcase_add_loop_test(tcase, unknown_identity_is_never_ready, 0, UNIT_COUNT(unknowns));
+	tcase_add_test(tcase, start_of_zero_is_a_start);
 	tcase_add_test(tcase, pending_until_marker_is_written);
 	tcase_add_test(tcase, ready_if_marker_exists_at_first_check);
 	tcase_add_test(tcase, ready_stays_when_marker_is_removed);

@@ -65,6 +65,11 @@ static const char *words_for(enum readyd_reason reason)
 	case READYD_REASON_NO_RESOURCES:
 		return "descriptors or memory ran out before it could be examined; raise the descriptor "
 		       "limit (ulimit -n)";
+	case READYD_REASON_IDENTITY_UNKNOWN:
+		return "its start cannot be read, so it is not known whether the marker is its own; mount "
+		       "the "
+		       "/proc of this pid namespace, without hidepid for this user, or ask a daemon that has "
+		       "it";
 	case READYD_REASON_NONE:
 	case READYD_REASON_DEADLINE:
 	case READYD_REASON_NOT_A_FILE:
@@ -80,8 +85,9 @@ static const char *words_for(enum readyd_reason reason)
 
 void command_say_why(const struct readyd_answer *answer)
 {
-	const bool told =
-	    answer->verdict == READYD_UNREACHABLE || answer->reason == READYD_REASON_NO_RESOURCES;
+	const bool told = answer->verdict == READYD_UNREACHABLE ||
+			  answer->reason == READYD_REASON_NO_RESOURCES ||
+			  answer->reason == READYD_REASON_IDENTITY_UNKNOWN;
 	const char *words = told ? words_for(answer->reason) : NULL;
 
 	if (words != NULL)

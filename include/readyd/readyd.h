@@ -68,8 +68,11 @@ enum readyd_reason {
 					 * access mode check of proc_pid_root(5) fails) */
 	READYD_REASON_NAME_COLLISION,	/* unreachable or died: another process, in a different pid namespace,
 					 * has the same pid there and may have created the marker */
-	READYD_REASON_NO_RESOURCES	/* pending: descriptors or memory ran out before the process or its
+	READYD_REASON_NO_RESOURCES,	/* pending: descriptors or memory ran out before the process or its
 					 * marker could be examined; nothing is known of it */
+	READYD_REASON_IDENTITY_UNKNOWN	/* pending or died: /proc is missing, hides the process (hidepid), or
+					 * is  that of another pid namespace, so it is not known whether this is
+					 * the process that was meant, or whether the marker is its own */
 };
 
 enum readyd_backend {
@@ -208,6 +211,7 @@ struct readyd_explanation {
 				* yet), inotify, polling */
 	int64_t last_event_ms; /* milliseconds since the last event from the daemon, the kernel or a process;
 				* -1: there was none */
+	const char *procfs;    /* /proc: ok, missing, foreign (of another pid namespace) */
 	char path[1152];       /* the path of this process's marker as seen from here, terminated by a NUL */
 };
 /* May wait for the daemon's answer as readyd_query(). ENOENT: pid is not in the set. */
