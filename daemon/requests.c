@@ -9,6 +9,7 @@
 #include "daemon/requests.h"
 #include "daemon/connection.h"
 #include "daemon/tracker.h"
+#include "src/procfs.h"
 
 /* Processes that a LIST checks in one turn. */
 #define LIST_SLICE 64
@@ -106,6 +107,7 @@ static void do_hello(struct requests *requests, struct connection *connection)
 
 	hello.pidns = process_own_namespace("pid");
 	hello.timens = process_own_namespace("time");
+	hello.procfs_foreign = procfs_state() == PROCFS_FOREIGN;
 	if (stat(requests->place->dir, &st) == 0) {
 		hello.dev = st.st_dev;
 		hello.ino = st.st_ino;

@@ -24,6 +24,7 @@
 #include "daemon/tracker.h"
 #include "src/clock.h"
 #include "src/dirwatch.h"
+#include "src/procfs.h"
 
 /* Bytes that a client may leave unread. Answers are short: a client this far behind does not read. */
 #define OUTPUT_LIMIT (256 * 1024)
@@ -152,13 +153,13 @@ static void write_stats(char *buf, size_t size, void *context)
 	    " accept_pauses=%" PRIu64 " rebinds=%" PRIu64
 	    " processes=%zu waited=%zu waits=%zu gates=%zu handed_out=%" PRIu64 " remembered=%zu"
 	    " requests=%" PRIu64 " looks=%" PRIu64 " settled=%" PRIu64 " events=%" PRIu64
-	    " overflows=%" PRIu64 " scans=%" PRIu64 " ticks=%" PRIu64 " watching=%d",
+	    " overflows=%" PRIu64 " scans=%" PRIu64 " ticks=%" PRIu64 " watching=%d procfs=%s",
 	    PACKAGE_VERSION, (long)getpid(), clock_ms() - server->started, server->connections.count,
 	    server->refused, server->connections.dropped, listener->pauses, listener->rebinds,
 	    registry.entries, registry.waited, registry.waits - server->gates.count, server->gates.count,
 	    server->gates.handed_out, registry.tombstones, server->requests.handled, server->tracker.looks,
 	    server->tracker.settled, watch->events, watch->overflows, watch->scans, watch->ticks,
-	    !watch->polling);
+	    !watch->polling, procfs_word());
 }
 
 static void on_stop(int signal, void *context)

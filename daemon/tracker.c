@@ -262,6 +262,16 @@ static void answer_for_former(struct tracker *w, pid_t pid, uint64_t start, stru
 	    .wait_status = -1};
 }
 
+/* Without /proc, whether the living process is the one that was meant cannot be determined. */
+static void answer_unknown(pid_t pid, uint64_t start, struct readyd_answer *answer)
+{
+	*answer = (struct readyd_answer){.pid = pid,
+	    .start = start,
+	    .verdict = READYD_PENDING,
+	    .reason = READYD_REASON_IDENTITY_UNKNOWN,
+	    .wait_status = -1};
+}
+
 static struct registry_entry *look_exactly(
     struct tracker *w, pid_t pid, uint64_t start, bool waited, struct readyd_answer *answer)
 {
@@ -269,7 +279,13 @@ static struct registry_entry *look_exactly(
 
 	if (answer->reason == READYD_REASON_NO_RESOURCES)
 		return entry;
-	/* Its start is unknown, as when no process has the pid: the client's value is all there is. */
+	if (start != 0 && answer->start == 0 && !verdict_is_process_gone(answer->verdict)) {
+		if (entry != NULL)
+			registry_release(w->registry, entry);
+		answer_unknown(pid, start, answer);
+		return NULL;
+	}
+	/* No process has the pid: the client's value is all there is. */
 	if (answer->start == 0)
 		answer->start = start;
 	if (start == 0 || answer->start == start)
@@ -301,6 +317,9 @@ struct registry_entry *tracker_enroll(
 {
 	struct registry_entry *entry = look_exactly(w, pid, start, true, answer);
 
+	/* No wait for it can be served. */
+	if (entry == NULL && answer->reason == READYD_REASON_IDENTITY_UNKNOWN)
+		answer->reason = READYD_REASON_NO_RESOURCES;
 	if (entry == NULL ||
 	    (answer->verdict == READYD_PENDING && answer->reason != READYD_REASON_NO_RESOURCES))
 		return entry;

@@ -47,6 +47,7 @@ static void check_owner(const struct process *p, struct observation *o)
 	if (uid == PROCESS_UID_OWN && !uidmap_identifies(o->marker.uid))
 		uid = PROCESS_UID_UNKNOWN;
 	o->foreign = uid == PROCESS_UID_FOREIGN;
+	o->owner_unknown = uid == PROCESS_UID_UNREADABLE;
 	o->unknown |= uid == PROCESS_UID_UNKNOWN;
 }
 

@@ -10,6 +10,7 @@
 #include "src/clock.h"
 #include "src/number.h"
 #include "src/collision.h"
+#include "src/procfs.h"
 #include "src/shortage.h"
 
 /* New processes that are examined one by one; beyond this a walk takes less time. */
@@ -29,8 +30,10 @@
  */
 static bool have_namespaces_below(void)
 {
-	return access("/sys/kernel/slab/pid_2", F_OK) == 0 || access("/sys/kernel/slab/pid", F_OK) != 0 ||
-	       process_own_namespace("pid") != FIRST_NAMESPACE;
+	/* Without /proc, no process in them can be found. */
+	return procfs_is_ours() &&
+	       (access("/sys/kernel/slab/pid_2", F_OK) == 0 || access("/sys/kernel/slab/pid", F_OK) != 0 ||
+		   process_own_namespace("pid") != FIRST_NAMESPACE);
 }
 
 bool collision_is_possible(const struct process *p)

@@ -38,14 +38,16 @@ static void evaluate_unmarked(const struct observation *o, struct readyd_answer 
 }
 
 /* Why a marker does not count; NONE if it does. */
-static enum readyd_reason reason_against(enum evidence evidence, const struct process *p)
+static enum readyd_reason reason_against(enum evidence evidence)
 {
 	switch (evidence) {
 	case EVIDENCE_OWN:
 	case EVIDENCE_ASSUMED:
 		return READYD_REASON_NONE;
-	case EVIDENCE_UNKNOWN:
-		return p->start == 0 ? READYD_REASON_IDENTITY_UNKNOWN : READYD_REASON_AGE_UNKNOWN;
+	case EVIDENCE_UNDATED:
+		return READYD_REASON_AGE_UNKNOWN;
+	case EVIDENCE_NAMELESS:
+		return READYD_REASON_IDENTITY_UNKNOWN;
 	case EVIDENCE_LEFTOVER:
 		return READYD_REASON_OLDER;
 	case EVIDENCE_FOREIGN:
@@ -59,7 +61,7 @@ static enum readyd_reason reason_against(enum evidence evidence, const struct pr
 /* For a living process with a marker that does not count. */
 static enum readyd_verdict verdict_against(enum evidence evidence)
 {
-	if (evidence == EVIDENCE_UNKNOWN)
+	if (evidence == EVIDENCE_UNDATED || evidence == EVIDENCE_NAMELESS)
 		return READYD_PENDING;
 	return evidence == EVIDENCE_AMBIGUOUS ? READYD_UNREACHABLE : READYD_STALE;
 }
@@ -88,7 +90,7 @@ void evaluate(const struct process *p, const struct history *history, const stru
 {
 	bool weigh = is_marked(p, o) && !history->latched;
 	enum evidence evidence = weigh ? evidence_weigh(p, history, o) : EVIDENCE_OWN;
-	enum readyd_reason against = reason_against(evidence, p);
+	enum readyd_reason against = reason_against(evidence);
 
 	memset(answer, 0, sizeof(*answer));
 	answer->pid = p->pid;
@@ -97,7 +99,8 @@ void evaluate(const struct process *p, const struct history *history, const stru
 	answer->flags = flags_of(p, history, o, evidence);
 	if (o->unknown)
 		set_verdict(answer, READYD_PENDING, READYD_REASON_NO_RESOURCES);
-	else if (history->latched || o->arrived || (weigh && against == READYD_REASON_NONE))
+	else if (history->latched || (o->arrived && !p->identity_unknown) ||
+		 (weigh && against == READYD_REASON_NONE))
 		set_verdict(answer, o->gone ? READYD_EXITED : READYD_READY, READYD_REASON_NONE);
 	else if (p->no_such_process)
 		set_verdict(
@@ -108,4 +111,6 @@ void evaluate(const struct process *p, const struct history *history, const stru
 		set_verdict(answer, verdict_against(evidence), against);
 	else
 		evaluate_unmarked(o, answer);
+	if (p->identity_unknown && answer->verdict == READYD_PENDING && answer->reason == READYD_REASON_NONE)
+		answer->reason = READYD_REASON_IDENTITY_UNKNOWN;
 }

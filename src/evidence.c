@@ -43,7 +43,7 @@ static enum age age_by_stamps(const struct process *p, const struct observation 
 {
 	int64_t age;
 
-	if (p->start == 0 || is_in_future(o))
+	if (is_in_future(o))
 		return AGE_UNKNOWN;
 	age = evidence_age_at_start(p, o);
 	if (age > tolerance(o))
@@ -62,6 +62,12 @@ bool evidence_needs_stamps(const struct history *history, const struct marker_st
 	       !is_known_leftover(history, marker);
 }
 
+/* Of a process that is gone, the start that was asked for. */
+static bool has_start(const struct process *p)
+{
+	return p->start_known || (p->no_such_process && p->start != 0);
+}
+
 /* The owner first: no clock makes another user's file the process's own. */
 enum evidence evidence_weigh(
     const struct process *p, const struct history *history, const struct observation *o)
@@ -74,12 +80,14 @@ enum evidence evidence_weigh(
 		return EVIDENCE_FOREIGN;
 	if (is_known_leftover(history, &o->marker))
 		return EVIDENCE_LEFTOVER;
+	if (p->identity_unknown || o->owner_unknown)
+		return EVIDENCE_NAMELESS;
 	if (history->absent_seen)
 		return EVIDENCE_OWN;
-	/* It ended before its start was read, so any process that had the pid is meant; one of them wrote
+	/* If it ended before its start was read, any process that had the pid is meant; one of them wrote
 	 * it. */
-	if (o->gone && p->start == 0)
-		return EVIDENCE_OWN;
+	if (!has_start(p))
+		return o->gone ? EVIDENCE_OWN : EVIDENCE_NAMELESS;
 	switch (age_by_stamps(p, o)) {
 	case AGE_YOUNGER:
 		return EVIDENCE_OWN;
@@ -88,14 +96,15 @@ enum evidence evidence_weigh(
 	case AGE_OLDER:
 		return EVIDENCE_LEFTOVER;
 	case AGE_UNKNOWN:
-		return EVIDENCE_UNKNOWN;
+		return EVIDENCE_UNDATED;
 	}
-	return EVIDENCE_UNKNOWN;
+	return EVIDENCE_UNDATED;
 }
 
 bool evidence_is_weak(const struct process *p, const struct history *history, const struct observation *o)
 {
-	return evidence_needs_stamps(history, &o->marker) && age_by_stamps(p, o) != AGE_YOUNGER;
+	return evidence_needs_stamps(history, &o->marker) &&
+	       (!has_start(p) || age_by_stamps(p, o) != AGE_YOUNGER);
 }
 
 void history_saw_none(struct history *history, const struct marker_stat *directory)

@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 
 #include "src/hot.h"
 #include "src/process.h"
+#include "src/procfs.h"
 #include "src/shortage.h"
 
 /* Newer than the headers of some systems that this is built on: pidfd_open(2) (Linux 5.3),
@@ -46,32 +46,6 @@ static int get_info(int fd, unsigned mask, struct pidfd_info_v0 *info)
 	return (info->mask & mask) == mask ? 0 : -1;
 }
 
-/* Reads the start of the file into buf and terminates it with a NUL. -1 with errno; ENODATA: it is empty. */
-static int read_file(const char *path, char *buf, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), error;
-	ssize_t n;
-
-	if (fd < 0)
-		return -1;
-	n = read(fd, buf, size - 1);
-	error = n == 0 ? ENODATA : errno;
-	close(fd);
-	errno = error;
-	if (n <= 0)
-		return -1;
-	buf[n] = '\0';
-	return 0;
-}
-
-static int read_proc(pid_t pid, const char *name, char *buf, size_t size)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%ld/%s", (long)pid, name);
-	return read_file(path, buf, size);
-}
-
 /* PF_KTHREAD, include/linux/sched.h */
 #define FLAG_KTHREAD 0x00200000u
 
@@ -89,12 +63,13 @@ struct stat_line {
 static int read_stat(pid_t pid, struct stat_line *line)
 {
 	char buf[1024], *field, *rest;
+	int number;
 
-	if (read_proc(pid, "stat", buf, sizeof(buf)) != 0 || (field = strrchr(buf, ')')) == NULL)
+	if (procfs_read(pid, "stat", buf, sizeof(buf)) != 0 || (field = strrchr(buf, ')')) == NULL)
 		return -1;
 	memset(line, 0, sizeof(*line));
 	field = strtok_r(field + 1, " \n", &rest);
-	for (int number = 3; field != NULL; number++, field = strtok_r(NULL, " \n", &rest)) {
+	for (number = 3; field != NULL; number++, field = strtok_r(NULL, " \n", &rest)) {
 		if (number == 3)
 			line->state = field[0];
 		else if (number == 9)
@@ -108,7 +83,7 @@ static int read_stat(pid_t pid, struct stat_line *line)
 		else if (number == 52)
 			line->exit_code = atoi(field);
 	}
-	return line->start != 0 ? 0 : -1;
+	return number > 22 ? 0 : -1;
 }
 
 bool process_exists(pid_t pid)
@@ -129,25 +104,18 @@ bool process_is_active(pid_t pid, uint64_t *cpu)
 
 pid_t process_ns_pid_of(pid_t pid)
 {
-	char buf[4096], *line, *end, *last;
+	struct procfs_status status;
 
-	if (read_proc(pid, "status", buf, sizeof(buf)) != 0)
+	if (procfs_read_status(pid, &status) != 0)
 		return is_shortage(errno) ? 0 : pid;
-	if ((line = strstr(buf, "\nNSpid:")) == NULL)
-		return pid;
-	end = strchr(line + 1, '\n');
-	if (end == NULL)
-		return pid;
-	*end = '\0';
-	last = strrchr(line, '\t');
-	return last != NULL && atoi(last) > 0 ? (pid_t)atoi(last) : pid;
+	return status.ns_pid > 0 ? status.ns_pid : pid;
 }
 
 pid_t process_newest(void)
 {
 	char buf[128], *last;
 
-	if (read_file("/proc/loadavg", buf, sizeof(buf)) != 0 || (last = strrchr(buf, ' ')) == NULL)
+	if (procfs_read(0, "loadavg", buf, sizeof(buf)) != 0 || (last = strrchr(buf, ' ')) == NULL)
 		return 0;
 	return (pid_t)atoi(last);
 }
@@ -164,7 +132,16 @@ uint64_t process_own_namespace(const char *kind)
 static void copy_stat(struct process *p, const struct stat_line *line)
 {
 	p->start = line->start;
+	p->start_known = true;
 	p->kernel = (line->flags & FLAG_KTHREAD) != 0;
+}
+
+static void copy_uids(struct process *p, uid_t real, uid_t effective, uid_t fs)
+{
+	p->uids[0] = real;
+	p->uids[1] = effective;
+	p->uids[2] = fs;
+	p->uids_known = true;
 }
 
 /* A process keeps its pid until it is reaped; then pidfd_send_signal(2) fails with ESRCH. */
@@ -173,13 +150,44 @@ static bool still_has_pid(const struct process *p)
 	return syscall(SYS_pidfd_send_signal, p->fd, 0, NULL, 0) == 0 || errno == EPERM;
 }
 
-static void read_ns_pid(struct process *p)
+static void read_status(struct process *p)
 {
-	pid_t ns_pid = process_ns_pid_of(p->pid);
+	struct procfs_status status;
 
-	p->unread |= ns_pid == 0;
-	if (ns_pid != 0)
-		p->ns_pid = ns_pid;
+	if (procfs_read_status(p->pid, &status) != 0) {
+		p->unread |= is_shortage(errno);
+		return;
+	}
+	if (status.ns_pid > 0)
+		p->ns_pid = status.ns_pid;
+	if (status.has_uids)
+		copy_uids(p, status.real, status.effective, status.fs);
+}
+
+static bool is_in_our_pid_namespace(const struct process *p)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%ld/ns/pid", (long)p->pid);
+	return stat(path, &st) == 0 && st.st_ino == process_own_namespace("pid");
+}
+
+/* proc_pid_status(5) has all of this, but may be long and costs more than both others. */
+static void read_ids(struct process *p)
+{
+	struct pidfd_info_v0 info;
+
+	if (get_info(p->fd, INFO_CREDS, &info) == 0)
+		copy_uids(p, info.ruid, info.euid, info.fsuid);
+	if (p->start_known && (!p->uids_known || !is_in_our_pid_namespace(p)))
+		read_status(p);
+}
+
+/* Whatever was read may belong to the next process with this pid. */
+static bool is_reaped(const struct process *p, const struct stat_line *line)
+{
+	return p->fd >= 0 && process_gone(p) && line->state != 'Z' && !still_has_pid(p);
 }
 
 void process_open(struct process *p, pid_t pid)
@@ -200,10 +208,11 @@ void process_open(struct process *p, pid_t pid)
 		p->no_such_process = p->fd < 0 && !process_exists(pid);
 	}
 	if (!p->no_such_process)
-		read_ns_pid(p);
-	/* It has ended, so what was read may belong to the next process with this pid. */
-	if (p->fd >= 0 && process_gone(p) && line.state != 'Z' && !still_has_pid(p))
+		read_ids(p);
+	if (is_reaped(p, &line)) {
 		p->start = 0;
+		p->start_known = p->uids_known = false;
+	}
 }
 
 void process_open_exact(struct process *p, pid_t pid, uint64_t start)
@@ -211,12 +220,14 @@ void process_open_exact(struct process *p, pid_t pid, uint64_t start)
 	process_open(p, pid);
 	if (start == 0)
 		return;
-	/* If the start is not known (no /proc), trust the caller. */
-	if (!p->no_such_process && p->start != 0 && p->start != start) {
+	if (p->start_known && p->start != start) {
 		process_close(p);
 		p->no_such_process = p->reused = true;
 	}
+	/* The one that was meant is certainly gone if the one that has its pid is. */
+	p->identity_unknown = !p->no_such_process && !p->start_known && process_life(p) != PROCESS_GONE;
 	p->start = start;
+	p->start_known = !p->identity_unknown;
 }
 
 HOT void process_close(struct process *p)
@@ -240,14 +251,19 @@ HOT static enum process_life life_by_fd(const struct process *p)
 	}
 }
 
+/* Also where its start could not be read when it was opened, but the caller has said which it should be. */
+static bool is_another(const struct process *p, const struct stat_line *line)
+{
+	return (p->start_known || p->identity_unknown) && line->start != p->start;
+}
+
 static enum process_life life_by_stat(const struct process *p)
 {
 	struct stat_line line;
 
 	if (read_stat(p->pid, &line) == 0)
-		return (p->start != 0 && line.start != p->start) || (line.state == 'Z' && line.threads <= 1)
-			   ? PROCESS_GONE
-			   : PROCESS_LIVES;
+		return is_another(p, &line) || (line.state == 'Z' && line.threads <= 1) ? PROCESS_GONE
+											: PROCESS_LIVES;
 	if (is_shortage(errno) && process_exists(p->pid))
 		return PROCESS_UNKNOWN;
 	return process_exists(p->pid) ? PROCESS_LIVES : PROCESS_GONE;
@@ -266,7 +282,7 @@ char process_state(const struct process *p)
 
 	if (process_gone(p))
 		return 'X';
-	if (read_stat(p->pid, &line) != 0 || (p->start != 0 && line.start != p->start))
+	if (read_stat(p->pid, &line) != 0 || is_another(p, &line))
 		return '?';
 	/* Its other threads may have exited since. */
 	if (line.state == 'Z' && process_gone(p))
@@ -278,7 +294,7 @@ static int zombie_status(const struct process *p)
 {
 	struct stat_line line;
 
-	if (p->start == 0 || read_stat(p->pid, &line) != 0 || line.start != p->start ||
+	if (!p->start_known || read_stat(p->pid, &line) != 0 || line.start != p->start ||
 	    strchr("ZX", line.state) == NULL)
 		return -1;
 	/* A reader without ptrace access sees 0 too. */
@@ -301,23 +317,40 @@ int process_wait_status(const struct process *p)
 	return status;
 }
 
-static enum process_uid compare_uids(uid_t uid, uid_t real, uid_t effective, uid_t fs)
+static bool has_uid(const struct process *p, uid_t uid)
 {
-	return uid == real || uid == effective || uid == fs ? PROCESS_UID_OWN : PROCESS_UID_FOREIGN;
+	return p->uids_known && (uid == p->uids[0] || uid == p->uids[1] || uid == p->uids[2]);
+}
+
+/* As they are now; at least those of a process that has the pid and is not p's successor. */
+static int read_uids(const struct process *p, struct process *now)
+{
+	struct pidfd_info_v0 info;
+	struct procfs_status status;
+	int error;
+
+	now->uids_known = false;
+	if (get_info(p->fd, INFO_CREDS, &info) == 0) {
+		copy_uids(now, info.ruid, info.euid, info.fsuid);
+		return 0;
+	}
+	if (procfs_read_status(p->pid, &status) != 0 || !status.has_uids)
+		return -1;
+	error = p->fd >= 0 ? !still_has_pid(p) : process_gone(p);
+	errno = ESRCH;
+	if (error)
+		return -1;
+	copy_uids(now, status.real, status.effective, status.fs);
+	return 0;
 }
 
 enum process_uid process_check_uid(const struct process *p, uid_t uid)
 {
-	struct pidfd_info_v0 info;
-	unsigned real, effective, saved, fs;
-	char buf[4096], *line;
+	struct process now;
 
-	if (get_info(p->fd, INFO_CREDS, &info) == 0)
-		return compare_uids(uid, info.ruid, info.euid, info.fsuid);
-	if (read_proc(p->pid, "status", buf, sizeof(buf)) != 0)
-		return is_shortage(errno) ? PROCESS_UID_UNKNOWN : PROCESS_UID_OWN;
-	line = strstr(buf, "\nUid:");
-	if (line == NULL || sscanf(line, "\nUid: %u %u %u %u", &real, &effective, &saved, &fs) != 4)
-		return PROCESS_UID_OWN;
-	return compare_uids(uid, real, effective, fs);
+	if (read_uids(p, &now) == 0)
+		return has_uid(&now, uid) ? PROCESS_UID_OWN : PROCESS_UID_FOREIGN;
+	if (is_shortage(errno))
+		return PROCESS_UID_UNKNOWN;
+	return has_uid(p, uid) ? PROCESS_UID_OWN : PROCESS_UID_UNREADABLE;
 }

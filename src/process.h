@@ -16,8 +16,14 @@ struct process {
 	pid_t pid;
 	int fd;		/* pidfd; -1: no process, no descriptors left, or Linux before 5.3 (pidfd_open(2)) */
 	pid_t ns_pid;	/* the pid in its own pid namespace, which its marker's name contains */
-	uint64_t start; /* clock ticks since boot, field 22 of proc_pid_stat(5); 0: not known (no /proc) */
-	bool kernel;	/* it is a kernel thread */
+	uint64_t start; /* clock ticks since boot, field 22 of proc_pid_stat(5); 0 may be one, in
+			   time_namespaces(7) */
+	bool start_known; /* false: /proc is missing or foreign, or hides it; start is 0 or what was asked for
+			   */
+	bool identity_unknown; /* whether it is the process that was meant cannot be determined */
+	bool kernel;	       /* it is a kernel thread */
+	bool uids_known;
+	uid_t uids[3];	      /* real, effective and filesystem uid when it was opened */
 	bool no_such_process; /* no process, or not the one that was meant, had this pid in process_open() */
 	bool reused; /* a process other than the one that was meant had it; implies no_such_process */
 	bool unread; /* descriptors or memory ran out: start and ns_pid are not known */
@@ -28,7 +34,7 @@ struct process {
 void process_open(struct process *p, pid_t pid);
 
 /* The same for one particular process: if another process has the pid by now, the result is a process that is
- * gone. start 0: the process that has pid now. */
+ * gone. If its start cannot be read, identity_unknown is set. start 0: the process that has pid now. */
 void process_open_exact(struct process *p, pid_t pid, uint64_t start);
 
 /* Closes the pidfd; the other members stay valid. May be repeated. */
@@ -89,11 +95,13 @@ int process_wait_status(const struct process *p);
 enum process_uid {
 	PROCESS_UID_OWN,
 	PROCESS_UID_FOREIGN,
-	PROCESS_UID_UNKNOWN /* descriptors or memory ran out */
+	PROCESS_UID_UNREADABLE, /* /proc does not tell, or it has been reaped and had another uid when opened
+				 */
+	PROCESS_UID_UNKNOWN	/* descriptors or memory ran out */
 };
 
 /* Whether uid is the process's real, effective or filesystem uid (credentials(7)): those that a file which it
- * has created can have. OWN if /proc does not tell. */
+ * has created can have. */
 enum process_uid process_check_uid(const struct process *p, uid_t uid);
 
 #endif

@@ -92,6 +92,9 @@ enum process_root process_root_find(const struct process *p, char root[PROCESS_R
 {
 	enum process_root found;
 
+	/* Then there is nothing of it in /proc, or of another process. */
+	if (!p->start_known)
+		return PROCESS_ROOT_NONE;
 	snprintf(root, PROCESS_ROOT_SIZE, "/proc/%ld/root", (long)p->pid);
 	found = try_root(root);
 	return found == PROCESS_ROOT_NONE ? find_root_of_others(p, root) : found;

@@ -73,6 +73,7 @@ struct wire_hello {
 	uint64_t timens;   /* inode of its time namespace, on which starts depend; 0: not known */
 	uint64_t dev, ino; /* of the marker directory; 0: it is missing */
 	struct marker_place place;
+	bool procfs_foreign; /* its /proc is that of another pid namespace; for people to read */
 };
 
 struct wire_reply {

@@ -93,6 +93,8 @@ size_t wire_write_hello(char *buf, size_t size, const struct wire_hello *hello)
 	put_escaped(&o, hello->place.prefix);
 	put(&o, " path=");
 	put_escaped(&o, hello->place.dir);
+	if (hello->procfs_foreign)
+		put(&o, " procfs=foreign");
 	return end_line(&o);
 }
 

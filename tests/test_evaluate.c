@@ -144,6 +144,7 @@ static void arrange(
 	*process = (struct process){.pid = PID, .fd = -1};
 	process->no_such_process = g->life == NO_SUCH_PROCESS || g->life == REUSED;
 	process->reused = g->life == REUSED;
+	process->start_known = g->age != NO_START;
 	process->start = g->age == NO_START ? 0 : START_TICKS;
 	*observation = (struct observation){.gone = g->life != ALIVE,
 	    .foreign = g->foreign == YES,
@@ -261,6 +262,53 @@ START_TEST(assumption_is_remembered)
 }
 END_TEST
 
+static const struct {
+	bool identity_unknown, owner_unknown, gone, confirmed;
+	enum marker_kind kind;
+	enum readyd_verdict verdict;
+	enum readyd_reason reason;
+} unknowns[] = {
+    {true, false, false, false, MARKER_FILE, READYD_PENDING, READYD_REASON_IDENTITY_UNKNOWN},
+    {true, false, false, false, MARKER_ABSENT, READYD_PENDING, READYD_REASON_IDENTITY_UNKNOWN},
+    {true, false, true, false, MARKER_FILE, READYD_DIED, READYD_REASON_IDENTITY_UNKNOWN},
+    {true, false, false, true, MARKER_FILE, READYD_READY, READYD_REASON_NONE},
+    {false, true, false, false, MARKER_FILE, READYD_PENDING, READYD_REASON_IDENTITY_UNKNOWN},
+    {false, true, false, false, MARKER_ABSENT, READYD_PENDING, READYD_REASON_NONE},
+    {false, true, true, false, MARKER_FILE, READYD_DIED, READYD_REASON_IDENTITY_UNKNOWN},
+    {false, false, false, false, MARKER_FILE, READYD_READY, READYD_REASON_NONE},
+};
+
+/* Even if the marker was seen to come: it may be another process's, or of another user. */
+START_TEST(unknown_identity_is_never_ready)
+{
+	struct process process = {.pid = PID, .fd = -1, .identity_unknown = unknowns[_i].identity_unknown};
+	struct history history = {.absent_seen = true, .confirmed = unknowns[_i].confirmed};
+	struct observation o = {.owner_unknown = unknowns[_i].owner_unknown, .gone = unknowns[_i].gone};
+	struct readyd_answer answer;
+
+	o.marker.kind = unknowns[_i].kind;
+	evaluate(&process, &history, &o, &answer);
+	ck_assert_int_eq(answer.verdict, unknowns[_i].verdict);
+	ck_assert_int_eq(answer.reason, unknowns[_i].reason);
+}
+END_TEST
+
+/* In a time namespace, a start may be 0. */
+START_TEST(start_of_zero_is_a_start)
+{
+	struct process process = {.pid = PID, .fd = -1, .start_known = true};
+	struct observation o = {.boot_offset = BOOT_OFFSET};
+	struct history history = {0};
+	struct readyd_answer answer;
+
+	o.marker.kind = MARKER_FILE;
+	o.marker.ctime = (struct timespec){BOOT_OFFSET / 1000000000 - 60, 0};
+	evaluate(&process, &history, &o, &answer);
+	ck_assert_int_eq(answer.verdict, READYD_STALE);
+	ck_assert_int_eq(answer.reason, READYD_REASON_OLDER);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("evaluate");
@@ -269,6 +317,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, every_combination_follows_its_rule, 0, UNIT_COUNT(rules));
 	tcase_add_test(tcase, empty_marker_sets_the_flag);
 	tcase_add_test(tcase, assumption_is_remembered);
+	tcase_add_loop_test(tcase, unknown_identity_is_never_ready, 0, UNIT_COUNT(unknowns));
+	tcase_add_test(tcase, start_of_zero_is_a_start);
 	return s;
 }
 

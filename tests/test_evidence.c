@@ -45,13 +45,13 @@ static const struct {
 	false},
     {"as old, clock a second ahead", 0, LATER, {MS, 0, S, true}, false, EVIDENCE_LEFTOVER, true},
     /* From the future, beyond what the clocks may differ by. */
-    {"in the future", 2 * LATER, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_UNKNOWN, true},
+    {"in the future", 2 * LATER, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_UNDATED, true},
     {"in the future by the grain", LATER + 40 * MS, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_OWN,
 	false},
     {"in the future by a server's clock", LATER + 5 * S, LATER, {0, 5 * S, 0, false}, false, EVIDENCE_OWN,
 	false},
     {"in the future of a server's clock", LATER + 5 * S + 1, LATER, {0, 5 * S, 0, false}, false,
-	EVIDENCE_UNKNOWN, true},
+	EVIDENCE_UNDATED, true},
     {"ahead like the measured clock", LATER + 99 * S, LATER, {MS, 0, 100 * S, true}, false, EVIDENCE_OWN,
 	false},
     /* Older, but by no more than the clock was set. */
@@ -63,7 +63,7 @@ static void arrange(int64_t after, int64_t now, struct process *p, struct observ
 	int64_t start = START_TICKS * clock_tick_ns() + BOOT_OFFSET;
 	int64_t ns = start + after;
 
-	*p = (struct process){.pid = 4711, .fd = -1, .start = START_TICKS};
+	*p = (struct process){.pid = 4711, .fd = -1, .start = START_TICKS, .start_known = true};
 	*o = (struct observation){.marker = {.kind = MARKER_FILE, .dev = 1, .ino = 2},
 	    .now = start + now,
 	    .boot_offset = BOOT_OFFSET,
@@ -107,7 +107,7 @@ START_TEST(what_was_seen_decides_before_stamps)
 	ck_assert(!evidence_needs_stamps(&left, &o.marker));
 	ck_assert(!evidence_needs_stamps(&confirmed, &o.marker));
 	ck_assert(!evidence_is_weak(&p, &absent, &o));
-	p.start = 0;
+	p.start_known = false;
 	ck_assert_int_eq(evidence_weigh(&p, &absent, &o), EVIDENCE_OWN);
 	ck_assert_int_eq(evidence_weigh(&p, &left, &o), EVIDENCE_LEFTOVER);
 }
@@ -154,11 +154,17 @@ START_TEST(unknown_start_proves_nothing)
 	struct process p;
 
 	arrange(S, LATER, &p, &o);
+	p.start_known = false;
 	p.start = 0;
-	ck_assert_int_eq(evidence_weigh(&p, &history, &o), EVIDENCE_UNKNOWN);
+	ck_assert_int_eq(evidence_weigh(&p, &history, &o), EVIDENCE_NAMELESS);
 	/* It ended before its start was read, so any process that had the pid is meant. */
-	o.gone = true;
+	o.gone = p.no_such_process = true;
 	ck_assert_int_eq(evidence_weigh(&p, &history, &o), EVIDENCE_OWN);
+	/* There is no process, but a certain one is meant: stamps tell. */
+	p.start = START_TICKS;
+	ck_assert_int_eq(evidence_weigh(&p, &history, &o), EVIDENCE_OWN);
+	o.marker.ctime.tv_sec -= 100;
+	ck_assert_int_eq(evidence_weigh(&p, &history, &o), EVIDENCE_LEFTOVER);
 }
 END_TEST
 

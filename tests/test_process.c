@@ -507,16 +507,19 @@ START_TEST(real_and_effective_uid_count)
 }
 END_TEST
 
-START_TEST(uids_of_ended_process_match_any)
+/* It may have had others between its opening and its end. */
+START_TEST(other_uids_of_ended_process_are_unreadable)
 {
 	pid_t child = unit_spawn(NULL);
 	struct process p;
 
 	process_open(&p, child);
 	unit_kill(child);
-	ck_assert_int_eq(process_check_uid(&p, geteuid() + 1), PROCESS_UID_OWN);
+	ck_assert_int_eq(process_check_uid(&p, geteuid()), PROCESS_UID_OWN);
+	ck_assert_int_eq(process_check_uid(&p, geteuid() + 1), PROCESS_UID_UNREADABLE);
 	process_close(&p);
-	ck_assert_int_eq(process_check_uid(&p, geteuid() + 1), PROCESS_UID_OWN);
+	ck_assert_int_eq(process_check_uid(&p, geteuid()), PROCESS_UID_OWN);
+	ck_assert_int_eq(process_check_uid(&p, geteuid() + 1), PROCESS_UID_UNREADABLE);
 }
 END_TEST
 
@@ -594,7 +597,7 @@ START_TEST(life_is_read_once_descriptors_are_available)
 END_TEST
 
 /* Until it can be read, the given start time is taken for granted. */
-START_TEST(open_exact_trusts_the_caller_without_descriptors)
+START_TEST(start_is_compared_once_descriptors_are_available)
 {
 	uint64_t start = start_time_of(getpid());
 	struct rlimit limit = unit_forbid_new_fds();
@@ -606,6 +609,7 @@ START_TEST(open_exact_trusts_the_caller_without_descriptors)
 	gone = process_gone(&right) || process_gone(&wrong);
 	unit_restore_fd_limit(&limit);
 	ck_assert(!gone);
+	ck_assert(right.identity_unknown && !right.start_known);
 	ck_assert_uint_eq(right.start, start);
 	ck_assert_int_eq(right.ns_pid, getpid());
 	ck_assert(!process_gone(&right));
@@ -698,7 +702,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, alive_after_leader_exited_without_pidfd);
 	tcase = unit_case(s, "uid");
 	tcase_add_test(tcase, own_uids_are_recognized);
-	tcase_add_test(tcase, uids_of_ended_process_match_any);
+	tcase_add_test(tcase, other_uids_of_ended_process_are_unreadable);
 	unit_add_if(tcase, real_and_effective_uid_count, geteuid() == 0, "needs root");
 	unit_add_if(tcase, filesystem_uid_counts, geteuid() == 0, "needs root");
 	tcase = unit_case(s, "without descriptors");
@@ -706,7 +710,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, state_is_unknown_without_descriptors);
 	tcase_add_test(tcase, descriptor_zero_is_valid);
 	tcase_add_test(tcase, life_is_read_once_descriptors_are_available);
-	tcase_add_test(tcase, open_exact_trusts_the_caller_without_descriptors);
+	tcase_add_test(tcase, start_is_compared_once_descriptors_are_available);
 	tcase_add_test(tcase, zombie_is_recognized_once_descriptors_are_available);
 	tcase_add_test(tcase, ended_process_is_gone_without_descriptors);
 	tcase_add_test(tcase, open_pidfd_works_without_descriptors);

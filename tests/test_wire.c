@@ -331,7 +331,7 @@ static void check_hello_round_trip(const struct wire_hello *hello)
 		unit_check(line[i] >= ' ' && line[i] < 0x7f);
 		words += line[i] == ' ';
 	}
-	unit_check(words == 8);
+	unit_check(words == 8u + hello->procfs_foreign);
 	reply = parsed(line, len);
 	unit_check(reply.kind == WIRE_REPLY_HELLO);
 	unit_check(reply.hello.epoch == hello->epoch);
@@ -373,7 +373,7 @@ END_TEST
 
 START_TEST(longest_hello_fits)
 {
-	struct wire_hello hello = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, {"", ""}};
+	struct wire_hello hello = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, {"", ""}, true};
 
 	memset(hello.place.dir, '%', MARKER_DIR_SIZE - 1);
 	hello.place.dir[0] = '/';

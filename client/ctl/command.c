@@ -66,11 +66,12 @@ static const char *words_for(enum readyd_reason reason)
 		return "descriptors or memory ran out before it could be examined; raise the descriptor "
 		       "limit (ulimit -n)";
 	case READYD_REASON_IDENTITY_UNKNOWN:
-		return "its start time cannot be read (hidepid in /proc?), so the marker may be that of an "
-		       "earlier process with this pid; ask as the same user or as root, or start readyd";
+		return "its start cannot be read, so it is not known whether the marker is its own; mount "
+		       "the /proc of this pid namespace, without hidepid for this user, or ask a daemon "
+		       "that has it";
 	case READYD_REASON_AGE_UNKNOWN:
-		return "a marker is there, but its time stamp is in the future, so it may be older than the "
-		       "process; remove it or start readyd earlier";
+		return "its marker has a time stamp in the future, so it is not known which of the two is "
+		       "older; start readyd before the process, or remove the marker";
 	case READYD_REASON_NONE:
 	case READYD_REASON_DEADLINE:
 	case READYD_REASON_NOT_A_FILE:

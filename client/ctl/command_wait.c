@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "client/ctl/command.h"
 #include "client/ctl/output.h"
@@ -87,13 +88,15 @@ static void explain(const struct waiting *w, const struct readyd_explanation *e,
 {
 	char event[48] = "no event ever", path[4 * sizeof(e->path)];
 
+	bool usable = strcmp(e->procfs, "ok") == 0;
+
 	if (e->last_event_ms >= 0)
 		snprintf(event, sizeof(event), "last event %" PRId64 " ms ago", e->last_event_ms);
 	fprintf(stderr,
 	    "readyctl: timed out after %" PRId64
-	    " ms: process %ld is %s; its marker %s: %s; directory: %s; waited by %s, %s\n",
+	    " ms: process %ld is %s; its marker %s: %s; directory: %s; waited by %s, %s%s%s\n",
 	    w->line->timeout_ms, (long)pid, e->process, output_escape(path, sizeof(path), e->path), e->marker,
-	    e->directory, e->via, event);
+	    e->directory, e->via, event, usable ? "" : "; /proc: ", usable ? "" : e->procfs);
 }
 
 static void close_one(struct waiting *w, struct readyd_answer *now, bool timed_out)

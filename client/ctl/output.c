@@ -119,7 +119,7 @@ static void print_why(const struct readyd_explanation *why)
 		printf(",\"last_event_ms\":%" PRId64, why->last_event_ms);
 	else
 		printf(",\"last_event_ms\":null");
-	printf(",\"path\":");
+	printf(",\"procfs\":\"%s\",\"path\":", why->procfs);
 	print_quoted(why->path);
 }
 

@@ -45,8 +45,12 @@ static struct target *find_open(struct readyd_waiter *w, pid_t pid)
 	return t == NULL || target_is_done(t) || t->state.phase == TARGET_NOT_STARTED ? NULL : t;
 }
 
+/* Where its start is not known, a living process has had the pid all the time. */
 static bool is_another(const struct target *t, const struct readyd_answer *answer)
 {
+	if (!t->process.start_known && !t->process.no_such_process &&
+	    !verdict_is_process_gone(answer->verdict) && process_gone(&t->process))
+		return true;
 	return t->process.start != 0 && answer->start != 0 && answer->start != t->process.start;
 }
 

@@ -11,6 +11,7 @@
 #include "client/lib/waiter.h"
 #include "src/marker_dir.h"
 #include "src/clock.h"
+#include "src/procfs.h"
 #include "src/verdict.h"
 
 static const char *process_word(const struct target *t)
@@ -157,6 +158,7 @@ int readyd_waiter_explain(struct readyd_waiter *w, pid_t pid, struct readyd_expl
 	explanation->marker = marker_word(&now, place);
 	explanation->directory = describe_directory(place, &t->process, &other);
 	explanation->via = via_word(w, t);
+	explanation->procfs = procfs_word();
 	explanation->last_event_ms = w->last_event == 0 ? -1 : clock_ms() - w->last_event;
 	if (other)
 		snprintf(root, sizeof(root), "/proc/%ld/root", (long)pid);

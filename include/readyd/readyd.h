@@ -70,9 +70,9 @@ enum readyd_reason {
 					 * has the same pid there and may have created the marker */
 	READYD_REASON_NO_RESOURCES,	/* pending: descriptors or memory ran out before the process or its
 					 * marker could be examined; nothing is known of it */
-	READYD_REASON_IDENTITY_UNKNOWN, /* pending or died: the start time of the process cannot be read
-					 * (hidepid, see proc(5); no /proc), so the marker may be that of an
-					 * earlier process with this pid */
+	READYD_REASON_IDENTITY_UNKNOWN, /* pending or died: /proc is missing, hides the process (hidepid), or
+					 * is that of another pid namespace, so it is not known whether this
+					 * is the process that was meant, or whether the marker is its own */
 	READYD_REASON_AGE_UNKNOWN	/* pending or died: nothing tells whether the marker is older than the
 					 * process, since its time stamp is in the future */
 };
@@ -216,6 +216,7 @@ struct readyd_explanation {
 				* yet), inotify, polling */
 	int64_t last_event_ms; /* milliseconds since the last event from the daemon, the kernel or a process;
 				* -1: there was none */
+	const char *procfs;    /* /proc: ok, missing, foreign (of another pid namespace) */
 	char path[1152];       /* the path of this process's marker as seen from here, terminated by a NUL */
 };
 /* May wait for the daemon's answer as readyd_query(). ENOENT: pid is not in the set. */

@@ -8,6 +8,7 @@
 #include "src/collision.h"
 #include "src/marker_dir.h"
 #include "src/process.h"
+#include "src/procfs.h"
 #include "tests/sim/actors.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/world.h"
@@ -34,20 +35,27 @@ void process_open(struct process *p, pid_t pid)
 	if (life == NULL || p->unread)
 		return;
 	p->start = life->start;
+	p->uids[0] = p->uids[1] = p->uids[2] = life->uid;
+	p->start_known = p->uids_known = true;
 	/* It is gone with its pid: nothing can be read of it. */
-	if (p->fd >= 0 && world_life_of(pid) != life)
+	if (p->fd >= 0 && world_life_of(pid) != life) {
 		p->start = 0;
+		p->start_known = p->uids_known = false;
+	}
 }
 
 void process_open_exact(struct process *p, pid_t pid, uint64_t start)
 {
 	process_open(p, pid);
 	if (start != 0) {
-		if (!p->no_such_process && p->start != 0 && p->start != start) {
+		if (p->start_known && p->start != start) {
 			process_close(p);
 			p->no_such_process = p->reused = true;
 		}
+		p->identity_unknown =
+		    !p->no_such_process && !p->start_known && process_life(p) != PROCESS_GONE;
 		p->start = start;
+		p->start_known = !p->identity_unknown;
 	}
 	client_opened(p, start);
 }
@@ -73,8 +81,8 @@ enum process_life process_life(const struct process *p)
 	life = world_life_of(p->pid);
 	if (life != NULL && fault(FAULT_FD_REFUSED))
 		return PROCESS_UNKNOWN;
-	return life == NULL || !life->alive || (p->start != 0 && p->start != life->start) ? PROCESS_GONE
-											  : PROCESS_LIVES;
+	return life == NULL || !life->alive || (p->start_known && p->start != life->start) ? PROCESS_GONE
+											   : PROCESS_LIVES;
 }
 
 bool process_exists(pid_t pid)
@@ -113,7 +121,9 @@ enum process_uid process_check_uid(const struct process *p, uid_t uid)
 	if (p->fd >= 0 && fd_get(world.current, p->fd) != NULL &&
 	    life != &world.lives[world.current->fds[p->fd].index])
 		life = NULL;
-	return life == NULL || life->uid == uid ? PROCESS_UID_OWN : PROCESS_UID_FOREIGN;
+	if (life == NULL)
+		return p->uids_known && p->uids[0] == uid ? PROCESS_UID_OWN : PROCESS_UID_UNREADABLE;
+	return life->uid == uid ? PROCESS_UID_OWN : PROCESS_UID_FOREIGN;
 }
 
 char process_state(const struct process *p)
@@ -124,6 +134,16 @@ char process_state(const struct process *p)
 pid_t process_ns_pid_of(pid_t pid)
 {
 	return pid;
+}
+
+enum procfs_state procfs_state(void)
+{
+	return PROCFS_OURS;
+}
+
+const char *procfs_word(void)
+{
+	return "ok";
 }
 
 pid_t process_newest(void)
