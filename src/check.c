@@ -45,7 +45,7 @@ static void check_owner(const struct process *p, struct observation *o)
 	if (o->marker.uid != 0 && !p->no_such_process)
 		uid = process_check_uid(p, o->marker.uid);
 	if (uid == PROCESS_UID_OWN && !uidmap_identifies(o->marker.uid))
-		uid = PROCESS_UID_UNKNOWN;
+		uid = PROCESS_UID_UNREADABLE;
 	o->foreign = uid == PROCESS_UID_FOREIGN;
 	o->owner_unknown = uid == PROCESS_UID_UNREADABLE;
 	o->unknown |= uid == PROCESS_UID_UNKNOWN;

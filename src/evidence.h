@@ -47,6 +47,7 @@ struct observation {
 	struct marker_stat marker;
 	bool gone;		   /* the process has exited, or never existed */
 	bool foreign;		   /* the marker's owner is neither root nor one of the process's uids */
+	bool owner_unknown;	   /* whether that is so cannot be read */
 	int64_t now;		   /* CLOCK_REALTIME in nanoseconds when the marker was seen */
 	int64_t boot_offset;	   /* clock_boot_offset() at that time */
 	bool clock_was_set;	   /* since boot, so that the marker's stamp may only look too old */
