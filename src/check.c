@@ -61,9 +61,9 @@ static void check_clocks(const struct marker_place *place, const struct process 
 	o->boot_offset = clock_boot_offset();
 	if (view->where == MARKER_DIR_OTHER)
 		o->stamps = view->stamps;
-	else
-		stamp_read(
-		    place->dir, &o->marker.ctime, clock_ticks_to_ns(p->start) + o->boot_offset, &o->stamps);
+	else if (!stamp_read(
+		     place->dir, &o->marker.ctime, clock_ticks_to_ns(p->start) + o->boot_offset, &o->stamps))
+		o->unknown = true;
 	age = evidence_age_at_start(p, o);
 	o->clock_was_set = age > o->stamps.grain_ns + o->stamps.margin_ns &&
 			   clock_excuses(clock_to_ns(&o->marker.ctime), age);

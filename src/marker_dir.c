@@ -94,7 +94,8 @@ static void view_below(
 	if (view->marker.kind != MARKER_FILE)
 		return;
 	print_fd_path(path, fd);
-	stamp_read(path, &view->marker.ctime, started, &view->stamps);
+	if (!stamp_read(path, &view->marker.ctime, started, &view->stamps))
+		view->marker.kind = MARKER_UNKNOWN;
 }
 
 static void view_marker(
@@ -109,7 +110,11 @@ static void view_marker(
 		return;
 	case MARKER_DIR_SAME:
 	case MARKER_DIR_HIDDEN:
-		marker_stat(place, p->ns_pid, &view->marker);
+		/* The same directory may show other owners below its root (mount_setattr(2)). */
+		if (fd >= 0)
+			marker_stat_at(fd, place, p->ns_pid, &view->marker);
+		else
+			marker_stat(place, p->ns_pid, &view->marker);
 		return;
 	case MARKER_DIR_UNKNOWN:
 	case MARKER_DIR_INACCESSIBLE:

@@ -51,9 +51,9 @@ bool stamp_measure(const char *dir, struct stamp_trust *trust)
 	return false;
 }
 
-void stamp_read(const char *dir, const struct timespec *stamp, int64_t then, struct stamp_trust *trust)
+bool stamp_read(const char *dir, const struct timespec *stamp, int64_t then, struct stamp_trust *trust)
 {
 	stamp_trust_by_type(dir, stamp, trust);
-	if (stamp_trust_is_tested(trust, clock_to_ns(stamp) - then))
-		(void)stamp_measure(dir, trust);
+	return !stamp_trust_is_tested(trust, clock_to_ns(stamp) - then) || stamp_measure(dir, trust) ||
+	       !is_shortage(errno);
 }

@@ -20,7 +20,7 @@ void stamp_trust_by_type(const char *dir, const struct timespec *stamp, struct s
 bool stamp_measure(const char *dir, struct stamp_trust *trust);
 
 /* What is to be known of a stamp that is compared with a moment `then` (CLOCK_REALTIME): by the type, and
- * measured where that may decide. */
-void stamp_read(const char *dir, const struct timespec *stamp, int64_t then, struct stamp_trust *trust);
+ * measured where that may decide. False if descriptors or memory ran out: then it is unknown. */
+bool stamp_read(const char *dir, const struct timespec *stamp, int64_t then, struct stamp_trust *trust);
 
 #endif

@@ -297,7 +297,7 @@ END_TEST
 START_TEST(start_of_zero_is_a_start)
 {
 	struct process process = {.pid = PID, .fd = -1, .start_known = true};
-	struct observation o = {.boot_offset = BOOT_OFFSET};
+	struct observation o = {.boot_offset = BOOT_OFFSET, .now = BOOT_OFFSET};
 	struct history history = {0};
 	struct readyd_answer answer;
 
