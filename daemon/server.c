@@ -61,7 +61,7 @@ static void on_marker(pid_t pid, void *context)
 
 	tracker_marker_seen(&server->tracker, pid);
 	/* The number may come from another pid namespace. */
-	if (server->tracker.nested)
+	if (server->tracker.waited_in_child_ns)
 		begin_sweep(server);
 }
 

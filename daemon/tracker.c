@@ -76,7 +76,7 @@ static void check_other_dir(
 {
 	struct marker_place there;
 
-	if (answer->verdict != READYD_PENDING || !history->in_other_dir)
+	if (!verdict_begins_wait(answer) || !history->in_other_dir)
 		return;
 	if (marker_dir_find(w->place, process, &there) == MARKER_DIR_OTHER &&
 	    watch_other_dir(w, there.dir, process, history))
@@ -218,7 +218,7 @@ static struct registry_entry *meet(struct tracker *w, pid_t pid, bool waited, st
 	}
 	leave_reserve(&process);
 	if ((!verdict_is_process_gone(answer->verdict) && is_memorable(&process, &history)) ||
-	    (answer->verdict == READYD_PENDING && waited))
+	    (waited && verdict_begins_wait(answer)))
 		return enter(w, &process, &history);
 	if (answer->verdict == READYD_PENDING && process.fd >= 0 && process.fd < w->recent_fds)
 		keep_recent(w, &process, &history);
@@ -289,36 +289,31 @@ void tracker_marker_seen(struct tracker *w, pid_t pid)
 		tracker_query(w, pid, 0, &answer);
 }
 
-struct registry_entry *tracker_enroll(
-    struct tracker *w, pid_t pid, uint64_t start, struct readyd_answer *answer)
+bool tracker_enroll(struct tracker *w, pid_t pid, uint64_t start,
+    void (*join)(struct registry_entry *entry, void *context), void *context, struct readyd_answer *answer)
 {
 	struct registry_entry *entry = look_exactly(w, pid, start, true, answer);
+	bool begins = entry != NULL && verdict_begins_wait(answer);
+	bool had_waits = registry_is_waited(w->registry);
 
-	if (entry == NULL ||
-	    (answer->verdict == READYD_PENDING && answer->reason != READYD_REASON_NO_RESOURCES))
-		return entry;
-	registry_release(w->registry, entry);
-	return NULL;
-}
-
-void tracker_attach(struct tracker *w, struct registry_entry *entry, struct registry_wait *wait)
-{
-	bool first = !registry_is_waited(w->registry);
-
-	registry_attach(w->registry, entry, wait);
-	w->nested |= process_in_child_ns(&entry->process);
-	if (first)
+	if (begins) {
+		join(entry, context);
+		w->waited_in_child_ns |= process_in_child_ns(&entry->process);
+	}
+	if (entry != NULL)
+		registry_release(w->registry, entry);
+	if (!had_waits && registry_is_waited(w->registry))
 		w->on_first_wait(w->context);
+	return begins;
 }
 
-void tracker_detach(struct tracker *w, struct registry_wait *wait)
+void tracker_leave(struct tracker *w, struct registry_wait *wait)
 {
+	struct registry_entry *entry = wait->entry;
+
 	registry_detach(w->registry, wait);
-}
-
-void tracker_release(struct tracker *w, struct registry_entry *entry)
-{
-	registry_release(w->registry, entry);
+	if (entry != NULL)
+		registry_release(w->registry, entry);
 }
 
 bool tracker_still_waits(struct tracker *w, struct registry_entry *entry, struct readyd_answer *answer)

@@ -35,7 +35,8 @@ struct tracker {
 	struct tracker_recent recent[TRACKER_RECENT];
 	unsigned recent_next; /* the slot to reuse next */
 	long recent_fds;      /* recent pidfds numbered from this on are closed, to save descriptors */
-	bool nested;	      /* a process that is or was waited for has another pid in its marker's name */
+	/* A process that is or was waited for has another pid in its marker's name. */
+	bool waited_in_child_ns;
 	struct dirwatch *dirs;
 	void (*on_first_wait)(void *context);
 	void *context;
@@ -55,14 +56,13 @@ void tracker_query(struct tracker *w, pid_t pid, uint64_t start, struct readyd_a
  * ready. */
 void tracker_marker_seen(struct tracker *w, pid_t pid);
 
-/* As tracker_query(); if the answer is pending, returns an entry to attach a wait to (at once, or release
- * it). */
-struct registry_entry *tracker_enroll(
-    struct tracker *w, pid_t pid, uint64_t start, struct readyd_answer *answer);
+/* As tracker_query(), for a caller that is willing to wait: if it has to (verdict_begins_wait()), calls
+ * join(entry, context), which may attach waits to the entry, and returns true. */
+bool tracker_enroll(struct tracker *w, pid_t pid, uint64_t start,
+    void (*join)(struct registry_entry *entry, void *context), void *context, struct readyd_answer *answer);
 
-void tracker_attach(struct tracker *w, struct registry_entry *entry, struct registry_wait *wait);
-void tracker_detach(struct tracker *w, struct registry_wait *wait);
-void tracker_release(struct tracker *w, struct registry_entry *entry);
+/* Ends the wait without settling it; ignores one that is not attached. The entry may be gone afterwards. */
+void tracker_leave(struct tracker *w, struct registry_wait *wait);
 
 /* Something may have happened to the entry's process or marker. The entry may be gone afterwards. */
 void tracker_recheck(struct tracker *w, struct registry_entry *entry);
