@@ -15,19 +15,23 @@ struct registry {
 	struct registry_tombstone *by_ns_pid;  /* the most recent of each name */
 	struct tombstone_queue by_age;	       /* oldest first */
 	struct entry_queue waited; /* entries with waits; those visited in this sweep are at the end */
+	struct entry_queue idle;   /* the one used last is at the end */
 	uint64_t sweep;
 	uint64_t entered; /* number of the newest entry */
-	size_t waited_count, wait_count, tombstone_limit;
+	size_t waited_count, wait_count, idle_count;
+	struct registry_limits limits;
 	void (*leaving)(struct registry_entry *entry);
 };
 
-struct registry *registry_new(size_t tombstone_limit, void (*leaving)(struct registry_entry *entry))
+struct registry *registry_new(
+    const struct registry_limits *limits, void (*leaving)(struct registry_entry *entry))
 {
 	struct registry *registry = xalloc_new(sizeof(*registry));
 
 	TAILQ_INIT(&registry->by_age);
 	TAILQ_INIT(&registry->waited);
-	registry->tombstone_limit = tombstone_limit;
+	TAILQ_INIT(&registry->idle);
+	registry->limits = *limits;
 	registry->leaving = leaving;
 	return registry;
 }
@@ -58,8 +62,25 @@ static void move_cursor(struct registry_cursor *cursor, struct registry_entry *e
 		LIST_INSERT_HEAD(&entry->cursors, cursor, link);
 }
 
+static void set_idle(struct registry *registry, struct registry_entry *entry)
+{
+	TAILQ_INSERT_TAIL(&registry->idle, entry, unused);
+	entry->idle = true;
+	registry->idle_count++;
+}
+
+static void set_used(struct registry *registry, struct registry_entry *entry)
+{
+	if (!entry->idle)
+		return;
+	TAILQ_REMOVE(&registry->idle, entry, unused);
+	entry->idle = false;
+	registry->idle_count--;
+}
+
 static void remove_entry(struct registry *registry, struct registry_entry *entry)
 {
+	set_used(registry, entry);
 	registry->leaving(entry);
 	while (!LIST_EMPTY(&entry->cursors))
 		move_cursor(LIST_FIRST(&entry->cursors), entry->hh.next);
@@ -115,15 +136,24 @@ bool registry_must_keep(const struct history *history)
 
 void registry_release(struct registry *registry, struct registry_entry *entry)
 {
-	/* Without a pidfd the end of the process would never be seen. */
-	bool kept = registry_must_keep(&entry->history) && entry->process.fd >= 0;
+	/* Without a pidfd its end would never be seen. */
+	const bool has_pidfd = entry->process.fd >= 0;
 
-	if (LIST_EMPTY(&entry->waits) && !kept)
+	set_used(registry, entry);
+	if (!LIST_EMPTY(&entry->waits) || (has_pidfd && registry_must_keep(&entry->history)))
+		return;
+	if (!has_pidfd) {
 		remove_entry(registry, entry);
+		return;
+	}
+	set_idle(registry, entry);
+	if (registry->idle_count > registry->limits.idle)
+		remove_entry(registry, TAILQ_FIRST(&registry->idle));
 }
 
 void registry_attach(struct registry *registry, struct registry_entry *entry, struct registry_wait *wait)
 {
+	set_used(registry, entry);
 	if (LIST_EMPTY(&entry->waits)) {
 		TAILQ_INSERT_TAIL(&registry->waited, entry, waited);
 		entry->sweep = registry->sweep; /* the caller that attaches has just checked it */
@@ -177,7 +207,7 @@ static void add_tombstone(struct registry *registry, const struct process *proce
 	struct registry_tombstone *tombstone;
 
 	HASH_FIND_INT(registry->tombstones, &process->pid, tombstone);
-	if (tombstone == NULL && HASH_COUNT(registry->tombstones) >= registry->tombstone_limit)
+	if (tombstone == NULL && HASH_COUNT(registry->tombstones) >= registry->limits.tombstones)
 		tombstone = TAILQ_FIRST(&registry->by_age);
 	if (tombstone != NULL)
 		remove_tombstone(registry, tombstone);
@@ -228,11 +258,6 @@ struct registry_entry *registry_next_waited(struct registry *registry)
 	return entry;
 }
 
-struct registry_entry *registry_next(const struct registry *registry, const struct registry_entry *entry)
-{
-	return entry == NULL ? registry->entries : (struct registry_entry *)entry->hh.next;
-}
-
 void registry_cursor_start(struct registry *registry, struct registry_cursor *cursor)
 {
 	*cursor = (struct registry_cursor){.last = registry->entered};
@@ -241,10 +266,13 @@ void registry_cursor_start(struct registry *registry, struct registry_cursor *cu
 
 struct registry_entry *registry_cursor_next(struct registry_cursor *cursor)
 {
-	struct registry_entry *entry = cursor->entry;
+	struct registry_entry *entry;
 
-	if (entry != NULL)
-		move_cursor(cursor, entry->hh.next);
+	do {
+		entry = cursor->entry;
+		if (entry != NULL)
+			move_cursor(cursor, entry->hh.next);
+	} while (entry != NULL && entry->idle);
 	return entry;
 }
 
@@ -255,9 +283,10 @@ void registry_cursor_end(struct registry_cursor *cursor)
 
 void registry_count(const struct registry *registry, struct registry_counts *counts)
 {
-	counts->entries = HASH_COUNT(registry->entries);
+	counts->entries = HASH_COUNT(registry->entries) - registry->idle_count;
 	counts->waited = registry->waited_count;
 	counts->waits = registry->wait_count;
+	counts->idle = registry->idle_count;
 	counts->tombstones = HASH_COUNT(registry->tombstones);
 }
 

@@ -12,14 +12,26 @@
 
 /* Ended processes that are remembered; the oldest is forgotten first. */
 #define TOMBSTONES 1024
+/* Entries that stay although nothing waits for them: enough for a few clients that poll. Each costs a pidfd;
+ * so all together at most this share of the descriptors. */
+#define IDLE	   16
+#define IDLE_SHARE 8
+
+static size_t idle_limit(void)
+{
+	long share = sysconf(_SC_OPEN_MAX) / IDLE_SHARE;
+
+	return share >= 0 && share < IDLE ? (size_t)share : IDLE;
+}
 
 void tracker_init(struct tracker *w, struct loop *loop, const struct marker_place *place,
     struct dirwatch *dirs, void (*on_first_wait)(void *context), void *context)
 {
+	const struct registry_limits limits = {.tombstones = TOMBSTONES, .idle = idle_limit()};
+
 	*w = (struct tracker){.loop = loop,
 	    .place = place,
-	    .registry = registry_new(TOMBSTONES, pidwatch_stop),
-	    .recent_fds = sysconf(_SC_OPEN_MAX) / 2,
+	    .registry = registry_new(&limits, pidwatch_stop),
 	    .dirs = dirs,
 	    .on_first_wait = on_first_wait,
 	    .context = context};
@@ -27,9 +39,6 @@ void tracker_init(struct tracker *w, struct loop *loop, const struct marker_plac
 
 void tracker_fini(struct tracker *w)
 {
-	for (unsigned i = 0; i < TRACKER_RECENT; i++)
-		if (w->recent[i].process.pid != 0)
-			process_close(&w->recent[i].process);
 	registry_free(w->registry);
 	w->registry = NULL;
 }
@@ -159,71 +168,26 @@ static void leave_reserve(struct process *process)
 		process_close(process);
 }
 
-/* What is worth remembering until the process ends; without a pidfd its end would never be seen. */
-static bool is_memorable(const struct process *process, const struct history *history)
-{
-	return process->fd >= 0 && registry_must_keep(history);
-}
-
-/* Takes over the pid's process from the recent ones, if it lives: it then still has the pid. */
-static bool take_recent(struct tracker *w, pid_t pid, struct process *process, struct history *history)
-{
-	struct tracker_recent *recent = w->recent;
-
-	while (recent < w->recent + TRACKER_RECENT && recent->process.pid != pid)
-		recent++;
-	if (recent == w->recent + TRACKER_RECENT)
-		return false;
-	*process = recent->process;
-	*history = recent->history;
-	recent->process.pid = 0;
-	w->recent_next = (unsigned)(recent - w->recent);
-	if (!process_gone(process))
-		return true;
-	process_close(process);
-	return false;
-}
-
-/* Takes over the pidfd. */
-static void keep_recent(struct tracker *w, const struct process *process, const struct history *history)
-{
-	struct tracker_recent *recent = &w->recent[w->recent_next];
-
-	if (recent->process.pid != 0)
-		process_close(&recent->process);
-	*recent = (struct tracker_recent){*process, *history};
-	w->recent_next = (w->recent_next + 1) % TRACKER_RECENT;
-}
-
-/* Checks a process that has no entry. Enters it, and returns the entry, if something about it must be
- * remembered or if it is pending and `waited` for. */
+/* Checks a process that has no entry. Enters it, and returns the entry, if it lives and its end will be seen
+ * or if it must be `waited` for. */
 static struct registry_entry *meet(struct tracker *w, pid_t pid, bool waited, struct readyd_answer *answer)
 {
 	struct process process;
 	struct history history;
 
 	w->looks++;
-	if (!take_recent(w, pid, &process, &history)) {
-		process_open(&process, pid);
-		recall(w, &process, &history);
-	}
+	process_open(&process, pid);
+	recall(w, &process, &history);
 	check_process(w->place, &process, &history, &w->collisions, answer);
 	if (waited)
 		check_other_dir(w, &process, &history, answer);
+	leave_reserve(&process);
+	if (!verdict_is_process_gone(answer->verdict) && answer->reason != READYD_REASON_NO_RESOURCES &&
+	    (process.fd >= 0 || (waited && verdict_begins_wait(answer))))
+		return enter(w, &process, &history);
 	if (verdict_is_process_gone(answer->verdict))
 		(void)recall_ended(w, &process, answer);
-	if (answer->reason == READYD_REASON_NO_RESOURCES) {
-		process_close(&process);
-		return NULL;
-	}
-	leave_reserve(&process);
-	if ((!verdict_is_process_gone(answer->verdict) && is_memorable(&process, &history)) ||
-	    (waited && verdict_begins_wait(answer)))
-		return enter(w, &process, &history);
-	if (answer->verdict == READYD_PENDING && process.fd >= 0 && process.fd < w->recent_fds)
-		keep_recent(w, &process, &history);
-	else
-		process_close(&process);
+	process_close(&process);
 	return NULL;
 }
 

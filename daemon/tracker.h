@@ -16,25 +16,12 @@
 struct dirwatch;
 struct loop;
 
-/* Pending processes that were queried last. They are kept so that repeated queries need not determine
- * everything again, and so that a marker created in between is known to be new. They have no registry
- * entry. */
-#define TRACKER_RECENT 16
-
-struct tracker_recent {
-	struct process process; /* pid 0: none; else owned, and with a pidfd */
-	struct history history;
-};
-
 struct tracker {
 	struct loop *loop;
 	const struct marker_place *place;
 	struct registry *registry;
 	uint64_t looks, settled; /* counters for STATS */
 	struct collisions collisions;
-	struct tracker_recent recent[TRACKER_RECENT];
-	unsigned recent_next; /* the slot to reuse next */
-	long recent_fds;      /* recent pidfds numbered from this on are closed, to save descriptors */
 	/* A process that is or was waited for has another pid in its marker's name. */
 	bool waited_in_child_ns;
 	struct dirwatch *dirs;
