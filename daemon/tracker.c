@@ -35,10 +35,12 @@ void tracker_init(struct tracker *w, struct loop *loop, const struct marker_plac
 	    .dirs = dirs,
 	    .on_first_wait = on_first_wait,
 	    .context = context};
+	ns_index_init(&w->namespaces);
 }
 
 void tracker_fini(struct tracker *w)
 {
+	ns_index_fini(&w->namespaces);
 	registry_free(w->registry);
 	w->registry = NULL;
 }
@@ -89,7 +91,7 @@ static void check_other_dir(
 		return;
 	if (marker_dir_find(w->place, process, &there) == MARKER_DIR_OTHER &&
 	    watch_other_dir(w, there.dir, process, history))
-		check_process(w->place, process, history, &w->collisions, answer);
+		check_process(w->place, process, history, &w->namespaces.collisions, answer);
 }
 
 /* The marker that is left for the next process of this name. One in another directory is out of reach
@@ -111,7 +113,7 @@ static bool examine(struct tracker *w, struct registry_entry *entry, struct read
 	if (entry->history.in_other_dir && process_gone(&entry->process))
 		entry->history.arrived |=
 		    dirwatch_has_arrived(w->dirs, entry->history.extra_watch, entry->process.ns_pid);
-	check_process(w->place, &entry->process, &entry->history, &w->collisions, answer);
+	check_process(w->place, &entry->process, &entry->history, &w->namespaces.collisions, answer);
 	check_other_dir(w, &entry->process, &entry->history, answer);
 	if (verdict_is_process_gone(answer->verdict)) {
 		look_at_leftover(w, entry, &marker);
@@ -178,7 +180,7 @@ static struct registry_entry *meet(struct tracker *w, pid_t pid, bool waited, st
 	w->looks++;
 	process_open(&process, pid);
 	recall(w, &process, &history);
-	check_process(w->place, &process, &history, &w->collisions, answer);
+	check_process(w->place, &process, &history, &w->namespaces.collisions, answer);
 	if (waited)
 		check_other_dir(w, &process, &history, answer);
 	leave_reserve(&process);
@@ -304,7 +306,7 @@ bool tracker_sweep(struct tracker *w, bool fresh, unsigned most)
 
 	if (fresh) {
 		registry_begin_sweep(w->registry);
-		collisions_catch_up(&w->collisions);
+		ns_index_catch_up(&w->namespaces);
 	}
 	for (unsigned n = 0; n < most; n++) {
 		entry = registry_next_waited(w->registry);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/ns_index.h"
 #include "daemon/registry.h"
 #include "src/check.h"
 #include "src/marker.h"
@@ -21,7 +22,7 @@ struct tracker {
 	const struct marker_place *place;
 	struct registry *registry;
 	uint64_t looks, settled; /* counters for STATS */
-	struct collisions collisions;
+	struct ns_index namespaces;
 	/* A process that is or was waited for has another pid in its marker's name. */
 	bool waited_in_child_ns;
 	struct dirwatch *dirs;
