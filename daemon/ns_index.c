@@ -207,6 +207,24 @@ static enum collision find(struct collisions *collisions, const struct process *
 	return found;
 }
 
+size_t ns_index_list(struct ns_index *index, pid_t ns_pid, pid_t *pids, size_t most)
+{
+	struct ns_process *process;
+	struct ns_name *name;
+	size_t count = 0;
+
+	ns_index_catch_up(index);
+	name = find_name(index, ns_pid);
+	if (!index->complete)
+		return SIZE_MAX;
+	if (name == NULL)
+		return 0;
+	LIST_FOREACH (process, &name->processes, same)
+		if (process_exists(process->pid) && count++ < most)
+			pids[count - 1] = process->pid;
+	return count;
+}
+
 static int64_t pid_max(void)
 {
 	FILE *file = fopen("/proc/sys/kernel/pid_max", "re");

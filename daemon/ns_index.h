@@ -35,6 +35,11 @@ struct ns_index {
 void ns_index_init(struct ns_index *index);
 void ns_index_fini(struct ns_index *index);
 
+/* Processes of child pid namespaces that have that ns_pid, but those that have ended: stores up to `most` of
+ * their pids, and returns how many there are; SIZE_MAX: not known. Call it after what it is compared with was
+ * seen. */
+size_t ns_index_list(struct ns_index *index, pid_t ns_pid, pid_t *pids, size_t most);
+
 /* Examines the processes created since. Optional: it only makes the next collision_find() faster. */
 void ns_index_catch_up(struct ns_index *index);
 

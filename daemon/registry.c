@@ -12,7 +12,6 @@ TAILQ_HEAD(tombstone_queue, registry_tombstone);
 struct registry {
 	struct registry_entry *entries;	       /* by pid */
 	struct registry_tombstone *tombstones; /* by pid */
-	struct registry_tombstone *by_ns_pid;  /* the most recent of each name */
 	struct tombstone_queue by_age;	       /* oldest first */
 	struct entry_queue waited; /* entries with waits; those visited in this sweep are at the end */
 	struct entry_queue idle;   /* the one used last is at the end */
@@ -36,18 +35,8 @@ struct registry *registry_new(
 	return registry;
 }
 
-static struct registry_tombstone *find_by_ns_pid(const struct registry *registry, pid_t ns_pid)
-{
-	struct registry_tombstone *tombstone;
-
-	HASH_FIND(by_ns_pid, registry->by_ns_pid, &ns_pid, sizeof(ns_pid), tombstone);
-	return tombstone;
-}
-
 static void remove_tombstone(struct registry *registry, struct registry_tombstone *tombstone)
 {
-	if (find_by_ns_pid(registry, tombstone->ns_pid) == tombstone)
-		HASH_DELETE(by_ns_pid, registry->by_ns_pid, tombstone);
 	HASH_DEL(registry->tombstones, tombstone);
 	TAILQ_REMOVE(&registry->by_age, tombstone, age);
 	xalloc_free(tombstone);
@@ -191,16 +180,6 @@ void registry_settle(
 	}
 }
 
-static void name_tombstone(struct registry *registry, struct registry_tombstone *tombstone, pid_t ns_pid)
-{
-	struct registry_tombstone *older = find_by_ns_pid(registry, ns_pid);
-
-	if (older != NULL)
-		HASH_DELETE(by_ns_pid, registry->by_ns_pid, older);
-	tombstone->ns_pid = ns_pid;
-	HASH_ADD(by_ns_pid, registry->by_ns_pid, ns_pid, sizeof(tombstone->ns_pid), tombstone);
-}
-
 static void add_tombstone(struct registry *registry, const struct process *process,
     const struct readyd_answer *answer, const struct marker_stat *marker)
 {
@@ -213,10 +192,10 @@ static void add_tombstone(struct registry *registry, const struct process *proce
 		remove_tombstone(registry, tombstone);
 	tombstone = xalloc_new(sizeof(*tombstone));
 	tombstone->pid = process->pid;
+	tombstone->ns_pid = process->ns_pid;
 	tombstone->answer = *answer;
 	tombstone->marker = *marker;
 	HASH_ADD_INT(registry->tombstones, pid, tombstone);
-	name_tombstone(registry, tombstone, process->ns_pid);
 	TAILQ_INSERT_TAIL(&registry->by_age, tombstone, age);
 }
 
@@ -234,11 +213,6 @@ const struct registry_tombstone *registry_tombstone(const struct registry *regis
 
 	HASH_FIND_INT(registry->tombstones, &pid, tombstone);
 	return tombstone;
-}
-
-const struct registry_tombstone *registry_tombstone_of_ns_pid(const struct registry *registry, pid_t ns_pid)
-{
-	return find_by_ns_pid(registry, ns_pid);
 }
 
 void registry_begin_sweep(struct registry *registry)

@@ -60,7 +60,7 @@ struct registry_tombstone {
 	struct readyd_answer answer; /* exited or died, with the status where known */
 	struct marker_stat marker;   /* the marker that was there when it ended, MARKER_ABSENT for none */
 	TAILQ_ENTRY(registry_tombstone) age;
-	UT_hash_handle hh, by_ns_pid;
+	UT_hash_handle hh;
 };
 
 struct registry_limits {
@@ -100,8 +100,6 @@ void registry_retire(struct registry *registry, struct registry_entry *entry,
     const struct readyd_answer *answer, const struct marker_stat *marker);
 /* The last remembered process that had this pid, or NULL. Valid until the next registry_retire(). */
 const struct registry_tombstone *registry_tombstone(const struct registry *registry, pid_t pid);
-/* The same for the last process that left a marker of this name. */
-const struct registry_tombstone *registry_tombstone_of_ns_pid(const struct registry *registry, pid_t ns_pid);
 
 /* Visits the waited entries in slices: begin a sweep, then take entries until NULL. Entries may come and go
  * between and during the calls; each that stays through the sweep is returned once. */

@@ -2,16 +2,22 @@
 
 #include <unistd.h>
 
+#include "daemon/arrival.h"
 #include "daemon/log.h"
 #include "daemon/pidwatch.h"
 #include "daemon/reserve.h"
 #include "daemon/tracker.h"
+#include "src/clock.h"
 #include "src/dirwatch.h"
 #include "src/marker_dir.h"
 #include "src/verdict.h"
 
 /* Ended processes that are remembered; the oldest is forgotten first. */
 #define TOMBSTONES 1024
+/* Leftovers that are remembered. */
+#define LEFTOVERS 4096
+/* Processes of one ns_pid in child pid namespaces that are examined for an event. */
+#define NAMESAKES 16
 /* Entries that stay although nothing waits for them: enough for a few clients that poll. Each costs a pidfd;
  * so all together at most this share of the descriptors. */
 #define IDLE	   16
@@ -36,11 +42,13 @@ void tracker_init(struct tracker *w, struct loop *loop, const struct marker_plac
 	    .on_first_wait = on_first_wait,
 	    .context = context};
 	ns_index_init(&w->namespaces);
+	sightings_init(&w->sightings, LEFTOVERS);
 }
 
 void tracker_fini(struct tracker *w)
 {
 	ns_index_fini(&w->namespaces);
+	sightings_fini(&w->sightings);
 	registry_free(w->registry);
 	w->registry = NULL;
 }
@@ -94,14 +102,38 @@ static void check_other_dir(
 		check_process(w->place, process, history, &w->namespaces.collisions, answer);
 }
 
-/* The marker that is left for the next process of this name. One in another directory is out of reach
- * now. */
+/* Whether another living process has p's number. */
+static bool has_namesake(struct tracker *w, const struct process *p)
+{
+	pid_t pids[2] = {p->pid, p->pid};
+	size_t count = ns_index_list(&w->namespaces, p->ns_pid, pids, 2);
+
+	return count > 2 || pids[0] != p->pid || pids[1] != p->pid ||
+	       (process_in_child_ns(p) && process_exists(p->ns_pid));
+}
+
+/* p has ended: the marker that is there now is a leftover for the next process of its number. */
+static void note_left_by(struct tracker *w, const struct process *p, const struct marker_stat *marker)
+{
+	const struct sighting seen = {.ns_pid = p->ns_pid,
+	    .marker = *marker,
+	    .pid = p->pid,
+	    .start = p->start,
+	    .seen = clock_now_ns(CLOCK_BOOTTIME),
+	    .alone = !has_namesake(w, p)};
+
+	sightings_note(&w->sightings, &seen);
+}
+
+/* The marker that an entry's process has left. One in another directory is out of reach now. */
 static void look_at_leftover(
     struct tracker *w, const struct registry_entry *entry, struct marker_stat *marker)
 {
 	marker->kind = MARKER_ABSENT;
-	if (!entry->history.in_other_dir)
-		marker_stat(w->place, entry->process.ns_pid, marker);
+	if (entry->history.in_other_dir)
+		return;
+	marker_stat(w->place, entry->process.ns_pid, marker);
+	note_left_by(w, &entry->process, marker);
 }
 
 /* Checks an entry and updates the registry. False if the entry has left the registry. */
@@ -132,35 +164,43 @@ static bool examine(struct tracker *w, struct registry_entry *entry, struct read
 }
 
 /* What is remembered of the process if it has ended, unless another marker has appeared since: then an
- * unseen process had the pid in between. */
+ * unseen process had the pid in between, which does not matter if another one has it now. */
 static bool recall_ended(struct tracker *w, const struct process *process, struct readyd_answer *answer)
 {
 	const struct registry_tombstone *tombstone = registry_tombstone(w->registry, process->pid);
+	bool is_exact = !process->no_such_process || process->start != 0;
 	struct marker_stat now;
 
-	if (tombstone == NULL || (!process->no_such_process && process->start != tombstone->answer.start))
+	if (tombstone == NULL || (is_exact && process->start != tombstone->answer.start))
 		return false;
 	marker_stat(w->place, tombstone->ns_pid, &now);
-	if (now.kind == MARKER_FILE && !marker_same(&now, &tombstone->marker))
+	if (!process->reused && now.kind == MARKER_FILE && !marker_same(&now, &tombstone->marker))
 		return false;
 	*answer = tombstone->answer;
 	return true;
 }
 
-/* A marker that was there when the last holder of the name ended cannot be the next holder's. Within one
- * clock tick the next holder may have the same pid and start; but a living process is not the ended one. */
 static void recall(struct tracker *w, const struct process *process, struct history *history)
 {
-	const struct registry_tombstone *tombstone =
-	    registry_tombstone_of_ns_pid(w->registry, process->ns_pid);
+	const struct marker_stat *leftover = sightings_leftover(&w->sightings, process);
 
 	*history = (struct history){0};
-	if (tombstone == NULL || tombstone->marker.kind != MARKER_FILE ||
-	    (tombstone->pid == process->pid && tombstone->answer.start == process->start &&
-		process_gone(process)))
+	if (leftover == NULL)
 		return;
 	history->has_leftover = true;
-	history->leftover = tombstone->marker;
+	history->leftover = *leftover;
+}
+
+/* As if the process had been seen without a marker. A known leftover stays one. */
+static void note_arrival(
+    struct tracker *w, const struct process *process, const struct arrival *arrival, struct history *history)
+{
+	if (arrival == NULL || history->latched || history->absent_seen ||
+	    !arrival_is_new(arrival, w->place, process))
+		return;
+	history->absent_seen = true;
+	history->absent =
+	    (struct marker_stat){.kind = MARKER_ABSENT, .dev = arrival->dev, .ino = arrival->ino};
 }
 
 /* No pidfd is kept in the reserve: the process is then identified by its start. */
@@ -170,95 +210,135 @@ static void leave_reserve(struct process *process)
 		process_close(process);
 }
 
+/* Which process is asked about, and why. */
+struct question {
+	pid_t pid;
+	uint64_t start; /* 0: the process that has the pid now */
+	bool waited;	/* the caller is willing to wait */
+	const struct arrival *arrival;
+};
+
 /* Checks a process that has no entry. Enters it, and returns the entry, if it lives and its end will be seen
- * or if it must be `waited` for. */
-static struct registry_entry *meet(struct tracker *w, pid_t pid, bool waited, struct readyd_answer *answer)
+ * or if it must be waited for. */
+static struct registry_entry *meet(
+    struct tracker *w, const struct question *question, struct readyd_answer *answer)
 {
 	struct process process;
 	struct history history;
+	struct marker_stat marker;
 
 	w->looks++;
-	process_open(&process, pid);
+	process_open_exact(&process, question->pid, question->start);
 	recall(w, &process, &history);
+	note_arrival(w, &process, question->arrival, &history);
 	check_process(w->place, &process, &history, &w->namespaces.collisions, answer);
-	if (waited)
+	if (question->waited)
 		check_other_dir(w, &process, &history, answer);
 	leave_reserve(&process);
 	if (!verdict_is_process_gone(answer->verdict) && answer->reason != READYD_REASON_NO_RESOURCES &&
-	    (process.fd >= 0 || (waited && verdict_begins_wait(answer))))
+	    (process.fd >= 0 || (question->waited && verdict_begins_wait(answer))))
 		return enter(w, &process, &history);
-	if (verdict_is_process_gone(answer->verdict))
-		(void)recall_ended(w, &process, answer);
+	if (verdict_is_process_gone(answer->verdict) && !recall_ended(w, &process, answer) &&
+	    !process.no_such_process && !history.in_other_dir) {
+		marker_stat(w->place, process.ns_pid, &marker);
+		note_left_by(w, &process, &marker);
+	}
 	process_close(&process);
 	return NULL;
 }
 
-static struct registry_entry *look(struct tracker *w, pid_t pid, bool waited, struct readyd_answer *answer)
-{
-	struct registry_entry *entry = registry_find(w->registry, pid);
-
-	if (entry == NULL)
-		return meet(w, pid, waited, answer);
-	if (examine(w, entry, answer))
-		return entry;
-	/* It has just ended. If no other process has the pid yet, its tombstone answers. */
-	return meet(w, pid, waited, answer);
-}
-
 /* The requested process is gone, since another has its pid: what is remembered of it. */
-static void answer_for_former(struct tracker *w, pid_t pid, uint64_t start, struct readyd_answer *answer)
+static void answer_for_former(
+    struct tracker *w, const struct question *question, struct readyd_answer *answer)
 {
-	const struct registry_tombstone *tombstone = registry_tombstone(w->registry, pid);
+	const struct registry_tombstone *tombstone = registry_tombstone(w->registry, question->pid);
 
-	if (tombstone != NULL && tombstone->answer.start == start) {
+	if (tombstone != NULL && tombstone->answer.start == question->start) {
 		*answer = tombstone->answer;
 		return;
 	}
-	*answer = (struct readyd_answer){.pid = pid,
-	    .start = start,
+	*answer = (struct readyd_answer){.pid = question->pid,
+	    .start = question->start,
 	    .verdict = READYD_DIED,
 	    .reason = READYD_REASON_PID_REUSED,
 	    .wait_status = -1};
 }
 
-static struct registry_entry *look_exactly(
-    struct tracker *w, pid_t pid, uint64_t start, bool waited, struct readyd_answer *answer)
+static struct registry_entry *look(
+    struct tracker *w, const struct question *question, struct readyd_answer *answer)
 {
-	struct registry_entry *entry = look(w, pid, waited, answer);
+	struct registry_entry *entry = registry_find(w->registry, question->pid);
 
-	if (answer->reason == READYD_REASON_NO_RESOURCES)
-		return entry;
-	/* Its start is unknown, as when no process has the pid: the client's value is all there is. */
+	if (entry != NULL)
+		note_arrival(w, &entry->process, question->arrival, &entry->history);
+	/* If it has just ended and no other process has the pid yet, its tombstone answers. */
+	if (entry == NULL || !examine(w, entry, answer))
+		return meet(w, question, answer);
+	/* Its start is unknown: the client's value is all there is. */
 	if (answer->start == 0)
-		answer->start = start;
-	if (start == 0 || answer->start == start)
+		answer->start = question->start;
+	if (question->start == 0 || answer->start == question->start ||
+	    answer->reason == READYD_REASON_NO_RESOURCES)
 		return entry;
+	registry_release(w->registry, entry);
+	answer_for_former(w, question, answer);
+	return NULL;
+}
+
+static void ask(struct tracker *w, const struct question *question, struct readyd_answer *answer)
+{
+	struct registry_entry *entry = look(w, question, answer);
+
 	if (entry != NULL)
 		registry_release(w->registry, entry);
-	answer_for_former(w, pid, start, answer);
-	return NULL;
 }
 
 void tracker_query(struct tracker *w, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
-	struct registry_entry *entry = look_exactly(w, pid, start, false, answer);
-
-	if (entry != NULL)
-		registry_release(w->registry, entry);
+	ask(w, &(struct question){.pid = pid, .start = start}, answer);
 }
 
-void tracker_marker_seen(struct tracker *w, pid_t pid)
+static void ask_for_event(struct tracker *w, pid_t pid, const struct arrival *arrival)
 {
 	struct readyd_answer answer;
 
-	if (registry_find(w->registry, pid) != NULL || process_exists(pid))
-		tracker_query(w, pid, 0, &answer);
+	ask(w, &(struct question){.pid = pid, .arrival = arrival}, &answer);
+}
+
+/* First the marker is seen, then the processes: one that is created later has not written it. */
+static void search(struct tracker *w, pid_t ns_pid, bool exists, const struct arrival *arrival)
+{
+	struct sighting seen = {.ns_pid = ns_pid, .alone = true};
+	pid_t pids[NAMESAKES];
+	size_t count;
+
+	marker_stat(w->place, ns_pid, &seen.marker);
+	seen.seen = clock_now_ns(CLOCK_BOOTTIME);
+	count = ns_index_list(&w->namespaces, ns_pid, pids, NAMESAKES);
+	for (size_t i = 0; count != SIZE_MAX && i < count && i < NAMESAKES; i++)
+		ask_for_event(w, pids[i], arrival);
+	if (!exists && count == 0 && !process_exists(ns_pid))
+		sightings_note(&w->sightings, &seen);
+}
+
+void tracker_marker_seen(struct tracker *w, pid_t ns_pid, const struct arrival *arrival)
+{
+	bool exists = registry_find(w->registry, ns_pid) != NULL || process_exists(ns_pid);
+
+	if (exists)
+		ask_for_event(w, ns_pid, arrival);
+	if (arrival == NULL ? sightings_count(&w->sightings) >= LEFTOVERS : *arrival->searches == 0)
+		return;
+	if (arrival != NULL)
+		--*arrival->searches;
+	search(w, ns_pid, exists, arrival);
 }
 
 bool tracker_enroll(struct tracker *w, pid_t pid, uint64_t start,
     void (*join)(struct registry_entry *entry, void *context), void *context, struct readyd_answer *answer)
 {
-	struct registry_entry *entry = look_exactly(w, pid, start, true, answer);
+	struct registry_entry *entry =
+	    look(w, &(struct question){.pid = pid, .start = start, .waited = true}, answer);
 	bool begins = entry != NULL && verdict_begins_wait(answer);
 	bool had_waits = registry_is_waited(w->registry);
 

@@ -11,9 +11,11 @@
 
 #include "daemon/ns_index.h"
 #include "daemon/registry.h"
+#include "daemon/sightings.h"
 #include "src/check.h"
 #include "src/marker.h"
 
+struct arrival;
 struct dirwatch;
 struct loop;
 
@@ -23,6 +25,7 @@ struct tracker {
 	struct registry *registry;
 	uint64_t looks, settled; /* counters for STATS */
 	struct ns_index namespaces;
+	struct sightings sightings;
 	/* A process that is or was waited for has another pid in its marker's name. */
 	bool waited_in_child_ns;
 	struct dirwatch *dirs;
@@ -40,9 +43,11 @@ void tracker_fini(struct tracker *w);
  * process that is seen ready is remembered from now on. */
 void tracker_query(struct tracker *w, pid_t pid, uint64_t start, struct readyd_answer *answer);
 
-/* A marker of that pid exists, perhaps one of thousands of stale ones: remembers the process if it is
- * ready. */
-void tracker_marker_seen(struct tracker *w, pid_t pid);
+/* Something happened to the marker of that name, or a scan has found it (arrival NULL), perhaps one of
+ * thousands of stale ones: remembers the processes that are ready, or that the marker is a leftover. To find
+ * those in child pid namespaces takes a search; there is none if *arrival->searches has reached 0, or if a
+ * scan finds more than are remembered. */
+void tracker_marker_seen(struct tracker *w, pid_t ns_pid, const struct arrival *arrival);
 
 /* As tracker_query(), for a caller that is willing to wait: if it has to (verdict_begins_wait()), calls
  * join(entry, context), which may attach waits to the entry, and returns true. */

@@ -493,32 +493,6 @@ START_TEST(tombstone_is_replaced)
 }
 END_TEST
 
-static void check_name(pid_t ns_pid, pid_t pid)
-{
-	const struct registry_tombstone *tombstone = registry_tombstone_of_ns_pid(registry, ns_pid);
-
-	ck_assert_int_eq(tombstone == NULL ? 0 : tombstone->pid, pid);
-	ck_assert(tombstone == NULL || tombstone->ns_pid == ns_pid);
-}
-
-/* Of several processes with the same ns_pid, each in its own namespace, the last one retired is found. */
-START_TEST(youngest_tombstone_has_the_ns_pid)
-{
-	check_name(7, 0);
-	retire(enter(7, false), MARKER_FILE);
-	check_name(7, 7);
-	retire(enter(17, false), MARKER_FILE);
-	check_name(7, 17);
-	ck_assert_ptr_nonnull(registry_tombstone(registry, 7));
-	retire(enter(7, false), MARKER_FILE);
-	check_name(7, 7);
-	for (pid_t pid = 101; pid < 101 + TOMBSTONES; pid++)
-		retire(enter(pid * 10, false), MARKER_ABSENT);
-	check_name(7, 0);
-	check_name(0, (100 + TOMBSTONES) * 10);
-}
-END_TEST
-
 START_TEST(tombstone_and_entry_are_independent)
 {
 	retire(enter(7, false), MARKER_ABSENT);
@@ -940,7 +914,6 @@ static Suite *suite(void)
 	tcase_add_test(tcase, retire_tells_and_remembers);
 	tcase_add_test(tcase, oldest_tombstone_is_forgotten);
 	tcase_add_test(tcase, tombstone_is_replaced);
-	tcase_add_test(tcase, youngest_tombstone_has_the_ns_pid);
 	tcase_add_test(tcase, tombstone_and_entry_are_independent);
 	tcase_add_test(tcase, free_lets_all_go);
 	tcase_add_test(tcase, sweep_visits_waited_entries_once);
