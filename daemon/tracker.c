@@ -317,7 +317,7 @@ static void search(struct tracker *w, pid_t ns_pid, bool exists, const struct ar
 	count = ns_index_list(&w->namespaces, ns_pid, pids, NAMESAKES);
 	for (size_t i = 0; count != SIZE_MAX && i < count && i < NAMESAKES; i++)
 		ask_for_event(w, pids[i], arrival);
-	if (!exists && count == 0 && !process_exists(ns_pid))
+	if (seen.marker.kind != MARKER_FILE || (!exists && count == 0 && !process_exists(ns_pid)))
 		sightings_note(&w->sightings, &seen);
 }
 
