@@ -69,6 +69,7 @@ static void shard_free(struct shard *shard)
 	xalloc_free(shard);
 }
 
+/* The entry may be gone afterwards, unless the gate was settled. */
 static void gate_free(struct gate *gate)
 {
 	LIST_REMOVE(gate, link);
@@ -76,6 +77,7 @@ static void gate_free(struct gate *gate)
 	gate->gates->count--;
 	while (!TAILQ_EMPTY(&gate->shards))
 		shard_free(TAILQ_FIRST(&gate->shards));
+	tracker_leave(gate->gates->tracker, &gate->wait);
 	xalloc_free(gate);
 }
 
@@ -107,19 +109,14 @@ static void on_abandoned(int fd, void *context)
 {
 	struct shard *shard = context;
 	struct gate *gate = shard->gate;
-	struct registry_entry *entry = gate->entry;
-	struct tracker *tracker = gate->gates->tracker;
 	struct pollfd poll_fd = {.fd = fd, .events = 0};
 
 	if (poll(&poll_fd, 1, 0) == 0)
 		return;
-	if (gate->shard_count > 1) {
+	if (gate->shard_count > 1)
 		shard_free(shard);
-		return;
-	}
-	tracker_detach(tracker, &gate->wait);
-	gate_free(gate);
-	tracker_release(tracker, entry);
+	else
+		gate_free(gate);
 }
 
 /* The pipe's inode belongs to this process's uid with mode 0600: no other user can open a write end
@@ -173,7 +170,7 @@ static struct gate *gate_open(struct gates *gates, struct registry_entry *entry)
 	gate->wait.settled = on_settled;
 	TAILQ_INIT(&gate->shards);
 	add_shard(gate, ends);
-	tracker_attach(gates->tracker, entry, &gate->wait);
+	registry_attach(gates->tracker->registry, entry, &gate->wait);
 	entry->gate = gate;
 	LIST_INSERT_HEAD(&gates->all, gate, link);
 	gates->count++;
@@ -223,10 +220,6 @@ int gate_join(struct gates *gates, struct registry_entry *entry)
 
 void gates_fini(struct gates *gates)
 {
-	struct gate *gate;
-
-	while ((gate = LIST_FIRST(&gates->all)) != NULL) {
-		tracker_detach(gates->tracker, &gate->wait);
-		gate_free(gate);
-	}
+	while (!LIST_EMPTY(&gates->all))
+		gate_free(LIST_FIRST(&gates->all));
 }

@@ -30,8 +30,8 @@ struct gates {
 
 void gates_init(struct gates *gates, struct loop *loop, struct tracker *tracker, size_t limit);
 
-/* A read end of the entry's gate, which is created if needed. It still belongs to the gate: send it now.
- * -1: errno; ENOSPC at the limit, otherwise no descriptor or no /proc was available. */
+/* For tracker_enroll(): a read end of the entry's gate, which is created if needed. It still belongs to the
+ * gate: send it now. -1: errno; ENOSPC at the limit, otherwise no descriptor or no /proc was available. */
 int gate_join(struct gates *gates, struct registry_entry *entry);
 
 /* Closes every gate. */

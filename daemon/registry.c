@@ -12,38 +12,31 @@ TAILQ_HEAD(tombstone_queue, registry_tombstone);
 struct registry {
 	struct registry_entry *entries;	       /* by pid */
 	struct registry_tombstone *tombstones; /* by pid */
-	struct registry_tombstone *by_ns_pid;  /* the most recent of each name */
 	struct tombstone_queue by_age;	       /* oldest first */
 	struct entry_queue waited; /* entries with waits; those visited in this sweep are at the end */
+	struct entry_queue idle;   /* the one used last is at the end */
 	uint64_t sweep;
 	uint64_t entered; /* number of the newest entry */
-	size_t waited_count, wait_count, tombstone_limit;
+	size_t waited_count, wait_count, idle_count;
+	struct registry_limits limits;
 	void (*leaving)(struct registry_entry *entry);
 };
 
-struct registry *registry_new(size_t tombstone_limit, void (*leaving)(struct registry_entry *entry))
+struct registry *registry_new(
+    const struct registry_limits *limits, void (*leaving)(struct registry_entry *entry))
 {
 	struct registry *registry = xalloc_new(sizeof(*registry));
 
 	TAILQ_INIT(&registry->by_age);
 	TAILQ_INIT(&registry->waited);
-	registry->tombstone_limit = tombstone_limit;
+	TAILQ_INIT(&registry->idle);
+	registry->limits = *limits;
 	registry->leaving = leaving;
 	return registry;
 }
 
-static struct registry_tombstone *find_by_ns_pid(const struct registry *registry, pid_t ns_pid)
-{
-	struct registry_tombstone *tombstone;
-
-	HASH_FIND(by_ns_pid, registry->by_ns_pid, &ns_pid, sizeof(ns_pid), tombstone);
-	return tombstone;
-}
-
 static void remove_tombstone(struct registry *registry, struct registry_tombstone *tombstone)
 {
-	if (find_by_ns_pid(registry, tombstone->ns_pid) == tombstone)
-		HASH_DELETE(by_ns_pid, registry->by_ns_pid, tombstone);
 	HASH_DEL(registry->tombstones, tombstone);
 	TAILQ_REMOVE(&registry->by_age, tombstone, age);
 	xalloc_free(tombstone);
@@ -58,8 +51,25 @@ static void move_cursor(struct registry_cursor *cursor, struct registry_entry *e
 		LIST_INSERT_HEAD(&entry->cursors, cursor, link);
 }
 
+static void set_idle(struct registry *registry, struct registry_entry *entry)
+{
+	TAILQ_INSERT_TAIL(&registry->idle, entry, unused);
+	entry->idle = true;
+	registry->idle_count++;
+}
+
+static void set_used(struct registry *registry, struct registry_entry *entry)
+{
+	if (!entry->idle)
+		return;
+	TAILQ_REMOVE(&registry->idle, entry, unused);
+	entry->idle = false;
+	registry->idle_count--;
+}
+
 static void remove_entry(struct registry *registry, struct registry_entry *entry)
 {
+	set_used(registry, entry);
 	registry->leaving(entry);
 	while (!LIST_EMPTY(&entry->cursors))
 		move_cursor(LIST_FIRST(&entry->cursors), entry->hh.next);
@@ -115,15 +125,24 @@ bool registry_must_keep(const struct history *history)
 
 void registry_release(struct registry *registry, struct registry_entry *entry)
 {
-	/* Without a pidfd the end of the process would never be seen. */
-	bool kept = registry_must_keep(&entry->history) && entry->process.fd >= 0;
+	/* Without a pidfd its end would never be seen. */
+	const bool has_pidfd = entry->process.fd >= 0;
 
-	if (LIST_EMPTY(&entry->waits) && !kept)
+	set_used(registry, entry);
+	if (!LIST_EMPTY(&entry->waits) || (has_pidfd && registry_must_keep(&entry->history)))
+		return;
+	if (!has_pidfd) {
 		remove_entry(registry, entry);
+		return;
+	}
+	set_idle(registry, entry);
+	if (registry->idle_count > registry->limits.idle)
+		remove_entry(registry, TAILQ_FIRST(&registry->idle));
 }
 
 void registry_attach(struct registry *registry, struct registry_entry *entry, struct registry_wait *wait)
 {
+	set_used(registry, entry);
 	if (LIST_EMPTY(&entry->waits)) {
 		TAILQ_INSERT_TAIL(&registry->waited, entry, waited);
 		entry->sweep = registry->sweep; /* the caller that attaches has just checked it */
@@ -161,32 +180,22 @@ void registry_settle(
 	}
 }
 
-static void name_tombstone(struct registry *registry, struct registry_tombstone *tombstone, pid_t ns_pid)
-{
-	struct registry_tombstone *older = find_by_ns_pid(registry, ns_pid);
-
-	if (older != NULL)
-		HASH_DELETE(by_ns_pid, registry->by_ns_pid, older);
-	tombstone->ns_pid = ns_pid;
-	HASH_ADD(by_ns_pid, registry->by_ns_pid, ns_pid, sizeof(tombstone->ns_pid), tombstone);
-}
-
 static void add_tombstone(struct registry *registry, const struct process *process,
     const struct readyd_answer *answer, const struct marker_stat *marker)
 {
 	struct registry_tombstone *tombstone;
 
 	HASH_FIND_INT(registry->tombstones, &process->pid, tombstone);
-	if (tombstone == NULL && HASH_COUNT(registry->tombstones) >= registry->tombstone_limit)
+	if (tombstone == NULL && HASH_COUNT(registry->tombstones) >= registry->limits.tombstones)
 		tombstone = TAILQ_FIRST(&registry->by_age);
 	if (tombstone != NULL)
 		remove_tombstone(registry, tombstone);
 	tombstone = xalloc_new(sizeof(*tombstone));
 	tombstone->pid = process->pid;
+	tombstone->ns_pid = process->ns_pid;
 	tombstone->answer = *answer;
 	tombstone->marker = *marker;
 	HASH_ADD_INT(registry->tombstones, pid, tombstone);
-	name_tombstone(registry, tombstone, process->ns_pid);
 	TAILQ_INSERT_TAIL(&registry->by_age, tombstone, age);
 }
 
@@ -206,11 +215,6 @@ const struct registry_tombstone *registry_tombstone(const struct registry *regis
 	return tombstone;
 }
 
-const struct registry_tombstone *registry_tombstone_of_ns_pid(const struct registry *registry, pid_t ns_pid)
-{
-	return find_by_ns_pid(registry, ns_pid);
-}
-
 void registry_begin_sweep(struct registry *registry)
 {
 	registry->sweep++;
@@ -228,11 +232,6 @@ struct registry_entry *registry_next_waited(struct registry *registry)
 	return entry;
 }
 
-struct registry_entry *registry_next(const struct registry *registry, const struct registry_entry *entry)
-{
-	return entry == NULL ? registry->entries : (struct registry_entry *)entry->hh.next;
-}
-
 void registry_cursor_start(struct registry *registry, struct registry_cursor *cursor)
 {
 	*cursor = (struct registry_cursor){.last = registry->entered};
@@ -241,10 +240,13 @@ void registry_cursor_start(struct registry *registry, struct registry_cursor *cu
 
 struct registry_entry *registry_cursor_next(struct registry_cursor *cursor)
 {
-	struct registry_entry *entry = cursor->entry;
+	struct registry_entry *entry;
 
-	if (entry != NULL)
-		move_cursor(cursor, entry->hh.next);
+	do {
+		entry = cursor->entry;
+		if (entry != NULL)
+			move_cursor(cursor, entry->hh.next);
+	} while (entry != NULL && entry->idle);
 	return entry;
 }
 
@@ -255,9 +257,10 @@ void registry_cursor_end(struct registry_cursor *cursor)
 
 void registry_count(const struct registry *registry, struct registry_counts *counts)
 {
-	counts->entries = HASH_COUNT(registry->entries);
+	counts->entries = HASH_COUNT(registry->entries) - registry->idle_count;
 	counts->waited = registry->waited_count;
 	counts->waits = registry->wait_count;
+	counts->idle = registry->idle_count;
 	counts->tombstones = HASH_COUNT(registry->tombstones);
 }
 

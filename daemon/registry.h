@@ -4,7 +4,8 @@
  * A pure data structure: it uses no clock and no event loop and examines nothing. It only carries and
  * closes descriptors. An entry is one process (pid and start) that lived when it was entered. It stays
  * while there are waits for it or while its history must be kept, and leaves when the process ends; a
- * bounded number of ended processes is remembered.
+ * bounded number of ended processes is remembered. A few other entries, those used last, stay as well, idle:
+ * so that repeated queries need not determine everything again.
  */
 #ifndef DAEMON_REGISTRY_H
 #define DAEMON_REGISTRY_H
@@ -48,6 +49,8 @@ struct registry_entry {
 	uint64_t sweep;			      /* of the last registry_next_waited() that returned it */
 	struct gate *gate;		      /* used by gate.c only */
 	struct pidwatch *watch;		      /* used by pidwatch.c only */
+	bool idle;
+	TAILQ_ENTRY(registry_entry) unused; /* in registry->idle while idle */
 	UT_hash_handle hh;
 };
 
@@ -57,11 +60,16 @@ struct registry_tombstone {
 	struct readyd_answer answer; /* exited or died, with the status where known */
 	struct marker_stat marker;   /* the marker that was there when it ended, MARKER_ABSENT for none */
 	TAILQ_ENTRY(registry_tombstone) age;
-	UT_hash_handle hh, by_ns_pid;
+	UT_hash_handle hh;
+};
+
+struct registry_limits {
+	size_t tombstones, idle;
 };
 
 /* leaving(entry) is called right before an entry is freed, to release its gate and watch. */
-struct registry *registry_new(size_t tombstone_limit, void (*leaving)(struct registry_entry *entry));
+struct registry *registry_new(
+    const struct registry_limits *limits, void (*leaving)(struct registry_entry *entry));
 void registry_free(struct registry *registry);
 
 /* NULL if there is no entry. */
@@ -74,7 +82,8 @@ struct registry_entry *registry_enter(
 /* Whether the history holds what cannot be observed again: that the process was ready, or that a marker is
  * ambiguous. */
 bool registry_must_keep(const struct history *history);
-/* Removes the entry if there are no waits for it and it need not be kept. */
+/* The entry is not used any more: if there are no waits for it and it need not be kept, it becomes idle, and
+ * the idle entry that has not been used for longest may be removed; this one, if it has no pidfd. */
 void registry_release(struct registry *registry, struct registry_entry *entry);
 
 void registry_attach(struct registry *registry, struct registry_entry *entry, struct registry_wait *wait);
@@ -91,26 +100,21 @@ void registry_retire(struct registry *registry, struct registry_entry *entry,
     const struct readyd_answer *answer, const struct marker_stat *marker);
 /* The last remembered process that had this pid, or NULL. Valid until the next registry_retire(). */
 const struct registry_tombstone *registry_tombstone(const struct registry *registry, pid_t pid);
-/* The same for the last process that left a marker of this name. */
-const struct registry_tombstone *registry_tombstone_of_ns_pid(const struct registry *registry, pid_t ns_pid);
 
 /* Visits the waited entries in slices: begin a sweep, then take entries until NULL. Entries may come and go
  * between and during the calls; each that stays through the sweep is returned once. */
 void registry_begin_sweep(struct registry *registry);
 struct registry_entry *registry_next_waited(struct registry *registry);
 
-/* All entries, in the order of entering: first with NULL, NULL at the end. */
-struct registry_entry *registry_next(const struct registry *registry, const struct registry_entry *entry);
-
-/* The same in steps, up to the last entry that existed at the start. Each entry that stays is returned
- * once, in the order of entering; later ones are not returned. The cost does not depend on the number of
- * entries. Ending a cursor twice is allowed. */
+/* All entries that are not idle, in steps, up to the last entry that existed at the start. Each entry that
+ * stays is returned once, in the order of entering; later ones are not returned. The cost does not depend on
+ * the number of entries. Ending a cursor twice is allowed. */
 void registry_cursor_start(struct registry *registry, struct registry_cursor *cursor);
 struct registry_entry *registry_cursor_next(struct registry_cursor *cursor);
 void registry_cursor_end(struct registry_cursor *cursor);
 
 struct registry_counts {
-	size_t entries, waited, waits, tombstones;
+	size_t entries, waited, waits, idle, tombstones; /* entries: without the idle ones */
 };
 void registry_count(const struct registry *registry, struct registry_counts *counts);
 bool registry_is_waited(const struct registry *registry);

@@ -47,7 +47,7 @@ static void put_answer(struct connection *connection, const struct readyd_answer
 		connection_put(connection, line, wire_write_answer(line, sizeof(line), answer));
 }
 
-/* Removes the wait from its connection; it is no longer attached to an entry. */
+/* Removes the wait from its connection; it is not attached to an entry. */
 static void wait_free(struct request_wait *wait)
 {
 	LIST_REMOVE(wait, link);
@@ -59,12 +59,8 @@ static void wait_free(struct request_wait *wait)
 
 static void wait_cancel(struct request_wait *wait)
 {
-	struct tracker *tracker = wait->requests->tracker;
-	struct registry_entry *entry = wait->wait.entry;
-
-	tracker_detach(tracker, &wait->wait);
+	tracker_leave(wait->requests->tracker, &wait->wait);
 	wait_free(wait);
-	tracker_release(tracker, entry);
 }
 
 static void on_settled(struct registry_wait *registry_wait, const struct readyd_answer *answer)
@@ -74,6 +70,19 @@ static void on_settled(struct registry_wait *registry_wait, const struct readyd_
 
 	wait_free(wait);
 	put_answer(connection, answer);
+}
+
+static struct request_wait *wait_new(struct requests *requests, struct connection *connection)
+{
+	struct request_wait *wait = xalloc_new(sizeof(*wait));
+
+	wait->requests = requests;
+	wait->connection = connection;
+	wait->wait.settled = on_settled;
+	LIST_INSERT_HEAD(&connection->waits, wait, link);
+	connection->wait_count++;
+	connection->user->waits++;
+	return wait;
 }
 
 /* "pending" is never answered from memory: the process is rechecked. If that settles it, the wait has been
@@ -131,10 +140,16 @@ static void do_query(
 	put_answer(connection, answer);
 }
 
+static void join_wait(struct registry_entry *entry, void *context)
+{
+	struct request_wait *wait = context;
+
+	registry_attach(wait->requests->tracker->registry, entry, &wait->wait);
+}
+
 static void do_wait(
     struct requests *requests, struct connection *connection, const struct wire_request *request)
 {
-	struct registry_entry *entry;
 	struct readyd_answer answer;
 	struct request_wait *wait;
 
@@ -143,45 +158,42 @@ static void do_wait(
 		put_error(connection, WIRE_TOO_MANY_WAITS, request->pid);
 		return;
 	}
-	entry = tracker_enroll(requests->tracker, request->pid, request->start, &answer);
-	if (entry == NULL) {
+	wait = wait_new(requests, connection);
+	if (!tracker_enroll(requests->tracker, request->pid, request->start, join_wait, wait, &answer)) {
+		wait_free(wait);
 		put_answer(connection, &answer);
-		return;
-	}
-	wait = xalloc_new(sizeof(*wait));
-	wait->requests = requests;
-	wait->connection = connection;
-	wait->wait.settled = on_settled;
-	LIST_INSERT_HEAD(&connection->waits, wait, link);
-	connection->wait_count++;
-	connection->user->waits++;
-	tracker_attach(requests->tracker, entry, &wait->wait);
-	if (request->has_ms)
+	} else if (request->has_ms) {
 		set_deadline(wait, request->ms);
+	}
 }
 
+struct gate_wait {
+	struct gates *gates;
+	int fd; /* its read end; -1: none */
+};
+
+static void join_gate(struct registry_entry *entry, void *context)
+{
+	struct gate_wait *wait = context;
+
+	wait->fd = gate_join(wait->gates, entry);
+}
+
+/* If the read end cannot be sent, the gate shows as abandoned. */
 static void do_gate(
     struct requests *requests, struct connection *connection, const struct wire_request *request)
 {
+	struct gate_wait wait = {.gates = requests->gates, .fd = -1};
 	char line[WIRE_REPLY_MAX];
-	struct registry_entry *entry;
 	struct readyd_answer answer;
-	int fd, sent = -1;
 
-	entry = tracker_enroll(requests->tracker, request->pid, request->start, &answer);
-	if (entry == NULL) {
+	if (!tracker_enroll(requests->tracker, request->pid, request->start, join_gate, &wait, &answer)) {
 		put_answer(connection, &answer);
 		return;
 	}
-	fd = gate_join(requests->gates, entry);
-	if (fd >= 0)
-		sent = connection_put_fd(
-		    connection, line, wire_write_gate(line, sizeof(line), request->pid, answer.start), fd);
-	if (sent != 0)
+	if (wait.fd < 0 || connection_put_fd(connection, line,
+			       wire_write_gate(line, sizeof(line), request->pid, answer.start), wait.fd) != 0)
 		put_error(connection, WIRE_NO_RESOURCES, request->pid);
-	/* If the read end was not sent, the gate shows as abandoned; an entry without a gate is released
-	 * now. */
-	tracker_release(requests->tracker, entry);
 }
 
 static void do_cancel(struct connection *connection, pid_t pid)

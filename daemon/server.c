@@ -56,13 +56,13 @@ static void begin_sweep(struct server *server)
 	loop_soon(server->sweep);
 }
 
-static void on_marker(pid_t pid, void *context)
+static void on_marker(pid_t pid, const struct arrival *arrival, void *context)
 {
 	struct server *server = context;
 
-	tracker_marker_seen(&server->tracker, pid);
+	tracker_marker_seen(&server->tracker, pid, arrival);
 	/* The number may come from another pid namespace. */
-	if (server->tracker.nested)
+	if (server->tracker.waited_in_child_ns)
 		begin_sweep(server);
 }
 
@@ -151,15 +151,16 @@ static void write_stats(char *buf, size_t size, void *context)
 	snprintf(buf, size,
 	    "version=%s pid=%ld uptime_ms=%" PRId64 " clients=%zu refused=%zu dropped=%" PRIu64
 	    " accept_pauses=%" PRIu64 " rebinds=%" PRIu64
-	    " processes=%zu waited=%zu waits=%zu gates=%zu handed_out=%" PRIu64 " remembered=%zu"
+	    " processes=%zu waited=%zu waits=%zu gates=%zu handed_out=%" PRIu64
+	    " remembered=%zu leftovers=%zu"
 	    " requests=%" PRIu64 " looks=%" PRIu64 " settled=%" PRIu64 " events=%" PRIu64
 	    " overflows=%" PRIu64 " scans=%" PRIu64 " ticks=%" PRIu64 " watching=%d procfs=%s",
 	    PACKAGE_VERSION, (long)getpid(), clock_ms() - server->started, server->connections.count,
 	    server->refused, server->connections.dropped, listener->pauses, listener->rebinds,
 	    registry.entries, registry.waited, registry.waits - server->gates.count, server->gates.count,
-	    server->gates.handed_out, registry.tombstones, server->requests.handled, server->tracker.looks,
-	    server->tracker.settled, watch->events, watch->overflows, watch->scans, watch->ticks,
-	    !watch->polling, procfs_word());
+	    server->gates.handed_out, registry.tombstones, sightings_count(&server->tracker.sightings),
+	    server->requests.handled, server->tracker.looks, server->tracker.settled, watch->events,
+	    watch->overflows, watch->scans, watch->ticks, !watch->polling, procfs_word());
 }
 
 static void on_stop(int signal, void *context)

@@ -2,34 +2,53 @@
 
 #include <unistd.h>
 
+#include "daemon/arrival.h"
 #include "daemon/log.h"
 #include "daemon/pidwatch.h"
 #include "daemon/reserve.h"
 #include "daemon/tracker.h"
+#include "src/clock.h"
 #include "src/dirwatch.h"
 #include "src/marker_dir.h"
 #include "src/verdict.h"
 
 /* Ended processes that are remembered; the oldest is forgotten first. */
 #define TOMBSTONES 1024
+/* Leftovers that are remembered. */
+#define LEFTOVERS 4096
+/* Processes of one ns_pid in child pid namespaces that are examined for an event. */
+#define NAMESAKES 16
+/* Entries that stay although nothing waits for them: enough for a few clients that poll. Each costs a pidfd;
+ * so all together at most this share of the descriptors. */
+#define IDLE	   16
+#define IDLE_SHARE 8
+
+static size_t idle_limit(void)
+{
+	long share = sysconf(_SC_OPEN_MAX) / IDLE_SHARE;
+
+	return share >= 0 && share < IDLE ? (size_t)share : IDLE;
+}
 
 void tracker_init(struct tracker *w, struct loop *loop, const struct marker_place *place,
     struct dirwatch *dirs, void (*on_first_wait)(void *context), void *context)
 {
+	const struct registry_limits limits = {.tombstones = TOMBSTONES, .idle = idle_limit()};
+
 	*w = (struct tracker){.loop = loop,
 	    .place = place,
-	    .registry = registry_new(TOMBSTONES, pidwatch_stop),
-	    .recent_fds = sysconf(_SC_OPEN_MAX) / 2,
+	    .registry = registry_new(&limits, pidwatch_stop),
 	    .dirs = dirs,
 	    .on_first_wait = on_first_wait,
 	    .context = context};
+	ns_index_init(&w->namespaces);
+	sightings_init(&w->sightings, LEFTOVERS);
 }
 
 void tracker_fini(struct tracker *w)
 {
-	for (unsigned i = 0; i < TRACKER_RECENT; i++)
-		if (w->recent[i].process.pid != 0)
-			process_close(&w->recent[i].process);
+	ns_index_fini(&w->namespaces);
+	sightings_fini(&w->sightings);
 	registry_free(w->registry);
 	w->registry = NULL;
 }
@@ -83,21 +102,45 @@ static void check_other_dir(
 {
 	struct extra_watch watch = {.tracker = w, .process = process, .history = history};
 
-	if (answer->verdict != READYD_PENDING || !history->in_other_dir)
+	if (!verdict_begins_wait(answer) || !history->in_other_dir)
 		return;
 	(void)marker_dir_visit(w->place, process, on_other_dir, &watch);
 	if (watch.is_new)
-		check_process(w->place, process, history, &w->collisions, answer);
+		check_process(w->place, process, history, &w->namespaces.collisions, answer);
 }
 
-/* The marker that is left for the next process of this name. One in another directory is out of reach
- * now. */
+/* Whether another living process has p's number. */
+static bool has_namesake(struct tracker *w, const struct process *p)
+{
+	pid_t pids[2] = {p->pid, p->pid};
+	size_t count = ns_index_list(&w->namespaces, p->ns_pid, pids, 2);
+
+	return count > 2 || pids[0] != p->pid || pids[1] != p->pid ||
+	       (process_in_child_ns(p) && process_exists(p->ns_pid));
+}
+
+/* p has ended: the marker that is there now is a leftover for the next process of its number. */
+static void note_left_by(struct tracker *w, const struct process *p, const struct marker_stat *marker)
+{
+	const struct sighting seen = {.ns_pid = p->ns_pid,
+	    .marker = *marker,
+	    .pid = p->pid,
+	    .start = p->start,
+	    .seen = clock_now_ns(CLOCK_BOOTTIME),
+	    .alone = !has_namesake(w, p)};
+
+	sightings_note(&w->sightings, &seen);
+}
+
+/* The marker that an entry's process has left. One in another directory is out of reach now. */
 static void look_at_leftover(
     struct tracker *w, const struct registry_entry *entry, struct marker_stat *marker)
 {
 	marker->kind = MARKER_ABSENT;
-	if (!entry->history.in_other_dir)
-		marker_stat(w->place, entry->process.ns_pid, marker);
+	if (entry->history.in_other_dir)
+		return;
+	marker_stat(w->place, entry->process.ns_pid, marker);
+	note_left_by(w, &entry->process, marker);
 }
 
 /* Checks an entry and updates the registry. False if the entry has left the registry. */
@@ -109,7 +152,7 @@ static bool examine(struct tracker *w, struct registry_entry *entry, struct read
 	if (entry->history.in_other_dir && process_gone(&entry->process))
 		entry->history.arrived |=
 		    dirwatch_has_arrived(w->dirs, entry->history.extra_watch, entry->process.ns_pid);
-	check_process(w->place, &entry->process, &entry->history, &w->collisions, answer);
+	check_process(w->place, &entry->process, &entry->history, &w->namespaces.collisions, answer);
 	check_other_dir(w, &entry->process, &entry->history, answer);
 	if (verdict_is_process_gone(answer->verdict)) {
 		look_at_leftover(w, entry, &marker);
@@ -128,35 +171,43 @@ static bool examine(struct tracker *w, struct registry_entry *entry, struct read
 }
 
 /* What is remembered of the process if it has ended, unless another marker has appeared since: then an
- * unseen process had the pid in between. */
+ * unseen process had the pid in between, which does not matter if another one has it now. */
 static bool recall_ended(struct tracker *w, const struct process *process, struct readyd_answer *answer)
 {
 	const struct registry_tombstone *tombstone = registry_tombstone(w->registry, process->pid);
+	bool is_exact = !process->no_such_process || process->start != 0;
 	struct marker_stat now;
 
-	if (tombstone == NULL || (!process->no_such_process && process->start != tombstone->answer.start))
+	if (tombstone == NULL || (is_exact && process->start != tombstone->answer.start))
 		return false;
 	marker_stat(w->place, tombstone->ns_pid, &now);
-	if (now.kind == MARKER_FILE && !marker_same(&now, &tombstone->marker))
+	if (!process->reused && now.kind == MARKER_FILE && !marker_same(&now, &tombstone->marker))
 		return false;
 	*answer = tombstone->answer;
 	return true;
 }
 
-/* A marker that was there when the last holder of the name ended cannot be the next holder's. Within one
- * clock tick the next holder may have the same pid and start; but a living process is not the ended one. */
 static void recall(struct tracker *w, const struct process *process, struct history *history)
 {
-	const struct registry_tombstone *tombstone =
-	    registry_tombstone_of_ns_pid(w->registry, process->ns_pid);
+	const struct marker_stat *leftover = sightings_leftover(&w->sightings, process);
 
 	*history = (struct history){0};
-	if (tombstone == NULL || tombstone->marker.kind != MARKER_FILE ||
-	    (tombstone->pid == process->pid && tombstone->answer.start == process->start &&
-		process_gone(process)))
+	if (leftover == NULL)
 		return;
 	history->has_leftover = true;
-	history->leftover = tombstone->marker;
+	history->leftover = *leftover;
+}
+
+/* As if the process had been seen without a marker. A known leftover stays one. */
+static void note_arrival(
+    struct tracker *w, const struct process *process, const struct arrival *arrival, struct history *history)
+{
+	if (arrival == NULL || history->latched || history->absent_seen ||
+	    !arrival_is_new(arrival, w->place, process))
+		return;
+	history->absent_seen = true;
+	history->absent =
+	    (struct marker_stat){.kind = MARKER_ABSENT, .dev = arrival->dev, .ino = arrival->ino};
 }
 
 /* No pidfd is kept in the reserve: the process is then identified by its start. */
@@ -166,185 +217,170 @@ static void leave_reserve(struct process *process)
 		process_close(process);
 }
 
-/* What is worth remembering until the process ends; without a pidfd its end would never be seen. */
-static bool is_memorable(const struct process *process, const struct history *history)
-{
-	return process->fd >= 0 && registry_must_keep(history);
-}
+/* Which process is asked about, and why. */
+struct question {
+	pid_t pid;
+	uint64_t start; /* 0: the process that has the pid now */
+	bool waited;	/* the caller is willing to wait */
+	const struct arrival *arrival;
+};
 
-/* Takes over the pid's process from the recent ones, if it lives: it then still has the pid. */
-static bool take_recent(struct tracker *w, pid_t pid, struct process *process, struct history *history)
-{
-	struct tracker_recent *recent = w->recent;
-
-	while (recent < w->recent + TRACKER_RECENT && recent->process.pid != pid)
-		recent++;
-	if (recent == w->recent + TRACKER_RECENT)
-		return false;
-	*process = recent->process;
-	*history = recent->history;
-	recent->process.pid = 0;
-	w->recent_next = (unsigned)(recent - w->recent);
-	if (!process_gone(process))
-		return true;
-	process_close(process);
-	return false;
-}
-
-/* Takes over the pidfd. */
-static void keep_recent(struct tracker *w, const struct process *process, const struct history *history)
-{
-	struct tracker_recent *recent = &w->recent[w->recent_next];
-
-	if (recent->process.pid != 0)
-		process_close(&recent->process);
-	*recent = (struct tracker_recent){*process, *history};
-	w->recent_next = (w->recent_next + 1) % TRACKER_RECENT;
-}
-
-/* Checks a process that has no entry. Enters it, and returns the entry, if something about it must be
- * remembered or if it is pending and `waited` for. */
-static struct registry_entry *meet(struct tracker *w, pid_t pid, bool waited, struct readyd_answer *answer)
+/* Checks a process that has no entry. Enters it, and returns the entry, if it lives and its end will be seen
+ * or if it must be waited for. */
+static struct registry_entry *meet(
+    struct tracker *w, const struct question *question, struct readyd_answer *answer)
 {
 	struct process process;
 	struct history history;
+	struct marker_stat marker;
 
 	w->looks++;
-	if (!take_recent(w, pid, &process, &history)) {
-		process_open(&process, pid);
-		recall(w, &process, &history);
-	}
-	check_process(w->place, &process, &history, &w->collisions, answer);
-	if (waited)
+	process_open_exact(&process, question->pid, question->start);
+	recall(w, &process, &history);
+	note_arrival(w, &process, question->arrival, &history);
+	check_process(w->place, &process, &history, &w->namespaces.collisions, answer);
+	if (question->waited)
 		check_other_dir(w, &process, &history, answer);
-	if (verdict_is_process_gone(answer->verdict))
-		(void)recall_ended(w, &process, answer);
-	if (answer->reason == READYD_REASON_NO_RESOURCES) {
-		process_close(&process);
-		return NULL;
-	}
 	leave_reserve(&process);
-	if ((!verdict_is_process_gone(answer->verdict) && is_memorable(&process, &history)) ||
-	    (answer->verdict == READYD_PENDING && waited))
+	if (!verdict_is_process_gone(answer->verdict) && answer->reason != READYD_REASON_NO_RESOURCES &&
+	    !process.identity_unknown &&
+	    (process.fd >= 0 || (question->waited && verdict_begins_wait(answer))))
 		return enter(w, &process, &history);
-	if (answer->verdict == READYD_PENDING && process.fd >= 0 && process.fd < w->recent_fds)
-		keep_recent(w, &process, &history);
-	else
-		process_close(&process);
+	if (verdict_is_process_gone(answer->verdict) && !recall_ended(w, &process, answer) &&
+	    !process.no_such_process && !history.in_other_dir) {
+		marker_stat(w->place, process.ns_pid, &marker);
+		note_left_by(w, &process, &marker);
+	}
+	process_close(&process);
 	return NULL;
 }
 
-static struct registry_entry *look(struct tracker *w, pid_t pid, bool waited, struct readyd_answer *answer)
-{
-	struct registry_entry *entry = registry_find(w->registry, pid);
-
-	if (entry == NULL)
-		return meet(w, pid, waited, answer);
-	if (examine(w, entry, answer))
-		return entry;
-	/* It has just ended. If no other process has the pid yet, its tombstone answers. */
-	return meet(w, pid, waited, answer);
-}
-
 /* The requested process is gone, since another has its pid: what is remembered of it. */
-static void answer_for_former(struct tracker *w, pid_t pid, uint64_t start, struct readyd_answer *answer)
+static void answer_for_former(
+    struct tracker *w, const struct question *question, struct readyd_answer *answer)
 {
-	const struct registry_tombstone *tombstone = registry_tombstone(w->registry, pid);
+	const struct registry_tombstone *tombstone = registry_tombstone(w->registry, question->pid);
 
-	if (tombstone != NULL && tombstone->answer.start == start) {
+	if (tombstone != NULL && tombstone->answer.start == question->start) {
 		*answer = tombstone->answer;
 		return;
 	}
-	*answer = (struct readyd_answer){.pid = pid,
-	    .start = start,
+	*answer = (struct readyd_answer){.pid = question->pid,
+	    .start = question->start,
 	    .verdict = READYD_DIED,
 	    .reason = READYD_REASON_PID_REUSED,
 	    .wait_status = -1};
 }
 
 /* Without /proc, whether the living process is the one that was meant cannot be determined. */
-static void answer_unknown(pid_t pid, uint64_t start, struct readyd_answer *answer)
+static void answer_unknown(const struct question *question, struct readyd_answer *answer)
 {
-	*answer = (struct readyd_answer){.pid = pid,
-	    .start = start,
+	*answer = (struct readyd_answer){.pid = question->pid,
+	    .start = question->start,
 	    .verdict = READYD_PENDING,
 	    .reason = READYD_REASON_IDENTITY_UNKNOWN,
 	    .wait_status = -1};
 }
 
-static struct registry_entry *look_exactly(
-    struct tracker *w, pid_t pid, uint64_t start, bool waited, struct readyd_answer *answer)
+static struct registry_entry *look(
+    struct tracker *w, const struct question *question, struct readyd_answer *answer)
 {
-	struct registry_entry *entry = look(w, pid, waited, answer);
+	struct registry_entry *entry = registry_find(w->registry, question->pid);
 
-	if (answer->reason == READYD_REASON_NO_RESOURCES)
+	if (entry != NULL)
+		note_arrival(w, &entry->process, question->arrival, &entry->history);
+	/* If it has just ended and no other process has the pid yet, its tombstone answers. */
+	if (entry == NULL || !examine(w, entry, answer))
+		return meet(w, question, answer);
+	if (question->start == 0 || answer->reason == READYD_REASON_NO_RESOURCES ||
+	    (entry->process.start_known && entry->process.start == question->start))
 		return entry;
-	if (start != 0 && answer->start == 0 && !verdict_is_process_gone(answer->verdict)) {
-		if (entry != NULL)
-			registry_release(w->registry, entry);
-		answer_unknown(pid, start, answer);
-		return NULL;
-	}
-	/* No process has the pid: the client's value is all there is. */
-	if (answer->start == 0)
-		answer->start = start;
-	if (start == 0 || answer->start == start)
-		return entry;
+	if (entry->process.start_known)
+		answer_for_former(w, question, answer);
+	else
+		answer_unknown(question, answer);
+	registry_release(w->registry, entry);
+	return NULL;
+}
+
+static void ask(struct tracker *w, const struct question *question, struct readyd_answer *answer)
+{
+	struct registry_entry *entry = look(w, question, answer);
+
 	if (entry != NULL)
 		registry_release(w->registry, entry);
-	answer_for_former(w, pid, start, answer);
-	return NULL;
 }
 
 void tracker_query(struct tracker *w, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
-	struct registry_entry *entry = look_exactly(w, pid, start, false, answer);
-
-	if (entry != NULL)
-		registry_release(w->registry, entry);
+	ask(w, &(struct question){.pid = pid, .start = start}, answer);
 }
 
-void tracker_marker_seen(struct tracker *w, pid_t pid)
+static void ask_for_event(struct tracker *w, pid_t pid, const struct arrival *arrival)
 {
 	struct readyd_answer answer;
 
-	if (registry_find(w->registry, pid) != NULL || process_exists(pid))
-		tracker_query(w, pid, 0, &answer);
+	ask(w, &(struct question){.pid = pid, .arrival = arrival}, &answer);
 }
 
-struct registry_entry *tracker_enroll(
-    struct tracker *w, pid_t pid, uint64_t start, struct readyd_answer *answer)
+/* First the marker is seen, then the processes: one that is created later has not written it. */
+static void search(struct tracker *w, pid_t ns_pid, bool exists, const struct arrival *arrival)
 {
-	struct registry_entry *entry = look_exactly(w, pid, start, true, answer);
+	struct sighting seen = {.ns_pid = ns_pid, .alone = true};
+	pid_t pids[NAMESAKES];
+	size_t count;
+
+	marker_stat(w->place, ns_pid, &seen.marker);
+	seen.seen = clock_now_ns(CLOCK_BOOTTIME);
+	count = ns_index_list(&w->namespaces, ns_pid, pids, NAMESAKES);
+	for (size_t i = 0; count != SIZE_MAX && i < count && i < NAMESAKES; i++)
+		ask_for_event(w, pids[i], arrival);
+	if (seen.marker.kind != MARKER_FILE || (!exists && count == 0 && !process_exists(ns_pid)))
+		sightings_note(&w->sightings, &seen);
+}
+
+void tracker_marker_seen(struct tracker *w, pid_t ns_pid, const struct arrival *arrival)
+{
+	bool exists = registry_find(w->registry, ns_pid) != NULL || process_exists(ns_pid);
+
+	if (exists)
+		ask_for_event(w, ns_pid, arrival);
+	if (arrival == NULL ? sightings_count(&w->sightings) >= LEFTOVERS : *arrival->searches == 0)
+		return;
+	if (arrival != NULL)
+		--*arrival->searches;
+	search(w, ns_pid, exists, arrival);
+}
+
+bool tracker_enroll(struct tracker *w, pid_t pid, uint64_t start,
+    void (*join)(struct registry_entry *entry, void *context), void *context, struct readyd_answer *answer)
+{
+	struct registry_entry *entry =
+	    look(w, &(struct question){.pid = pid, .start = start, .waited = true}, answer);
+	bool begins = entry != NULL && verdict_begins_wait(answer);
+	bool had_waits = registry_is_waited(w->registry);
 
 	/* No wait for it can be served. */
 	if (entry == NULL && answer->reason == READYD_REASON_IDENTITY_UNKNOWN)
 		answer->reason = READYD_REASON_NO_RESOURCES;
-	if (entry == NULL ||
-	    (answer->verdict == READYD_PENDING && answer->reason != READYD_REASON_NO_RESOURCES))
-		return entry;
-	registry_release(w->registry, entry);
-	return NULL;
-}
-
-void tracker_attach(struct tracker *w, struct registry_entry *entry, struct registry_wait *wait)
-{
-	bool first = !registry_is_waited(w->registry);
-
-	registry_attach(w->registry, entry, wait);
-	w->nested |= process_in_child_ns(&entry->process);
-	if (first)
+	if (begins) {
+		join(entry, context);
+		w->waited_in_child_ns |= process_in_child_ns(&entry->process);
+	}
+	if (entry != NULL)
+		registry_release(w->registry, entry);
+	if (!had_waits && registry_is_waited(w->registry))
 		w->on_first_wait(w->context);
+	return begins;
 }
 
-void tracker_detach(struct tracker *w, struct registry_wait *wait)
+void tracker_leave(struct tracker *w, struct registry_wait *wait)
 {
+	struct registry_entry *entry = wait->entry;
+
 	registry_detach(w->registry, wait);
-}
-
-void tracker_release(struct tracker *w, struct registry_entry *entry)
-{
-	registry_release(w->registry, entry);
+	if (entry != NULL)
+		registry_release(w->registry, entry);
 }
 
 bool tracker_still_waits(struct tracker *w, struct registry_entry *entry, struct readyd_answer *answer)
@@ -371,7 +407,7 @@ bool tracker_sweep(struct tracker *w, bool fresh, unsigned most)
 
 	if (fresh) {
 		registry_begin_sweep(w->registry);
-		collisions_catch_up(&w->collisions);
+		ns_index_catch_up(&w->namespaces);
 	}
 	for (unsigned n = 0; n < most; n++) {
 		entry = registry_next_waited(w->registry);

@@ -9,33 +9,25 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/ns_index.h"
 #include "daemon/registry.h"
+#include "daemon/sightings.h"
 #include "src/check.h"
 #include "src/marker.h"
 
+struct arrival;
 struct dirwatch;
 struct loop;
-
-/* Pending processes that were queried last. They are kept so that repeated queries need not determine
- * everything again, and so that a marker created in between is known to be new. They have no registry
- * entry. */
-#define TRACKER_RECENT 16
-
-struct tracker_recent {
-	struct process process; /* pid 0: none; else owned, and with a pidfd */
-	struct history history;
-};
 
 struct tracker {
 	struct loop *loop;
 	const struct marker_place *place;
 	struct registry *registry;
 	uint64_t looks, settled; /* counters for STATS */
-	struct collisions collisions;
-	struct tracker_recent recent[TRACKER_RECENT];
-	unsigned recent_next; /* the slot to reuse next */
-	long recent_fds;      /* recent pidfds numbered from this on are closed, to save descriptors */
-	bool nested;	      /* a process that is or was waited for has another pid in its marker's name */
+	struct ns_index namespaces;
+	struct sightings sightings;
+	/* A process that is or was waited for has another pid in its marker's name. */
+	bool waited_in_child_ns;
 	struct dirwatch *dirs;
 	void (*on_first_wait)(void *context);
 	void *context;
@@ -51,18 +43,19 @@ void tracker_fini(struct tracker *w);
  * process that is seen ready is remembered from now on. */
 void tracker_query(struct tracker *w, pid_t pid, uint64_t start, struct readyd_answer *answer);
 
-/* A marker of that pid exists, perhaps one of thousands of stale ones: remembers the process if it is
- * ready. */
-void tracker_marker_seen(struct tracker *w, pid_t pid);
+/* Something happened to the marker of that name, or a scan has found it (arrival NULL), perhaps one of
+ * thousands of stale ones: remembers the processes that are ready, or that the marker is a leftover. To find
+ * those in child pid namespaces takes a search; there is none if *arrival->searches has reached 0, or if a
+ * scan finds more than are remembered. */
+void tracker_marker_seen(struct tracker *w, pid_t ns_pid, const struct arrival *arrival);
 
-/* As tracker_query(); if the answer is pending, returns an entry to attach a wait to (at once, or release
- * it). */
-struct registry_entry *tracker_enroll(
-    struct tracker *w, pid_t pid, uint64_t start, struct readyd_answer *answer);
+/* As tracker_query(), for a caller that is willing to wait: if it has to (verdict_begins_wait()), calls
+ * join(entry, context), which may attach waits to the entry, and returns true. */
+bool tracker_enroll(struct tracker *w, pid_t pid, uint64_t start,
+    void (*join)(struct registry_entry *entry, void *context), void *context, struct readyd_answer *answer);
 
-void tracker_attach(struct tracker *w, struct registry_entry *entry, struct registry_wait *wait);
-void tracker_detach(struct tracker *w, struct registry_wait *wait);
-void tracker_release(struct tracker *w, struct registry_entry *entry);
+/* Ends the wait without settling it; ignores one that is not attached. The entry may be gone afterwards. */
+void tracker_leave(struct tracker *w, struct registry_wait *wait);
 
 /* Something may have happened to the entry's process or marker. The entry may be gone afterwards. */
 void tracker_recheck(struct tracker *w, struct registry_entry *entry);

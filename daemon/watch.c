@@ -1,9 +1,11 @@
 #include "config.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/inotify.h>
 
+#include "daemon/arrival.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/mountwatch.h"
@@ -11,6 +13,7 @@
 #include "daemon/tick.h"
 #include "daemon/watch.h"
 #include "daemon/xalloc.h"
+#include "src/clock.h"
 #include "src/dirwatch.h"
 
 /* Large enough to drain a burst in few calls. */
@@ -19,6 +22,8 @@
  * for each wake-up, which leaves the CPU to the rest of the machine. */
 #define FLOOD_BYTES (BUFFER_SIZE / 4)
 #define THROTTLE_MS 5
+/* Searches for processes without a pid of ours, in the events of one read. */
+#define SEARCHES 16
 
 struct watch {
 	const struct marker_place *place;
@@ -28,6 +33,7 @@ struct watch {
 	struct dirwatch *dirs;
 	struct mountwatch mounts;
 	struct scan scan;
+	int64_t drained;	/* CLOCK_BOOTTIME in nanoseconds: no event was left unread; 0: not known */
 	int last_logged;	/* errno last logged, so that a lasting state is logged once */
 	struct loop_fd *events; /* NULL while dirs has no instance */
 	struct loop_timer *tick, *throttled;
@@ -85,8 +91,11 @@ static void on_events(int fd, void *context);
 /* True when the watched directory has changed. */
 static bool rearm(struct watch *watch)
 {
+	const int64_t before = clock_now_ns(CLOCK_BOOTTIME);
 	enum dirwatch_armed armed = dirwatch_arm(watch->dirs);
 
+	if (armed == DIRWATCH_OTHER)
+		watch->drained = before;
 	complain(watch, armed == DIRWATCH_NONE ? errno : 0);
 	if (watch->events == NULL && watch->dirs->fd >= 0) {
 		watch->events = loop_fd_new(watch->loop, watch->dirs->fd, LOOP_READ, on_events, watch);
@@ -143,25 +152,58 @@ void watch_on_behind(struct watch *watch)
 		loop_fd_raise(watch->events);
 }
 
-static void take_event(
-    struct watch *watch, const struct dirwatch_event *event, bool *needs_refresh, bool *needs_rescan)
+/* Events that were read together. */
+struct batch {
+	bool needs_refresh, needs_rescan;
+	bool identified; /* the directory, for the arrivals */
+	struct arrival arrival;
+	unsigned searches;
+};
+
+/* Which directory the arrivals are in. If the path leads to another one by now, nothing is known of what is
+ * seen there. */
+static void identify(struct watch *watch, struct batch *batch)
+{
+	if (batch->identified)
+		return;
+	batch->identified = true;
+	batch->arrival.since = watch->drained;
+	if (!marker_place_identify(watch->place, &batch->arrival.dev, &batch->arrival.ino))
+		batch->arrival.since = 0;
+	batch->needs_refresh |= rearm(watch);
+	if (batch->needs_refresh || watch->dirs->wd < 0)
+		batch->arrival.since = 0;
+}
+
+static void take_marker(struct watch *watch, struct batch *batch, const struct dirwatch_event *event)
+{
+	struct arrival arrival = {.searches = &batch->searches};
+
+	if (event->came) {
+		identify(watch, batch);
+		arrival = batch->arrival;
+	}
+	watch->hooks.marker(event->ns_pid, &arrival, watch->context);
+}
+
+static void take_event(struct watch *watch, struct batch *batch, const struct dirwatch_event *event)
 {
 	watch->counts.events++;
 	switch (event->kind) {
 	case DIRWATCH_UNRELATED:
 		return;
 	case DIRWATCH_MARKER:
-		watch->hooks.marker(event->ns_pid, watch->context);
+		take_marker(watch, batch, event);
 		return;
 	case DIRWATCH_EXTRA:
-		*needs_rescan = true;
+		batch->needs_rescan = true;
 		return;
 	case DIRWATCH_OVERFLOW:
 		watch->counts.overflows++;
-		*needs_refresh = true;
+		batch->needs_refresh = true;
 		return;
 	case DIRWATCH_UNSURE:
-		*needs_refresh = true;
+		batch->needs_refresh = true;
 		return;
 	}
 }
@@ -169,7 +211,8 @@ static void take_event(
 static void on_events(int fd, void *context)
 {
 	struct watch *watch = context;
-	bool needs_refresh = false, needs_rescan = false;
+	struct batch batch = {.searches = SEARCHES, .arrival.searches = &batch.searches};
+	const int64_t before = clock_now_ns(CLOCK_BOOTTIME);
 	ssize_t n = dirwatch_read(watch->dirs, watch->buffer, sizeof(watch->buffer));
 	struct dirwatch_event event;
 
@@ -179,11 +222,21 @@ static void on_events(int fd, void *context)
 	if (n >= FLOOD_BYTES)
 		throttle(watch);
 	while (dirwatch_next(watch->dirs, &event))
-		take_event(watch, &event, &needs_refresh, &needs_rescan);
-	if (needs_refresh)
+		take_event(watch, &batch, &event);
+	/* A read returns as many events as fit. */
+	if (n >= 0 && n + DIRWATCH_BUFFER_LEAST <= (ssize_t)sizeof(watch->buffer))
+		watch->drained = before;
+	if (batch.needs_refresh)
 		watch_refresh(watch);
-	else if (needs_rescan)
+	else if (batch.needs_rescan)
 		watch->hooks.rescan(watch->context);
+}
+
+static void on_scanned(pid_t pid, void *context)
+{
+	struct watch *watch = context;
+
+	watch->hooks.marker(pid, NULL, watch->context);
 }
 
 static void on_mounted(void *context)
@@ -192,6 +245,15 @@ static void on_mounted(void *context)
 
 	make_sure(watch);
 	watch->hooks.environment_changed(watch->context);
+}
+
+static void check_drained(struct watch *watch)
+{
+	struct pollfd poll_fd = {.fd = watch->dirs->fd, .events = POLLIN};
+	const int64_t before = clock_now_ns(CLOCK_BOOTTIME);
+
+	if (watch->events != NULL && poll(&poll_fd, 1, 0) == 0)
+		watch->drained = before;
 }
 
 static void on_tick(void *context)
@@ -207,6 +269,7 @@ static void on_tick(void *context)
 		return;
 	(void)mountwatch_arm(&watch->mounts);
 	watch->counts.ticks++;
+	check_drained(watch);
 	watch->hooks.environment_changed(watch->context);
 	if (rearm(watch))
 		begin_scan(watch);
@@ -229,7 +292,7 @@ struct watch *watch_new(struct loop *loop, const struct marker_place *place, str
 	watch->dirs = dirs;
 	watch->hooks = *hooks;
 	watch->context = context;
-	scan_init(&watch->scan, loop, place, hooks->marker, context);
+	scan_init(&watch->scan, loop, place, on_scanned, watch);
 	watch->tick = loop_timer_new(loop, on_tick, watch);
 	watch->throttled = loop_timer_new(loop, on_throttled, watch);
 	mountwatch_init(&watch->mounts, loop, on_mounted, watch);

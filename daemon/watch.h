@@ -11,13 +11,14 @@
 
 #include "src/marker.h"
 
+struct arrival;
 struct dirwatch;
 struct loop;
 struct watch;
 
 struct watch_hooks {
-	/* Something happened to this pid's marker. */
-	void (*marker)(pid_t pid, void *context);
+	/* Something happened to this pid's marker: what the event says, or NULL if it was found in a scan. */
+	void (*marker)(pid_t pid, const struct arrival *arrival, void *context);
 	/* Anything may have happened to any marker that is waited for. */
 	void (*rescan)(void *context);
 	/* The mounts have changed, or time has passed. */

@@ -14,7 +14,7 @@
 static void check_ambiguity(const struct marker_place *place, const struct process *p,
     struct history *history, struct collisions *collisions, struct observation *o)
 {
-	if (history->latched || history->confirmed || !collision_is_possible(p))
+	if (history->latched || history->confirmed)
 		return;
 	if (history->ambiguous.kind == MARKER_FILE && marker_same(&history->ambiguous, &o->marker)) {
 		o->ambiguous = true;

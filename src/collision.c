@@ -1,152 +1,125 @@
 #include "config.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "src/marker_dir.h"
 #include "src/clock.h"
-#include "src/number.h"
 #include "src/collision.h"
-#include "src/procfs.h"
+#include "src/marker_dir.h"
+#include "src/number.h"
 #include "src/shortage.h"
 
-/* New processes that are examined one by one; beyond this a walk takes less time. */
-#define BIRTHS_MOST 4096
-/* Pids are assigned in ascending order, but a process becomes visible only some time after its pid was
- * assigned: so the last ones are examined again. */
-#define BEING_BORN 16
-/* The first pid namespace's inode: PROC_PID_INIT_INO, include/linux/proc_ns.h */
-#define FIRST_NAMESPACE 0xEFFFFFFCu
-
-/*
- * The kernel allocates the pids of a namespace from a cache that it names after the depth
- * (create_pid_cachep() in kernel/pid_namespace.c): it is created with the first namespace of that depth and
- * kept forever. The presence of "pid" shows that this kernel lists its caches. If we are in a child
- * namespace, the depth below ours has another name: then, and where the caches are not listed, assume that
- * there may be namespaces below.
- */
-static bool have_namespaces_below(void)
-{
-	/* Without /proc, no process in them can be found. */
-	return procfs_is_ours() &&
-	       (access("/sys/kernel/slab/pid_2", F_OK) == 0 || access("/sys/kernel/slab/pid", F_OK) != 0 ||
-		   process_own_namespace("pid") != FIRST_NAMESPACE);
-}
-
-bool collision_is_possible(const struct process *p)
-{
-	return process_in_child_ns(p) || have_namespaces_below();
-}
-
-/* "pid:[4026531836]" */
-#define NAMESPACE_SIZE 32
-
-static void read_namespace(const char *process, char text[NAMESPACE_SIZE])
+static void read_namespace(const char *process, struct own_namespace *its)
 {
 	char path[48];
 	ssize_t len;
 
 	snprintf(path, sizeof(path), "/proc/%s/ns/pid", process);
-	len = readlink(path, text, NAMESPACE_SIZE - 1);
-	text[len < 0 ? 0 : len] = '\0';
+	len = readlink(path, its->name, sizeof(its->name) - 1);
+	its->name[len < 0 ? 0 : len] = '\0';
 }
 
-/* The same as process_ns_pid_of(), in a third of the time for the processes in our own namespace, which are
- * most; that matters in a walk of all processes. */
-static pid_t ns_pid_of(pid_t pid, const char *own)
+void own_namespace_read(struct own_namespace *own)
 {
-	char process[16], its[NAMESPACE_SIZE];
+	read_namespace("self", own);
+}
+
+pid_t own_namespace_ns_pid(const struct own_namespace *own, pid_t pid)
+{
+	struct own_namespace its;
+	char process[16];
 
 	snprintf(process, sizeof(process), "%ld", (long)pid);
-	read_namespace(process, its);
-	return its[0] != '\0' && strcmp(its, own) == 0 ? pid : process_ns_pid_of(pid);
+	read_namespace(process, &its);
+	return its.name[0] != '\0' && strcmp(its.name, own->name) == 0 ? pid : process_ns_pid_of(pid);
 }
 
-static void note(struct collisions *collisions, pid_t pid, pid_t name)
-{
-	unsigned bit = (unsigned)name % COLLISION_NS_PIDS;
-
-	if (name != 0 && name != pid)
-		collisions->names[bit / 8] |= (unsigned char)(1u << bit % 8);
-}
-
-static bool is_noted(const struct collisions *collisions, pid_t name)
-{
-	unsigned bit = (unsigned)name % COLLISION_NS_PIDS;
-
-	return collisions->names[bit / 8] & 1u << bit % 8;
-}
-
-/* The other process must see the same directory, have existed when the marker was created, and have exactly
- * the uid that owns it, also where that is root: a process of another user cannot have left it. A process
- * that has dropped that uid by now is not found. */
-static enum collision could_have_left(
-    const struct marker_place *place, const struct process *p, pid_t pid, const struct marker_stat *marker)
-{
-	const int64_t came = clock_to_ns(&marker->ctime) - clock_boot_offset() + clock_tick_ns();
-	enum collision could = COLLISION_FOUND;
-	enum process_uid uid;
-	struct process other;
-	bool too_late;
-	int shared;
-
-	process_open(&other, pid);
-	uid = process_check_uid(&other, marker->uid);
-	shared = marker_dir_is_shared(place, p, &other);
-	too_late = !other.unread && (int64_t)other.start * clock_tick_ns() > came;
-	if (other.kernel || process_gone(&other) || uid == PROCESS_UID_FOREIGN || shared == 0 || too_late)
-		could = COLLISION_NONE;
-	else if (other.unread || uid == PROCESS_UID_UNKNOWN || shared < 0)
-		could = COLLISION_UNKNOWN;
-	process_close(&other);
-	return could;
-}
-
-/* What to search for in a walk: another process that could have left p's marker. */
+/* p and the marker under its name. */
 struct search {
 	const struct marker_place *place;
 	const struct process *p;
 	const struct marker_stat *marker;
 };
 
-/* The first process of the system leaves no marker. Name 0: it could not be read. */
-static enum collision check(const struct search *search, pid_t pid, pid_t name)
+/*
+ * The other process must have existed when the marker was created, have exactly the uid that owns it, also
+ * where that is root (a process of another user cannot have left it), and see the same directory, which is
+ * examined last: only that takes long, and the directory of another user may not answer. A process that has
+ * dropped that uid by now is not found.
+ */
+static enum collision could_have_left(const struct search *search, const struct process *other)
 {
-	if (name == 0)
-		return COLLISION_UNKNOWN;
-	if (search == NULL || pid == 1 || pid == search->p->pid || name != search->p->ns_pid)
+	const struct marker_stat *marker = search->marker;
+	const int64_t came = clock_to_ns(&marker->ctime) - clock_boot_offset() + clock_tick_ns();
+	enum process_uid uid;
+	int shared;
+
+	if (other->kernel || process_gone(other))
 		return COLLISION_NONE;
-	return could_have_left(search->place, search->p, pid, search->marker);
+	if (other->unread)
+		return COLLISION_UNKNOWN;
+	if (other->ns_pid != search->p->ns_pid ||
+	    (other->start_known && clock_ticks_to_ns(other->start) > came))
+		return COLLISION_NONE;
+	uid = process_check_uid(other, marker->uid);
+	if (uid != PROCESS_UID_OWN)
+		return uid == PROCESS_UID_FOREIGN ? COLLISION_NONE : COLLISION_UNKNOWN;
+	shared = marker_dir_is_shared(search->place, search->p, other);
+	if (shared < 0)
+		return COLLISION_UNKNOWN;
+	return shared != 0 ? COLLISION_FOUND : COLLISION_NONE;
 }
 
-/* Adds all processes to the set, if there is one. Returns whether one of them is the process searched for,
- * if any; UNKNOWN if not all could be examined. */
-static enum collision walk(struct collisions *collisions, const struct search *search)
+static enum collision test(pid_t pid, void *context)
 {
-	DIR *proc = opendir("/proc");
-	enum collision found = COLLISION_NONE, one;
-	char own[NAMESPACE_SIZE];
+	const struct search *search = context;
+	struct process other;
+	enum collision found;
+
+	/* The first process of the system leaves no marker. */
+	if (pid == 1)
+		return COLLISION_NONE;
+	process_open(&other, pid);
+	found = could_have_left(search, &other);
+	process_close(&other);
+	return found;
+}
+
+enum collision collision_find(struct collisions *collisions, const struct marker_place *place,
+    const struct process *p, const struct marker_stat *marker)
+{
+	struct search search = {place, p, marker};
+
+	return collisions->find(collisions, p, test, &search);
+}
+
+static enum collision find_in_proc(struct collisions *collisions, const struct process *p,
+    enum collision (*test_one)(pid_t pid, void *context), void *context)
+{
+	DIR *proc = process_in_child_ns(p) ? opendir("/proc") : NULL;
+	enum collision found = COLLISION_NONE;
+	struct own_namespace own;
 	struct dirent *entry;
 	uint64_t pid;
-	pid_t name;
+	pid_t ns_pid;
 
+	(void)collisions;
 	if (proc == NULL)
-		return is_shortage(errno) ? COLLISION_UNKNOWN : COLLISION_NONE;
-	if (collisions != collisions_lone())
-		memset(collisions->names, 0, sizeof(collisions->names));
-	read_namespace("self", own);
-	while ((entry = readdir(proc)) != NULL) {
-		if (number_parse(entry->d_name, strlen(entry->d_name), INT_MAX, &pid) != 0)
+		return process_in_child_ns(p) && is_shortage(errno) ? COLLISION_UNKNOWN : COLLISION_NONE;
+	own_namespace_read(&own);
+	while (found != COLLISION_FOUND && (entry = readdir(proc)) != NULL) {
+		if (number_parse(entry->d_name, strlen(entry->d_name), INT_MAX, &pid) != 0 ||
+		    (pid_t)pid == p->pid)
 			continue;
-		name = ns_pid_of((pid_t)pid, own);
-		if (collisions != collisions_lone())
-			note(collisions, (pid_t)pid, name);
-		one = check(search, (pid_t)pid, name);
-		if (one == COLLISION_FOUND || found == COLLISION_NONE)
-			found = one;
+		ns_pid = own_namespace_ns_pid(&own, (pid_t)pid);
+		if (ns_pid == 0)
+			found = COLLISION_UNKNOWN;
+		else if (ns_pid == p->ns_pid)
+			found = collision_join(found, test_one((pid_t)pid, context));
 	}
 	closedir(proc);
 	return found;
@@ -154,44 +127,7 @@ static enum collision walk(struct collisions *collisions, const struct search *s
 
 struct collisions *collisions_lone(void)
 {
-	static struct collisions lone; /* only its address is used */
+	static struct collisions lone = {find_in_proc};
 
 	return &lone;
-}
-
-void collisions_catch_up(struct collisions *collisions)
-{
-	pid_t newest, name, from = collisions->newest - BEING_BORN;
-	char own[NAMESPACE_SIZE];
-	bool complete = true;
-
-	if (!have_namespaces_below())
-		return;
-	read_namespace("self", own);
-	newest = process_newest();
-	if (collisions->newest == 0 || newest < collisions->newest ||
-	    newest - collisions->newest > BIRTHS_MOST)
-		complete = walk(collisions, NULL) != COLLISION_UNKNOWN;
-	else
-		for (pid_t pid = from < 1 ? 1 : from; pid <= newest; pid++) {
-			name = ns_pid_of(pid, own);
-			complete = complete && name != 0;
-			note(collisions, pid, name);
-		}
-	collisions->newest = complete ? newest : 0;
-}
-
-enum collision collision_find(struct collisions *collisions, const struct marker_place *place,
-    const struct process *p, const struct marker_stat *marker)
-{
-	const struct search search = {place, p, marker};
-
-	if (process_in_child_ns(p))
-		return walk(collisions, &search);
-	if (collisions == collisions_lone())
-		return COLLISION_NONE;
-	collisions_catch_up(collisions);
-	if (collisions->newest == 0)
-		return COLLISION_UNKNOWN;
-	return is_noted(collisions, p->ns_pid) ? walk(collisions, &search) : COLLISION_NONE;
 }

@@ -284,6 +284,7 @@ bool dirwatch_next(struct dirwatch *d, struct dirwatch_event *event)
 	if (raw == NULL)
 		return false;
 	event->ns_pid = name_of(d, raw);
+	event->came = (raw->mask & (IN_CREATE | IN_MOVED_TO)) != 0;
 	event->kind = kind_of(d, raw, event->ns_pid);
 	return true;
 }

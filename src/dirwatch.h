@@ -85,6 +85,7 @@ enum dirwatch_kind {
 struct dirwatch_event {
 	enum dirwatch_kind kind;
 	pid_t ns_pid;
+	bool came; /* an entry of that name was created or renamed to it */
 };
 
 /* The next of the events read; false at the end. */

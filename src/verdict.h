@@ -25,6 +25,13 @@ static inline bool verdict_ends_wait(const struct readyd_answer *answer)
 	       answer->reason != READYD_REASON_DIRECTORY_DENIED;
 }
 
+/* Whether a caller that is willing to wait has to, by the first answer: the process could be examined, and
+ * the answer does not do. */
+static inline bool verdict_begins_wait(const struct readyd_answer *answer)
+{
+	return !verdict_answers_query(answer) && answer->reason != READYD_REASON_NO_RESOURCES;
+}
+
 /* Whether the process has exited, by this verdict. */
 static inline bool verdict_is_process_gone(enum readyd_verdict verdict)
 {

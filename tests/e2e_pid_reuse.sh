@@ -110,6 +110,63 @@ touched() {
 	both_backends expect_status 0 "$READY" 20004
 }
 
+# leave_marker PID DATE: a leftover with that stamp, which the daemon has seen while no process had the number.
+leave_marker() {
+	local before
+	before=$(counter leftovers)
+	echo ready >m/leftover
+	touch -d "$2" m/leftover
+	mv m/leftover "$(marker "$1")"
+	until_true 60 counter_is leftovers $((before + 1))
+}
+
+# The time of change is later than the start of the process, so the clocks would say that the marker is its own.
+seen_before_the_process() {
+	local pid=20005 date
+	start_readyd
+	for date in "1 day" "1 day ago" now; do
+		leave_marker "$pid" "$date"
+		spawn_worker_with_pid "$pid"
+		chmod 600 "$(marker "$pid")"
+		expect_status daemon 5 "stale $pid start=[0-9]+ reason=older-than-process" "$pid"
+		expect_status auto 5 "stale $pid start=[0-9]+ reason=older-than-process" "$pid"
+		echo ready >"$(marker "$pid")"
+		both_backends expect_status 0 "$READY" "$pid"
+		pid=$((pid + 1))
+	done
+}
+
+# A daemon that is started later finds it in its first scan.
+found_before_the_process() {
+	mkdir m
+	echo ready >"$(marker 20010)"
+	start_readyd
+	until_true 60 counter_is leftovers 1
+	spawn_worker_with_pid 20010
+	chmod 600 "$(marker 20010)"
+	expect_status daemon 5 "stale 20010 start=[0-9]+ reason=older-than-process" 20010
+	rm "$(marker 20010)"
+	until_true 60 counter_is leftovers 0
+	expect_status daemon 1 "$PENDING" 20010
+}
+
+never_ready() {
+	local start backend
+	start_readyd
+	leave_marker 20011 now
+	until_true 60 is_surely_older "$(marker 20011)"
+	spawn_worker_with_pid 20011
+	start=$(start_of 20011)
+	kill_and_reap 20011
+	for backend in daemon file auto; do
+		expect_status $backend 3 "died 20011 start=$start reason=no-process.*" "20011:$start"
+		READYD_BACKEND=$backend expect_exit 3 ctl -q wait "20011:$start"
+	done
+}
+
+test_a_marker_that_the_daemon_saw_before_the_process_is_stale() { in_pid_namespace seen_before_the_process; }
+test_a_marker_that_a_scan_found_before_the_process_is_stale() { in_pid_namespace found_before_the_process; }
+test_a_process_with_a_leftover_that_never_was_ready_has_died() { in_pid_namespace never_ready; }
 test_a_marker_that_the_daemon_saw_before_the_reuse_is_stale() { in_pid_namespace reuse_is_seen_by_the_daemon; }
 test_a_stale_marker_that_is_touched_stays_stale() { in_pid_namespace touched; }
 test_a_marker_older_than_its_process_is_stale() { in_pid_namespace older_than_its_process; }

@@ -1,8 +1,11 @@
+#include "daemon/ns_index.h"
+#include "src/clock.h"
 #include "src/collision.h"
 #include "tests/unit.h"
 
 #include <sys/mount.h>
 
+static struct ns_index namespaces;
 static struct marker_place place;
 static struct marker_stat marker;
 static pid_t marker_name;
@@ -13,6 +16,7 @@ static void set_scene(void)
 {
 	char dir[UNIT_PATH_SIZE];
 
+	ns_index_init(&namespaces);
 	unit_dir(dir);
 	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
 	ck_assert_int_eq(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
@@ -36,7 +40,6 @@ static bool has_collision(struct collisions *collisions, pid_t pid)
 	bool has;
 
 	process_open(&p, pid);
-	ck_assert(collision_is_possible(&p));
 	ck_assert_int_eq(p.ns_pid, marker_name);
 	has = collision_find(collisions, &place, &p, &marker) == COLLISION_FOUND;
 	process_close(&p);
@@ -107,20 +110,19 @@ static pid_t spawn_in_child_ns_after(void (*prepare)(void))
 
 START_TEST(child_namespaces_collide)
 {
-	struct collisions collisions = {0};
 	pid_t one, other;
 
 	set_scene();
 	marker_name = 1;
 	one = unit_spawn_in_child_ns();
 	leave_marker();
-	ck_assert(!has_collision(&collisions, one));
+	ck_assert(!has_collision(&namespaces.collisions, one));
 	other = unit_spawn_in_child_ns();
 	leave_marker();
-	ck_assert(has_collision(&collisions, one));
-	ck_assert(has_collision(&collisions, other));
+	ck_assert(has_collision(&namespaces.collisions, one));
+	ck_assert(has_collision(&namespaces.collisions, other));
 	unit_kill(other);
-	ck_assert(!has_collision(&collisions, one));
+	ck_assert(!has_collision(&namespaces.collisions, one));
 	unit_kill(one);
 }
 END_TEST
@@ -128,22 +130,20 @@ END_TEST
 /* Processes created since the last scan are found, and a process that has ended no longer collides. */
 START_TEST(new_processes_are_found)
 {
-	struct collisions collisions = {0};
 	pid_t here, first;
 
 	set_scene();
 	marker_name = here = unit_spawn(NULL);
 	for (int i = 0; i < 3; i++) {
 		leave_marker();
-		ck_assert(!has_collision(&collisions, here));
-		/* Not compared with the previous value: pids may have wrapped around meanwhile. */
-		ck_assert_int_ne(collisions.newest, 0);
+		ck_assert(!has_collision(&namespaces.collisions, here));
+		ck_assert(namespaces.complete);
 		first = spawn_namesake();
 		leave_marker();
-		ck_assert(has_collision(&collisions, here));
+		ck_assert(has_collision(&namespaces.collisions, here));
 		unit_kill(first);
 	}
-	ck_assert(!has_collision(&collisions, here));
+	ck_assert(!has_collision(&namespaces.collisions, here));
 	unit_kill(here);
 }
 END_TEST
@@ -151,17 +151,66 @@ END_TEST
 /* Pids have wrapped around: what the last scan found is no longer valid. */
 START_TEST(wrapped_pids_are_detected)
 {
-	struct collisions collisions = {.newest = UNIT_UNUSED_PID};
 	pid_t here, first;
 
 	set_scene();
 	marker_name = here = unit_spawn(NULL);
 	first = spawn_namesake();
 	leave_marker();
-	ck_assert(has_collision(&collisions, here));
-	ck_assert_int_lt(collisions.newest, UNIT_UNUSED_PID);
+	namespaces.complete = true;
+	namespaces.newest = UNIT_UNUSED_PID;
+	namespaces.caught_up = clock_ms();
+	ck_assert(has_collision(&namespaces.collisions, here));
+	ck_assert_int_lt(namespaces.newest, UNIT_UNUSED_PID);
 	unit_kill(first);
 	unit_kill(here);
+}
+END_TEST
+
+/* After so long a time, pids may have wrapped around even if the last one is greater than before. */
+START_TEST(old_index_is_not_trusted)
+{
+	pid_t here, first;
+
+	set_scene();
+	marker_name = here = unit_spawn(NULL);
+	first = spawn_namesake();
+	leave_marker();
+	namespaces.complete = true;
+	namespaces.newest = process_newest();
+	namespaces.caught_up = clock_ms();
+	namespaces.trusted = 3600 * 1000;
+	ck_assert(!has_collision(&namespaces.collisions, here));
+	namespaces.caught_up -= namespaces.trusted + 1;
+	ck_assert(has_collision(&namespaces.collisions, here));
+	unit_kill(first);
+	unit_kill(here);
+}
+END_TEST
+
+/* Namespaces come and go: the index does not grow with those that are gone. */
+START_TEST(ended_processes_leave_the_index)
+{
+	size_t most = 0;
+
+	ns_index_init(&namespaces);
+	ns_index_catch_up(&namespaces);
+	for (int i = 0; i < 200; i++) {
+		unit_kill(unit_spawn_in_child_ns());
+		ns_index_catch_up(&namespaces);
+	}
+	most = namespaces.count;
+	for (int i = 0; i < 200; i++) {
+		pid_t first = unit_spawn_in_child_ns();
+
+		ns_index_catch_up(&namespaces);
+		ck_assert_uint_gt(namespaces.count, 0);
+		unit_kill(first);
+	}
+	/* Other programs on this machine may have such processes too. */
+	ck_assert_uint_lt(namespaces.count, most + 100);
+	ns_index_fini(&namespaces);
+	ck_assert_uint_eq(namespaces.count, 0);
 }
 END_TEST
 
@@ -181,7 +230,6 @@ static void move_away(void)
 /* One process sees another directory at the path, one was created after the marker. */
 START_TEST(other_directory_or_later_start_is_excluded)
 {
-	struct collisions collisions = {0};
 	pid_t here, outside, late;
 	char byte;
 
@@ -191,12 +239,12 @@ START_TEST(other_directory_or_later_start_is_excluded)
 	outside = unit_spawn(move_away);
 	ck_assert_int_eq(read(moved[0], &byte, 1), 1);
 	leave_marker();
-	ck_assert(!has_collision(&collisions, here));
+	ck_assert(!has_collision(&namespaces.collisions, here));
 	late = spawn_namesake();
 	leave_marker();
-	ck_assert(has_collision(&collisions, here));
+	ck_assert(has_collision(&namespaces.collisions, here));
 	marker.ctime.tv_sec -= 1;
-	ck_assert(!has_collision(&collisions, here));
+	ck_assert(!has_collision(&namespaces.collisions, here));
 	unit_kill(late);
 	unit_kill(outside);
 	unit_kill(here);
@@ -212,7 +260,6 @@ static void become_another_user(void)
 /* A process that cannot own the marker did not leave it, even if the owner of the marker is root. */
 START_TEST(other_users_are_excluded)
 {
-	struct collisions collisions = {0};
 	pid_t here, other;
 
 	set_scene();
@@ -221,9 +268,9 @@ START_TEST(other_users_are_excluded)
 	other = spawn_in_child_ns_after(become_another_user);
 	leave_marker();
 	ck_assert_uint_eq(marker.uid, 0);
-	ck_assert(!has_collision(&collisions, here));
+	ck_assert(!has_collision(&namespaces.collisions, here));
 	marker.uid = 65534;
-	ck_assert(has_collision(&collisions, here));
+	ck_assert(has_collision(&namespaces.collisions, here));
 	unit_kill(other);
 	unit_kill(here);
 }
@@ -232,7 +279,6 @@ END_TEST
 /* If the scan cannot be made, the result is unknown. */
 START_TEST(unknown_without_descriptors)
 {
-	struct collisions collisions = {0};
 	pid_t nested = unit_spawn_in_child_ns();
 	struct rlimit limit;
 	struct process p;
@@ -243,13 +289,13 @@ START_TEST(unknown_without_descriptors)
 	leave_marker();
 	process_open(&p, nested);
 	limit = unit_forbid_new_fds();
-	found = collision_find(&collisions, &place, &p, &marker);
+	found = collision_find(&namespaces.collisions, &place, &p, &marker);
 	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(found, COLLISION_UNKNOWN);
 	process_close(&p);
 	process_open(&p, getpid());
 	limit = unit_forbid_new_fds();
-	found = collision_find(&collisions, &place, &p, &marker);
+	found = collision_find(&namespaces.collisions, &place, &p, &marker);
 	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(found, COLLISION_UNKNOWN);
 	process_close(&p);
@@ -257,7 +303,7 @@ START_TEST(unknown_without_descriptors)
 }
 END_TEST
 
-/* For a caller that keeps no collisions of its own, /proc is scanned only if the process is in a child pid
+/* For a caller that keeps no index, /proc is scanned only if the process is in a child pid
  * namespace. */
 START_TEST(lone_caller_scans_for_child_namespaces_only)
 {
@@ -280,23 +326,6 @@ START_TEST(lone_caller_scans_for_child_namespaces_only)
 }
 END_TEST
 
-/* Once a child pid namespace has been created, a collision cannot be ruled out any more. */
-START_TEST(namespaces_are_detected)
-{
-	pid_t nested = unit_spawn_in_child_ns();
-	struct process p;
-
-	process_open(&p, getpid());
-	ck_assert(!process_in_child_ns(&p));
-	ck_assert(collision_is_possible(&p));
-	process_close(&p);
-	process_open(&p, nested);
-	ck_assert(collision_is_possible(&p));
-	process_close(&p);
-	unit_kill(nested);
-}
-END_TEST
-
 static Suite *suite(void)
 {
 	const bool can_create_pid_ns = unit_can_create_pid_ns(),
@@ -307,6 +336,9 @@ static Suite *suite(void)
 	unit_add_if(tcase, child_namespaces_collide, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
 	unit_add_if(tcase, new_processes_are_found, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
 	unit_add_if(tcase, wrapped_pids_are_detected, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(tcase, old_index_is_not_trusted, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(
+	    tcase, ended_processes_leave_the_index, can_create_pid_ns, "cannot create a pid namespace");
 	unit_add_if(tcase, other_directory_or_later_start_is_excluded, can_choose,
 	    "needs root and CONFIG_CHECKPOINT_RESTORE");
 	unit_add_if(tcase, other_users_are_excluded, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
@@ -314,7 +346,6 @@ static Suite *suite(void)
 	    tcase, unknown_without_descriptors, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
 	unit_add_if(tcase, lone_caller_scans_for_child_namespaces_only, can_choose,
 	    "needs root and CONFIG_CHECKPOINT_RESTORE");
-	unit_add_if(tcase, namespaces_are_detected, can_create_pid_ns, "cannot create a pid namespace");
 	return s;
 }
 

@@ -65,27 +65,31 @@ static void turn(void)
 		loop_settle(loop);
 }
 
-static struct registry_entry *enroll(int child)
+static void enroll(int child, void (*join)(struct registry_entry *entry, void *context), void *context)
 {
 	struct readyd_answer answer;
-	struct registry_entry *entry = tracker_enroll(&tracker, children[child], 0, &answer);
 
-	ck_assert_ptr_nonnull(entry);
+	ck_assert(tracker_enroll(&tracker, children[child], 0, join, context, &answer));
 	ck_assert_int_eq(answer.verdict, READYD_PENDING);
-	return entry;
+}
+
+static void join_gate(struct registry_entry *entry, void *context)
+{
+	int *fd = context;
+
+	*fd = gate_join(&gates, entry);
 }
 
 /* Joins as a waiter that received the gate: the descriptor is its own, the open file is shared. */
 static int join(int child)
 {
-	struct registry_entry *entry = enroll(child);
-	int fd = gate_join(&gates, entry);
+	int fd;
 
+	enroll(child, join_gate, &fd);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_ne(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
 	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	ck_assert_int_ge(fd, 0);
-	tracker_release(&tracker, entry);
 	return fd;
 }
 
@@ -239,7 +243,7 @@ START_TEST(end_of_daemon_wakes_all)
 	gates_fini(&gates);
 	gates_fini(&gates);
 	ck_assert_uint_eq(gates.count, 0);
-	check_registry(2, 0);
+	check_registry(0, 0);
 	ck_assert(!is_open(first) && !is_open(second));
 	ck_assert_int_eq(left_in(first), 0);
 	close(first);
@@ -405,12 +409,16 @@ static void on_settled(struct registry_wait *wait, const struct readyd_answer *a
 	told = answer->verdict == READYD_READY;
 }
 
+static void join_wait(struct registry_entry *entry, void *context)
+{
+	registry_attach(tracker.registry, entry, context);
+}
+
 START_TEST(others_wait_without_the_gate)
 {
 	struct registry_wait wait = {.settled = on_settled};
-	struct registry_entry *entry = enroll(0);
 
-	tracker_attach(&tracker, entry, &wait);
+	enroll(0, join_wait, &wait);
 	close(join(0));
 	while (gates.count > 0)
 		await_gate();
@@ -420,19 +428,33 @@ START_TEST(others_wait_without_the_gate)
 }
 END_TEST
 
+/* Stores why there is no gate. */
+static void refuse_gate(struct registry_entry *entry, void *context)
+{
+	int *error = context;
+
+	errno = 0;
+	ck_assert_int_eq(gate_join(&gates, entry), -1);
+	*error = errno;
+}
+
+static void refuse_descriptors(struct registry_entry *entry, void *context)
+{
+	struct rlimit limit = unit_forbid_new_fds();
+
+	refuse_gate(entry, context);
+	unit_restore_fd_limit(&limit);
+}
+
 START_TEST(gates_have_a_limit)
 {
-	int held[LIMIT];
-	struct registry_entry *entry;
+	int held[LIMIT], error;
 
 	for (int i = 0; i < LIMIT; i++)
 		held[i] = join(i);
-	entry = enroll(LIMIT);
-	errno = 0;
-	ck_assert_int_eq(gate_join(&gates, entry), -1);
-	ck_assert_int_eq(errno, ENOSPC);
+	enroll(LIMIT, refuse_gate, &error);
+	ck_assert_int_eq(error, ENOSPC);
 	ck_assert_uint_eq(gates.count, LIMIT);
-	tracker_release(&tracker, entry);
 	check_registry(LIMIT, LIMIT);
 	/* Existing gates can still be joined, and a gate that closes makes room. */
 	close(join(0));
@@ -445,15 +467,11 @@ END_TEST
 
 START_TEST(no_descriptor_for_a_gate)
 {
-	struct registry_entry *entry = enroll(0);
-	struct rlimit limit = unit_forbid_new_fds();
-	int gate = gate_join(&gates, entry), error = errno;
+	int error;
 
-	unit_restore_fd_limit(&limit);
-	ck_assert_int_eq(gate, -1);
+	enroll(0, refuse_descriptors, &error);
 	ck_assert_int_eq(error, EMFILE);
 	ck_assert_uint_eq(gates.count, 0);
-	tracker_release(&tracker, entry);
 	check_registry(0, 0);
 }
 END_TEST

@@ -27,10 +27,12 @@ static void on_leaving(struct registry_entry *entry)
 	left[left_count++] = entry->process.pid;
 }
 
+static const struct registry_limits limits = {.tombstones = TOMBSTONES};
+
 static void set_up(void)
 {
 	left_count = 0;
-	registry = registry_new(TOMBSTONES, on_leaving);
+	registry = registry_new(&limits, on_leaving);
 }
 
 static void tear_down(void)
@@ -108,7 +110,6 @@ START_TEST(empty_registry)
 	check_counts(0, 0, 0, 0);
 	ck_assert_ptr_null(registry_find(registry, 1));
 	ck_assert_ptr_null(registry_tombstone(registry, 1));
-	ck_assert_ptr_null(registry_next(registry, NULL));
 	ck_assert_ptr_null(registry_next_waited(registry));
 	registry_begin_sweep(registry);
 	ck_assert_ptr_null(registry_next_waited(registry));
@@ -131,29 +132,30 @@ START_TEST(entries_are_found)
 }
 END_TEST
 
-START_TEST(entries_come_in_order)
-{
-	static const pid_t pids[] = {9, 2, 7, 1};
-	struct registry_entry *entry = NULL;
-
-	for (size_t i = 0; i < UNIT_COUNT(pids); i++)
-		enter(pids[i], false);
-	registry_release(registry, registry_find(registry, 2));
-	enter(2, false);
-	for (size_t i = 0; i < UNIT_COUNT(pids); i++) {
-		entry = registry_next(registry, entry);
-		ck_assert_int_eq(entry->process.pid, ((pid_t[]){9, 7, 1, 2})[i]);
-	}
-	ck_assert_ptr_null(registry_next(registry, entry));
-}
-END_TEST
-
 static void expect_next(struct registry_cursor *cursor, pid_t pid)
 {
 	struct registry_entry *entry = registry_cursor_next(cursor);
 
 	ck_assert_int_eq(entry == NULL ? 0 : entry->process.pid, pid);
 }
+
+START_TEST(entries_come_in_order)
+{
+	static const pid_t pids[] = {9, 2, 7, 1};
+	struct registry_cursor cursor;
+
+	for (size_t i = 0; i < UNIT_COUNT(pids); i++)
+		enter(pids[i], false);
+	registry_release(registry, registry_find(registry, 2));
+	enter(2, false);
+	registry_cursor_start(registry, &cursor);
+	expect_next(&cursor, 9);
+	expect_next(&cursor, 7);
+	expect_next(&cursor, 1);
+	expect_next(&cursor, 2);
+	expect_next(&cursor, 0);
+}
+END_TEST
 
 /* Two cursors go through the list while entries leave, are added, and are added again. */
 START_TEST(cursor_survives)
@@ -255,6 +257,97 @@ START_TEST(release_forgets_the_latched_without_a_pidfd)
 	process_close(&entry->process);
 	registry_release(registry, entry);
 	check_counts(0, 0, 0, 0);
+}
+END_TEST
+
+static void allow_idle(size_t count)
+{
+	const struct registry_limits with_idle = {.tombstones = TOMBSTONES, .idle = count};
+
+	registry_free(registry);
+	registry = registry_new(&with_idle, on_leaving);
+}
+
+static void enter_and_release(pid_t pid)
+{
+	registry_release(registry, enter(pid, false));
+}
+
+static void check_idle(size_t idle)
+{
+	struct registry_counts counts;
+
+	registry_count(registry, &counts);
+	ck_assert_uint_eq(counts.idle, idle);
+}
+
+/* The entry that was used longest ago leaves first; a release counts as use. */
+START_TEST(idle_entries_stay_for_a_while)
+{
+	allow_idle(2);
+	enter_and_release(1);
+	enter_and_release(2);
+	check_idle(2);
+	check_counts(0, 0, 0, 0);
+	registry_release(registry, registry_find(registry, 1));
+	enter_and_release(3);
+	check_idle(2);
+	ck_assert_uint_eq(left_count, 1);
+	ck_assert_int_eq(left[0], 2);
+	ck_assert_ptr_nonnull(registry_find(registry, 1));
+}
+END_TEST
+
+START_TEST(idle_entry_is_used_again)
+{
+	struct wait wait;
+
+	allow_idle(1);
+	enter_and_release(1);
+	init_waits(&wait, 1);
+	registry_attach(registry, registry_find(registry, 1), &wait.wait);
+	check_idle(0);
+	check_counts(1, 1, 1, 0);
+	enter_and_release(2);
+	ck_assert_uint_eq(left_count, 0);
+	settle(registry_find(registry, 1));
+	registry_find(registry, 1)->history.latched = true;
+	registry_release(registry, registry_find(registry, 1));
+	check_idle(1);
+	check_counts(1, 0, 0, 0);
+	retire(registry_find(registry, 2), MARKER_ABSENT);
+	check_idle(0);
+	check_counts(1, 0, 0, 1);
+}
+END_TEST
+
+/* Its end would go unnoticed. */
+START_TEST(no_idle_entry_without_a_pidfd)
+{
+	struct registry_entry *entry;
+
+	allow_idle(2);
+	entry = enter(1, false);
+	process_close(&entry->process);
+	registry_release(registry, entry);
+	check_idle(0);
+	ck_assert_uint_eq(left_count, 1);
+}
+END_TEST
+
+START_TEST(cursor_skips_idle_entries)
+{
+	struct registry_cursor cursor;
+
+	allow_idle(3);
+	enter_and_release(1);
+	enter(2, false);
+	enter_and_release(3);
+	enter_and_release(4);
+	registry_cursor_start(registry, &cursor);
+	expect_next(&cursor, 2);
+	enter_and_release(5);
+	expect_next(&cursor, 0);
 }
 END_TEST
 
@@ -400,32 +493,6 @@ START_TEST(tombstone_is_replaced)
 }
 END_TEST
 
-static void check_name(pid_t ns_pid, pid_t pid)
-{
-	const struct registry_tombstone *tombstone = registry_tombstone_of_ns_pid(registry, ns_pid);
-
-	ck_assert_int_eq(tombstone == NULL ? 0 : tombstone->pid, pid);
-	ck_assert(tombstone == NULL || tombstone->ns_pid == ns_pid);
-}
-
-/* Of several processes with the same ns_pid, each in its own namespace, the last one retired is found. */
-START_TEST(youngest_tombstone_has_the_ns_pid)
-{
-	check_name(7, 0);
-	retire(enter(7, false), MARKER_FILE);
-	check_name(7, 7);
-	retire(enter(17, false), MARKER_FILE);
-	check_name(7, 17);
-	ck_assert_ptr_nonnull(registry_tombstone(registry, 7));
-	retire(enter(7, false), MARKER_FILE);
-	check_name(7, 7);
-	for (pid_t pid = 101; pid < 101 + TOMBSTONES; pid++)
-		retire(enter(pid * 10, false), MARKER_ABSENT);
-	check_name(7, 0);
-	check_name(0, (100 + TOMBSTONES) * 10);
-}
-END_TEST
-
 START_TEST(tombstone_and_entry_are_independent)
 {
 	retire(enter(7, false), MARKER_ABSENT);
@@ -503,6 +570,7 @@ END_TEST
 
 #define PIDS  16
 #define WAITS 48
+#define IDLE  3
 #define STEPS 40000
 #define SEEDS 6
 
@@ -524,10 +592,14 @@ static struct {
 	pid_t attached[WAITS];			       /* pid + 1, 0: not */
 	struct model_tombstone tombstones[TOMBSTONES]; /* oldest first */
 	unsigned tombstone_count;
+	pid_t idle[IDLE]; /* the one used longest ago first */
+	unsigned idle_count;
 	pid_t told;    /* the pid being settled, or -1 */
 	pid_t leaving; /* the pid of the entry that may leave now, or -1 */
 	unsigned told_count, left_count;
 } model;
+
+static const struct registry_limits model_limits = {.tombstones = TOMBSTONES, .idle = IDLE};
 
 static unsigned dice(unsigned sides)
 {
@@ -549,6 +621,18 @@ static void model_detach(unsigned wait)
 	model.attached[wait] = 0;
 	if (pid >= 0 && !model_is_waited(pid))
 		model.entries[pid].due = false;
+}
+
+static void model_use(pid_t pid)
+{
+	unsigned at = 0;
+
+	while (at < model.idle_count && model.idle[at] != pid)
+		at++;
+	if (at == model.idle_count)
+		return;
+	model.idle_count--;
+	memmove(&model.idle[at], &model.idle[at + 1], (model.idle_count - at) * sizeof(model.idle[0]));
 }
 
 static void on_model_settled(struct registry_wait *registry_wait, const struct readyd_answer *answer)
@@ -591,6 +675,7 @@ static void step_attach(pid_t pid)
 		return;
 	registry_attach(registry, registry_find(registry, pid), &model.waits[wait].wait);
 	model.attached[wait] = pid + 1;
+	model_use(pid);
 }
 
 static void step_detach(pid_t pid)
@@ -606,8 +691,14 @@ static void step_release(pid_t pid)
 {
 	if (!model.entries[pid].here)
 		return;
-	if (!model.entries[pid].latched && !model_is_waited(pid))
-		model.leaving = pid;
+	model_use(pid);
+	if (!model.entries[pid].latched && !model_is_waited(pid)) {
+		if (model.idle_count == IDLE) {
+			model.leaving = model.idle[0];
+			model_use(model.leaving);
+		}
+		model.idle[model.idle_count++] = pid;
+	}
 	registry_release(registry, registry_find(registry, pid));
 	unit_check(model.leaving == -1);
 }
@@ -618,6 +709,7 @@ static void step_latch(pid_t pid)
 		return;
 	model.entries[pid].latched = dice(2) == 0;
 	registry_find(registry, pid)->history.latched = model.entries[pid].latched;
+	step_release(pid);
 }
 
 static void step_settle(pid_t pid)
@@ -654,6 +746,7 @@ static void step_retire(pid_t pid)
 	if (!model.entries[pid].here)
 		return;
 	answer.start = ++model.clock;
+	model_use(pid);
 	model_add_tombstone(pid, answer.start);
 	model.told = model.leaving = pid;
 	registry_retire(registry, registry_find(registry, pid), &answer, &marker);
@@ -717,6 +810,7 @@ static void step(void)
 
 static void check_entries(void)
 {
+	struct registry_cursor cursor;
 	struct registry_entry *entry;
 	unsigned last = 0;
 	size_t count = 0, in_order = 0;
@@ -728,12 +822,13 @@ static void check_entries(void)
 		if (entry != NULL)
 			unit_check(LIST_EMPTY(&entry->waits) == !model_is_waited(pid));
 	}
-	for (entry = registry_next(registry, NULL); entry != NULL; entry = registry_next(registry, entry)) {
+	registry_cursor_start(registry, &cursor);
+	while ((entry = registry_cursor_next(&cursor)) != NULL) {
 		unit_check(model.entries[entry->process.pid].entered > last);
 		last = model.entries[entry->process.pid].entered;
 		in_order++;
 	}
-	unit_check(in_order == count);
+	unit_check(in_order == count - model.idle_count);
 }
 
 static void check_tombstones(void)
@@ -766,7 +861,7 @@ static void check_against_model(void)
 		if (model.attached[i] != 0)
 			unit_check(model.waits[i].wait.entry->process.pid == model.attached[i] - 1);
 	}
-	check_counts(entries, waited, waits, model.tombstone_count);
+	check_counts(entries - model.idle_count, waited, waits, model.tombstone_count);
 	check_entries();
 	check_tombstones();
 }
@@ -780,15 +875,15 @@ START_TEST(behaves_like_the_model)
 	for (unsigned i = 0; i < WAITS; i++)
 		model.waits[i].wait.settled = on_model_settled;
 	registry_free(registry);
-	registry = registry_new(TOMBSTONES, on_model_leaving);
+	registry = registry_new(&model_limits, on_model_leaving);
 	for (unsigned n = 0; n < STEPS; n++) {
 		step();
 		check_against_model();
 	}
 	ck_assert_uint_gt(model.told_count, STEPS / 100);
 	ck_assert_uint_gt(model.left_count, STEPS / 100);
-	while (registry_next(registry, NULL) != NULL)
-		step_retire(registry_next(registry, NULL)->process.pid);
+	for (pid_t pid = 0; pid < PIDS; pid++)
+		step_retire(pid);
 }
 END_TEST
 
@@ -807,6 +902,10 @@ static Suite *suite(void)
 	tcase_add_test(tcase, release_spares_the_waited);
 	tcase_add_test(tcase, release_spares_the_latched);
 	tcase_add_test(tcase, release_forgets_the_latched_without_a_pidfd);
+	tcase_add_test(tcase, idle_entries_stay_for_a_while);
+	tcase_add_test(tcase, idle_entry_is_used_again);
+	tcase_add_test(tcase, no_idle_entry_without_a_pidfd);
+	tcase_add_test(tcase, cursor_skips_idle_entries);
 	tcase_add_test(tcase, detaching_twice_is_harmless);
 	tcase_add_test(tcase, settle_tells_each_wait_once);
 	tcase_add_test(tcase, settle_tells_no_other_wait);
@@ -815,7 +914,6 @@ static Suite *suite(void)
 	tcase_add_test(tcase, retire_tells_and_remembers);
 	tcase_add_test(tcase, oldest_tombstone_is_forgotten);
 	tcase_add_test(tcase, tombstone_is_replaced);
-	tcase_add_test(tcase, youngest_tombstone_has_the_ns_pid);
 	tcase_add_test(tcase, tombstone_and_entry_are_independent);
 	tcase_add_test(tcase, free_lets_all_go);
 	tcase_add_test(tcase, sweep_visits_waited_entries_once);

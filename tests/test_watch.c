@@ -34,8 +34,9 @@ static void count(unsigned *counter)
 		loop_stop(loop);
 }
 
-static void on_marker(pid_t pid, void *context)
+static void on_marker(pid_t pid, const struct arrival *arrival, void *context)
 {
+	(void)arrival;
 	ck_assert_ptr_eq(context, &place);
 	last_pid = pid;
 	if (pid <= MOST)

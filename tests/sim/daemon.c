@@ -193,15 +193,6 @@ static unsigned count_fds(enum fd_kind kind)
 	return count;
 }
 
-static unsigned count_recent(void)
-{
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < TRACKER_RECENT; i++)
-		count += server->tracker.recent[i].process.pid != 0;
-	return count;
-}
-
 /* Called when no client is left and no process lives. */
 void daemon_check_leaks(void)
 {
@@ -219,7 +210,7 @@ void daemon_check_leaks(void)
 		fail("the daemon keeps %zu gates", server->gates.count);
 	else if (counts.entries > 0)
 		fail("the daemon keeps %zu entries", counts.entries);
-	else if (count_fds(FD_PIDFD) > count_recent())
+	else if (count_fds(FD_PIDFD) > counts.idle)
 		fail("the daemon keeps %u pidfds", count_fds(FD_PIDFD));
 }
 

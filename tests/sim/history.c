@@ -104,8 +104,10 @@ static bool is_soon_after_another(const struct life *life)
 	return false;
 }
 
-/* A marker that the process wrote before it died, and that lies there still, cannot have been missed. */
-static void check_died(int client, const struct waited *waited, const struct life *life)
+/* A marker that the process wrote before it died, and that lies there still, cannot have been missed, unless
+ * it ended so early that its user could not be read. */
+static void check_died(
+    int client, const struct waited *waited, const struct life *life, const struct readyd_answer *answer)
 {
 	const struct sim_marker *marker = &world_dir()->markers[world_pid_index(life->pid)];
 
@@ -114,6 +116,7 @@ static void check_died(int client, const struct waited *waited, const struct lif
 	else if (world_dir()->present && world_is_own(life, marker) && marker->arrived <= life->died &&
 		 waited->added < life->died && world.moved_at < marker->arrived && !world.clock_was_set &&
 		 !is_soon_after_another(life) &&
+		 !(waited->start_unknown && answer->reason == READYD_REASON_IDENTITY_UNKNOWN) &&
 		 (world_life_of(life->pid) == NULL || world_life_of(life->pid) == life))
 		fail("client %d is told that %d has died, but its marker lies there", client, life->pid);
 }
@@ -140,7 +143,7 @@ static void check_life(
 		check_ready(client, life, answer);
 		return;
 	case READYD_DIED:
-		check_died(client, waited, life);
+		check_died(client, waited, life, answer);
 		return;
 	case READYD_STALE:
 		check_stale(client, waited, life);

@@ -1,0 +1,37 @@
+#include "config.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "daemon/arrival.h"
+#include "src/clock.h"
+
+static int64_t stamp_ns(const struct statx_timestamp *stamp)
+{
+	return stamp->tv_sec * INT64_C(1000000000) + stamp->tv_nsec;
+}
+
+/* A link or a rename sets the time of change, but not that of birth. Both are by the clock of the file
+ * system: their difference can be compared with a time span of ours. */
+static bool was_born_since(const struct statx *file, int64_t start)
+{
+	return (file->stx_mask & STATX_BTIME) == 0 ||
+	       stamp_ns(&file->stx_ctime) - stamp_ns(&file->stx_btime) <=
+		   clock_now_ns(CLOCK_BOOTTIME) - start;
+}
+
+bool arrival_is_new(const struct arrival *arrival, const struct marker_place *place, const struct process *p)
+{
+	const int64_t start = (int64_t)p->start * clock_tick_ns();
+	char path[sizeof(place->dir) + sizeof(place->prefix) + 16];
+	struct statx file;
+
+	/* The start is rounded down. */
+	if (p->start == 0 || p->no_such_process || start + clock_tick_ns() > arrival->since)
+		return false;
+	snprintf(path, sizeof(path), "%s/%s%ld", place->dir, place->prefix, (long)p->ns_pid);
+	return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW,
+		   STATX_TYPE | STATX_NLINK | STATX_CTIME | STATX_BTIME, &file) == 0 &&
+	       S_ISREG(file.stx_mode) && file.stx_nlink == 1 && was_born_since(&file, start);
+}

@@ -1,0 +1,26 @@
+/* What an event says about the age of a marker: a file that came while a process lived is not older than the
+ * process, whatever the clocks say. */
+#ifndef DAEMON_ARRIVAL_H
+#define DAEMON_ARRIVAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "src/marker.h"
+#include "src/process.h"
+
+/* An event on a name in the marker directory. */
+struct arrival {
+	int64_t since; /* CLOCK_BOOTTIME in nanoseconds: an entry of that name came later than that; 0: not
+			  known */
+	dev_t dev;     /* the directory */
+	ino_t ino;
+	unsigned *searches; /* left for the events that were read together: see tracker_marker_seen() */
+};
+
+/* Whether it was a new file that came, while the process lived: an old file that was linked or renamed, or
+ * the event of an earlier process that is read late, says nothing. */
+bool arrival_is_new(const struct arrival *arrival, const struct marker_place *place, const struct process *p);
+
+#endif

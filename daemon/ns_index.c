@@ -1,0 +1,257 @@
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/xalloc.h"
+/* Before uthash.h, which on a failed allocation would exit(-1) without a message. */
+#define uthash_malloc(size)	 xalloc_new(size)
+#define uthash_free(block, size) xalloc_free(block)
+#include <uthash.h>
+
+#include "daemon/ns_index.h"
+#include "src/clock.h"
+#include "src/number.h"
+#include "src/procfs.h"
+#include "src/shortage.h"
+
+/* New processes that are examined one by one; beyond this a walk of /proc takes less time. */
+#define NEW_MAX 4096
+/* Pids are assigned in ascending order, but a process becomes visible only some time after its pid was
+ * assigned. So the last ones are examined again until a process is seen. */
+#define UNSEEN_MAX 64
+/* More than any machine assigns. After the time that all pids take, they may have wrapped around unnoticed.
+ */
+#define PIDS_PER_MS 100
+#define PID_MAX	    32768 /* the smallest in use */
+/* Known processes that are checked for each new one. */
+#define CHECKED_FOR_NEW 2
+
+struct ns_process {
+	pid_t pid;
+	struct ns_name *name;
+	LIST_ENTRY(ns_process) same; /* in name->processes */
+	TAILQ_ENTRY(ns_process) check;
+	UT_hash_handle hh;
+};
+
+struct ns_name {
+	pid_t ns_pid;
+	LIST_HEAD(, ns_process) processes;
+	UT_hash_handle hh;
+};
+
+static void forget(struct ns_index *index, struct ns_process *process)
+{
+	struct ns_name *name = process->name;
+
+	LIST_REMOVE(process, same);
+	if (LIST_EMPTY(&name->processes)) {
+		HASH_DEL(index->names, name);
+		xalloc_free(name);
+	}
+	TAILQ_REMOVE(&index->by_check, process, check);
+	HASH_DEL(index->processes, process);
+	index->count--;
+	xalloc_free(process);
+}
+
+static void forget_ended(struct ns_index *index)
+{
+	struct ns_process *process;
+
+	for (int n = 0; n < CHECKED_FOR_NEW && (process = TAILQ_FIRST(&index->by_check)) != NULL; n++) {
+		if (!process_exists(process->pid)) {
+			forget(index, process);
+			continue;
+		}
+		TAILQ_REMOVE(&index->by_check, process, check);
+		TAILQ_INSERT_TAIL(&index->by_check, process, check);
+	}
+}
+
+static struct ns_name *find_name(const struct ns_index *index, pid_t ns_pid)
+{
+	struct ns_name *name;
+
+	HASH_FIND_INT(index->names, &ns_pid, name);
+	return name;
+}
+
+static void add(struct ns_index *index, pid_t pid, pid_t ns_pid)
+{
+	struct ns_process *process = xalloc_new(sizeof(*process));
+	struct ns_name *name = find_name(index, ns_pid);
+
+	if (name == NULL) {
+		name = xalloc_new(sizeof(*name));
+		name->ns_pid = ns_pid;
+		LIST_INIT(&name->processes);
+		HASH_ADD_INT(index->names, ns_pid, name);
+	}
+	process->pid = pid;
+	process->name = name;
+	LIST_INSERT_HEAD(&name->processes, process, same);
+	TAILQ_INSERT_TAIL(&index->by_check, process, check);
+	HASH_ADD_INT(index->processes, pid, process);
+	index->count++;
+}
+
+static void note(struct ns_index *index, pid_t pid, pid_t ns_pid)
+{
+	struct ns_process *known;
+
+	HASH_FIND_INT(index->processes, &pid, known);
+	if (known != NULL && known->name->ns_pid == ns_pid)
+		return;
+	if (known != NULL)
+		forget(index, known);
+	if (ns_pid == pid)
+		return;
+	forget_ended(index);
+	add(index, pid, ns_pid);
+}
+
+/* False: it could not be examined. */
+static bool examine(struct ns_index *index, pid_t pid)
+{
+	pid_t ns_pid = own_namespace_ns_pid(&index->own, pid);
+
+	if (ns_pid != 0)
+		note(index, pid, ns_pid);
+	return ns_pid != 0;
+}
+
+static void forget_all(struct ns_index *index)
+{
+	while (!TAILQ_EMPTY(&index->by_check))
+		forget(index, TAILQ_FIRST(&index->by_check));
+}
+
+/* False: not all could be examined. */
+static bool walk(struct ns_index *index)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	bool complete = proc != NULL || !is_shortage(errno);
+	uint64_t pid;
+
+	forget_all(index);
+	while (proc != NULL && (entry = readdir(proc)) != NULL)
+		if (number_parse(entry->d_name, strlen(entry->d_name), INT_MAX, &pid) == 0)
+			complete &= examine(index, (pid_t)pid);
+	if (proc != NULL)
+		closedir(proc);
+	index->unseen = UINT64_MAX;
+	return complete;
+}
+
+/* False: not all could be examined. */
+static bool step(struct ns_index *index, pid_t newest)
+{
+	const pid_t added = newest - index->newest;
+	uint64_t unseen = added >= UNSEEN_MAX ? 0 : index->unseen << added, bit;
+	bool complete = true;
+
+	for (pid_t n = 0, pid = newest; pid > 0 && (n < added || n < UNSEEN_MAX); n++, pid--) {
+		bit = n < UNSEEN_MAX ? (uint64_t)1 << n : 0;
+		if (n >= added && (unseen & bit) == 0)
+			continue;
+		unseen = process_exists(pid) ? unseen & ~bit : unseen | bit;
+		if ((unseen & bit) == 0)
+			complete &= examine(index, pid);
+	}
+	index->unseen = unseen;
+	return complete;
+}
+
+/* Without a /proc of ours, no process of another namespace can be found. */
+void ns_index_catch_up(struct ns_index *index)
+{
+	const pid_t newest = process_newest();
+	const int64_t now = clock_ms();
+
+	if (!procfs_is_ours()) {
+		index->complete = true;
+		return;
+	}
+	if (!index->complete || newest < index->newest || newest - index->newest > NEW_MAX ||
+	    now - index->caught_up > index->trusted)
+		index->complete = walk(index);
+	else
+		index->complete = step(index, newest);
+	index->newest = newest;
+	index->caught_up = now;
+}
+
+static enum collision find(struct collisions *collisions, const struct process *p,
+    enum collision (*test)(pid_t pid, void *context), void *context)
+{
+	struct ns_index *index = (struct ns_index *)collisions;
+	struct ns_process *process, *next;
+	enum collision found = COLLISION_NONE;
+	struct ns_name *name;
+
+	ns_index_catch_up(index);
+	if (!index->complete)
+		found = COLLISION_UNKNOWN;
+	/* In our own namespace, a process has its pid. */
+	if (process_in_child_ns(p))
+		found = collision_join(found, test(p->ns_pid, context));
+	name = find_name(index, p->ns_pid);
+	process = name == NULL ? NULL : LIST_FIRST(&name->processes);
+	for (; process != NULL && found != COLLISION_FOUND; process = next) {
+		next = LIST_NEXT(process, same);
+		if (!process_exists(process->pid))
+			forget(index, process);
+		else if (process->pid != p->pid)
+			found = collision_join(found, test(process->pid, context));
+	}
+	return found;
+}
+
+size_t ns_index_list(struct ns_index *index, pid_t ns_pid, pid_t *pids, size_t most)
+{
+	struct ns_process *process;
+	struct ns_name *name;
+	size_t count = 0;
+
+	ns_index_catch_up(index);
+	name = find_name(index, ns_pid);
+	if (!index->complete)
+		return SIZE_MAX;
+	if (name == NULL)
+		return 0;
+	LIST_FOREACH (process, &name->processes, same)
+		if (process_exists(process->pid) && count++ < most)
+			pids[count - 1] = process->pid;
+	return count;
+}
+
+static int64_t pid_max(void)
+{
+	FILE *file = fopen("/proc/sys/kernel/pid_max", "re");
+	long max = PID_MAX;
+
+	if (file != NULL) {
+		if (fscanf(file, "%ld", &max) != 1 || max < 1)
+			max = PID_MAX;
+		fclose(file);
+	}
+	return max;
+}
+
+void ns_index_init(struct ns_index *index)
+{
+	*index = (struct ns_index){.collisions = {find}, .trusted = pid_max() / PIDS_PER_MS};
+	own_namespace_read(&index->own);
+	TAILQ_INIT(&index->by_check);
+}
+
+void ns_index_fini(struct ns_index *index)
+{
+	forget_all(index);
+}

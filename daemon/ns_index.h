@@ -1,0 +1,46 @@
+/*
+ * An index of the processes in child pid namespaces by the pid that they have there, to find collisions
+ * (src/collision.h) without a walk of /proc.
+ *
+ * It is kept up to date by examining each new process once: the kernel shows which pid was assigned last.
+ * Processes that have ended are forgotten as others come, so that there are never more of them than of living
+ * ones.
+ */
+#ifndef DAEMON_NS_INDEX_H
+#define DAEMON_NS_INDEX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "src/collision.h"
+
+struct ns_process;
+struct ns_name;
+
+struct ns_index {
+	struct collisions collisions; /* first: for collision_find() */
+	struct own_namespace own;
+	pid_t newest;		    /* of those examined so far */
+	bool complete;		    /* all up to that one have been examined */
+	uint64_t unseen;	    /* bit n: no process had the pid newest - n yet */
+	int64_t caught_up, trusted; /* when, and for how long, in milliseconds */
+	size_t count;
+	struct ns_process *processes;	   /* by pid */
+	struct ns_name *names;		   /* by ns_pid */
+	TAILQ_HEAD(, ns_process) by_check; /* the one checked longest ago first */
+};
+
+void ns_index_init(struct ns_index *index);
+void ns_index_fini(struct ns_index *index);
+
+/* Processes of child pid namespaces that have that ns_pid, but those that have ended: stores up to `most` of
+ * their pids, and returns how many there are; SIZE_MAX: not known. Call it after what it is compared with was
+ * seen. */
+size_t ns_index_list(struct ns_index *index, pid_t ns_pid, pid_t *pids, size_t most);
+
+/* Examines the processes created since. Optional: it only makes the next collision_find() faster. */
+void ns_index_catch_up(struct ns_index *index);
+
+#endif

@@ -1,0 +1,82 @@
+#include "config.h"
+
+#include "daemon/xalloc.h"
+/* Before uthash.h, which on a failed allocation would exit(-1) without a message. */
+#define uthash_malloc(size)	 xalloc_new(size)
+#define uthash_free(block, size) xalloc_free(block)
+#include "daemon/sightings.h"
+#include "src/clock.h"
+
+void sightings_init(struct sightings *sightings, size_t limit)
+{
+	*sightings = (struct sightings){.limit = limit};
+	TAILQ_INIT(&sightings->by_age);
+}
+
+static void forget(struct sightings *sightings, struct sighting *sighting)
+{
+	HASH_DEL(sightings->leftovers, sighting);
+	TAILQ_REMOVE(&sightings->by_age, sighting, age);
+	xalloc_free(sighting);
+}
+
+void sightings_fini(struct sightings *sightings)
+{
+	while (!TAILQ_EMPTY(&sightings->by_age))
+		forget(sightings, TAILQ_FIRST(&sightings->by_age));
+}
+
+static struct sighting *find(const struct sightings *sightings, pid_t ns_pid)
+{
+	struct sighting *sighting;
+
+	HASH_FIND_INT(sightings->leftovers, &ns_pid, sighting);
+	return sighting;
+}
+
+void sightings_note(struct sightings *sightings, const struct sighting *seen)
+{
+	struct sighting *known = find(sightings, seen->ns_pid);
+
+	if (known != NULL && marker_same(&known->marker, &seen->marker))
+		return;
+	if (known != NULL)
+		forget(sightings, known);
+	if (seen->marker.kind != MARKER_FILE)
+		return;
+	if (sightings_count(sightings) >= sightings->limit)
+		forget(sightings, TAILQ_FIRST(&sightings->by_age));
+	known = xalloc_new(sizeof(*known));
+	*known = *seen;
+	HASH_ADD_INT(sightings->leftovers, ns_pid, known);
+	TAILQ_INSERT_TAIL(&sightings->by_age, known, age);
+}
+
+/* Where the pid or the start of the ended process is the same, only its end tells it from the next one:
+ * within a clock tick both may be equal. */
+static bool may_have_left(const struct sighting *sighting, const struct process *process)
+{
+	return sighting->pid == process->pid && sighting->start == process->start && process_gone(process);
+}
+
+/* Without a clock: no process had the number then, but this one has it. */
+static bool started_later(const struct sighting *sighting, const struct process *process)
+{
+	if (sighting->alone && !process->no_such_process)
+		return true;
+	return process->start != 0 && (int64_t)process->start * clock_tick_ns() >= sighting->seen;
+}
+
+const struct marker_stat *sightings_leftover(const struct sightings *sightings, const struct process *process)
+{
+	const struct sighting *sighting = find(sightings, process->ns_pid);
+
+	if (sighting == NULL || may_have_left(sighting, process) || !started_later(sighting, process))
+		return NULL;
+	return &sighting->marker;
+}
+
+size_t sightings_count(const struct sightings *sightings)
+{
+	return HASH_COUNT(sightings->leftovers);
+}

@@ -1,0 +1,50 @@
+/*
+ * What was seen to lie in the marker directory when no process, or only an ended one, could have left it for
+ * itself: leftovers, by the number in their name. A process that starts later and has that number has not
+ * written them, whatever their stamps say.
+ *
+ * A pure data structure. The oldest leftover is forgotten first; what is forgotten is only unknown.
+ */
+#ifndef DAEMON_SIGHTINGS_H
+#define DAEMON_SIGHTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "src/marker.h"
+#include "src/process.h"
+
+struct sighting {
+	pid_t ns_pid;
+	struct marker_stat marker;
+	bool alone;	/* no living process had the number */
+	pid_t pid;	/* the ended process that may have left it; 0: an unknown one */
+	uint64_t start; /* of that process */
+	int64_t seen;	/* CLOCK_BOOTTIME in nanoseconds: it was there then */
+	TAILQ_ENTRY(sighting) age;
+	UT_hash_handle hh;
+};
+
+struct sightings {
+	struct sighting *leftovers; /* by ns_pid */
+	TAILQ_HEAD(, sighting) by_age;
+	size_t limit;
+};
+
+void sightings_init(struct sightings *sightings, size_t limit);
+void sightings_fini(struct sightings *sightings);
+
+/* Remembers a leftover; of one that is known already, the first sighting counts. One that is not a file is
+ * forgotten. age and hh of *seen are not used. */
+void sightings_note(struct sightings *sightings, const struct sighting *seen);
+
+/* The leftover that the process cannot have written, if it is still there; NULL if none is known. */
+const struct marker_stat *sightings_leftover(
+    const struct sightings *sightings, const struct process *process);
+
+size_t sightings_count(const struct sightings *sightings);
+
+#endif

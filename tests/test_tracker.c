@@ -1,0 +1,341 @@
+#include <sys/mount.h>
+#include <time.h>
+
+#include "daemon/arrival.h"
+#include "daemon/loop.h"
+#include "daemon/tracker.h"
+#include "src/clock.h"
+#include "src/dirwatch.h"
+#include "tests/unit.h"
+
+/* What the tracker remembers of markers that no process waits for. */
+static struct loop *loop;
+static struct marker_place place;
+static struct tracker tracker;
+static struct dirwatch dirs;
+static unsigned searches;
+
+static void on_first_wait(void *context)
+{
+	(void)context;
+}
+
+static void on_behind(void *context)
+{
+	(void)context;
+}
+
+static void set_up(void)
+{
+	char dir[UNIT_PATH_SIZE];
+
+	unit_dir(dir);
+	ck_assert_int_eq(marker_place_init(&place, dir, "ready-"), 0);
+	loop = loop_new();
+	dirwatch_init(&dirs, &place, on_behind, NULL);
+	tracker_init(&tracker, loop, &place, &dirs, on_first_wait, NULL);
+	searches = 100;
+}
+
+static void tear_down(void)
+{
+	tracker_fini(&tracker);
+	loop_free(loop);
+}
+
+static const char *path_of(pid_t pid)
+{
+	static char path[2 * MARKER_DIR_SIZE + 32];
+
+	snprintf(path, sizeof(path), "%s/ready-%d", place.dir, (int)pid);
+	return path;
+}
+
+static void mark(pid_t pid)
+{
+	unit_write(path_of(pid), "ready\n");
+}
+
+/* By the stamp, it is a marker of tomorrow or yesterday. */
+static void stamp(pid_t pid, int days)
+{
+	const struct timespec times[2] = {
+	    {.tv_sec = time(NULL) + days * 86400}, {.tv_sec = time(NULL) + days * 86400}};
+
+	ck_assert_int_eq(utimensat(AT_FDCWD, path_of(pid), times, 0), 0);
+}
+
+static void expect_of(pid_t pid, uint64_t start, enum readyd_verdict verdict, enum readyd_reason reason)
+{
+	struct readyd_answer answer;
+
+	tracker_query(&tracker, pid, start, &answer);
+	ck_assert_int_eq(answer.pid, pid);
+	ck_assert_int_eq(answer.verdict, verdict);
+	ck_assert_int_eq(answer.reason, reason);
+}
+
+static uint64_t start_of(pid_t pid)
+{
+	struct process process;
+
+	process_open(&process, pid);
+	process_close(&process);
+	ck_assert_uint_ne(process.start, 0);
+	return process.start;
+}
+
+/* The next process of this namespace has this pid. */
+static pid_t spawn_with_pid(pid_t pid)
+{
+	FILE *file = fopen("/proc/sys/kernel/ns_last_pid", "w");
+	pid_t child;
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_gt(fprintf(file, "%d", (int)pid - 1), 0);
+	ck_assert_int_eq(fclose(file), 0);
+	child = unit_spawn(NULL);
+	ck_assert_int_eq(child, pid);
+	return child;
+}
+
+static pid_t choose_free_pid(void)
+{
+	static pid_t pid = 20000;
+
+	ck_assert(!process_exists(++pid));
+	return pid;
+}
+
+static bool have_namespace;
+
+/* The process starts within the resolution of the clocks: only the order of what was seen tells. */
+START_TEST(marker_that_was_there_before_is_stale)
+{
+	pid_t pid = choose_free_pid();
+
+	mark(pid);
+	stamp(pid, _i);
+	tracker_marker_seen(&tracker, pid, NULL);
+	ck_assert_uint_eq(sightings_count(&tracker.sightings), 1);
+	spawn_with_pid(pid);
+	expect_of(pid, 0, READYD_STALE, READYD_REASON_OLDER);
+	ck_assert_int_eq(chmod(path_of(pid), 0600), 0);
+	expect_of(pid, 0, READYD_STALE, READYD_REASON_OLDER);
+	mark(pid);
+	expect_of(pid, 0, READYD_READY, READYD_REASON_NONE);
+	unit_kill(pid);
+}
+END_TEST
+
+START_TEST(marker_that_is_gone_is_no_leftover)
+{
+	pid_t pid = choose_free_pid();
+
+	mark(pid);
+	tracker_marker_seen(&tracker, pid, NULL);
+	ck_assert_int_eq(unlink(path_of(pid)), 0);
+	tracker_marker_seen(&tracker, pid, NULL);
+	ck_assert_uint_eq(sightings_count(&tracker.sightings), 0);
+}
+END_TEST
+
+/* The one that a process has left when it was queried last. */
+START_TEST(marker_of_an_ended_process_is_a_leftover)
+{
+	pid_t pid = unit_spawn(NULL);
+
+	mark(pid);
+	expect_of(pid, 0, READYD_READY, READYD_REASON_NONE);
+	unit_kill(pid);
+	expect_of(pid, 0, READYD_EXITED, READYD_REASON_NONE);
+	spawn_with_pid(pid);
+	expect_of(pid, 0, READYD_STALE, READYD_REASON_OLDER);
+	unit_kill(pid);
+}
+END_TEST
+
+static void check_entries(size_t entries)
+{
+	struct registry_counts counts;
+
+	registry_count(tracker.registry, &counts);
+	ck_assert_uint_eq(counts.entries, entries);
+}
+
+/* A process in a child pid namespace has the number: the marker is its own, which is remembered. */
+START_TEST(number_in_use_below_is_not_a_leftover)
+{
+	pid_t pid = choose_free_pid(), first;
+	int told[2];
+	char byte;
+
+	ck_assert_int_eq(pipe(told), 0);
+	first = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (first == 0) {
+		unit_die_with_parent(0);
+		spawn_with_pid(pid);
+		(void)!write(told[1], "p", 1);
+		for (;;)
+			pause();
+	}
+	ck_assert_int_eq(read(told[0], &byte, 1), 1);
+	mark(pid);
+	tracker_marker_seen(&tracker, pid, NULL);
+	ck_assert_uint_eq(sightings_count(&tracker.sightings), 0);
+	check_entries(1);
+	unit_kill(first);
+	mark(pid);
+	tracker_marker_seen(&tracker, pid, NULL);
+	ck_assert_uint_eq(sightings_count(&tracker.sightings), 1);
+}
+END_TEST
+
+/* The start of a process is rounded down. */
+static void await_next_clock_tick(void)
+{
+	const int64_t now = clock_now_ns(CLOCK_BOOTTIME) / clock_tick_ns();
+
+	while (clock_now_ns(CLOCK_BOOTTIME) / clock_tick_ns() == now)
+		continue;
+}
+
+START_TEST(process_that_never_was_ready_has_died)
+{
+	pid_t pid = choose_free_pid();
+	uint64_t start;
+
+	mark(pid);
+	tracker_marker_seen(&tracker, pid, NULL);
+	await_next_clock_tick();
+	spawn_with_pid(pid);
+	start = start_of(pid);
+	unit_kill(pid);
+	expect_of(pid, start, READYD_DIED, READYD_REASON_NO_PROCESS);
+}
+END_TEST
+
+static struct arrival arrival_after(int64_t since)
+{
+	struct arrival arrival = {.since = since, .searches = &searches};
+
+	ck_assert(marker_place_identify(&place, &arrival.dev, &arrival.ino));
+	return arrival;
+}
+
+/* The process lived when the last event had been read: what has come since is not older. */
+START_TEST(arrival_while_the_process_lives)
+{
+	pid_t pid = unit_spawn(NULL);
+	struct arrival arrival;
+	struct registry_entry *entry;
+
+	arrival = arrival_after(clock_now_ns(CLOCK_BOOTTIME) + clock_tick_ns());
+	mark(pid);
+	tracker_marker_seen(&tracker, pid, &arrival);
+	entry = registry_find(tracker.registry, pid);
+	ck_assert_ptr_nonnull(entry);
+	ck_assert(entry->history.absent_seen);
+	ck_assert(entry->history.latched);
+	ck_assert_int_eq(unlink(path_of(pid)), 0);
+	expect_of(pid, 0, READYD_READY, READYD_REASON_NONE);
+	unit_kill(pid);
+}
+END_TEST
+
+static bool is_new(const struct arrival *arrival, pid_t pid)
+{
+	struct process process;
+	bool new;
+
+	process_open(&process, pid);
+	new = arrival_is_new(arrival, &place, &process);
+	process_close(&process);
+	return new;
+}
+
+/* An event of an earlier process may be read late; an old file may be linked or renamed to the name. */
+START_TEST(arrivals_that_say_nothing)
+{
+	pid_t pid;
+	char other[2 * MARKER_DIR_SIZE + 32];
+	struct arrival arrival;
+
+	snprintf(other, sizeof(other), "%s/other", place.dir);
+	unit_write(other, "ready\n");
+	pid = unit_spawn(NULL);
+	arrival = arrival_after(clock_now_ns(CLOCK_BOOTTIME) + clock_tick_ns());
+	mark(pid);
+	ck_assert(is_new(&arrival, pid));
+	arrival.since = (int64_t)start_of(pid) * clock_tick_ns();
+	ck_assert(!is_new(&arrival, pid));
+	arrival.since = 0;
+	ck_assert(!is_new(&arrival, pid));
+	arrival = arrival_after(clock_now_ns(CLOCK_BOOTTIME) + clock_tick_ns());
+	ck_assert_int_eq(unlink(path_of(pid)), 0);
+	ck_assert(!is_new(&arrival, pid));
+	ck_assert_int_eq(link(other, path_of(pid)), 0);
+	ck_assert(!is_new(&arrival, pid));
+	ck_assert_int_eq(unlink(path_of(pid)), 0);
+	ck_assert_int_eq(mkdir(path_of(pid), 0700), 0);
+	ck_assert(!is_new(&arrival, pid));
+	unit_kill(pid);
+}
+END_TEST
+
+/* Events of numbers that no process has are many when the directory is flooded. */
+START_TEST(searches_are_limited)
+{
+	struct arrival arrival = arrival_after(0);
+	pid_t pid = choose_free_pid();
+
+	searches = 1;
+	mark(pid);
+	tracker_marker_seen(&tracker, pid, &arrival);
+	ck_assert_uint_eq(searches, 0);
+	pid = choose_free_pid();
+	mark(pid);
+	tracker_marker_seen(&tracker, pid, &arrival);
+	ck_assert_uint_eq(sightings_count(&tracker.sightings), 1);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	static const char *const why = "needs root, CONFIG_CHECKPOINT_RESTORE and a pid namespace";
+	Suite *s = suite_create("tracker");
+	TCase *tcase = unit_case(s, "tracker");
+
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	if (have_namespace)
+		tcase_add_loop_test(tcase, marker_that_was_there_before_is_stale, -1, 2);
+	else
+		printf("# skipped: marker_that_was_there_before_is_stale: %s\n", why);
+	unit_add_if(tcase, marker_of_an_ended_process_is_a_leftover, have_namespace, why);
+	unit_add_if(tcase, process_that_never_was_ready_has_died, have_namespace, why);
+	unit_add_if(tcase, number_in_use_below_is_not_a_leftover, have_namespace, why);
+	unit_add_if(tcase, marker_that_is_gone_is_no_leftover, have_namespace, why);
+	tcase_add_test(tcase, arrival_while_the_process_lives);
+	tcase_add_test(tcase, arrivals_that_say_nothing);
+	unit_add_if(tcase, searches_are_limited, have_namespace, why);
+	return s;
+}
+
+/* In a pid namespace of its own, other programs take no pids. */
+int main(void)
+{
+	int status;
+	pid_t pid;
+
+	if (geteuid() != 0 || access("/proc/sys/kernel/ns_last_pid", W_OK) != 0 ||
+	    unshare(CLONE_NEWPID | CLONE_NEWNS) != 0)
+		return unit_main(suite);
+	pid = fork();
+	if (pid == 0) {
+		have_namespace = mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+				 mount("proc", "/proc", "proc", 0, NULL) == 0;
+		return have_namespace ? unit_main(suite) : EXIT_FAILURE;
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status)
+									       : EXIT_FAILURE;
+}
