@@ -13,6 +13,7 @@
 #include "daemon/log.h"
 #include "daemon/supervisor.h"
 #include "src/number.h"
+#include "src/program.h"
 #include "src/sock.h"
 
 /* sd_listen_fds(3) */
@@ -85,7 +86,7 @@ void supervisor_ready(int ready_fd)
 	if (ready_fd >= 0) {
 		if (write(ready_fd, "\n", 1) != 1)
 			log_warning("cannot write to --ready-fd %d: %s", ready_fd, strerror(errno));
-		close(ready_fd);
+		program_close(ready_fd);
 	}
 	notify("READY=1");
 }

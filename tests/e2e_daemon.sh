@@ -80,6 +80,35 @@ test_ready_fd() {
 	alive
 }
 
+# The log would go into what gets the number 2 next: a client's connection.
+test_ready_fd_that_is_a_standard_descriptor() {
+	local fd
+	need socat
+	mkdir m
+	for fd in 0 1 2; do
+		mkfifo "ready.$fd"
+		spawn "$BASH" -c 'exec "$@" '"$fd"'>"$0"' "ready.$fd" "$READYD" -s "$T/s" -d "$T/m" --ready-fd "$fd" 2>readyd.log
+		DAEMON=$LAST
+		expect "through descriptor $fd" "$(timeout 60 tail -c 1 "ready.$fd" | od -An -c | tr -d ' ')" '\n'
+		alive
+		expect "descriptors 0 to 2" "$(find "/proc/$DAEMON/fd/"[012] -printf '%f\n' | sort | paste -sd' ')" "0 1 2"
+		[ "$(readlink "/proc/$DAEMON/fd/$fd")" = /dev/null ] || die "$(descriptors "$DAEMON")"
+		mkfifo "ask.$fd"
+		spawn socat -t60 "PIPE:ask.$fd!!OPEN:heard.$fd,creat" "UNIX-CONNECT:$T/s"
+		exec 8>"ask.$fd"
+		echo PING >&8
+		until_true 60 grep -qsx PONG "heard.$fd"
+		kill -HUP "$DAEMON"
+		alive
+		echo PING >&8
+		until_true 60 has_more_lines "heard.$fd" 1
+		exec 8>&-
+		expect "what the client hears" "$(sort -u "heard.$fd")" PONG
+		kill -TERM "$DAEMON"
+		ends 0
+	done
+}
+
 test_ready_fd_without_a_reader() {
 	mkdir m
 	mkfifo ready
