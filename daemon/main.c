@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "daemon/log.h"
 #include "daemon/loop.h"
@@ -19,11 +20,13 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 const char *malloc_conf = "narenas:1,tcache:false,dirty_decay_ms:0,muzzy_decay_ms:0";
 #endif
 
-/* Dispositions and mask are inherited; a guest's first process may have set any. */
-static void reset_signals(void)
+/* Dispositions and masks are inherited; a guest's first process may have set any. With a mask of 0777, the
+ * lock file could not be opened a second time. */
+static void reset_inherited(void)
 {
 	sigset_t none;
 
+	(void)umask(077);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGCHLD, SIG_DFL);
@@ -43,7 +46,7 @@ int main(int argc, char **argv)
 	case OPTIONS_SERVE:
 		break;
 	}
-	reset_signals();
+	reset_inherited();
 	/* Every client and every ready process uses a descriptor. */
 	if (program_raise_descriptor_limit() != 0)
 		log_warning("cannot raise the descriptor limit: %s", strerror(errno));

@@ -401,6 +401,104 @@ test_socket_mode() {
 	expect "mode" "$(stat -c %a s)" 640
 }
 
+# Also one by which not even the daemon's user can open a file that is created.
+test_an_inherited_umask_does_not_matter() {
+	UNDER=("$BASH" -c 'umask 0777 && exec "$@"' -)
+	start_readyd
+	expect "mode of the lock" "$(stat -c %a s.lock)" 600
+	expect "mode of the socket" "$(stat -c %a s)" 666
+	kill_readyd
+	start_readyd --socket-mode 640
+	expect "mode of the lock" "$(stat -c %a s.lock)" 600
+	expect "mode of the socket" "$(stat -c %a s)" 640
+}
+
+# The mode comes with the socket: chmod(2) on its name would follow a link that has taken its place.
+test_no_mode_is_changed_by_name() {
+	need_strace
+	export ASAN_OPTIONS=detect_leaks=0
+	UNDER=(strace -D -f -o trace -e trace=bind,chmod,fchmod,fchmodat,fchmodat2)
+	strace -e trace=fchmodat2 true 2>/dev/null || UNDER[-1]=trace=bind,chmod,fchmod,fchmodat
+	start_readyd
+	expect "calls" "$(sed -E 's/^[0-9]+ +([a-z0-9]+)\(.*/\1/' trace | select_lines -vE '\+\+\+|---')" bind
+}
+
+known_to_the_kernel() { awk -v name="$T/s" 'index($NF, name) == 1 { print $NF }' /proc/net/unix | sort -u; }
+is_locked() { [ -e s.lock ] && ! flock -n s.lock true; }
+
+# Programs that remove unused sockets read the names there.
+test_the_kernel_knows_the_socket_by_its_name() {
+	start_readyd
+	expect "names" "$(known_to_the_kernel)" "$T/s"
+	kill_readyd
+	start_readyd
+	rm s
+	until_true 60 is_socket s
+	until_true 60 ctl ping >out
+	expect "names" "$(known_to_the_kernel)" "$T/s"
+}
+
+# A daemon behind a socket that a manager has passed to it takes no lock.
+test_second_daemon_is_refused_without_a_lock() {
+	need python3
+	write_activator
+	UNDER=(python3 activate.py "$T/s" listening 1 "")
+	start_readyd
+	UNDER=()
+	refuses 1 "another readyd serves $T/s" -s "$T/s" -d "$T/m"
+	expect "pid" "$(counter pid)" "$DAEMON"
+	[ ! -e s.lock ] || die "the lock is left"
+}
+
+# occupied KIND: $OCCUPANT has a socket at $T/s: one that is never accepted from, one whose backlog is full too, or one
+# of datagrams.
+occupied() {
+	need python3
+	rm -f bound s
+	spawn python3 - "$1" <<-'PY'
+		import socket, sys, time
+
+		kind = sys.argv[1]
+		listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM if kind == "datagrams" else socket.SOCK_STREAM)
+		listener.bind("s")
+		clients = []
+		if kind != "datagrams":
+		    listener.listen(0)
+		while kind == "full":
+		    clients.append(socket.socket(socket.AF_UNIX))
+		    clients[-1].setblocking(False)
+		    try:
+		        clients[-1].connect("s")
+		    except BlockingIOError:
+		        break
+		open("bound", "w").close()
+		time.sleep(1000)
+	PY
+	OCCUPANT=$LAST
+	until_true 60 exists bound
+}
+
+test_a_socket_that_no_daemon_serves_is_replaced() {
+	local kind
+	for kind in silent full; do
+		occupied "$kind"
+		start_readyd
+		alive
+		expect "pid" "$(counter pid)" "$DAEMON"
+		kill_readyd
+		kill_and_reap "$OCCUPANT"
+	done
+}
+
+test_a_socket_of_another_kind_is_not_replaced() {
+	local before
+	mkdir m
+	occupied datagrams
+	before=$(stat -c %i s)
+	refuses 1 "cannot determine whether $T/s is served: Protocol wrong type for socket" -s "$T/s" -d "$T/m"
+	expect "inode" "$(stat -c %i s)" "$before"
+}
+
 test_second_daemon_is_refused() {
 	start_readyd
 	refuses 1 "another readyd serves $T/s" -s "$T/s" -d "$T/m"

@@ -176,6 +176,27 @@ test_a_socket_comes_back_with_its_directory() {
 	expect "log lines" "$(grep -c "lost the socket's name" readyd.log)" 1
 }
 
+is_held() { ! flock -n "$1" true; }
+
+test_a_lock_is_kept_while_its_directory_is_away() {
+	export READYD_SOCKET=$T/run/s
+	mkdir run
+	start_readyd --socket "$READYD_SOCKET"
+	spawn_worker
+	start_waiter daemon "$PID"
+	mv run away
+	until_true 60 grep -q "lost the socket's name" readyd.log
+	is_held away/s.lock || die "the lock was given up"
+	mv away run
+	is_reachable "a directory that was away"
+	is_held run/s.lock || die "no lock is held"
+	expect_exit 1 timeout 60 "$READYD" -s "$READYD_SOCKET" -d "$T/m" 2>second.log
+	grep -q "another readyd serves" second.log || die "unclear: $(cat second.log)"
+	SINCE=$(now_ms)
+	mark "$PID"
+	waiter_ends 0 "$READY"
+}
+
 directory_is_watched_again() {
 	SINCE=$(now_ms)
 	until_true 60 status_is daemon "$PENDING" "$PID"
