@@ -176,6 +176,7 @@ static void on_hangup(int signal, void *context)
 	(void)signal;
 	log_info("SIGHUP: looking at everything again");
 	watch_refresh(server->watch);
+	on_environment_changed(server);
 }
 
 static uint64_t random_epoch(void)

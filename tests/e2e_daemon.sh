@@ -438,6 +438,17 @@ test_the_kernel_knows_the_socket_by_its_name() {
 	expect "names" "$(known_to_the_kernel)" "$T/s"
 }
 
+test_a_removed_lock_comes_back() {
+	start_readyd
+	until_true 60 is_asleep "$DAEMON"
+	rm s.lock
+	until_true 60 is_locked
+	expect "rebinds" "$(counter rebinds)" 0
+	grep -q "info: the lock was lost; serving $T/s again" readyd.log || die "log: $(cat readyd.log)"
+	refuses 1 "another readyd serves $T/s" -s "$T/s" -d "$T/m"
+	alive
+}
+
 # A daemon behind a socket that a manager has passed to it takes no lock.
 test_second_daemon_is_refused_without_a_lock() {
 	need python3
@@ -497,6 +508,40 @@ test_a_socket_of_another_kind_is_not_replaced() {
 	before=$(stat -c %i s)
 	refuses 1 "cannot determine whether $T/s is served: Protocol wrong type for socket" -s "$T/s" -d "$T/m"
 	expect "inode" "$(stat -c %i s)" "$before"
+}
+
+# SIGHUP is handled before the PING that is sent after it is logged.
+test_hangup_takes_the_name_back_at_once() {
+	need_strace
+	export ASAN_OPTIONS=detect_leaks=0
+	UNDER=(strace -D -f -o trace -e trace=inotify_init1 -e inject=inotify_init1:error=EMFILE)
+	start_for_python
+	until_true 60 grep -q INJECTED trace
+	python "$DAEMON" <<'PY'
+import signal
+client = Client()
+for i in range(10):
+    os.unlink(PATH)
+    os.kill(int(sys.argv[1]), signal.SIGHUP)
+    while open("readyd.log").read().count("SIGHUP") <= i:
+        time.sleep(0.001)
+    same(client.ask("PING"), "PONG")
+    Client().close()
+PY
+}
+
+# Without any watch, and while no client waits.
+test_an_unwatched_name_is_taken_back() {
+	need_strace
+	export ASAN_OPTIONS=detect_leaks=0
+	UNDER=(strace -D -f -o trace -e trace=inotify_init1 -e inject=inotify_init1:error=EMFILE)
+	start_readyd
+	rm s
+	until_true 60 is_socket s
+	until_true 60 ctl ping >out
+	rm s s.lock
+	until_true 60 is_locked
+	until_true 60 ctl ping >out
 }
 
 test_second_daemon_is_refused() {

@@ -788,8 +788,8 @@ START_TEST(file_is_lost)
 	unit_write(first, "");
 	unit_write(other, "");
 	namewatch_init(&name, loop, on_name, &place);
-	ck_assert(namewatch_set(&name, first));
-	ck_assert(namewatch_set(&name, other));
+	ck_assert(namewatch_set(&name, first, first));
+	ck_assert(namewatch_set(&name, other, other));
 	/* Only the last file counts. */
 	ck_assert_int_eq(unlink(first), 0);
 	turn();
@@ -806,9 +806,9 @@ START_TEST(file_that_is_not_there)
 	struct namewatch name;
 
 	namewatch_init(&name, loop, on_name, &place);
-	ck_assert(!namewatch_set(&name, other));
+	ck_assert(!namewatch_set(&name, other, other));
 	unit_write(other, "");
-	ck_assert(namewatch_set(&name, other));
+	ck_assert(namewatch_set(&name, other, other));
 	ck_assert_int_eq(unlink(other), 0);
 	await(&grounds);
 	namewatch_fini(&name);
