@@ -174,6 +174,121 @@ test_notify_socket_without_a_receiver() {
 	expect "warnings" "$(grep -c "warning: cannot notify $T/missing" readyd.log)" 1
 }
 
+# spawn_busy_manager: its queue at $T/n is full. It reads once the file `drain` exists, and writes what it gets to `heard`.
+spawn_busy_manager() {
+	need python3
+	rm -f n full drain heard
+	spawn python3 - <<-'PY'
+		import os, socket, time
+
+		manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		manager.bind("n")
+		client = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		client.setblocking(False)
+		try:
+		    while True:
+		        client.sendto(b"BUSY=1", "n")
+		except BlockingIOError:
+		    open("full", "w").close()
+		while not os.path.exists("drain"):
+		    time.sleep(0.01)
+		with open("heard", "w") as heard:
+		    while True:
+		        print(manager.recv(100).decode(), file=heard, flush=True)
+	PY
+	MANAGER=$LAST
+	until_true 60 exists full
+	export NOTIFY_SOCKET=$T/n
+}
+
+# The service would be restarted again and again. The measurement takes a second.
+test_notification_is_not_lost_when_the_queue_is_full() {
+	local before
+	spawn_busy_manager
+	start_readyd
+	alive
+	until_true 60 grep -q "warning: notification of $T/n is delayed" readyd.log
+	before=$(cpu_ticks "$DAEMON")
+	sleep 1
+	[ $(($(cpu_ticks "$DAEMON") - before)) -le 5 ] || die "clock ticks: $(($(cpu_ticks "$DAEMON") - before))"
+	: >drain
+	until_true 60 grep -sqx READY=1 heard
+	until_true 60 grep -q "info: notified $T/n" readyd.log
+	expect "warnings" "$(grep -c warning readyd.log)" 1
+	kill -TERM "$DAEMON"
+	ends 0
+	until_true 60 grep -qx STOPPING=1 heard
+	expect "notifications" "$(select_lines -vx BUSY=1 heard | paste -sd' ')" "READY=1 STOPPING=1"
+}
+
+test_notification_ends_with_the_manager() {
+	spawn_busy_manager
+	start_readyd
+	kill_and_reap "$MANAGER"
+	until_true 60 grep -q "warning: cannot notify $T/n: Connection refused" readyd.log
+	alive
+}
+
+test_notification_does_not_delay_the_end() {
+	spawn_busy_manager
+	start_readyd
+	until_true 60 grep -q "warning: notification of $T/n is delayed" readyd.log
+	kill -TERM "$DAEMON"
+	ends 0
+}
+
+# Here the first attempt lacks a descriptor, not room.
+test_notification_without_a_descriptor_is_repeated() {
+	need socat
+	need_strace
+	export ASAN_OPTIONS=detect_leaks=0
+	spawn socat -u "UNIX-RECV:$T/n" OPEN:heard,creat,append
+	until_true 60 is_socket n
+	export NOTIFY_SOCKET=$T/n
+	# The first socket is the listener.
+	UNDER=(strace -D -f -o trace -e trace=socket -e inject=socket:error=EMFILE:when=2..4)
+	start_readyd
+	until_true 60 grep -sq READY=1 heard
+	expect "failed calls" "$(grep -c INJECTED trace)" 3
+	expect "warnings" "$(grep -c warning readyd.log)" 1
+}
+
+# A descriptor that has no room must not stop the daemon.
+test_ready_fd_that_is_full() {
+	need python3
+	mkdir m
+	mkfifo ready
+	spawn python3 - <<-'PY'
+		import os, time
+
+		pipe = os.open("ready", os.O_RDWR | os.O_NONBLOCK)
+		try:
+		    while True:
+		        os.write(pipe, b"x")
+		except BlockingIOError:
+		    open("full", "w").close()
+		while not os.path.exists("drain"):
+		    time.sleep(0.01)
+		with open("heard", "wb") as heard:
+		    while not os.fstat(heard.fileno()).st_size:
+		        try:
+		            heard.write(os.read(pipe, 1 << 20).strip(b"x"))
+		            heard.flush()
+		        except BlockingIOError:
+		            time.sleep(0.01)
+	PY
+	until_true 60 exists full
+	"$READYD" -s "$T/s" -d "$T/m" --ready-fd 7 7>ready 2>readyd.log &
+	DAEMON=$!
+	until_true 60 is_socket s
+	alive
+	until_true 60 grep -q "warning: notification of --ready-fd 7 is delayed" readyd.log
+	: >drain
+	all_end 0 "$LAST"
+	expect "through the descriptor" "$(od -An -c heard | tr -d ' ')" '\n'
+	[ ! -e "/proc/$DAEMON/fd/7" ] || [ "$(readlink "/proc/$DAEMON/fd/7")" != "$T/ready" ] || die "fd 7 is kept"
+}
+
 # activate.py PATH KIND COUNT PID COMMAND...: executes the command, with a socket passed as a service manager does.
 write_activator() {
 	cat >activate.py <<'EOF'
