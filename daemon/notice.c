@@ -99,12 +99,6 @@ static bool may_pass(int error)
 	       error == ENOMEM;
 }
 
-static void wait_for_room(struct notice *notice)
-{
-	notice->room = loop_fd_new(notice->loop, notice->fd, LOOP_WRITE, on_room, notice);
-	loop_fd_start(notice->room);
-}
-
 static void retry_later(struct notice *notice)
 {
 	if (notice->retry == NULL)
@@ -113,6 +107,16 @@ static void retry_later(struct notice *notice)
 	if (notice->delay > RETRY_MOST_MS)
 		notice->delay = RETRY_MOST_MS;
 	loop_timer_start(notice->retry, notice->delay);
+}
+
+/* A notification is not worth the end of the daemon where no epoll watch is left. */
+static void wait_for_room(struct notice *notice)
+{
+	notice->room = loop_fd_new(notice->loop, notice->fd, LOOP_WRITE, on_room, notice);
+	if (loop_fd_try_start(notice->room) == 0)
+		return;
+	stop_waiting(notice);
+	retry_later(notice);
 }
 
 static void postpone(struct notice *notice, int error)

@@ -532,7 +532,7 @@ test_an_inherited_umask_does_not_matter() {
 test_no_mode_is_changed_by_name() {
 	need_strace
 	export ASAN_OPTIONS=detect_leaks=0
-	UNDER=(strace -D -f -o trace -e trace=bind,chmod,fchmod,fchmodat,fchmodat2)
+	UNDER=(strace -D -f -o trace -e "trace=bind,chmod,fchmod,fchmodat,fchmodat2")
 	strace -e trace=fchmodat2 true 2>/dev/null || UNDER[-1]=trace=bind,chmod,fchmod,fchmodat
 	start_readyd
 	expect "calls" "$(sed -E 's/^[0-9]+ +([a-z0-9]+)\(.*/\1/' trace | select_lines -vE '\+\+\+|---')" bind
@@ -551,6 +551,37 @@ test_the_kernel_knows_the_socket_by_its_name() {
 	until_true 60 is_socket s
 	until_true 60 ctl ping >out
 	expect "names" "$(known_to_the_kernel)" "$T/s"
+}
+
+is_held_up() { is_state '[Tt]' "$DAEMON"; }
+
+# Where nothing has the name, the socket is bound before it listens. A client that connects in between is refused, as if
+# there was no daemon yet: it gets its answer by the file, or waits by the daemon once it serves.
+test_a_client_that_connects_before_the_socket_listens() {
+	local early
+	need_strace
+	export ASAN_OPTIONS=detect_leaks=0
+	mkdir m
+	strace -D -f -qq -o trace -e trace=bind -e inject=bind:signal=STOP "$READYD" -s "$T/s" -d "$T/m" 2>readyd.log &
+	DAEMON=$!
+	until_true 60 is_socket s
+	until_true 60 is_held_up
+	expect_exit 125 ctl ping 2>err
+	grep -q "Connection refused" err || die "not refused: $(cat err)"
+	spawn_worker
+	early=$PID
+	spawn_waiters 1 "$early"
+	wait_for_watches
+	mark "$early"
+	all_end 0 "${WAITERS[@]}"
+	expect_exit 0 ctl status "$early"
+	spawn_worker
+	spawn_waiters 3 "$PID"
+	wait_for_watches
+	kill -CONT "$DAEMON"
+	wait_for_gates
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
 }
 
 test_a_removed_lock_comes_back() {

@@ -176,6 +176,21 @@ test_a_socket_comes_back_with_its_directory() {
 	expect "log lines" "$(grep -c "lost the socket's name" readyd.log)" 1
 }
 
+# What is no socket is not replaced. No client waits.
+test_a_socket_comes_back_after_a_directory_had_its_name() {
+	start_readyd
+	freeze_readyd
+	rm s
+	mkdir s
+	kill -CONT "$DAEMON"
+	until_true 60 grep -q "lost the socket's name: $T/s exists and is no socket" readyd.log
+	kill -HUP "$DAEMON"
+	until_true 60 grep -q SIGHUP readyd.log
+	rmdir s
+	is_reachable "a directory removed"
+	expect "warnings" "$(grep -c "lost the socket's name" readyd.log)" 1
+}
+
 # Moving a directory raises no event for the files in it, and while no client waits there is no tick.
 test_a_socket_comes_back_when_its_path_leads_elsewhere() {
 	export READYD_SOCKET=$T/one/link/run/s
@@ -205,7 +220,7 @@ test_a_lock_is_kept_while_its_directory_is_away() {
 	start_readyd --socket "$READYD_SOCKET"
 	spawn_worker
 	start_waiter daemon "$PID"
-	for away in 1 2 3; do
+	for _ in 1 2 3; do
 		mv run away
 		until_true 60 grep -q "lost the socket's name" readyd.log
 		is_held away/s.lock || die "the lock was given up"
