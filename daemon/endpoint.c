@@ -1,21 +1,21 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/endpoint.h"
+#include "daemon/probe.h"
 #include "src/sock.h"
 
-#define BACKLOG	  4096
-#define LOCK_TAIL ".lock"
-#define NEW_TAIL  ".new"
-#define HINT	  "choose another place with --socket"
+#define BACKLOG	       4096
+#define NEW_TAIL       ".new"
+#define HINT	       "choose another place with --socket"
+#define PROBE_START_MS 1000
+#define PROBE_AGAIN_MS 20
 
 __attribute__((format(printf, 2, 3))) static int fail(struct endpoint *endpoint, const char *format, ...)
 {
@@ -29,83 +29,101 @@ __attribute__((format(printf, 2, 3))) static int fail(struct endpoint *endpoint,
 
 int endpoint_init(struct endpoint *endpoint, const char *path, mode_t mode)
 {
-	*endpoint = (struct endpoint){.fd = -1, .lock = -1, .mode = mode};
+	*endpoint = (struct endpoint){.fd = -1, .lock.fd = -1, .mode = mode};
 	if (strlen(path) + sizeof(NEW_TAIL) > sizeof(endpoint->path))
 		return fail(endpoint, "the socket path %s is too long: at most %zu bytes; " HINT, path,
 		    sizeof(endpoint->path) - sizeof(NEW_TAIL));
 	strcpy(endpoint->path, path);
+	namelock_init(&endpoint->lock, path);
 	return 0;
 }
 
-static void lock_path(const struct endpoint *endpoint, char *buf, size_t size)
+static int fail_as_another_serves(struct endpoint *endpoint)
 {
-	snprintf(buf, size, "%s" LOCK_TAIL, endpoint->path);
-}
-
-/* If the locked file still has the name, no other daemon has removed it in between and locked a file of its
- * own. */
-static bool lock_holds(const struct endpoint *endpoint)
-{
-	char path[sizeof(endpoint->path) + sizeof(LOCK_TAIL)];
-	struct stat held, named;
-
-	lock_path(endpoint, path, sizeof(path));
-	return endpoint->lock >= 0 && fstat(endpoint->lock, &held) == 0 && stat(path, &named) == 0 &&
-	       held.st_ino == named.st_ino && held.st_dev == named.st_dev;
+	return fail(endpoint, "another readyd serves %s; stop it, or " HINT, endpoint->path);
 }
 
 static int take_lock(struct endpoint *endpoint)
 {
-	char path[sizeof(endpoint->path) + sizeof(LOCK_TAIL)];
-
-	lock_path(endpoint, path, sizeof(path));
-	while (!lock_holds(endpoint)) {
-		if (endpoint->lock >= 0)
-			close(endpoint->lock);
-		endpoint->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		if (endpoint->lock < 0)
-			return fail(endpoint, "cannot create %s: %s; " HINT, path, strerror(errno));
-		if (flock(endpoint->lock, LOCK_EX | LOCK_NB) != 0) {
-			const int error = errno;
-
-			close(endpoint->lock);
-			endpoint->lock = -1;
-			if (error != EWOULDBLOCK)
-				return fail(endpoint, "cannot lock %s: %s; " HINT, path, strerror(error));
-			return fail(endpoint, "another readyd serves %s; stop it, or " HINT, endpoint->path);
-		}
+	switch (namelock_take(&endpoint->lock)) {
+	case NAMELOCK_HELD:
+		return 0;
+	case NAMELOCK_BUSY:
+		return fail_as_another_serves(endpoint);
+	case NAMELOCK_NO_FILE:
+		return fail(endpoint, "cannot create %s: %s; " HINT, endpoint->lock.path, strerror(errno));
+	case NAMELOCK_NOT_LOCKED:
+		return fail(endpoint, "cannot lock %s: %s; " HINT, endpoint->lock.path, strerror(errno));
 	}
-	return 0;
+	return -1;
+}
+
+static bool holds_name(const struct endpoint *endpoint)
+{
+	struct stat st;
+
+	/* No link left: the kernel reports the removal just before it removes the name. */
+	return endpoint->bound && lstat(endpoint->path, &st) == 0 && st.st_nlink > 0 &&
+	       st.st_dev == endpoint->dev && st.st_ino == endpoint->ino;
+}
+
+bool endpoint_holds(const struct endpoint *endpoint)
+{
+	return holds_name(endpoint) && namelock_holds(&endpoint->lock);
+}
+
+/* A cleaner may have removed the lock file of a daemon that serves the socket. */
+static int check_not_served(struct endpoint *endpoint)
+{
+	switch (probe_socket(endpoint->path, endpoint->bound ? PROBE_AGAIN_MS : PROBE_START_MS)) {
+	case PROBE_DEAD:
+	case PROBE_SILENT:
+		return 0;
+	case PROBE_ANSWERED:
+		return fail_as_another_serves(endpoint);
+	case PROBE_UNKNOWN:
+		return fail(endpoint, "cannot determine whether %s is served: %s; remove it, or " HINT,
+		    endpoint->path, strerror(errno));
+	}
+	return -1;
 }
 
 /* Only a socket is ever replaced. */
-static int check_name(struct endpoint *endpoint)
+static int check_name(struct endpoint *endpoint, bool *is_free)
 {
 	struct stat st;
 
-	if (lstat(endpoint->path, &st) != 0 || S_ISSOCK(st.st_mode))
+	*is_free = lstat(endpoint->path, &st) != 0;
+	if (*is_free)
 		return 0;
+	if (S_ISSOCK(st.st_mode))
+		return check_not_served(endpoint);
 	return fail(endpoint, "%s exists and is no socket; remove it, or " HINT, endpoint->path);
 }
 
-/* Bound to a private name, listening, and only then renamed, so that a client that sees the public name is
- * accepted. A socket that a killed daemon has left is replaced without a gap. */
-static int bind_listen_rename(struct endpoint *endpoint, int fd)
+/* The mode comes with the name: chmod(2) would follow a link that has taken its place. */
+static int bind_with_mode(int fd, const char *path, mode_t mode)
 {
-	char early[sizeof(endpoint->path) + sizeof(NEW_TAIL)];
 	struct sockaddr_un addr;
-	struct stat st;
-	socklen_t len;
+	const socklen_t len = sock_address(&addr, path);
+	const mode_t old = umask(~mode & 0777);
+	const int result = bind(fd, (struct sockaddr *)&addr, len);
 
-	snprintf(early, sizeof(early), "%s" NEW_TAIL, endpoint->path);
-	len = sock_address(&addr, early);
-	(void)unlink(early); /* the lock is held: only a dead daemon can have left it */
+	(void)umask(old);
+	return result;
+}
+
+/* At the name itself, or at a temporary one that becomes the name. */
+static int bind_and_listen(struct endpoint *endpoint, int fd, const char *at)
+{
+	struct stat st;
+
 	(void)sock_refuse_fds(fd);
-	if (bind(fd, (struct sockaddr *)&addr, len) != 0)
+	if (bind_with_mode(fd, at, endpoint->mode) != 0)
 		return -1;
-	if (chmod(early, endpoint->mode) != 0 || listen(fd, BACKLOG) != 0 || lstat(early, &st) != 0 ||
-	    rename(early, endpoint->path) != 0) {
-		(void)unlink(early);
+	if (listen(fd, BACKLOG) != 0 || lstat(at, &st) != 0 ||
+	    (at != endpoint->path && rename(at, endpoint->path) != 0)) {
+		(void)unlink(at);
 		return -1;
 	}
 	endpoint->bound = true;
@@ -114,14 +132,29 @@ static int bind_listen_rename(struct endpoint *endpoint, int fd)
 	return 0;
 }
 
+static int replace(struct endpoint *endpoint, int fd)
+{
+	char early[sizeof(endpoint->path) + sizeof(NEW_TAIL)];
+
+	snprintf(early, sizeof(early), "%s" NEW_TAIL, endpoint->path);
+	(void)unlink(early); /* the lock is held: only a dead daemon can have left it */
+	return bind_and_listen(endpoint, fd, early);
+}
+
 int endpoint_listen(struct endpoint *endpoint)
 {
+	bool is_free;
 	int fd, error;
 
-	if (take_lock(endpoint) != 0 || check_name(endpoint) != 0)
+	if (take_lock(endpoint) != 0)
+		return -1;
+	if (holds_name(endpoint))
+		return 0;
+	if (check_name(endpoint, &is_free) != 0)
 		return -1;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind_listen_rename(endpoint, fd) != 0) {
+	if (fd < 0 ||
+	    (is_free ? bind_and_listen(endpoint, fd, endpoint->path) : replace(endpoint, fd)) != 0) {
 		error = errno;
 		if (fd >= 0)
 			close(fd);
@@ -133,27 +166,11 @@ int endpoint_listen(struct endpoint *endpoint)
 	return 0;
 }
 
-bool endpoint_holds(const struct endpoint *endpoint)
-{
-	struct stat st;
-
-	/* No link left: the kernel reports the removal just before it removes the name. */
-	return lstat(endpoint->path, &st) == 0 && st.st_nlink > 0 && st.st_dev == endpoint->dev &&
-	       st.st_ino == endpoint->ino;
-}
-
 void endpoint_fini(struct endpoint *endpoint)
 {
-	char path[sizeof(endpoint->path) + sizeof(LOCK_TAIL)];
-
-	if (endpoint->bound && endpoint_holds(endpoint))
+	if (holds_name(endpoint))
 		(void)unlink(endpoint->path);
-	if (lock_holds(endpoint)) {
-		lock_path(endpoint, path, sizeof(path));
-		(void)unlink(path); /* while the lock is held: see lock_holds() */
-	}
+	namelock_fini(&endpoint->lock);
 	if (endpoint->fd >= 0)
 		close(endpoint->fd);
-	if (endpoint->lock >= 0)
-		close(endpoint->lock);
 }

@@ -18,7 +18,12 @@
 #include "src/sock.h"
 
 #define PAUSE_MS 100
-#define AGAIN_MS 1000
+/* The name is lost, and cannot be bound yet: each delay is twice the last one. */
+#define LOST_LEAST_MS 10
+#define LOST_MOST_MS  1000
+/* The name cannot be watched, so it is checked now and then. */
+#define UNWATCHED_LEAST_MS 1000
+#define UNWATCHED_MOST_MS  2000
 /* Connections accepted in one batch, so that other events are served in between. */
 #define ACCEPT_ROUND 64
 
@@ -32,6 +37,8 @@ struct listener {
 	struct loop *loop;
 	struct loop_fd *acceptable;
 	struct loop_timer *resume, *again;
+	int64_t delay; /* of `again`, the last one; 0: it does not run */
+	bool lost;     /* so that `again` runs because of that */
 	char last_logged[sizeof(((struct endpoint *)0)->why)]; /* to log a lasting state only once */
 	struct listener_counts counts;
 };
@@ -104,25 +111,11 @@ static void on_acceptable(int fd, void *context)
 	}
 }
 
-/* Without a watch the name is checked each second. */
-static void watch_name(struct listener *listener)
-{
-	if (!namewatch_set(&listener->name, listener->endpoint.path) && !loop_timer_runs(listener->again))
-		loop_timer_start(listener->again, AGAIN_MS);
-}
-
 static void start_accepting(struct listener *listener)
 {
 	listener->acceptable =
 	    loop_fd_new(listener->loop, listener->endpoint.fd, LOOP_READ, on_acceptable, listener);
 	loop_fd_start(listener->acceptable);
-	if (listener->inherited)
-		return;
-	watch_name(listener);
-	/* Watch, then check: the name may have been removed before the watch was set. */
-	if (listener->endpoint.bound && !endpoint_holds(&listener->endpoint) &&
-	    !loop_timer_runs(listener->again))
-		loop_soon(listener->again);
 }
 
 static void stop_accepting(struct listener *listener)
@@ -140,31 +133,79 @@ static void on_again(void *context)
 
 static void complain(struct listener *listener)
 {
-	if (strcmp(listener->last_logged, listener->endpoint.why) != 0) {
-		log_warning("lost the socket's name: %s; trying again", listener->endpoint.why);
-		strcpy(listener->last_logged, listener->endpoint.why);
+	if (strcmp(listener->last_logged, listener->endpoint.why) == 0)
+		return;
+	log_warning("lost the socket's name: %s; trying again", listener->endpoint.why);
+	strcpy(listener->last_logged, listener->endpoint.why);
+}
+
+static void report_success(struct listener *listener, const char *what)
+{
+	listener->last_logged[0] = '\0';
+	log_info("%s; serving %s again", what, listener->endpoint.path);
+}
+
+/* If only the lock was lost, the socket stays, with the clients in its backlog. */
+static bool retake(struct listener *listener)
+{
+	const int before = listener->endpoint.fd;
+	bool held;
+
+	stop_accepting(listener);
+	held = endpoint_listen(&listener->endpoint) == 0;
+	start_accepting(listener);
+	if (!held)
+		complain(listener);
+	else if (listener->endpoint.fd == before)
+		report_success(listener, "the lock was lost");
+	else
+		report_success(listener, "the socket's name was lost");
+	if (listener->endpoint.fd != before)
+		listener->counts.rebinds++;
+	return held;
+}
+
+/* A daemon that cannot be reached has no clients, so nothing but this timer wakes it. While the name is held
+ * and watched, there is no timer. */
+static void schedule(struct listener *listener, bool holds)
+{
+	const int64_t least = holds ? UNWATCHED_LEAST_MS : LOST_LEAST_MS;
+	const int64_t most = holds ? UNWATCHED_MOST_MS : LOST_MOST_MS;
+
+	if (holds && listener->name.works) {
+		loop_timer_stop(listener->again);
+		listener->delay = 0;
+		return;
 	}
-	loop_timer_start(listener->again, AGAIN_MS);
+	listener->delay = listener->lost == !holds ? 2 * listener->delay : 0;
+	listener->lost = !holds;
+	if (listener->delay < least)
+		listener->delay = least;
+	if (listener->delay > most)
+		listener->delay = most;
+	loop_timer_start(listener->again, listener->delay);
 }
 
 void listener_check(struct listener *listener)
 {
+	struct endpoint *endpoint = &listener->endpoint;
+	bool holds;
+
 	if (listener->inherited)
 		return;
-	if (endpoint_holds(&listener->endpoint)) {
-		if (listener->name.wd < 0)
-			watch_name(listener);
-		return;
+	holds = endpoint_holds(endpoint);
+	if (!holds) {
+		holds = retake(listener);
+		listener->name.works = false;
+	} else if (listener->last_logged[0] != '\0') {
+		report_success(listener, "the socket's name has come back");
 	}
-	stop_accepting(listener);
-	if (endpoint_listen(&listener->endpoint) == 0) {
-		listener->counts.rebinds++;
-		listener->last_logged[0] = '\0';
-		log_info("the socket's name was lost; serving %s again", listener->endpoint.path);
-	} else {
-		complain(listener);
+	/* Watch, then check: the name may be removed before it is watched. */
+	if (holds && !listener->name.works) {
+		(void)namewatch_set(&listener->name, endpoint->path, endpoint->lock.path);
+		holds = endpoint_holds(endpoint);
 	}
-	start_accepting(listener);
+	schedule(listener, holds);
 }
 
 static int open_endpoint(struct listener *listener, const struct listener_config *config)
@@ -195,6 +236,7 @@ struct listener *listener_new(struct loop *loop, const struct listener_config *c
 		return NULL;
 	}
 	start_accepting(listener);
+	listener_check(listener);
 	return listener;
 }
 

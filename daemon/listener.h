@@ -19,7 +19,8 @@ struct listener_config {
 struct listener *listener_new(struct loop *loop, const struct listener_config *config,
     void (*on_accepted)(int fd, void *context), void *context);
 
-/* Makes sure that the name still leads here. If it cannot be bound again now, retries every second. */
+/* Makes sure that the name still leads here and is watched. Checks again later if either cannot be had
+ * now: at growing intervals, and at least every second, or every two if the name only cannot be watched. */
 void listener_check(struct listener *listener);
 
 /* Stops accepting and removes the names that the listener created. */

@@ -1,18 +1,17 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/options.h"
 #include "daemon/server.h"
 #include "daemon/supervisor.h"
+#include "src/program.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -21,47 +20,24 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 const char *malloc_conf = "narenas:1,tcache:false,dirty_decay_ms:0,muzzy_decay_ms:0";
 #endif
 
-/* If descriptor 0, 1 or 2 is closed, the next open would get it, and log lines would be written into that
- * file. */
-static void fill_standard_descriptors(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd > STDERR_FILENO)
-		close(fd);
-}
-
-/* Dispositions and mask are inherited; a guest's first process may have set any. */
-static void reset_signals(void)
+/* Dispositions and masks are inherited; a guest's first process may have set any. With a mask of 0777, the
+ * lock file could not be opened a second time. */
+static void reset_inherited(void)
 {
 	sigset_t none;
 
+	(void)umask(077);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGCHLD, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* Every client and every ready process uses a descriptor. */
-static void raise_descriptor_limit(void)
-{
-	struct rlimit files;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
-		return;
-	files.rlim_cur = files.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &files) != 0)
-		log_warning("cannot raise the descriptor limit: %s", strerror(errno));
-}
-
 int main(int argc, char **argv)
 {
 	struct server_config config;
 
-	fill_standard_descriptors();
+	program_fill_standard_descriptors();
 	switch (options_parse(argc, argv, &config)) {
 	case OPTIONS_DONE:
 		return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
@@ -70,8 +46,10 @@ int main(int argc, char **argv)
 	case OPTIONS_SERVE:
 		break;
 	}
-	reset_signals();
-	raise_descriptor_limit();
+	reset_inherited();
+	/* Every client and every ready process uses a descriptor. */
+	if (program_raise_descriptor_limit() != 0)
+		log_warning("cannot raise the descriptor limit: %s", strerror(errno));
 	loop_prepare();
 	config.inherited = supervisor_inherited();
 	if (config.inherited == -2)

@@ -178,6 +178,7 @@ static void on_hangup(int signal, void *context)
 	(void)signal;
 	log_info("SIGHUP: looking at everything again");
 	watch_refresh(server->watch);
+	on_environment_changed(server);
 }
 
 static uint64_t random_epoch(void)
@@ -257,6 +258,7 @@ int server_run(const struct server_config *config)
 {
 	const struct listener_config where = {config->socket, config->socket_mode, config->inherited};
 	struct server *server = xalloc_new(sizeof(*server));
+	struct supervisor *supervisor;
 	int result = -1;
 
 	server->config = config;
@@ -272,11 +274,11 @@ int server_run(const struct server_config *config)
 		log_info("serving %s for %s/%s* (pid %ld, libevent %s with %s)",
 		    config->inherited >= 0 ? "the inherited socket" : config->socket, config->place.dir,
 		    config->place.prefix, (long)getpid(), loop_version(), loop_method(server->loop));
-		supervisor_ready(config->ready_fd);
+		supervisor = supervisor_ready(server->loop, config->ready_fd);
 		result = loop_run(server->loop);
 		if (result < 0)
 			log_error("the event loop has failed: %s", strerror(errno));
-		supervisor_stopping();
+		supervisor_stopping(supervisor);
 	}
 	tear_down(server);
 	xalloc_free(server);

@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/notice.h"
 #include "daemon/supervisor.h"
+#include "daemon/xalloc.h"
 #include "src/number.h"
 #include "src/sock.h"
 
@@ -61,36 +63,35 @@ int supervisor_inherited(void)
 	return fd;
 }
 
-/* Notification is best effort: log a failure and go on. */
-static void notify(const char *state)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un addr;
-	socklen_t len;
-	int fd;
+struct supervisor {
+	struct notice descriptor, service;
+	char descriptor_name[32];
+};
 
-	if (path == NULL || path[0] == '\0')
-		return;
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	len = sock_address(&addr, path);
-	if (fd < 0 || len == 0 ||
-	    sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&addr, len) < 0)
-		log_warning("cannot notify %s: %s", path, strerror(errno));
-	if (fd >= 0)
-		close(fd);
+static const char *notify_socket(void)
+{
+	const char *address = getenv("NOTIFY_SOCKET");
+
+	return address != NULL && address[0] != '\0' ? address : NULL;
 }
 
-void supervisor_ready(int ready_fd)
+struct supervisor *supervisor_ready(struct loop *loop, int ready_fd)
 {
-	if (ready_fd >= 0) {
-		if (write(ready_fd, "\n", 1) != 1)
-			log_warning("cannot write to --ready-fd %d: %s", ready_fd, strerror(errno));
-		close(ready_fd);
-	}
-	notify("READY=1");
+	struct supervisor *supervisor = xalloc_new(sizeof(*supervisor));
+
+	snprintf(supervisor->descriptor_name, sizeof(supervisor->descriptor_name), "--ready-fd %d", ready_fd);
+	if (ready_fd >= 0)
+		notice_write(&supervisor->descriptor, loop, "\n", ready_fd, supervisor->descriptor_name);
+	if (notify_socket() != NULL)
+		notice_send(&supervisor->service, loop, "READY=1", notify_socket());
+	return supervisor;
 }
 
-void supervisor_stopping(void)
+void supervisor_stopping(struct supervisor *supervisor)
 {
-	notify("STOPPING=1");
+	notice_fini(&supervisor->descriptor);
+	notice_fini(&supervisor->service);
+	if (notify_socket() != NULL)
+		notice_send(&supervisor->service, NULL, "STOPPING=1", notify_socket());
+	xalloc_free(supervisor);
 }

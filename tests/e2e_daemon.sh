@@ -80,6 +80,35 @@ test_ready_fd() {
 	alive
 }
 
+# The log would go into what gets the number 2 next: a client's connection.
+test_ready_fd_that_is_a_standard_descriptor() {
+	local fd
+	need socat
+	mkdir m
+	for fd in 0 1 2; do
+		mkfifo "ready.$fd"
+		spawn "$BASH" -c 'exec "$@" '"$fd"'>"$0"' "ready.$fd" "$READYD" -s "$T/s" -d "$T/m" --ready-fd "$fd" 2>readyd.log
+		DAEMON=$LAST
+		expect "through descriptor $fd" "$(timeout 60 tail -c 1 "ready.$fd" | od -An -c | tr -d ' ')" '\n'
+		alive
+		expect "descriptors 0 to 2" "$(find "/proc/$DAEMON/fd/"[012] -printf '%f\n' | sort | paste -sd' ')" "0 1 2"
+		[ "$(readlink "/proc/$DAEMON/fd/$fd")" = /dev/null ] || die "$(descriptors "$DAEMON")"
+		mkfifo "ask.$fd"
+		spawn socat -t60 "PIPE:ask.$fd!!OPEN:heard.$fd,creat" "UNIX-CONNECT:$T/s"
+		exec 8>"ask.$fd"
+		echo PING >&8
+		until_true 60 grep -qsx PONG "heard.$fd"
+		kill -HUP "$DAEMON"
+		alive
+		echo PING >&8
+		until_true 60 has_more_lines "heard.$fd" 1
+		exec 8>&-
+		expect "what the client hears" "$(sort -u "heard.$fd")" PONG
+		kill -TERM "$DAEMON"
+		ends 0
+	done
+}
+
 test_ready_fd_without_a_reader() {
 	mkdir m
 	mkfifo ready
@@ -143,6 +172,121 @@ test_notify_socket_without_a_receiver() {
 	start_readyd
 	alive
 	expect "warnings" "$(grep -c "warning: cannot notify $T/missing" readyd.log)" 1
+}
+
+# spawn_busy_manager: its queue at $T/n is full. It reads once the file `drain` exists, and writes what it gets to `heard`.
+spawn_busy_manager() {
+	need python3
+	rm -f n full drain heard
+	spawn python3 - <<-'PY'
+		import os, socket, time
+
+		manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		manager.bind("n")
+		client = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		client.setblocking(False)
+		try:
+		    while True:
+		        client.sendto(b"BUSY=1", "n")
+		except BlockingIOError:
+		    open("full", "w").close()
+		while not os.path.exists("drain"):
+		    time.sleep(0.01)
+		with open("heard", "w") as heard:
+		    while True:
+		        print(manager.recv(100).decode(), file=heard, flush=True)
+	PY
+	MANAGER=$LAST
+	until_true 60 exists full
+	export NOTIFY_SOCKET=$T/n
+}
+
+# The service would be restarted again and again. The measurement takes a second.
+test_notification_is_not_lost_when_the_queue_is_full() {
+	local before
+	spawn_busy_manager
+	start_readyd
+	alive
+	until_true 60 grep -q "warning: notification of $T/n is delayed" readyd.log
+	before=$(cpu_ticks "$DAEMON")
+	sleep 1
+	[ $(($(cpu_ticks "$DAEMON") - before)) -le 5 ] || die "clock ticks: $(($(cpu_ticks "$DAEMON") - before))"
+	: >drain
+	until_true 60 grep -sqx READY=1 heard
+	until_true 60 grep -q "info: notified $T/n" readyd.log
+	expect "warnings" "$(grep -c warning readyd.log)" 1
+	kill -TERM "$DAEMON"
+	ends 0
+	until_true 60 grep -qx STOPPING=1 heard
+	expect "notifications" "$(select_lines -vx BUSY=1 heard | paste -sd' ')" "READY=1 STOPPING=1"
+}
+
+test_notification_ends_with_the_manager() {
+	spawn_busy_manager
+	start_readyd
+	kill_and_reap "$MANAGER"
+	until_true 60 grep -q "warning: cannot notify $T/n: Connection refused" readyd.log
+	alive
+}
+
+test_notification_does_not_delay_the_end() {
+	spawn_busy_manager
+	start_readyd
+	until_true 60 grep -q "warning: notification of $T/n is delayed" readyd.log
+	kill -TERM "$DAEMON"
+	ends 0
+}
+
+# Here the first attempt lacks a descriptor, not room.
+test_notification_without_a_descriptor_is_repeated() {
+	need socat
+	need_strace
+	export ASAN_OPTIONS=detect_leaks=0
+	spawn socat -u "UNIX-RECV:$T/n" OPEN:heard,creat,append
+	until_true 60 is_socket n
+	export NOTIFY_SOCKET=$T/n
+	# The first socket is the listener.
+	UNDER=(strace -D -f -o trace -e trace=socket -e inject=socket:error=EMFILE:when=2..4)
+	start_readyd
+	until_true 60 grep -sq READY=1 heard
+	expect "failed calls" "$(grep -c INJECTED trace)" 3
+	expect "warnings" "$(grep -c warning readyd.log)" 1
+}
+
+# A descriptor that has no room must not stop the daemon.
+test_ready_fd_that_is_full() {
+	need python3
+	mkdir m
+	mkfifo ready
+	spawn python3 - <<-'PY'
+		import os, time
+
+		pipe = os.open("ready", os.O_RDWR | os.O_NONBLOCK)
+		try:
+		    while True:
+		        os.write(pipe, b"x")
+		except BlockingIOError:
+		    open("full", "w").close()
+		while not os.path.exists("drain"):
+		    time.sleep(0.01)
+		with open("heard", "wb") as heard:
+		    while not os.fstat(heard.fileno()).st_size:
+		        try:
+		            heard.write(os.read(pipe, 1 << 20).strip(b"x"))
+		            heard.flush()
+		        except BlockingIOError:
+		            time.sleep(0.01)
+	PY
+	until_true 60 exists full
+	"$READYD" -s "$T/s" -d "$T/m" --ready-fd 7 7>ready 2>readyd.log &
+	DAEMON=$!
+	until_true 60 is_socket s
+	alive
+	until_true 60 grep -q "warning: notification of --ready-fd 7 is delayed" readyd.log
+	: >drain
+	all_end 0 "$LAST"
+	expect "through the descriptor" "$(od -An -c heard | tr -d ' ')" '\n'
+	[ ! -e "/proc/$DAEMON/fd/7" ] || [ "$(readlink "/proc/$DAEMON/fd/7")" != "$T/ready" ] || die "fd 7 is kept"
 }
 
 # activate.py PATH KIND COUNT PID COMMAND...: executes the command, with a socket passed as a service manager does.
@@ -370,6 +514,180 @@ test_socket_mode() {
 	umask 0
 	start_readyd --socket-mode 640
 	expect "mode" "$(stat -c %a s)" 640
+}
+
+# Also one by which not even the daemon's user can open a file that is created.
+test_an_inherited_umask_does_not_matter() {
+	UNDER=("$BASH" -c 'umask 0777 && exec "$@"' -)
+	start_readyd
+	expect "mode of the lock" "$(stat -c %a s.lock)" 600
+	expect "mode of the socket" "$(stat -c %a s)" 666
+	kill_readyd
+	start_readyd --socket-mode 640
+	expect "mode of the lock" "$(stat -c %a s.lock)" 600
+	expect "mode of the socket" "$(stat -c %a s)" 640
+}
+
+# The mode comes with the socket: chmod(2) on its name would follow a link that has taken its place.
+test_no_mode_is_changed_by_name() {
+	need_strace
+	export ASAN_OPTIONS=detect_leaks=0
+	UNDER=(strace -D -f -o trace -e "trace=bind,chmod,fchmod,fchmodat,fchmodat2")
+	strace -e trace=fchmodat2 true 2>/dev/null || UNDER[-1]=trace=bind,chmod,fchmod,fchmodat
+	start_readyd
+	expect "calls" "$(sed -E 's/^[0-9]+ +([a-z0-9]+)\(.*/\1/' trace | select_lines -vE '\+\+\+|---')" bind
+}
+
+known_to_the_kernel() { awk -v name="$T/s" 'index($NF, name) == 1 { print $NF }' /proc/net/unix | sort -u; }
+is_locked() { [ -e s.lock ] && ! flock -n s.lock true; }
+
+# Programs that remove unused sockets read the names there.
+test_the_kernel_knows_the_socket_by_its_name() {
+	start_readyd
+	expect "names" "$(known_to_the_kernel)" "$T/s"
+	kill_readyd
+	start_readyd
+	rm s
+	until_true 60 is_socket s
+	until_true 60 ctl ping >out
+	expect "names" "$(known_to_the_kernel)" "$T/s"
+}
+
+is_held_up() { is_state '[Tt]' "$DAEMON"; }
+
+# Where nothing has the name, the socket is bound before it listens. A client that connects in between is refused, as if
+# there was no daemon yet: it gets its answer by the file, or waits by the daemon once it serves.
+test_a_client_that_connects_before_the_socket_listens() {
+	local early
+	need_strace
+	export ASAN_OPTIONS=detect_leaks=0
+	mkdir m
+	strace -D -f -qq -o trace -e trace=bind -e inject=bind:signal=STOP "$READYD" -s "$T/s" -d "$T/m" 2>readyd.log &
+	DAEMON=$!
+	until_true 60 is_socket s
+	until_true 60 is_held_up
+	expect_exit 125 ctl ping 2>err
+	grep -q "Connection refused" err || die "not refused: $(cat err)"
+	spawn_worker
+	early=$PID
+	spawn_waiters 1 "$early"
+	wait_for_watches
+	mark "$early"
+	all_end 0 "${WAITERS[@]}"
+	expect_exit 0 ctl status "$early"
+	spawn_worker
+	spawn_waiters 3 "$PID"
+	wait_for_watches
+	kill -CONT "$DAEMON"
+	wait_for_gates
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+}
+
+test_a_removed_lock_comes_back() {
+	start_readyd
+	until_true 60 is_asleep "$DAEMON"
+	rm s.lock
+	until_true 60 is_locked
+	expect "rebinds" "$(counter rebinds)" 0
+	grep -q "info: the lock was lost; serving $T/s again" readyd.log || die "log: $(cat readyd.log)"
+	refuses 1 "another readyd serves $T/s" -s "$T/s" -d "$T/m"
+	alive
+}
+
+# A daemon behind a socket that a manager has passed to it takes no lock.
+test_second_daemon_is_refused_without_a_lock() {
+	need python3
+	write_activator
+	UNDER=(python3 activate.py "$T/s" listening 1 "")
+	start_readyd
+	UNDER=()
+	refuses 1 "another readyd serves $T/s" -s "$T/s" -d "$T/m"
+	expect "pid" "$(counter pid)" "$DAEMON"
+	[ ! -e s.lock ] || die "the lock is left"
+}
+
+# occupied KIND: $OCCUPANT has a socket at $T/s: one that is never accepted from, one whose backlog is full too, or one
+# of datagrams.
+occupied() {
+	need python3
+	rm -f bound s
+	spawn python3 - "$1" <<-'PY'
+		import socket, sys, time
+
+		kind = sys.argv[1]
+		listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM if kind == "datagrams" else socket.SOCK_STREAM)
+		listener.bind("s")
+		clients = []
+		if kind != "datagrams":
+		    listener.listen(0)
+		while kind == "full":
+		    clients.append(socket.socket(socket.AF_UNIX))
+		    clients[-1].setblocking(False)
+		    try:
+		        clients[-1].connect("s")
+		    except BlockingIOError:
+		        break
+		open("bound", "w").close()
+		time.sleep(1000)
+	PY
+	OCCUPANT=$LAST
+	until_true 60 exists bound
+}
+
+test_a_socket_that_no_daemon_serves_is_replaced() {
+	local kind
+	for kind in silent full; do
+		occupied "$kind"
+		start_readyd
+		alive
+		expect "pid" "$(counter pid)" "$DAEMON"
+		kill_readyd
+		kill_and_reap "$OCCUPANT"
+	done
+}
+
+test_a_socket_of_another_kind_is_not_replaced() {
+	local before
+	mkdir m
+	occupied datagrams
+	before=$(stat -c %i s)
+	refuses 1 "cannot determine whether $T/s is served: Protocol wrong type for socket" -s "$T/s" -d "$T/m"
+	expect "inode" "$(stat -c %i s)" "$before"
+}
+
+# SIGHUP is handled before the PING that is sent after it is logged.
+test_hangup_takes_the_name_back_at_once() {
+	need_strace
+	export ASAN_OPTIONS=detect_leaks=0
+	UNDER=(strace -D -f -o trace -e trace=inotify_init1 -e inject=inotify_init1:error=EMFILE)
+	start_for_python
+	until_true 60 grep -q INJECTED trace
+	python "$DAEMON" <<'PY'
+import signal
+client = Client()
+for i in range(10):
+    os.unlink(PATH)
+    os.kill(int(sys.argv[1]), signal.SIGHUP)
+    while open("readyd.log").read().count("SIGHUP") <= i:
+        time.sleep(0.001)
+    same(client.ask("PING"), "PONG")
+    Client().close()
+PY
+}
+
+# Without any watch, and while no client waits.
+test_an_unwatched_name_is_taken_back() {
+	need_strace
+	export ASAN_OPTIONS=detect_leaks=0
+	UNDER=(strace -D -f -o trace -e trace=inotify_init1 -e inject=inotify_init1:error=EMFILE)
+	start_readyd
+	rm s
+	until_true 60 is_socket s
+	until_true 60 ctl ping >out
+	rm s s.lock
+	until_true 60 is_locked
+	until_true 60 ctl ping >out
 }
 
 test_second_daemon_is_refused() {

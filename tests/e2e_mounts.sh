@@ -176,6 +176,67 @@ test_a_socket_comes_back_with_its_directory() {
 	expect "log lines" "$(grep -c "lost the socket's name" readyd.log)" 1
 }
 
+# What is no socket is not replaced. No client waits.
+test_a_socket_comes_back_after_a_directory_had_its_name() {
+	start_readyd
+	freeze_readyd
+	rm s
+	mkdir s
+	kill -CONT "$DAEMON"
+	until_true 60 grep -q "lost the socket's name: $T/s exists and is no socket" readyd.log
+	kill -HUP "$DAEMON"
+	until_true 60 grep -q SIGHUP readyd.log
+	rmdir s
+	is_reachable "a directory removed"
+	expect "warnings" "$(grep -c "lost the socket's name" readyd.log)" 1
+}
+
+# Moving a directory raises no event for the files in it, and while no client waits there is no tick.
+test_a_socket_comes_back_when_its_path_leads_elsewhere() {
+	export READYD_SOCKET=$T/one/link/run/s
+	mkdir -p one/real/run other/run
+	ln -s real one/link
+	start_readyd --socket "$READYD_SOCKET"
+	mv one/real/run one/real/old
+	mkdir one/real/run
+	is_reachable "a directory replaced"
+	mv one/real one/gone
+	mkdir -p one/real/run
+	is_reachable "a parent directory replaced"
+	ln -s "$T/other" one/new
+	mv -T one/new one/link
+	is_reachable "a link that leads elsewhere"
+	mv one two
+	mkdir -p one/link/run
+	is_reachable "all of the path replaced"
+	locked || die "no lock is held"
+}
+
+is_held() { ! flock -n "$1" true; }
+
+test_a_lock_is_kept_while_its_directory_is_away() {
+	export READYD_SOCKET=$T/run/s
+	mkdir run
+	start_readyd --socket "$READYD_SOCKET"
+	spawn_worker
+	start_waiter daemon "$PID"
+	for _ in 1 2 3; do
+		mv run away
+		until_true 60 grep -q "lost the socket's name" readyd.log
+		is_held away/s.lock || die "the lock was given up"
+		mv away run
+		is_reachable "a directory that was away"
+		is_held run/s.lock || die "no lock is held"
+		expect_exit 1 timeout 60 "$READYD" -s "$READYD_SOCKET" -d "$T/m" 2>second.log
+		grep -q "another readyd serves" second.log || die "unclear: $(cat second.log)"
+		until_true 60 grep -q "has come back; serving $READYD_SOCKET again" readyd.log
+		: >readyd.log
+	done
+	SINCE=$(now_ms)
+	mark "$PID"
+	waiter_ends 0 "$READY"
+}
+
 directory_is_watched_again() {
 	SINCE=$(now_ms)
 	until_true 60 status_is daemon "$PENDING" "$PID"

@@ -153,11 +153,19 @@ test_only_the_daemon_has_an_event_loop() {
 # A library does not print, exit, or change what belongs to the whole process.
 test_the_library_does_not_change_its_process() {
 	local files
-	mapfile -t files < <(sources src client/lib)
+	# Not part of the library; see below.
+	mapfile -t files < <(sources src client/lib | select_lines -v '^src/program\.')
 	expect "forbidden calls" "$(calls "(v|f|d|vf)?printf|puts|fputs|putchar|fputc|putc|fwrite|perror|p?error|warnx?|errx?|\
 _?_?exit|_Exit|abort|atexit|assert|signal|sigaction|sigprocmask|pthread_sigmask|alarm|raise|setenv|putenv|unsetenv|\
 setrlimit|umask|chdir|setlocale|fork|vfork|system|popen|syslog|srand|rand|strtok|strerror" "${files[@]}")" ""
 	expect "a call that the check must find" "$(calls 'printf' client/ctl/output.c | sort -u)" "client/ctl/output.c: printf("
+}
+
+test_the_library_leaves_the_process_to_its_program() {
+	local files
+	mapfile -t files < <(sources src client/lib | select_lines -v '^src/program\.')
+	none "of the library" '"src/program\.h"' "${files[@]}"
+	expect "a header that the check must find" "$(includes daemon/main.c client/ctl/readyctl.c | grep -cF '"src/program.h"')" 2
 }
 
 # The same in the built library, which also contains what macros expand to.

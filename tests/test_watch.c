@@ -789,8 +789,8 @@ START_TEST(file_is_lost)
 	unit_write(first, "");
 	unit_write(other, "");
 	namewatch_init(&name, loop, on_name, &place);
-	ck_assert(namewatch_set(&name, first));
-	ck_assert(namewatch_set(&name, other));
+	ck_assert(namewatch_set(&name, first, first));
+	ck_assert(namewatch_set(&name, other, other));
 	/* Only the last file counts. */
 	ck_assert_int_eq(unlink(first), 0);
 	turn();
@@ -801,15 +801,45 @@ START_TEST(file_is_lost)
 }
 END_TEST
 
+/* What is moved, below unit_root: a directory, one above it, a link, one that it leads to. */
+static const char *const moved[] = {"way/in/dir", "way/in", "link", "way"};
+
+START_TEST(way_to_file_is_lost)
+{
+	static const char *const made[] = {"way", "way/in", "way/in/dir"};
+	char root[UNIT_PATH_SIZE], path[2 * UNIT_PATH_SIZE], gone[3 * UNIT_PATH_SIZE];
+	struct namewatch name;
+
+	unit_dir(root);
+	for (size_t i = 0; i < UNIT_COUNT(made); i++) {
+		snprintf(path, sizeof(path), "%s/%s", root, made[i]);
+		ck_assert_int_eq(mkdir(path, 0700), 0);
+	}
+	snprintf(path, sizeof(path), "%s/link", root);
+	ck_assert_int_eq(symlink("way", path), 0);
+	strcat(path, "/in/dir/file");
+	unit_write(path, "");
+	namewatch_init(&name, loop, on_name, &place);
+	ck_assert(namewatch_set(&name, path, path));
+	snprintf(path, sizeof(path), "%s/%s", root, moved[_i]);
+	snprintf(gone, sizeof(gone), "%s.gone", path);
+	ck_assert_int_eq(rename(path, gone), 0);
+	await(&grounds);
+	ck_assert(!name.works);
+	namewatch_fini(&name);
+}
+END_TEST
+
 START_TEST(file_that_is_not_there)
 {
 	int fds = unit_count_fds();
 	struct namewatch name;
 
 	namewatch_init(&name, loop, on_name, &place);
-	ck_assert(!namewatch_set(&name, other));
+	ck_assert(!namewatch_set(&name, other, place.dir));
+	ck_assert(!namewatch_set(&name, place.dir, other));
 	unit_write(other, "");
-	ck_assert(namewatch_set(&name, other));
+	ck_assert(namewatch_set(&name, other, other));
 	ck_assert_int_eq(unlink(other), 0);
 	await(&grounds);
 	namewatch_fini(&name);
@@ -873,6 +903,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, extra_directory_is_given_up);
 	tcase_add_loop_test(tcase, ticks_at_intervals, 0, 8);
 	tcase_add_loop_test(tcase, file_is_lost, 0, UNIT_COUNT(losses));
+	tcase_add_loop_test(tcase, way_to_file_is_lost, 0, UNIT_COUNT(moved));
 	tcase_add_test(tcase, file_that_is_not_there);
 	tcase_add_test(tcase, free_leaves_nothing_open);
 	return s;

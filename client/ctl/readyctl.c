@@ -1,12 +1,10 @@
 #include "config.h"
 
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "client/ctl/command.h"
@@ -14,6 +12,7 @@
 #include "client/ctl/output.h"
 #include "readyd/marker.h"
 #include "src/number.h"
+#include "src/program.h"
 #include "src/span.h"
 
 enum {
@@ -234,30 +233,6 @@ static int parse(struct parsed *parsed, int argc, char **argv)
 	return take_pids(parsed, argv + optind + 1, (size_t)(argc - optind - 1));
 }
 
-/* A set of processes takes a pidfd each, which needs no more than this. */
-static void raise_descriptor_limit(void)
-{
-	struct rlimit files;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
-		return;
-	files.rlim_cur = files.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &files);
-}
-
-/* A standard descriptor that is closed would be taken by the next open, and then be written into. In its
- * place comes one that cannot be written to, so that a closed standard output shows as a failure. */
-static void fill_standard_descriptors(void)
-{
-	int fd;
-
-	do
-		fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd > STDERR_FILENO)
-		close(fd);
-}
-
 int main(int argc, char **argv)
 {
 	struct parsed parsed = {0};
@@ -265,15 +240,16 @@ int main(int argc, char **argv)
 
 	/* A reader that has gone away shows as a failed write. */
 	signal(SIGPIPE, SIG_IGN);
-	fill_standard_descriptors();
+	program_fill_standard_descriptors();
 	if (parse(&parsed, argc, argv) != 0)
 		goto out;
 	if (parsed.done) {
 		code = output_finish() == 0 ? EXIT_READY : EXIT_FAILED;
 		goto out;
 	}
+	/* Each process takes a pidfd; fewer need no more than the limit that everything has. */
 	if (parsed.line.process_count > 100)
-		raise_descriptor_limit();
+		(void)program_raise_descriptor_limit();
 	code = parsed.command->run(&parsed.line);
 out:
 	free(parsed.line.processes);
