@@ -85,7 +85,7 @@ static int check_name(struct endpoint *endpoint)
 
 	if (lstat(endpoint->path, &st) != 0 || S_ISSOCK(st.st_mode))
 		return 0;
-	return fail(endpoint, "%s exists and is no socket; remove it, or " HINT, endpoint->path);
+	return fail(endpoint, "%s exists and is not a socket; remove it, or " HINT, endpoint->path);
 }
 
 /* Bound to a private name, listening, and only then renamed, so that a client that sees the public name is

@@ -141,7 +141,7 @@ static void on_again(void *context)
 static void complain(struct listener *listener)
 {
 	if (strcmp(listener->last_logged, listener->endpoint.why) != 0) {
-		log_warning("lost the socket's name: %s; trying again", listener->endpoint.why);
+		log_warning("cannot bind the socket again: %s; will retry", listener->endpoint.why);
 		strcpy(listener->last_logged, listener->endpoint.why);
 	}
 	loop_timer_start(listener->again, AGAIN_MS);
@@ -160,7 +160,7 @@ void listener_check(struct listener *listener)
 	if (endpoint_listen(&listener->endpoint) == 0) {
 		listener->counts.rebinds++;
 		listener->last_logged[0] = '\0';
-		log_info("the socket's name was lost; serving %s again", listener->endpoint.path);
+		log_info("the socket was removed; serving %s again", listener->endpoint.path);
 	} else {
 		complain(listener);
 	}

@@ -351,10 +351,10 @@ test_socket_activation_with_something_else() {
 	mkdir m
 	for kind in datagram idle; do
 		UNDER=(python3 activate.py "$T/s.$kind" "$kind" 1 "")
-		refuses 1 "is no listening unix stream socket" -s "$T/s" -d "$T/m"
+		refuses 1 "is not a listening unix stream socket" -s "$T/s" -d "$T/m"
 	done
 	UNDER=(python3 activate.py "$T/s.two" listening 2 "")
-	refuses 1 "2 sockets were passed" -s "$T/s" -d "$T/m"
+	refuses 1 "2 sockets in LISTEN_FDS" -s "$T/s" -d "$T/m"
 }
 
 test_socket_mode() {
@@ -443,14 +443,14 @@ test_restarts_under_a_client() {
 test_only_a_socket_is_replaced() {
 	mkdir m
 	echo precious >s
-	refuses 1 "$T/s exists and is no socket" -s "$T/s" -d "$T/m"
+	refuses 1 "$T/s exists and is not a socket" -s "$T/s" -d "$T/m"
 	expect "the file" "$(cat s)" "precious"
 	rm s
 	mkdir s
-	refuses 1 "$T/s exists and is no socket" -s "$T/s" -d "$T/m"
+	refuses 1 "$T/s exists and is not a socket" -s "$T/s" -d "$T/m"
 	rmdir s
 	ln -s elsewhere s
-	refuses 1 "$T/s exists and is no socket" -s "$T/s" -d "$T/m"
+	refuses 1 "$T/s exists and is not a socket" -s "$T/s" -d "$T/m"
 	expect "symbolic link" "$(readlink s)" elsewhere
 	[ ! -e elsewhere ] || die "the symbolic link was followed"
 }

@@ -170,10 +170,10 @@ test_a_socket_comes_back_with_its_directory() {
 	start_readyd --socket "$READYD_SOCKET"
 	mv run gone
 	rm -r gone
-	until_true 60 grep -q "lost the socket's name" readyd.log
+	until_true 60 grep -q "cannot bind the socket again" readyd.log
 	mkdir run
 	is_reachable "a directory created again"
-	expect "log lines" "$(grep -c "lost the socket's name" readyd.log)" 1
+	expect "log lines" "$(grep -c "cannot bind the socket again" readyd.log)" 1
 }
 
 directory_is_watched_again() {
