@@ -435,7 +435,7 @@ test_legend() {
 	legend_is 1 ""
 	legend_is 2 "reference worker: BYTES is 0"
 	legend_is 4 "reference worker: the marker could not be written"
-	legend_is 5 "reference worker: BYTES missing, no number or out of range"
+	legend_is 5 "reference worker: BYTES is missing, not a number, or out of range"
 	legend_is 6 "reference worker: /proc/self/task could not be read"
 	legend_is 7 ""
 	legend_is 3 "no license" --legend '3=no license'
@@ -474,7 +474,7 @@ test_legend_of_the_real_worker() {
 	spawn_unreaped "exec '$WORKER' 2>worker.err"
 	until_true 60 is_state Z "$PID"
 	expect_exit 3 ctl wait "$PID" >out
-	grep -q 'status=5 legend="reference worker: BYTES missing' out || die "no legend: $(cat out)"
+	grep -q 'status=5 legend="reference worker: BYTES is missing' out || die "no legend: $(cat out)"
 }
 
 test_legend_usage() {

@@ -301,7 +301,7 @@ test_all_times_out() {
 	run 124 wait --timeout 0.1 "${WORKERS[@]}"
 	says out "pending ${WORKERS[0]} start=[0-9]+ reason=deadline" "ready ${WORKERS[1]} .*" \
 		"pending ${WORKERS[2]} start=[0-9]+ reason=deadline"
-	says err "readyctl: timed out after 100 ms: process ${WORKERS[0]} is sleeping; .*: absent; directory: ok; waited by (daemon|asking), .*" \
+	says err "readyctl: timed out after 100 ms: process ${WORKERS[0]} is sleeping; .*: absent; directory: ok; waiting via (daemon|asking); .*" \
 		"readyctl: timed out after 100 ms: process ${WORKERS[2]} is sleeping; .*: absent; .*"
 }
 
@@ -332,7 +332,7 @@ test_timeout() {
 	run 124 wait --timeout 300ms "$PID"
 	[ $(($(now_ms) - before)) -ge 300 ] || die "too early"
 	says out "pending $PID start=[0-9]+ reason=deadline"
-	says err "readyctl: timed out after 300 ms: process $PID is sleeping; its marker $(marker "$PID"): absent; directory: ok; waited by (daemon|asking), .*"
+	says err "readyctl: timed out after 300 ms: process $PID is sleeping; its marker $(marker "$PID"): absent; directory: ok; waiting via (daemon|asking); .*"
 }
 
 test_timeout_names_what_is_in_the_way() {
@@ -664,11 +664,11 @@ test_usage_errors() {
 	done
 	refused 2 "positive decimal number" wait -- -1
 	refused 2 "positive decimal number" wait 1 2 x
-	refused 2 "only wait takes it" status --timeout 1 1
-	refused 2 "only wait takes it" list --any
-	refused 2 "takes none" list 1
-	refused 2 "takes none" ping 1
-	refused 2 "takes none" stats 1
+	refused 2 "valid for wait only" status --timeout 1 1
+	refused 2 "valid for wait only" list --any
+	refused 2 "takes no arguments" list 1
+	refused 2 "takes no arguments" ping 1
+	refused 2 "takes no arguments" stats 1
 }
 
 test_usage_errors_of_options() {

@@ -17,7 +17,7 @@ static const char *const reference_legend[] = {
     [2] = "reference worker: BYTES is 0",
     [3] = "reference worker: more than one thread, typically MALLOC_CONF=background_thread:true",
     [4] = "reference worker: the marker could not be written",
-    [5] = "reference worker: BYTES missing, no number or out of range",
+    [5] = "reference worker: BYTES is missing, not a number, or out of range",
     [6] = "reference worker: /proc/self/task could not be read",
 };
 
