@@ -466,7 +466,7 @@ test_socket_path_that_is_not_possible() {
 test_refusals_are_clean() {
 	mkdir m
 	echo precious >s
-	refuses 1 "no socket" -s "$T/s" -d "$T/m"
+	refuses 1 "is not a socket" -s "$T/s" -d "$T/m"
 	expect "files" "$(ls)" "$(printf '%s\n' err m out s)"
 }
 
