@@ -14,7 +14,8 @@ enum { EXIT_READY = 0, EXIT_PENDING = 1, EXIT_USAGE = 2, EXIT_TIMED_OUT = 124, E
 
 struct named_process {
 	pid_t pid;
-	uint64_t start; /* 0: whichever process has the pid */
+	uint64_t start;	       /* 0: whichever process has the pid */
+	uint64_t worker_start; /* of the reference worker, if this pid was seen to be one; else 0 */
 };
 
 struct command_line {
@@ -23,7 +24,7 @@ struct command_line {
 	int64_t timeout_ms; /* -1: none */
 	struct named_process *processes;
 	size_t process_count;
-	const char *legend[256]; /* what the caller calls an exit status, NULL where it has no word for it */
+	const char *legend[256]; /* what the user calls an exit status; NULL: nothing */
 };
 
 #endif

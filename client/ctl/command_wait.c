@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "client/ctl/command.h"
+#include "client/ctl/legend.h"
 #include "client/ctl/output.h"
 #include "client/ctl/progress.h"
 #include "src/clock.h"
@@ -69,13 +70,15 @@ static int left(const struct waiting *w)
 /* 1: decided, 0: the deadline has passed, -1: errno. */
 static int wait_for_answers(struct waiting *w)
 {
-	for (;;) {
+	for (bool first = true;; first = false) {
 		if (take_all(w) != 0)
 			return -1;
 		if (decided(w))
 			return 1;
 		if (w->deadline >= 0 && clock_ms() >= w->deadline)
 			return 0;
+		if (first)
+			legend_note_workers(w->line);
 		progress_draw(&w->progress, w->ready);
 		if (readyd_waiter_sleep(w->waiter, left(w)) != 0)
 			return -1;

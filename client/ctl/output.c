@@ -7,32 +7,11 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "client/ctl/legend.h"
 #include "client/ctl/output.h"
 #include "src/number.h"
 #include "src/verdict.h"
 #include "src/wire.h"
-
-/* The exit codes of the reference worker. */
-static const char *const reference_legend[] = {
-    [2] = "reference worker: BYTES is 0",
-    [3] = "reference worker: more than one thread, typically MALLOC_CONF=background_thread:true",
-    [4] = "reference worker: the marker could not be written",
-    [5] = "reference worker: BYTES is missing, not a number, or out of range",
-    [6] = "reference worker: /proc/self/task could not be read",
-};
-
-/* What the exit status of an ended process means; NULL where none is given. */
-static const char *legend_of(const struct command_line *line, const struct readyd_answer *answer)
-{
-	unsigned code;
-
-	if (answer->wait_status < 0 || !WIFEXITED(answer->wait_status))
-		return NULL;
-	code = (unsigned)WEXITSTATUS(answer->wait_status);
-	if (line->legend[code] != NULL)
-		return line->legend[code];
-	return code < sizeof(reference_legend) / sizeof(reference_legend[0]) ? reference_legend[code] : NULL;
-}
 
 /* What is well-formed in UTF-8 beside ASCII: the first byte, the second; all later ones are 80 to BF (The
  * Unicode Standard, table 3-7). */
