@@ -30,9 +30,9 @@ __attribute__((format(printf, 2, 3))) static int fail(struct endpoint *endpoint,
 int endpoint_init(struct endpoint *endpoint, const char *path, mode_t mode)
 {
 	*endpoint = (struct endpoint){.fd = -1, .lock = -1, .mode = mode};
-	if (strlen(path) + sizeof(NEW_TAIL) > sizeof(endpoint->path))
+	if (strlen(path) > ENDPOINT_PATH_MAX)
 		return fail(endpoint, "the socket path %s is too long: at most %zu bytes; " HINT, path,
-		    sizeof(endpoint->path) - sizeof(NEW_TAIL));
+		    ENDPOINT_PATH_MAX);
 	strcpy(endpoint->path, path);
 	return 0;
 }

@@ -9,6 +9,9 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
+/* The longest path of a socket: its temporary name must fit as well. */
+#define ENDPOINT_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - sizeof(".new"))
+
 struct endpoint {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	mode_t mode;

@@ -458,8 +458,8 @@ test_only_a_socket_is_replaced() {
 test_socket_path_that_is_not_possible() {
 	mkdir m
 	refuses 1 "$T/absent/s" -s "$T/absent/s" -d "$T/m"
-	refuses 1 "too long" -s "$T/$(printf '%0200d' 0)" -d "$T/m"
-	refuses 1 "too long" -s "$T/$(printf "%0$((107 - ${#T}))d" 0)" -d "$T/m"
+	refuses 2 "--socket: " -s "$T/$(printf '%0200d' 0)" -d "$T/m"
+	refuses 2 "--socket: " -s "$T/$(printf "%0$((107 - ${#T}))d" 0)" -d "$T/m"
 }
 
 # A daemon that refuses to start leaves no files.

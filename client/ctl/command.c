@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "client/ctl/command.h"
 #include "client/ctl/output.h"
+#include "src/escape.h"
 #include "src/verdict.h"
 
 static const char *hint(int error)
@@ -27,8 +29,6 @@ static const char *hint(int error)
 		       "see --dir";
 	case EPROTO:
 		return "the peer does not speak readyd-protocol(7)";
-	case EINVAL:
-		return "READYD_BACKEND is auto, daemon or file; --dir is an absolute path";
 	case EMFILE:
 		return "raise the descriptor limit (ulimit -n)";
 	default:
@@ -41,11 +41,10 @@ int command_failed(const struct command_line *line, const char *what)
 	const char *socket = line->options.socket != NULL ? line->options.socket : "the daemon";
 	int error = errno;
 	const char *words = hint(error);
+	char text[4 * sizeof(((struct sockaddr_un *)0)->sun_path)];
 
-	fprintf(stderr, "readyctl: %s: %s: %s", what, socket, strerror(error));
-	if (words != NULL)
-		fprintf(stderr, " (%s)", words);
-	fputc('\n', stderr);
+	fprintf(stderr, "readyctl: %s: %s: %s%s%s%s\n", what, escape_text(text, sizeof(text), socket),
+	    strerror(error), words != NULL ? " (" : "", words != NULL ? words : "", words != NULL ? ")" : "");
 	return EXIT_FAILED;
 }
 

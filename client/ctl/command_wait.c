@@ -10,6 +10,7 @@
 #include "client/ctl/output.h"
 #include "client/ctl/progress.h"
 #include "src/clock.h"
+#include "src/escape.h"
 #include "src/verdict.h"
 
 struct waiting {
@@ -95,7 +96,7 @@ static void explain(const struct waiting *w, const struct readyd_explanation *e,
 	fprintf(stderr,
 	    "readyctl: timed out after %" PRId64
 	    " ms: process %ld is %s; its marker %s: %s; directory: %s; waiting via %s; %s\n",
-	    w->line->timeout_ms, (long)pid, e->process, output_escape(path, sizeof(path), e->path), e->marker,
+	    w->line->timeout_ms, (long)pid, e->process, escape_text(path, sizeof(path), e->path), e->marker,
 	    e->directory, e->via, event);
 }
 

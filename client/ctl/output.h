@@ -11,10 +11,7 @@ void output_answer(const struct command_line *line, const struct readyd_answer *
 /* "key=value key=value ..." as one pair a line, or as one JSON object. */
 void output_pairs(const struct command_line *line, const char *text);
 
-/* text with its control characters as \xNN, for a message of one line; cut where buf is full. Returns buf. */
-const char *output_escape(char *buf, size_t size, const char *text);
-
-/* 0, or -1 after saying so when stdout could not take everything. */
+/* 0, or -1 after saying so if not everything could be written to stdout. */
 int output_finish(void);
 
 #endif

@@ -12,6 +12,7 @@
 #include "client/ctl/command.h"
 #include "client/ctl/duration.h"
 #include "client/ctl/output.h"
+#include "client/ctl/usage.h"
 #include "readyd/marker.h"
 #include "src/number.h"
 #include "src/span.h"
@@ -82,13 +83,6 @@ static const char help[] =
     "Exit status: 0 ready, 1 pending, 2 usage, 3 died, 4 exited, 5 stale, 6 unreachable,\n"
     "124 timed out, 125 failure. With several processes: that of the first that is not ready.\n"
     "See readyctl(1).\n";
-
-static int usage(const char *what, const char *value, const char *hint)
-{
-	fprintf(stderr, "readyctl: %s%s%s%s: %s; try 'readyctl --help'\n", what, value[0] != '\0' ? " '" : "",
-	    value, value[0] != '\0' ? "'" : "", hint);
-	return -1;
-}
 
 struct parsed {
 	struct command_line line;
@@ -229,7 +223,7 @@ static int parse(struct parsed *parsed, int argc, char **argv)
 		if (set(parsed, opt, optarg) != 0 || parsed->done)
 			return parsed->done ? 0 : -1;
 	}
-	if (find_command(parsed, argv[optind]) != 0)
+	if (find_command(parsed, argv[optind]) != 0 || usage_check(&parsed->line.options) != 0)
 		return -1;
 	return take_pids(parsed, argv + optind + 1, (size_t)(argc - optind - 1));
 }

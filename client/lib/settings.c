@@ -7,10 +7,13 @@
 #include "client/lib/settings.h"
 #include "src/process.h"
 
+/* The empty value of a variable counts as none, that of an option is an error. */
 static const char *from_env(const char *given, const char *name)
 {
-	const char *value = given != NULL ? given : getenv(name);
+	const char *value = getenv(name);
 
+	if (given != NULL)
+		return given;
 	return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
@@ -48,8 +51,8 @@ int settings_init(struct settings *settings, const struct readyd_options *option
 	socket = from_env(options->socket, "READYD_SOCKET");
 	if (socket == NULL)
 		socket = READYD_DEFAULT_SOCKET;
-	if (strlen(socket) >= sizeof(settings->socket)) {
-		errno = ENAMETOOLONG;
+	if (socket[0] == '\0' || strlen(socket) >= sizeof(settings->socket)) {
+		errno = socket[0] == '\0' ? EINVAL : ENAMETOOLONG;
 		return -1;
 	}
 	strcpy(settings->socket, socket);

@@ -83,7 +83,8 @@ enum readyd_backend {
 /* The marker is an empty file: the worker has not written the content yet, or could not (disk full). */
 #define READYD_FLAG_EMPTY 0x2u
 
-/* Initialise with { 0 } or READYD_OPTIONS_INIT; NULL or 0 selects the default. Strings are copied. */
+/* Initialise with { 0 } or READYD_OPTIONS_INIT; NULL or 0 selects the default, an empty string is an error
+ * (EINVAL). Strings are copied. */
 struct readyd_options {
 	const char *socket;	     /* path, or "@name" for an abstract socket (unix(7)); default
 				      * $READYD_SOCKET, else READYD_DEFAULT_SOCKET */
