@@ -200,4 +200,72 @@ sys.stdout.write(client.makefile().readline())')
 	done
 }
 
+# Runs a command whose standard error is a terminal with this number of columns (0: not known), and writes what it
+# prints there to `screen`.
+write_terminal() {
+	need python3
+	cat >terminal.py <<'EOF'
+import fcntl, os, pty, struct, subprocess, sys, termios
+master, slave = pty.openpty()
+fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, int(sys.argv[1]), 0, 0))
+child = subprocess.Popen(sys.argv[2:], stderr=slave, stdout=subprocess.DEVNULL)
+os.close(slave)
+with open("screen", "wb") as screen:
+    while True:
+        try:
+            text = os.read(master, 4096)
+        except OSError:
+            break
+        screen.write(text)
+sys.exit(child.wait())
+EOF
+}
+
+# live_line COLUMNS: the first line that is drawn while two processes are waited for.
+live_line() {
+	expect_exit 124 timeout -s KILL 60 python3 terminal.py "$1" "$READYCTL" wait --any --timeout 0.2 "${WORKERS[@]}"
+	tr '\r' '\n' <screen | sed -nE "s/\x1b\\[K\$//; s/[0-9]+ s\$/0 s/; /./{p;q}"
+}
+
+# The last column stays free. A width that the kernel does not know comes from the environment, else it is 80.
+test_live_line_is_as_wide_as_the_terminal() {
+	write_terminal
+	mkdir m
+	spawn_workers 2
+	export TERM=xterm READYD_BACKEND="file"
+	unset COLUMNS
+	expect "80 columns" "$(live_line 80)" "0/2 ready, 0 s"
+	expect "15 columns" "$(live_line 15)" "0/2 ready, 0 s"
+	expect "14 columns" "$(live_line 14)" "0/2 ready, 0 "
+	expect "4 columns" "$(live_line 4)" "0/2"
+	expect "no columns" "$(live_line 0)" "0/2 ready, 0 s"
+	export COLUMNS=6
+	expect "6 columns by the environment" "$(live_line 0)" "0/2 r"
+	expect "80 columns, 6 by the environment" "$(live_line 80)" "0/2 ready, 0 s"
+	for COLUMNS in 0 x -3 ""; do expect "COLUMNS=$COLUMNS" "$(live_line 0)" "0/2 ready, 0 s"; done
+	live_line 1 >line
+	! grep -q "0/" screen || die "written into the only column: $(od -c screen)"
+}
+
+# no_live_line ARGUMENT...: neither the line nor an escape sequence.
+no_live_line() {
+	expect_exit 124 timeout -s KILL 60 python3 terminal.py 80 "$READYCTL" wait --timeout 0.2 "$@" "${WORKERS[@]}"
+	! grep -q $'[\e]\|/2 ready' screen || die "on TERM=${TERM-}: $(od -c screen)"
+}
+
+test_no_live_line_on_a_dumb_terminal() {
+	write_terminal
+	mkdir m
+	spawn_workers 2
+	export READYD_BACKEND="file"
+	for TERM in dumb ""; do
+		export TERM
+		no_live_line
+	done
+	unset TERM
+	no_live_line
+	export TERM=xterm
+	no_live_line -q
+}
+
 run_tests "$@"
