@@ -1,4 +1,4 @@
-/* The commands that answer at once. */
+/* The commands that do not wait. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* What the command line says. */
+/* The parsed command line. */
 #ifndef CLIENT_COMMAND_LINE_H
 #define CLIENT_COMMAND_LINE_H
 
@@ -9,7 +9,7 @@
 
 #include "readyd/readyd.h"
 
-/* Exit codes that stand for no verdict; see verdict_exit_code() for the others. */
+/* Exit codes; see verdict_exit_code() for those of the other verdicts. */
 enum { EXIT_READY = 0, EXIT_PENDING = 1, EXIT_USAGE = 2, EXIT_TIMED_OUT = 124, EXIT_FAILED = 125 };
 
 struct named_process {

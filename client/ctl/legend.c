@@ -10,7 +10,7 @@
 #include "client/ctl/legend.h"
 
 #define WORKER "ktstr-jemalloc-alloc-worker"
-/* Of a name, the kernel keeps so much (proc_pid_comm(5)). */
+/* The kernel cuts names to this length (proc_pid_comm(5)). */
 #define COMM_LENGTH 15
 #define SKIP_6	    "%*s %*s %*s %*s %*s %*s "
 

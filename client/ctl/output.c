@@ -74,7 +74,7 @@ static void print_why(const struct readyd_explanation *why)
 	print_quoted(why->path);
 }
 
-/* Every string but the legend is a word of ours and needs no escaping. */
+/* Except for legend and path, every string is a constant and needs no escaping. */
 static void print_json(const struct readyd_answer *answer, const char *legend,
     const struct readyd_explanation *why, int64_t elapsed_ms)
 {

@@ -15,7 +15,7 @@
 #define REDRAW_MS     100
 #define USUAL_COLUMNS 80
 
-/* Escape sequences are understood, as far as that can be known without a terminal database. */
+/* Whether standard error is a terminal that understands escape sequences, as far as TERM tells. */
 static bool is_terminal(void)
 {
 	const char *term = getenv("TERM");
@@ -23,7 +23,7 @@ static bool is_terminal(void)
 	return isatty(STDERR_FILENO) && term != NULL && term[0] != '\0' && strcmp(term, "dumb") != 0;
 }
 
-/* Asked for each line, since a window can be resized. */
+/* Read for each line, since a window can be resized. */
 static int columns(void)
 {
 	const char *text = getenv("COLUMNS");

@@ -88,7 +88,7 @@ struct parsed {
 	struct command_line line;
 	const struct command *command;
 	bool done;	       /* --help or --version: answered */
-	const char *wait_only; /* the last option that only wait takes */
+	const char *wait_only; /* the last option given that is valid for wait only */
 };
 
 static int set_not_started(struct parsed *parsed, const char *value)
@@ -179,7 +179,7 @@ static int find_command(struct parsed *parsed, const char *name)
 	return 0;
 }
 
-/* No pid is written so, and a marker's name with such a number is no marker's. */
+/* A marker's name has no leading zero either. */
 static bool has_leading_zero(const char *word)
 {
 	const char *colon = strchr(word, ':');
@@ -228,7 +228,7 @@ static int parse(struct parsed *parsed, int argc, char **argv)
 	return take_pids(parsed, argv + optind + 1, (size_t)(argc - optind - 1));
 }
 
-/* A set of processes takes a pidfd each, which needs no more than this. */
+/* Each process of a set uses a pidfd. */
 static void raise_descriptor_limit(void)
 {
 	struct rlimit files;
@@ -239,8 +239,8 @@ static void raise_descriptor_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
-/* A standard descriptor that is closed would be taken by the next open, and then be written into. In its
- * place comes one that cannot be written to, so that a closed standard output shows as a failure. */
+/* If a standard descriptor is closed, the next open would get its number, and output would go there. Opens
+ * one that cannot be written to instead, so that a closed standard output is an error. */
 static void fill_standard_descriptors(void)
 {
 	int fd;
@@ -257,7 +257,7 @@ int main(int argc, char **argv)
 	struct parsed parsed = {0};
 	int code = EXIT_USAGE;
 
-	/* A reader that has gone away shows as a failed write. */
+	/* Writing to a closed pipe is then an error, see output_finish(). */
 	signal(SIGPIPE, SIG_IGN);
 	fill_standard_descriptors();
 	if (parse(&parsed, argc, argv) != 0)

@@ -65,7 +65,7 @@ static int check_backend(const char *what, const char *word)
 	return usage(what, word, "use auto, daemon or file");
 }
 
-/* The option where it is given, else the variable where it is set; an empty variable counts as unset. */
+/* Checks the option if it is given, else the variable if it is set and not empty. */
 static int check_one(const char *option, const char *given, const char *variable,
     int (*check)(const char *what, const char *value))
 {

@@ -7,7 +7,7 @@
 #include "client/lib/settings.h"
 #include "src/process.h"
 
-/* The empty value of a variable counts as none, that of an option is an error. */
+/* An empty variable counts as unset, an empty option is an error. */
 static const char *from_env(const char *given, const char *name)
 {
 	const char *value = getenv(name);
@@ -64,14 +64,14 @@ int settings_init(struct settings *settings, const struct readyd_options *option
 	return choose_backend(settings, options->backend);
 }
 
-/* What is not known (0) speaks against nothing. */
+/* What is not known (0) is no reason to refuse the daemon. */
 static bool is_another(uint64_t its, uint64_t own)
 {
 	return its != 0 && own != 0 && its != own;
 }
 
-/* A daemon in another pid namespace counts other pids, and in another time namespace other starts; one in
- * another mount namespace may mean another directory by the same path. */
+/* In another pid namespace the daemon means other processes by the same pids, in another time namespace it
+ * reports other starts, and in another mount namespace the same path may name another directory. */
 bool settings_agree(struct settings *settings, const struct wire_hello *hello)
 {
 	const struct marker_place *place = settings->place_given ? &settings->place : &hello->place;
@@ -83,7 +83,7 @@ bool settings_agree(struct settings *settings, const struct wire_hello *hello)
 		return false;
 	if (settings->place_given && strcmp(settings->place.prefix, hello->place.prefix) != 0)
 		return false;
-	/* A missing one is 0 on both sides. */
+	/* If it is missing, both sides have 0. */
 	(void)marker_place_identify(place, &dev, &ino);
 	if (dev != hello->dev || ino != hello->ino)
 		return false;
