@@ -34,11 +34,11 @@ struct worker {
 };
 
 static const char usage[] =
-    "Usage: sim --seed SEED                                  replay one schedule and print its story\n"
+    "Usage: sim --seed SEED                                  replay one schedule and print its log\n"
     "       sim --schedules N [--seed SEED] [--workers N]    run N schedules from that seed on\n"
     "       sim --broken NAME ...                            the same with a broken variant of the product\n"
     "\n"
-    "The last line of output has the figures. Exit status: 0 all schedules passed, 1 one failed, 2 usage.\n";
+    "The last line of output has the totals. Exit status: 0 all schedules passed, 1 one failed, 2 usage.\n";
 
 struct options {
 	uint64_t seed, schedules, workers;
