@@ -4,8 +4,8 @@
 
 #include "src/escape.h"
 
-/* What is well-formed in UTF-8 beside ASCII: the first byte, the second; all later ones are 80 to BF (The
- * Unicode Standard, table 3-7). */
+/* Well-formed UTF-8 beyond ASCII: the ranges of the first and of the second byte; later bytes are 80 to BF
+ * (The Unicode Standard, table 3-7). */
 static const struct {
 	unsigned char first, last, low, high;
 	size_t length;
