@@ -12,8 +12,8 @@
 #include "tests/sim/faults.h"
 #include "tests/sim/world.h"
 
-/* Of the life that had the pid at that instant, as /proc/<pid>/stat is read between pidfd_open(2) and a check
- * that it lives. */
+/* Reads the life that has the pid now, as /proc/<pid>/stat is read between pidfd_open(2) and the check that
+ * the process lives. */
 void process_open(struct process *p, pid_t pid)
 {
 	struct life *life;
@@ -26,7 +26,7 @@ void process_open(struct process *p, pid_t pid)
 		return;
 	p->fd = fd_new(world.current, FD_PIDFD, (int)(life - world.lives), 0);
 	faults_tick();
-	/* Without a descriptor it may be another one by now. */
+	/* Without a pidfd, it may be another process by now. */
 	if (p->fd < 0)
 		life = world_life_of(pid);
 	p->no_such_process = life == NULL;
@@ -34,7 +34,7 @@ void process_open(struct process *p, pid_t pid)
 	if (life == NULL || p->unread)
 		return;
 	p->start = life->start;
-	/* It is gone with its pid: nothing can be read of it. */
+	/* It has been reaped: nothing can be read. */
 	if (p->fd >= 0 && world_life_of(pid) != life)
 		p->start = 0;
 }
@@ -108,7 +108,7 @@ enum process_uid process_check_uid(const struct process *p, uid_t uid)
 	faults_tick();
 	if (fault(FAULT_FD_REFUSED))
 		return PROCESS_UID_UNKNOWN;
-	/* Of one that has been reaped it cannot be read, with a pidfd or without. */
+	/* It cannot be read after reaping, with a pidfd or without. */
 	life = world_life_of(p->pid);
 	if (p->fd >= 0 && fd_get(world.current, p->fd) != NULL &&
 	    life != &world.lives[world.current->fds[p->fd].index])
