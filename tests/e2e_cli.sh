@@ -200,8 +200,8 @@ sys.stdout.write(client.makefile().readline())')
 	done
 }
 
-# Runs a command whose standard error is a terminal with this number of columns (0: not known), and writes what it
-# prints there to `screen`.
+# terminal.py COLUMNS COMMAND...: runs it with a terminal as standard error, which has so many columns (0: not known),
+# and writes what it prints there to `screen`.
 write_terminal() {
 	need python3
 	cat >terminal.py <<'EOF'

@@ -29,7 +29,7 @@ spawn_in_namespaces() {
 	until_true 60 find_inner
 }
 
-# Sets PID to the descendant of NAMESPACE_SHELL whose innermost pid is INNER.
+# Sets PID to the descendant of NAMESPACE_SHELL with the innermost pid INNER.
 find_inner() {
 	local pid
 	for pid in $(descendants "$NAMESPACE_SHELL"); do
