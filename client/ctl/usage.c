@@ -10,14 +10,13 @@
 #include "src/marker.h"
 #include "src/sock.h"
 
-int usage(const char *what, const char *value, const char *hint)
+void usage_report(const char *what, const char *value, const char *hint)
 {
 	char text[1024];
 	const char *quote = value[0] != '\0' ? "'" : "";
 
 	fprintf(stderr, "readyctl: %s%s%s%s%s: %s; try 'readyctl --help'\n", what,
 	    quote[0] != '\0' ? " " : "", quote, escape_text(text, sizeof(text), value), quote, hint);
-	return -1;
 }
 
 static int check_socket(const char *what, const char *path)

@@ -4,8 +4,15 @@
 
 #include "readyd/readyd.h"
 
-/* Reports a wrong value (may be empty) of what, an option or a variable, with a hint. Returns -1. */
-int usage(const char *what, const char *value, const char *hint);
+/* Reports a wrong value (may be empty) of what, an option or a variable, with a hint. */
+void usage_report(const char *what, const char *value, const char *hint);
+
+/* The same; returns -1. Inline, so that an analyzer knows that. */
+static inline int usage(const char *what, const char *value, const char *hint)
+{
+	usage_report(what, value, hint);
+	return -1;
+}
 
 /* Checks the options, and the variables that are used if an option is missing. 0, or -1 after reporting the
  * first that cannot be used. */
