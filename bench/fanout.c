@@ -120,7 +120,7 @@ static void print_all(const struct bench *bench, struct cell (*cells)[BENCH_MAX_
 			why = baseline_why_not(bench->baselines[b], bench->counts[i]);
 			if (why != NULL || cells[b][i].own.count == 0)
 				left_out("%s with %d waiters: %s", bench->baselines[b]->name,
-				    bench->counts[i], why != NULL ? why : "the time was up");
+				    bench->counts[i], why != NULL ? why : "time ran out");
 		}
 }
 

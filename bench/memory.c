@@ -50,7 +50,7 @@ static void measure_idle(const struct bench *bench)
 {
 	for (int kind = SERVER_READYD; kind < SERVER_KINDS; kind++) {
 		server_start(bench, (enum server_kind)kind);
-		print_server((enum server_kind)kind, "nobody", 0);
+		print_server((enum server_kind)kind, "idle", 0);
 		server_stop((enum server_kind)kind);
 	}
 }

@@ -121,7 +121,7 @@ static void run_round(
 static void print_cell(const struct baseline *baseline, int waiters, struct cell *cell)
 {
 	if (cell->idle.count == 0) {
-		left_out("noise, %s with %d waiters: the time was up", baseline->name, waiters);
+		left_out("noise, %s with %d waiters: time ran out", baseline->name, waiters);
 		return;
 	}
 	printf("%s,%d,%zu,%.1f,", baseline->name, waiters, cell->idle.count,

@@ -30,9 +30,9 @@ __attribute__((format(printf, 2, 3))) static int fail(struct endpoint *endpoint,
 int endpoint_init(struct endpoint *endpoint, const char *path, mode_t mode)
 {
 	*endpoint = (struct endpoint){.fd = -1, .lock.fd = -1, .mode = mode};
-	if (strlen(path) + sizeof(NEW_TAIL) > sizeof(endpoint->path))
+	if (strlen(path) > ENDPOINT_PATH_MAX)
 		return fail(endpoint, "the socket path %s is too long: at most %zu bytes; " HINT, path,
-		    sizeof(endpoint->path) - sizeof(NEW_TAIL));
+		    ENDPOINT_PATH_MAX);
 	strcpy(endpoint->path, path);
 	namelock_init(&endpoint->lock, path);
 	return 0;
@@ -98,7 +98,7 @@ static int check_name(struct endpoint *endpoint, bool *is_free)
 		return 0;
 	if (S_ISSOCK(st.st_mode))
 		return check_not_served(endpoint);
-	return fail(endpoint, "%s exists and is no socket; remove it, or " HINT, endpoint->path);
+	return fail(endpoint, "%s exists and is not a socket; remove it, or " HINT, endpoint->path);
 }
 
 /* The mode comes with the name: chmod(2) would follow a link that has taken its place. */

@@ -16,6 +16,8 @@
 #include <sys/un.h>
 
 #include "daemon/namelock.h"
+/* The longest path of a socket: its temporary name must fit as well. */
+#define ENDPOINT_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - sizeof(".new"))
 
 struct endpoint {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];

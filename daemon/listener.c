@@ -135,7 +135,7 @@ static void complain(struct listener *listener)
 {
 	if (strcmp(listener->last_logged, listener->endpoint.why) == 0)
 		return;
-	log_warning("lost the socket's name: %s; trying again", listener->endpoint.why);
+	log_warning("cannot bind the socket again: %s; will retry", listener->endpoint.why);
 	strcpy(listener->last_logged, listener->endpoint.why);
 }
 
@@ -159,7 +159,7 @@ static bool retake(struct listener *listener)
 	else if (listener->endpoint.fd == before)
 		report_success(listener, "the lock was lost");
 	else
-		report_success(listener, "the socket's name was lost");
+		report_success(listener, "the socket was removed");
 	if (listener->endpoint.fd != before)
 		listener->counts.rebinds++;
 	return held;

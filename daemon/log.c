@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/log.h"
+#include "src/escape.h"
 
 static const char *const names[] = {[LOG_LEVEL_ERROR] = "error",
     [LOG_LEVEL_WARNING] = "warning",
@@ -32,7 +33,7 @@ int log_parse_level(const char *word, enum log_level *level)
 /* The line is formatted first: dprintf(3) then writes it in one call, so lines do not mix. */
 void log_line(enum log_level level, const char *format, ...)
 {
-	char text[1024];
+	char text[1024], line[1024];
 	va_list ap;
 
 	if (level > limit)
@@ -40,5 +41,5 @@ void log_line(enum log_level level, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	dprintf(2, "readyd: %s: %s\n", names[level], text);
+	dprintf(2, "readyd: %s: %s\n", names[level], escape_text(line, sizeof(line), text));
 }

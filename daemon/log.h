@@ -9,6 +9,7 @@ void log_set_level(enum log_level level);
 /* 0, or -1 if the word is not a level. */
 int log_parse_level(const char *word, enum log_level *level);
 
+/* What could control a terminal or begin another line is written as \xHH. */
 __attribute__((format(printf, 2, 3))) void log_line(enum log_level level, const char *format, ...);
 
 #define log_error(...)	 log_line(LOG_LEVEL_ERROR, __VA_ARGS__)

@@ -37,8 +37,8 @@ static void add(struct event *event, const struct timeval *timeout)
 	if (event_add(event, timeout) == 0)
 		return;
 	log_error(
-	    "cannot wait for events: %s (is fs.epoll.max_user_watches used up?); stopping, clients go on "
-	    "by the marker file",
+	    "cannot wait for events: %s (is fs.epoll.max_user_watches used up?); stopping; clients fall "
+	    "back to the marker files",
 	    strerror(errno));
 	_exit(71);
 }

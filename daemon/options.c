@@ -13,11 +13,13 @@
 #include <jemalloc/jemalloc.h>
 #endif
 
+#include "daemon/endpoint.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/options.h"
 #include "readyd/marker.h"
 #include "readyd/readyd.h"
+#include "src/escape.h"
 #include "src/number.h"
 
 enum { OPT_MODE = 256, OPT_READY_FD, OPT_LOG_LEVEL, OPT_MAX_CLIENTS, OPT_MAX_WAITS, OPT_PREFIX, OPT_VERSION };
@@ -42,15 +44,15 @@ static const char help[] =
     "Stays in the foreground and serves until SIGTERM or SIGINT.\n"
     "\n"
     "  -d, --dir DIR           the marker directory (" READYD_MARKER_DIR ")\n"
-    "      --prefix NAME       the markers' name without the pid (" READYD_MARKER_NAME_PREFIX ")\n"
-    "  -s, --socket PATH       the socket to serve (" READYD_DEFAULT_SOCKET ")\n"
-    "      --socket-mode MODE  its permissions, octal (0666: everybody may ask)\n"
-    "      --ready-fd N        write a newline to descriptor N once it serves, and close it\n"
-    "      --max-clients N     connections at one time (16384)\n"
-    "      --max-waits N       waits at one time on one connection (4096)\n"
-    "      --log-level LEVEL   error, warning, info or debug (info), on standard error\n"
-    "  -h, --help              print this and exit\n"
-    "      --version           print the version, and those of libevent and the allocator, and exit\n"
+    "      --prefix NAME       the marker's name without the pid (" READYD_MARKER_NAME_PREFIX ")\n"
+    "  -s, --socket PATH       the socket to listen on (" READYD_DEFAULT_SOCKET ")\n"
+    "      --socket-mode MODE  its permissions, octal (0666: every user may connect)\n"
+    "      --ready-fd N        write a newline to descriptor N when serving, and close it\n"
+    "      --max-clients N     maximum number of connections (16384)\n"
+    "      --max-waits N       maximum number of waits per connection (4096)\n"
+    "      --log-level LEVEL   error, warning, info or debug (info); logs to standard error\n"
+    "  -h, --help              print this help and exit\n"
+    "      --version           print the versions of readyd, libevent and the allocator, and exit\n"
     "\n"
     "NOTIFY_SOCKET and LISTEN_FDS are honoured. See readyd(8).\n";
 
@@ -70,7 +72,10 @@ static void print_version(void)
 
 static enum options_result bad(const char *option, const char *value, const char *wanted)
 {
-	fprintf(stderr, "readyd: %s: '%s' is not %s; try 'readyd --help'\n", option, value, wanted);
+	char text[1024];
+
+	fprintf(stderr, "readyd: %s: '%s' is not %s; try 'readyd --help'\n", option,
+	    escape_text(text, sizeof(text), value), wanted);
 	return OPTIONS_BAD;
 }
 
@@ -93,8 +98,11 @@ static int parse_mode(const char *text, mode_t *mode)
 /* getopt's own message would be a separate line without the hint. */
 static enum options_result bad_option(const char *word, bool lacks_value)
 {
+	char text[1024];
+
 	fprintf(stderr, "readyd: %s '%s'; try 'readyd --help'\n",
-	    lacks_value ? "no value for option" : "unknown option or surplus value:", word);
+	    lacks_value ? "no value for option" : "unknown option, or one that takes no value:",
+	    escape_text(text, sizeof(text), word));
 	return OPTIONS_BAD;
 }
 
@@ -117,6 +125,35 @@ static enum options_result set_number(int opt, const char *value, struct server_
 	return OPTIONS_SERVE;
 }
 
+static enum options_result set_socket(const char *value, struct server_config *config)
+{
+	_Static_assert(ENDPOINT_PATH_MAX == 103, "the message gives the limit");
+	if (value[0] != '/')
+		return bad("--socket", value, "an absolute path");
+	if (strlen(value) > ENDPOINT_PATH_MAX)
+		return bad("--socket", value, "a path of at most 103 bytes");
+	config->socket = value;
+	return OPTIONS_SERVE;
+}
+
+static enum options_result set_dir(const char *value, struct server_config *config)
+{
+	_Static_assert(MARKER_DIR_SIZE == 512, "the message gives the limit");
+	if (marker_place_init(&config->place, value, NULL) == 0)
+		return OPTIONS_SERVE;
+	return bad(
+	    "--dir", value, errno == ENAMETOOLONG ? "a path of at most 511 bytes" : "an absolute path");
+}
+
+static enum options_result set_prefix(const char *value, struct server_config *config)
+{
+	_Static_assert(MARKER_PREFIX_SIZE == 64, "the message gives the limit");
+	if (marker_place_init(&config->place, NULL, value) == 0)
+		return OPTIONS_SERVE;
+	return bad("--prefix", value,
+	    errno == ENAMETOOLONG ? "a name of at most 63 bytes" : "a name without a slash");
+}
+
 static enum options_result set(
     int opt, char *value, struct server_config *config, const char **dir, const char **prefix)
 {
@@ -125,15 +162,12 @@ static enum options_result set(
 	switch (opt) {
 	case 'd':
 		*dir = value;
-		return OPTIONS_SERVE;
+		return set_dir(value, config);
 	case OPT_PREFIX:
 		*prefix = value;
-		return OPTIONS_SERVE;
+		return set_prefix(value, config);
 	case 's':
-		if (value[0] != '/')
-			return bad("--socket", value, "an absolute path");
-		config->socket = value;
-		return OPTIONS_SERVE;
+		return set_socket(value, config);
 	case OPT_MODE:
 		if (parse_mode(value, &config->socket_mode) != 0)
 			return bad("--socket-mode", value, "octal permissions such as 0660");
@@ -180,11 +214,7 @@ enum options_result options_parse(int argc, char **argv, struct server_config *c
 	}
 	if (optind < argc)
 		return bad("argument", argv[optind], "expected: readyd takes options only");
-	if (marker_place_init(&config->place, dir, prefix) == 0)
-		return OPTIONS_SERVE;
-	if (errno == ENAMETOOLONG)
-		return bad(
-		    "--dir or --prefix", dir != NULL ? dir : prefix, "short enough (511 and 63 bytes)");
-	return bad("--dir or --prefix", dir != NULL ? dir : prefix,
-	    "usable: the directory is an absolute path, the prefix has no slash");
+	/* Each has been checked by itself. */
+	(void)marker_place_init(&config->place, dir, prefix);
+	return OPTIONS_SERVE;
 }

@@ -133,7 +133,8 @@ static void on_accepted(int fd, void *context)
 		return;
 	}
 	if (server->refused++ == 0)
-		log_warning("too many clients: refusing; see --max-clients (%zu, half of it for one user)",
+		log_warning(
+		    "too many clients, refusing more; see --max-clients (%zu, half of it for one user)",
 		    server->config->max_clients);
 	(void)send(fd, line, wire_write_error(line, sizeof(line), WIRE_TOO_MANY_CLIENTS, 0),
 	    MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -176,7 +177,7 @@ static void on_hangup(int signal, void *context)
 	struct server *server = context;
 
 	(void)signal;
-	log_info("SIGHUP: looking at everything again");
+	log_info("SIGHUP: rechecking everything");
 	watch_refresh(server->watch);
 	on_environment_changed(server);
 }
@@ -264,7 +265,7 @@ int server_run(const struct server_config *config)
 	server->config = config;
 	server->loop = loop_new();
 	if (server->loop == NULL) {
-		log_error("cannot make an event loop: %s", strerror(errno));
+		log_error("cannot create an event loop: %s", strerror(errno));
 		xalloc_free(server);
 		return -1;
 	}

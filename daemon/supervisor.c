@@ -45,13 +45,14 @@ int supervisor_inherited(void)
 	if (number_from_env("LISTEN_PID") != (int)getpid() || count < 1)
 		return -1;
 	if (count > 1) {
-		log_error("%d sockets were passed (LISTEN_FDS), one is served: keep one ListenStream", count);
+		log_error(
+		    "%d sockets in LISTEN_FDS, but only one can be served; keep one ListenStream", count);
 		return -2;
 	}
 	if (!has_option(fd, SO_ACCEPTCONN, 1) || !has_option(fd, SO_TYPE, SOCK_STREAM) ||
 	    !has_option(fd, SO_DOMAIN, AF_UNIX)) {
 		log_error(
-		    "the passed descriptor %d is no listening unix stream socket: use ListenStream=/path",
+		    "the passed descriptor %d is not a listening unix stream socket; use ListenStream=/path",
 		    fd);
 		return -2;
 	}

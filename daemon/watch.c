@@ -60,7 +60,7 @@ static const char *hint(int error)
 	case EACCES:
 		return "make the directory readable for readyd";
 	default:
-		return "trying again";
+		return "will retry";
 	}
 }
 

@@ -7,7 +7,7 @@
 
 static void *checked(void *block)
 {
-	static const char text[] = "readyd: out of memory, stopping; clients go on by the marker file\n";
+	static const char text[] = "readyd: out of memory, stopping; clients fall back to the marker files\n";
 
 	if (block != NULL)
 		return block;

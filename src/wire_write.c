@@ -14,7 +14,7 @@ static const struct {
 	const char *code, *text;
 } errors[] = {
     [WIRE_OK] = {"", ""},
-    [WIRE_BAD_VERB] = {"bad-verb", "say HELLO, QUERY, WAIT, GATE, CANCEL, LIST, STATS or PING"},
+    [WIRE_BAD_VERB] = {"bad-verb", "use HELLO, QUERY, WAIT, GATE, CANCEL, LIST, STATS or PING"},
     [WIRE_BAD_ARGUMENT] = {"bad-argument",
 	"QUERY and GATE take PID or PID:START, WAIT also milliseconds, CANCEL a PID"},
     [WIRE_BAD_VERSION] = {"bad-version", "this daemon speaks version 1 only"},

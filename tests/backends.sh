@@ -21,7 +21,7 @@ within_soon() {
 READY='ready [0-9]+ .*'
 PENDING='pending [0-9]+ start=[0-9]+'
 
-# both_backends FUNCTION ARGUMENT...: runs the function for each backend, whose name is its first argument.
+# both_backends FUNCTION ARGUMENT...: runs the function for each backend; its first argument is the name of the backend.
 both_backends() {
 	local function=$1
 	shift

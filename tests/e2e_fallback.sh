@@ -165,7 +165,7 @@ test_killed_and_time_runs_out() {
 	wait_for_gates
 	kill_readyd
 	all_end 124 "${WAITERS[@]}"
-	grep -qE "timed out after 3000 ms: process $PID is sleeping; .*: absent; .* waited by (inotify|polling)," \
+	grep -qE "timed out after 3000 ms: process $PID is sleeping; .*: absent; .* waiting via (inotify|polling);" \
 		"err.${WAITERS[0]}" || die "standard error: $(cat "err.${WAITERS[0]}")"
 }
 

@@ -244,7 +244,7 @@ PY
 	ends 71
 	all_end 0 "$LAST"
 	expect "last line" "$(tail -n 1 readyd.log)" \
-		"readyd: out of memory, stopping; clients go on by the marker file"
+		"readyd: out of memory, stopping; clients fall back to the marker files"
 	expect "lines" "$(wc -l <readyd.log)" 2
 	status_says "pending $PID( .*)?" "$PID"
 	for worker in "${WORKERS[@]}"; do

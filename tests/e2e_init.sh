@@ -158,7 +158,7 @@ test_kernel_without_unix_sockets() {
 	expect_exit 1 without socket EAFNOSUPPORT "$READYD" -s "$T/s" -d "$T/m"
 	grep -q "cannot listen at $T/s" err || die "unclear: $(cat err)"
 	expect_exit 124 without socket EAFNOSUPPORT "$READYCTL" wait --timeout 0.3 "$PID"
-	grep -q 'waited by inotify' err || die "unclear: $(cat err)"
+	grep -q 'waiting via inotify' err || die "unclear: $(cat err)"
 	grep -q INJECTED trace || die "no socket was requested"
 }
 

@@ -170,10 +170,10 @@ test_a_socket_comes_back_with_its_directory() {
 	start_readyd --socket "$READYD_SOCKET"
 	mv run gone
 	rm -r gone
-	until_true 60 grep -q "lost the socket's name" readyd.log
+	until_true 60 grep -q "cannot bind the socket again" readyd.log
 	mkdir run
 	is_reachable "a directory created again"
-	expect "log lines" "$(grep -c "lost the socket's name" readyd.log)" 1
+	expect "log lines" "$(grep -c "cannot bind the socket again" readyd.log)" 1
 }
 
 # What is no socket is not replaced. No client waits.
@@ -183,12 +183,12 @@ test_a_socket_comes_back_after_a_directory_had_its_name() {
 	rm s
 	mkdir s
 	kill -CONT "$DAEMON"
-	until_true 60 grep -q "lost the socket's name: $T/s exists and is no socket" readyd.log
+	until_true 60 grep -q "cannot bind the socket again: $T/s exists and is not a socket" readyd.log
 	kill -HUP "$DAEMON"
 	until_true 60 grep -q SIGHUP readyd.log
 	rmdir s
 	is_reachable "a directory removed"
-	expect "warnings" "$(grep -c "lost the socket's name" readyd.log)" 1
+	expect "warnings" "$(grep -c "cannot bind the socket again" readyd.log)" 1
 }
 
 # Moving a directory raises no event for the files in it, and while no client waits there is no tick.
@@ -222,7 +222,7 @@ test_a_lock_is_kept_while_its_directory_is_away() {
 	start_waiter daemon "$PID"
 	for _ in 1 2 3; do
 		mv run away
-		until_true 60 grep -q "lost the socket's name" readyd.log
+		until_true 60 grep -q "cannot bind the socket again" readyd.log
 		is_held away/s.lock || die "the lock was given up"
 		mv away run
 		is_reachable "a directory that was away"

@@ -29,7 +29,7 @@ spawn_in_namespaces() {
 	until_true 60 find_inner
 }
 
-# Sets PID to the descendant of NAMESPACE_SHELL whose innermost pid is INNER.
+# Sets PID to the descendant of NAMESPACE_SHELL with the innermost pid INNER.
 find_inner() {
 	local pid
 	for pid in $(descendants "$NAMESPACE_SHELL"); do
@@ -345,7 +345,7 @@ test_a_waiter_in_another_time_namespace() {
 	got=0
 	READYD_BACKEND=daemon unshare --time --boottime 5000 "$READYCTL" status "$PID" 2>err || got=$?
 	expect "exit status ($(cat err))" "$got" 125
-	grep -q "time in another namespace" err || die "no reason: $(cat err)"
+	grep -q "another pid or time namespace" err || die "no reason: $(cat err)"
 }
 is_waiting() { [ -n "$(find "/proc/$(descendants "$WAITER")/fd" -lname "$INOTIFY" 2>/dev/null)" ]; }
 

@@ -243,15 +243,12 @@ expected_without_process() {
 	esac
 }
 
-LEGEND='legend="reference worker: more than one thread, typically MALLOC_CONF=background_thread:true"'
 expected_for_zombie() {
-	local legend=""
-	[ "$3" != status3 ] || legend=" $LEGEND"
 	case $1 in
-	regular | empty) echo "4 exited$2$legend" ;;
-	foreign) echo "3 died reason=foreign-owner$2$legend" ;;
-	older) echo "3 died reason=older-than-process$2$legend" ;;
-	*) echo "3 died$2$legend" ;;
+	regular | empty) echo "4 exited$2" ;;
+	foreign) echo "3 died reason=foreign-owner$2" ;;
+	older) echo "3 died reason=older-than-process$2" ;;
+	*) echo "3 died$2" ;;
 	esac
 }
 
@@ -415,33 +412,85 @@ test_a_query_before_the_pid_is_reused() { in_pid_namespace reuse_after_a_query; 
 
 # --- legends
 
-# legend_is STATUS TEXT ARGUMENT...: with both backends, in text and in JSON.
+# legend_is COMMAND TEXT ARGUMENT...: of a process that ends by this command, with both backends, in text and in JSON.
 legend_is() {
-	local backend status=$1 text=$2
+	local backend ends=$1 text=$2
 	shift 2
-	spawn_unreaped "exit $status"
+	spawn_unreaped "$ends"
 	until_true 60 is_state Z "$PID"
 	for backend in daemon file; do
 		READYD_BACKEND=$backend expect_exit 3 ctl status "$@" "$PID" >out
-		expect "$backend, legend of $status" "$(sed -n 's/.* legend="\(.*\)"$/\1/p' out)" "$text"
+		expect "$backend, legend of '$ends'" "$(sed -n 's/.* legend="\(.*\)"$/\1/p' out)" "$text"
 		READYD_BACKEND=$backend expect_exit 3 ctl wait --json "$@" "$PID" >out
-		expect "$backend, legend of $status in JSON" "$(sed -n 's/.*"legend":"\([^"]*\)".*/\1/p' out)" "$text"
+		expect "$backend, legend of '$ends' in JSON" "$(sed -n 's/.*"legend":"\([^"]*\)".*/\1/p' out)" "$text"
 	done
 }
 
 test_legend() {
 	start_readyd
-	legend_is 0 ""
-	legend_is 1 ""
-	legend_is 2 "reference worker: BYTES is 0"
-	legend_is 4 "reference worker: the marker could not be written"
-	legend_is 5 "reference worker: BYTES missing, no number or out of range"
-	legend_is 6 "reference worker: /proc/self/task could not be read"
-	legend_is 7 ""
-	legend_is 3 "no license" --legend '3=no license'
-	legend_is 42 "the answer" --legend 3=x --legend=42="the answer"
-	legend_is 255 "b" --legend 255=a --legend 255=b
-	legend_is 9 "1=2" --legend 9=1=2
+	legend_is "exit 0" ""
+	legend_is "exit 3" ""
+	legend_is "exit 3" "no license" --legend '3=no license'
+	legend_is "exit 42" "the answer" --legend 3=x --legend=42="the answer"
+	legend_is "exit 255" "b" --legend 255=a --legend 255=b
+	legend_is "exit 9" "1=2" --legend 9=1=2
+}
+
+# A program of this name, which exits with the number that it is given: a shell.
+as_program() { # NAME
+	cp "$(command -v sh)" "$1"
+	echo 'exit "$1"' >exit.sh
+}
+
+# The statuses of the reference worker are those of a program of its name only; the kernel cuts names to 15 bytes.
+test_legend_of_the_reference_worker() {
+	local code
+	as_program ktstr-jemalloc-alloc-worker
+	start_readyd
+	legend_is "exec ./ktstr-jemalloc-alloc-worker exit.sh 2" "reference worker: BYTES is 0"
+	legend_is "exec ./ktstr-jemalloc-alloc-worker exit.sh 4" "reference worker: the marker could not be written"
+	legend_is "exec ./ktstr-jemalloc-alloc-worker exit.sh 5" \
+		"reference worker: BYTES is missing, not a number, or out of range"
+	legend_is "exec ./ktstr-jemalloc-alloc-worker exit.sh 6" "reference worker: /proc/self/task could not be read"
+	legend_is "exec ./ktstr-jemalloc-alloc-worker exit.sh 101" "reference worker: Rust panic"
+	legend_is "exec ./ktstr-jemalloc-alloc-worker exit.sh 7" ""
+	legend_is "exec ./ktstr-jemalloc-alloc-worker exit.sh 4" "mine" --legend 4=mine
+	for code in 2 3 4 5 6 101; do legend_is "exit $code" ""; done
+}
+
+# legend_after_reaping BACKEND NAME TEXT: a program of this name exits with 3 while it is waited for, and is reaped.
+legend_after_reaping() {
+	READYD_BACKEND=$1
+	export READYD_BACKEND
+	as_program "$2"
+	echo 'read -r _ <go; exit 3' >last.sh
+	rm -f go
+	mkfifo go
+	spawn sh -c './$0 last.sh & echo $! >worker.pid; wait' "$2"
+	until_true 60 [ -s worker.pid ]
+	PID=$(cat worker.pid)
+	rm worker.pid
+	until_true 60 grep -qsx "${2:0:15}" "/proc/$PID/comm"
+	spawn_waiters 1 "$PID"
+	if [ "$1" = daemon ]; then wait_for_gates; else wait_for_watches; fi
+	kill -STOP "${WAITERS[0]}"
+	echo >go
+	until_true 60 has_ended "$PID"
+	kill -CONT "${WAITERS[0]}"
+	all_end 3 "${WAITERS[0]}"
+	expect "$1, legend of a reaped $2" "$(sed 's/.* status=3//' "out.${WAITERS[0]}")" "$3"
+}
+
+# The name is that of the time when the process was alive. Another program may have the same first 15 bytes.
+test_legend_of_a_reaped_worker() {
+	local backend text
+	pidfd_tells_status || skip "before Linux 6.15 a reaped process's status is lost"
+	text='legend="reference worker: more than one thread, typically MALLOC_CONF=background_thread:true"'
+	start_readyd
+	for backend in daemon file; do
+		legend_after_reaping $backend ktstr-jemalloc-alloc-worker " $text"
+		legend_after_reaping $backend ktstr-jemalloc-other ""
+	done
 }
 
 # Neither for a signal nor for a process that runs.
@@ -474,7 +523,7 @@ test_legend_of_the_real_worker() {
 	spawn_unreaped "exec '$WORKER' 2>worker.err"
 	until_true 60 is_state Z "$PID"
 	expect_exit 3 ctl wait "$PID" >out
-	grep -q 'status=5 legend="reference worker: BYTES missing' out || die "no legend: $(cat out)"
+	grep -q 'status=5 legend="reference worker: BYTES is missing' out || die "no legend: $(cat out)"
 }
 
 test_legend_usage() {

@@ -128,6 +128,30 @@ freeze_readyd() {
 
 # ctl ARGUMENT...: readyctl for that daemon and directory (see run_one), for a minute at most.
 ctl() { timeout 60 "$READYCTL" "$@"; }
+# run STATUS ARGUMENT...: readyctl exits with this status; its output is in out and err.
+run() {
+	local want=$1 got=0
+	shift
+	ctl "$@" >out 2>err || got=$?
+	[ "$got" -eq "$want" ] || die "exit status of 'readyctl $*': got $got, want $want; $(cat out err)"
+}
+
+# quiet_run: as run, with nothing on standard error.
+quiet_run() {
+	run "$@"
+	expect "standard error of 'readyctl ${*:2}'" "$(cat err)" ""
+}
+
+# refused STATUS TEXT ARGUMENT...: one line on standard error that contains TEXT, nothing on standard output.
+refused() {
+	local want=$1 text=$2
+	shift 2
+	run "$want" "$@"
+	expect "standard output of 'readyctl $*'" "$(cat out)" ""
+	expect "lines on standard error of 'readyctl $*' ($(cat err))" "$(wc -l <err)" 1
+	grep -qF -- "$text" err || die "'$text' is not in: $(cat err)"
+}
+
 # counter NAME; counter_is NAME VALUE: a counter of the daemon.
 counter() { ctl stats | sed -n "s/^$1=//p"; }
 counter_is() { [ "$(counter "$1")" = "$2" ]; }

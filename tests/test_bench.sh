@@ -80,7 +80,7 @@ test_what_takes_too_many_is_left_out_by_name() {
 
 test_time_that_is_up_is_reported() {
 	bench fanout --waiters 2 --baselines futex --seconds 0 || die "$(cat err)"
-	grep -q '^bench: left out: futex with 2 waiters: the time was up' err || die "$(cat err)"
+	grep -q '^bench: left out: futex with 2 waiters: time ran out' err || die "$(cat err)"
 	expect "rows" "$(wc -l <figures)" 1
 }
 

@@ -15,15 +15,72 @@ test_manuals_know_every_option() {
 	done
 }
 
-# in_ms NAME: a constant of src/stamp_trust.h, in milliseconds.
-in_ms() { echo $(($(sed -n "s/^#define $1[[:space:]]*\([0-9]*\)LL\$/\1/p" "$SRC/src/stamp_trust.h") / 1000000)); }
+# A figure of a manual that is a constant of the source has a comment in the line above it, with the constant's name:
+# .\" constant NAME
+#
+# stated FILE...: "FILE NAME TEXT" for each such comment; TEXT is the line below it.
+stated() {
+	awk '$1 == ".\\\"" && $2 == "constant" { name = $3; getline; print FILENAME, name, $0 }' "$@"
+}
 
-# They stand in one place of the code and in one place of the manuals.
-test_the_manual_states_how_far_stamps_are_trusted() {
-	grep -q "^\.It \"tmpfs.* Ta \"$(in_ms STAMP_GRAIN_NS) ms\" Ta \"0\"$" "$SRC/man/readyd.8" || die "another grain"
-	grep -q "^\.It \"NFS.* Ta \"$(($(in_ms STAMP_MARGIN_NS) / 1000)) s\"$" "$SRC/man/readyd.8" || die "another margin"
-	expect "other places" "$(cd "$SRC" && grep -lE '\<(40 ms|40000000)' man/* src/*.[ch] daemon/*.[ch] client/*/*.[ch] \
-		include/readyd/*.h README.md ARCHITECTURE.md | paste -sd ' ')" "man/readyd.8 src/stamp_trust.h"
+# milliseconds TEXT: the times that it states, one a line.
+milliseconds() {
+	grep -oE '\<[0-9]+ (ms|s|seconds?)\>' <<<"$1" | awk '{ print $1 * ($2 == "ms" ? 1 : 1000) }'
+}
+
+# defined FOLDER NAME: "FILE:VALUE" of each definition, by #define or in an enum.
+defined() {
+	grep -rE "\<$2[[:space:]]*=?[[:space:]]*[0-9]+" "$1" --include='*.[ch]' |
+		sed -E "s/^([^:]*):.*\<$2[[:space:]]*=?[[:space:]]*([0-9]+).*/\1:\2/"
+}
+
+# value_of NAME: in milliseconds. The source has it in one place.
+value_of() {
+	local found
+	found=$(cd "$SRC" && for folder in src daemon client; do defined $folder "$1"; done)
+	[ -n "$found" ] || die "$1 is not defined"
+	expect "places that define $1 ($found)" "$(wc -l <<<"$found")" 1
+	case $1 in
+	*_NS) echo $((${found##*:} / 1000000)) ;;
+	*_MS) echo "${found##*:}" ;;
+	*) die "$1 has no unit in its name" ;;
+	esac
+}
+
+# agree FILE...: the manuals with the source.
+agree() {
+	local file name text value
+	while read -r file name text; do
+		value=$(value_of "$name")
+		milliseconds "$text" | grep -qx "$value" || die "$file: $name is $value ms, but: $text"
+	done < <(stated "$@")
+}
+
+test_manuals_state_constants_of_the_source() {
+	[ "$(stated "$SRC"/man/*.[1378] | wc -l)" -gt 0 ] || die "no constant is named"
+	agree "$SRC"/man/*.[1378]
+	expect "constants that a manual states more than once" \
+		"$(stated "$SRC"/man/*.[1378] | awk '{ print $1, $2 }' | sort | uniq -d)" ""
+	sed 's/"40 ms"/"41 ms"/' "$SRC/man/readyd.8" >other.8
+	! (agree other.8) 2>err || die "another figure is not found"
+	grep -q "other.8: .* is .* ms, but: .*41 ms" err || die "not the reason: $(cat err)"
+}
+
+# stamp_figures FILE...: each time in a paragraph about time stamps, without the comment above it.
+stamp_figures() {
+	awk 'function flush() { if (about) printf "%s", times; times = ""; about = 0 }
+		FNR == 1 || /^\.(Pp|It|S[hs]|El)/ { flush() }
+		/^\.\\"/ { if ($2 == "constant") getline; else next; if (/stamp/) about = 1; next }
+		/stamp/ { about = 1 }
+		/[0-9]+ (ms|s|seconds?)\>/ { times = times FILENAME ": " $0 "\n" }
+		END { flush() }' "$@"
+}
+
+# What a time stamp tolerates is never stated without the name of its constant.
+test_every_tolerance_of_time_stamps_is_compared() {
+	expect "times without a constant" "$(stamp_figures "$SRC"/man/*.[1378])" ""
+	printf '%s\n' .Pp 'A stamp may be 40 ms older.' >bare.8
+	[ -n "$(stamp_figures bare.8)" ] || die "a bare figure is not found"
 }
 
 run_tests "$@"

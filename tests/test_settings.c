@@ -150,6 +150,9 @@ static const struct {
 	struct readyd_options options;
 	const char *env, *value;
 } bad[] = {
+    {{.socket = ""}, NULL, NULL},
+    {{.dir = ""}, NULL, NULL},
+    {{.dir = ""}, "READYD_DIR", "/env"},
     {{.dir = "relative"}, NULL, NULL},
     {{.prefix = ""}, NULL, NULL},
     {{.prefix = "a/b"}, NULL, NULL},

@@ -693,7 +693,7 @@ static const char *const well_formed[] = {
     "STATS version=0.1.0 pid=1 clients=2",
     "PONG",
     "ERR no-resources pid=5 the daemon lacks descriptors",
-    "ERR bad-verb say HELLO",
+    "ERR bad-verb use HELLO",
 };
 
 static const char *const pieces[] = {" ", "  ", "=", "%", "%00", "%25", "0", "-1", "2147483648",

@@ -1,12 +1,14 @@
-/* The commands that answer at once. */
+/* The commands that do not wait. */
 #include "config.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "client/ctl/command.h"
 #include "client/ctl/output.h"
+#include "src/escape.h"
 #include "src/verdict.h"
 
 static const char *hint(int error)
@@ -21,18 +23,16 @@ static const char *hint(int error)
 		return "the daemon has no room for another client or wait; see readyd --max-clients, "
 		       "--max-waits";
 	case ETIMEDOUT:
-		return "the daemon takes connections but does not answer";
+		return "the daemon accepts connections but does not answer";
 	case EXDEV:
-		return "the daemon serves another directory, or counts pids or time in another namespace; "
+		return "the daemon serves another directory, or is in another pid or time namespace; "
 		       "see --dir";
 	case EPROTO:
-		return "whatever listens there does not speak readyd-protocol(7)";
-	case EINVAL:
-		return "READYD_BACKEND is auto, daemon or file; --dir is an absolute path";
+		return "the peer does not speak readyd-protocol(7)";
 	case EMFILE:
 		return "raise the descriptor limit (ulimit -n)";
 	default:
-		return "no hint is known";
+		return NULL;
 	}
 }
 
@@ -40,28 +40,28 @@ int command_failed(const struct command_line *line, const char *what)
 {
 	const char *socket = line->options.socket != NULL ? line->options.socket : "the daemon";
 	int error = errno;
+	const char *words = hint(error);
+	char text[4 * sizeof(((struct sockaddr_un *)0)->sun_path)];
 
-	fprintf(stderr, "readyctl: %s: %s: %s (%s)\n", what, socket, strerror(error), hint(error));
+	fprintf(stderr, "readyctl: %s: %s: %s%s%s%s\n", what, escape_text(text, sizeof(text), socket),
+	    strerror(error), words != NULL ? " (" : "", words != NULL ? words : "", words != NULL ? ")" : "");
 	return EXIT_FAILED;
 }
 
-/* What can be done about a marker that cannot be looked for. */
+/* What to do about a marker that cannot be checked. */
 static const char *words_for(enum readyd_reason reason)
 {
 	switch (reason) {
 	case READYD_REASON_NO_DIRECTORY:
-		return "the marker directory is missing where this process would write; create it, or see "
-		       "--dir";
+		return "the marker directory that this process sees is missing; create it, or see --dir";
 	case READYD_REASON_DIRECTORY_DENIED:
-		return "the marker directory may not be searched; run with more rights";
+		return "the marker directory cannot be searched; this requires more privileges";
 	case READYD_REASON_NAMESPACE_DENIED:
-		return "it is in another pid namespace, and its directory (/proc/PID/root) may not be "
-		       "entered: "
-		       "that takes the same user or CAP_SYS_PTRACE";
+		return "it is in another pid namespace, and its directory (below /proc/PID/root) cannot be "
+		       "accessed; this requires the same user or CAP_SYS_PTRACE";
 	case READYD_REASON_NAME_COLLISION:
-		return "another process has, here or in its own pid namespace, the pid that this one has in "
-		       "its own, "
-		       "and both share the marker directory: give one a directory of its own";
+		return "a process in another pid namespace has the same marker name in the same directory; "
+		       "give one of them a marker directory of its own";
 	case READYD_REASON_NO_RESOURCES:
 		return "descriptors or memory ran out before it could be examined; raise the descriptor "
 		       "limit (ulimit -n)";

@@ -10,10 +10,10 @@ int command_list(const struct command_line *line);
 int command_ping(const struct command_line *line);
 int command_stats(const struct command_line *line);
 
-/* Of an unreachable process, says on stderr in words what is in the way. */
+/* Explains on stderr what to do about a process that cannot be checked; prints nothing for others. */
 void command_say_why(const struct readyd_answer *answer);
 
-/* Says on stderr what failed, why (errno) and what to do, and returns EXIT_FAILED. */
+/* Prints on stderr what failed, why (errno) and what to do. Returns EXIT_FAILED. */
 int command_failed(const struct command_line *line, const char *what);
 
 #endif

@@ -1,4 +1,4 @@
-/* What the command line says. */
+/* The parsed command line. */
 #ifndef CLIENT_COMMAND_LINE_H
 #define CLIENT_COMMAND_LINE_H
 
@@ -9,12 +9,13 @@
 
 #include "readyd/readyd.h"
 
-/* Exit codes that stand for no verdict; see verdict_exit_code() for the others. */
+/* Exit codes; see verdict_exit_code() for those of the other verdicts. */
 enum { EXIT_READY = 0, EXIT_PENDING = 1, EXIT_USAGE = 2, EXIT_TIMED_OUT = 124, EXIT_FAILED = 125 };
 
 struct named_process {
 	pid_t pid;
-	uint64_t start; /* 0: whichever process has the pid */
+	uint64_t start;	       /* 0: whichever process has the pid */
+	uint64_t worker_start; /* of the reference worker, if this pid was seen to be one; else 0 */
 };
 
 struct command_line {
@@ -23,7 +24,7 @@ struct command_line {
 	int64_t timeout_ms; /* -1: none */
 	struct named_process *processes;
 	size_t process_count;
-	const char *legend[256]; /* what the caller calls an exit status, NULL where it has no word for it */
+	const char *legend[256]; /* what the user calls an exit status; NULL: nothing */
 };
 
 #endif

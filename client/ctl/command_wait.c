@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "client/ctl/command.h"
+#include "client/ctl/legend.h"
 #include "client/ctl/output.h"
 #include "client/ctl/progress.h"
 #include "src/clock.h"
+#include "src/escape.h"
 #include "src/verdict.h"
 
 struct waiting {
@@ -32,7 +34,7 @@ static void take(struct waiting *w, const struct readyd_answer *answer, const st
 	command_say_why(answer);
 }
 
-/* All that is known now. -1: errno. */
+/* Takes all answers that are known now. -1: errno. */
 static int take_all(struct waiting *w)
 {
 	struct readyd_answer answer;
@@ -43,8 +45,8 @@ static int take_all(struct waiting *w)
 	return result;
 }
 
-/* Whether what is still missing can change the exit code: not after the first ready of --any, not after
- * the first failure of all. */
+/* Whether the wait is over: the first ready process decides --any, the first that cannot become ready decides
+ * --all. */
 static bool decided(const struct waiting *w)
 {
 	if (readyd_waiter_pending(w->waiter) == 0)
@@ -70,23 +72,25 @@ static int left(const struct waiting *w)
 /* 1: decided, 0: the deadline has passed, -1: errno. */
 static int wait_for_answers(struct waiting *w)
 {
-	for (;;) {
+	for (bool first = true;; first = false) {
 		if (take_all(w) != 0)
 			return -1;
 		if (decided(w))
 			return 1;
 		if (w->deadline >= 0 && clock_ms() >= w->deadline)
 			return 0;
+		if (first)
+			legend_note_workers(w->line);
 		progress_draw(&w->progress, w->ready);
 		if (readyd_waiter_sleep(w->waiter, left(w)) != 0)
 			return -1;
 	}
 }
 
-/* A time-out is never silent: what is in the way, as seen now. */
+/* A time-out is explained by what is seen now. */
 static void explain(const struct waiting *w, const struct readyd_explanation *e, pid_t pid)
 {
-	char event[48] = "no event ever", path[4 * sizeof(e->path)];
+	char event[48] = "no event seen", path[4 * sizeof(e->path)];
 
 	bool usable = strcmp(e->procfs, "ok") == 0;
 
@@ -94,8 +98,8 @@ static void explain(const struct waiting *w, const struct readyd_explanation *e,
 		snprintf(event, sizeof(event), "last event %" PRId64 " ms ago", e->last_event_ms);
 	fprintf(stderr,
 	    "readyctl: timed out after %" PRId64
-	    " ms: process %ld is %s; its marker %s: %s; directory: %s; waited by %s, %s%s%s\n",
-	    w->line->timeout_ms, (long)pid, e->process, output_escape(path, sizeof(path), e->path), e->marker,
+	    " ms: process %ld is %s; its marker %s: %s; directory: %s; waiting via %s; %s%s%s\n",
+	    w->line->timeout_ms, (long)pid, e->process, escape_text(path, sizeof(path), e->path), e->marker,
 	    e->directory, e->via, event, usable ? "" : "; /proc: ", usable ? "" : e->procfs);
 }
 
@@ -113,13 +117,13 @@ static void close_one(struct waiting *w, struct readyd_answer *now, bool timed_o
 	take(w, now, &why);
 }
 
-/* The answer of those that have none. The look of this moment counts: one may be ready by now. */
+/* Answers for the processes that have none yet, by a last check: one may be ready by now. */
 static void close_account(struct waiting *w, bool timed_out)
 {
 	struct readyd_answer now;
 
 	for (size_t i = 0; i < w->line->process_count; i++) {
-		/* Taken already, or named twice. */
+		/* Its answer was taken, or it was named twice. */
 		if (readyd_waiter_peek(w->waiter, w->line->processes[i].pid, &now) != 0)
 			continue;
 		close_one(w, &now, timed_out);
@@ -131,7 +135,7 @@ static int exit_code(const struct waiting *w, bool timed_out)
 {
 	if (w->line->any && w->ready > 0)
 		return EXIT_READY;
-	/* One of several that died does not end a wait for any of them: its time did. */
+	/* With --any, one that died does not end the wait: the time-out did. */
 	if (timed_out && (w->line->any || w->failed == EXIT_PENDING))
 		return EXIT_TIMED_OUT;
 	return w->failed;
@@ -157,7 +161,7 @@ static int run(struct waiting *w)
 	progress_clear(&w->progress);
 	if (result < 0)
 		return command_failed(w->line, "cannot wait");
-	/* The others of --any are of no interest; all others get their line. */
+	/* With --any, the remaining processes are not printed. */
 	if (result == 0 || !w->line->any)
 		close_account(w, result == 0);
 	if (output_finish() != 0)

@@ -13,7 +13,8 @@ static const struct {
 	int64_t ms;
 } units[] = {{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
 
-/* Digits with at most one point, as a number of billionths, rounded up; the rest of the text in *end. */
+/* Parses digits with at most one point as a number of billionths, rounded up; *end is the rest of the text.
+ */
 static int parse_billionths(const char *text, const char **end, int64_t *value)
 {
 	int64_t v = 0, scale = 1000000000;

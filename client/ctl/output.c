@@ -1,101 +1,52 @@
 #include "config.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
+#include "client/ctl/legend.h"
 #include "client/ctl/output.h"
+#include "src/escape.h"
 #include "src/number.h"
 #include "src/verdict.h"
 #include "src/wire.h"
 
-/* The exit codes of the reference worker. */
-static const char *const reference_legend[] = {
-    [2] = "reference worker: BYTES is 0",
-    [3] = "reference worker: more than one thread, typically MALLOC_CONF=background_thread:true",
-    [4] = "reference worker: the marker could not be written",
-    [5] = "reference worker: BYTES missing, no number or out of range",
-    [6] = "reference worker: /proc/self/task could not be read",
-};
-
-/* What the exit status of an ended process means; NULL where none is given. */
-static const char *legend_of(const struct command_line *line, const struct readyd_answer *answer)
+static void print_quoted_character(const char *text, size_t length)
 {
-	unsigned code;
-
-	if (answer->wait_status < 0 || !WIFEXITED(answer->wait_status))
-		return NULL;
-	code = (unsigned)WEXITSTATUS(answer->wait_status);
-	if (line->legend[code] != NULL)
-		return line->legend[code];
-	return code < sizeof(reference_legend) / sizeof(reference_legend[0]) ? reference_legend[code] : NULL;
-}
-
-/* What is well-formed in UTF-8 beside ASCII: the first byte, the second; all later ones are 80 to BF (The
- * Unicode Standard, table 3-7). */
-static const struct {
-	unsigned char first, last, low, high;
-	size_t length;
-} sequences[] = {
-    {0xC2, 0xDF, 0x80, 0xBF, 2},
-    {0xE0, 0xE0, 0xA0, 0xBF, 3},
-    {0xE1, 0xEC, 0x80, 0xBF, 3},
-    {0xED, 0xED, 0x80, 0x9F, 3},
-    {0xEE, 0xEF, 0x80, 0xBF, 3},
-    {0xF0, 0xF0, 0x90, 0xBF, 4},
-    {0xF1, 0xF3, 0x80, 0xBF, 4},
-    {0xF4, 0xF4, 0x80, 0x8F, 4},
-};
-
-/* The length of the character beyond ASCII that the text begins with; 0: it is none. */
-static size_t sequence_length(const unsigned char *text)
-{
-	size_t i = 0, at = 2;
-
-	while (i < sizeof(sequences) / sizeof(sequences[0]) && text[0] > sequences[i].last)
-		i++;
-	if (i == sizeof(sequences) / sizeof(sequences[0]) || text[0] < sequences[i].first ||
-	    text[1] < sequences[i].low || text[1] > sequences[i].high)
-		return 0;
-	while (at < sequences[i].length && text[at] >= 0x80 && text[at] <= 0xBF)
-		at++;
-	return at == sequences[i].length ? at : 0;
-}
-
-/* A byte that is no UTF-8 becomes the replacement character, so that every reader of JSON takes it. */
-static size_t print_beyond_ascii(const char *text)
-{
-	size_t length = sequence_length((const unsigned char *)text);
-
-	if (length > 0)
+	/* The control characters beyond ASCII are C2 80 to C2 9F. */
+	if (escape_is_control(text, length))
+		printf("\\u%04x", (unsigned char)text[length - 1]);
+	else if (length > 1)
 		fwrite(text, 1, length, stdout);
+	else if (*text == '"' || *text == '\\')
+		printf("\\%c", *text);
 	else
-		fputs("\xEF\xBF\xBD", stdout);
-	return length > 0 ? length : 1;
+		putchar(*text);
+}
+
+/* A byte that is not UTF-8 becomes the replacement character, so that every reader of JSON accepts it. */
+static void print_quoted_bytes(const char *text, size_t count)
+{
+	const char *end = text + count;
+
+	putchar('"');
+	while (text < end) {
+		size_t length = escape_length(text);
+
+		if (length > 0)
+			print_quoted_character(text, length);
+		else
+			fputs("\xEF\xBF\xBD", stdout);
+		text += length > 0 ? length : 1;
+	}
+	putchar('"');
 }
 
 static void print_quoted(const char *text)
 {
-	putchar('"');
-	while (*text != '\0') {
-		unsigned char c = (unsigned char)*text;
-
-		if (c >= 0x80) {
-			text += print_beyond_ascii(text);
-			continue;
-		}
-		if (c == '"' || c == '\\')
-			printf("\\%c", c);
-		else if (c < ' ')
-			printf("\\u%04x", c);
-		else
-			putchar(c);
-		text++;
-	}
-	putchar('"');
+	print_quoted_bytes(text, strlen(text));
 }
 
 static void print_text(const struct readyd_answer *answer, const char *legend)
@@ -123,7 +74,7 @@ static void print_why(const struct readyd_explanation *why)
 	print_quoted(why->path);
 }
 
-/* Every string but the legend is a word of ours and needs no escaping. */
+/* Except for legend and path, every string is a constant and needs no escaping. */
 static void print_json(const struct readyd_answer *answer, const char *legend,
     const struct readyd_explanation *why, int64_t elapsed_ms)
 {
@@ -179,14 +130,20 @@ static void print_pair(const struct command_line *line, const char *pair, bool f
 {
 	size_t key = strcspn(pair, "=");
 	const char *value = pair[key] == '=' ? pair + key + 1 : "";
+	char text[4 * WIRE_REPLY_MAX];
 	uint64_t number;
 
-	if (!line->json)
-		printf("%s\n", pair);
-	else if (number_parse(value, strlen(value), UINT64_MAX, &number) == 0)
-		printf("%s\"%.*s\":%s", first ? "{" : ",", (int)key, pair, value);
+	if (!line->json) {
+		printf("%s\n", escape_text(text, sizeof(text), pair));
+		return;
+	}
+	putchar(first ? '{' : ',');
+	print_quoted_bytes(pair, key);
+	putchar(':');
+	if (number_parse(value, strlen(value), UINT64_MAX, &number) == 0)
+		fputs(value, stdout);
 	else
-		printf("%s\"%.*s\":\"%s\"", first ? "{" : ",", (int)key, pair, value);
+		print_quoted(value);
 }
 
 void output_pairs(const struct command_line *line, const char *text)
@@ -203,20 +160,6 @@ void output_pairs(const struct command_line *line, const char *text)
 	}
 	if (line->json)
 		printf("%s}\n", first ? "{" : "");
-}
-
-const char *output_escape(char *buf, size_t size, const char *text)
-{
-	char *to = buf;
-
-	for (; *text != '\0' && to + sizeof("\\xff") <= buf + size; text++) {
-		if (iscntrl((unsigned char)*text))
-			to += sprintf(to, "\\x%02x", (unsigned char)*text);
-		else
-			*to++ = *text;
-	}
-	*to = '\0';
-	return buf;
 }
 
 int output_finish(void)

@@ -1,20 +1,17 @@
-/* Answers on stdout, one line each: words for people and shells, or one JSON object. */
+/* Answers on stdout, one line each: as words, or as a JSON object. */
 #ifndef CLIENT_OUTPUT_H
 #define CLIENT_OUTPUT_H
 
 #include "client/ctl/command_line.h"
 
-/* why: of a wait that timed out, else NULL. elapsed_ms < 0: not measured. */
+/* why: NULL unless a wait has timed out. elapsed_ms < 0: not measured. */
 void output_answer(const struct command_line *line, const struct readyd_answer *answer,
     const struct readyd_explanation *why, int64_t elapsed_ms);
 
-/* "key=value key=value ..." as one pair a line, or as one JSON object. */
+/* Prints "key=value key=value ..." as one pair per line, or as one JSON object. */
 void output_pairs(const struct command_line *line, const char *text);
 
-/* text with its control characters as \xNN, for a message of one line; cut where buf is full. Returns buf. */
-const char *output_escape(char *buf, size_t size, const char *text);
-
-/* 0, or -1 after saying so when stdout could not take everything. */
+/* 0, or -1 after an error message if not everything could be written to stdout. */
 int output_finish(void);
 
 #endif

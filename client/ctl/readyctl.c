@@ -10,6 +10,7 @@
 #include "client/ctl/command.h"
 #include "client/ctl/duration.h"
 #include "client/ctl/output.h"
+#include "client/ctl/usage.h"
 #include "readyd/marker.h"
 #include "src/number.h"
 #include "src/program.h"
@@ -60,40 +61,33 @@ static const char help[] =
     "Usage: readyctl wait [--timeout DURATION] [--any | --all] PID[:START]...\n"
     "       readyctl status PID[:START]...\n"
     "       readyctl list | ping | stats\n"
-    "Waits for, or tells, whether worker processes have said that they are ready.\n"
-    "PID:START names one process, as answers do (start=START), even when the pid has passed on.\n"
+    "Waits until worker processes are ready, or reports their state.\n"
+    "PID:START names one process even after its pid has been reused; answers print start=START.\n"
     "\n"
-    "      --timeout DURATION  give up after 5, 0.5, 500ms, 2m, ... (no default: waits for ever)\n"
-    "      --any               wait until one of the processes is ready\n"
-    "      --all               wait until all are ready; end when one cannot be any more (default)\n"
-    "      --not-started=fail|wait  a pid that no process has yet has died (default), or is waited for\n"
-    "      --legend CODE=TEXT  what exit status CODE means; shown with it\n"
-    "      --json              one JSON object a line\n"
-    "  -q, --quiet             no answers on standard output, only the exit status\n"
+    "      --timeout DURATION  give up after 5, 0.5, 500ms, 2m, ... (default: wait forever)\n"
+    "      --any               wait until one process is ready\n"
+    "      --all               wait until all are ready; stop when one no longer can be (default)\n"
+    "      --not-started=fail|wait  if no process has the pid: report died (default), or wait for one\n"
+    "      --legend CODE=TEXT  print TEXT with the exit status CODE of a process\n"
+    "      --json              print one JSON object per line\n"
+    "  -q, --quiet             print no answers, only set the exit status\n"
     "  -s, --socket PATH       the daemon's socket (" READYD_DEFAULT_SOCKET ")\n"
     "  -d, --dir DIR           the marker directory (the daemon's, else " READYD_MARKER_DIR ")\n"
-    "      --prefix NAME       the markers' name without the pid (the daemon's, else\n"
+    "      --prefix NAME       the marker's name without the pid (the daemon's, else\n"
     "                          " READYD_MARKER_NAME_PREFIX ")\n"
-    "      --no-fallback       fail where the daemon cannot be had, instead of watching the file\n"
-    "  -h, --help              print this and exit\n"
+    "      --no-fallback       fail if the daemon is not available, instead of checking the files\n"
+    "  -h, --help              print this help and exit\n"
     "      --version           print the version and exit\n"
     "\n"
     "Exit status: 0 ready, 1 pending, 2 usage, 3 died, 4 exited, 5 stale, 6 unreachable,\n"
-    "124 timed out, 125 failure. With several processes: of the first that is not ready.\n"
+    "124 timed out, 125 failure. With several processes: that of the first that is not ready.\n"
     "See readyctl(1).\n";
-
-static int usage(const char *what, const char *value, const char *hint)
-{
-	fprintf(stderr, "readyctl: %s%s%s%s: %s; try 'readyctl --help'\n", what, value[0] != '\0' ? " '" : "",
-	    value, value[0] != '\0' ? "'" : "", hint);
-	return -1;
-}
 
 struct parsed {
 	struct command_line line;
 	const struct command *command;
 	bool done;	       /* --help or --version: answered */
-	const char *wait_only; /* the last option that only wait takes */
+	const char *wait_only; /* the last option given that is valid for wait only */
 };
 
 static int set_not_started(struct parsed *parsed, const char *value)
@@ -104,7 +98,7 @@ static int set_not_started(struct parsed *parsed, const char *value)
 	else if (strcmp(value, "fail") == 0)
 		parsed->line.options.flags &= ~READYD_OPTION_AWAIT_START;
 	else
-		return usage("--not-started", value, "say fail or wait");
+		return usage("--not-started", value, "use fail or wait");
 	return 0;
 }
 
@@ -173,18 +167,18 @@ static int set(struct parsed *parsed, int opt, const char *value)
 static int find_command(struct parsed *parsed, const char *name)
 {
 	if (name == NULL)
-		return usage("no command", "", "say wait, status, list, ping or stats");
+		return usage("no command", "", "use wait, status, list, ping or stats");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(commands[i].name, name) == 0)
 			parsed->command = &commands[i];
 	if (parsed->command == NULL)
-		return usage("unknown command", name, "say wait, status, list, ping or stats");
+		return usage("unknown command", name, "use wait, status, list, ping or stats");
 	if (parsed->wait_only != NULL && !parsed->command->waits)
-		return usage(parsed->wait_only, "", "only wait takes it");
+		return usage(parsed->wait_only, "", "valid for wait only");
 	return 0;
 }
 
-/* No pid is written so, and a marker's name with such a number is no marker's. */
+/* A marker's name has no leading zero either. */
 static bool has_leading_zero(const char *word)
 {
 	const char *colon = strchr(word, ':');
@@ -198,7 +192,7 @@ static int take_pids(struct parsed *parsed, char **words, size_t count)
 	struct named_process *process;
 
 	if (!parsed->command->takes_pids)
-		return count == 0 ? 0 : usage("extra argument", words[0], "this command takes none");
+		return count == 0 ? 0 : usage("extra argument", words[0], "this command takes no arguments");
 	if (count == 0)
 		return usage("no process", "", "name at least one pid");
 	line->processes = calloc(count, sizeof(*line->processes));
@@ -222,13 +216,13 @@ static int parse(struct parsed *parsed, int argc, char **argv)
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":qs:d:h", longopts, NULL)) != -1) {
 		if (opt == ':')
-			return usage("option", argv[optind - 1], "takes a value");
+			return usage("option", argv[optind - 1], "requires a value");
 		if (opt == '?')
-			return usage("option", argv[optind - 1], "unknown, or takes no value");
+			return usage("option", argv[optind - 1], "unknown, or does not take a value");
 		if (set(parsed, opt, optarg) != 0 || parsed->done)
 			return parsed->done ? 0 : -1;
 	}
-	if (find_command(parsed, argv[optind]) != 0)
+	if (find_command(parsed, argv[optind]) != 0 || usage_check(&parsed->line.options) != 0)
 		return -1;
 	return take_pids(parsed, argv + optind + 1, (size_t)(argc - optind - 1));
 }
@@ -238,7 +232,7 @@ int main(int argc, char **argv)
 	struct parsed parsed = {0};
 	int code = EXIT_USAGE;
 
-	/* A reader that has gone away shows as a failed write. */
+	/* Writing to a closed pipe is then an error, see output_finish(). */
 	signal(SIGPIPE, SIG_IGN);
 	program_fill_standard_descriptors();
 	if (parse(&parsed, argc, argv) != 0)

@@ -8,13 +8,13 @@
 #include "src/hot.h"
 #include "src/sock.h"
 
-/* A daemon that has not answered a wait by then is taken for frozen; what it answers later is still welcome.
- * Not sooner: when thousands ask at once it is only busy, and thousands of private watches are what it saves.
- * A caller that insists on the daemon is more patient. */
+/* A daemon that has not answered a wait by then is considered frozen; a later answer still counts. The limit
+ * is not lower, since a daemon that thousands ask at once is only busy, and falling back would create
+ * thousands of private watches. With READYD_BACKEND_DAEMON the limit is higher. */
 #define LATE_MS		 1000
 #define LATE_FORCED_MS	 5000
 #define LATE_QUESTION_MS 250
-/* How soon to try a daemon again that is not there, that was there just now, that has a full backlog. */
+/* When to try again: if no daemon runs, if it has just gone away, if its backlog is full. */
 #define RETRY_MS	  1000
 #define RECONNECT_MS	  20
 #define BACKLOG_FULL_MS	  20
@@ -86,8 +86,8 @@ void daemon_conn_back_off(struct daemon_conn *conn, int64_t now, int error, stru
 	event->error = error;
 }
 
-/* A daemon that had answered everything may only be restarting: try again soon, not all at once. One that
- * goes before it has answered may do that each time. */
+/* A daemon that had answered everything may only be restarting: try again soon, but not all clients at once.
+ * One that goes away without an answer may do so each time. */
 void daemon_conn_fail(struct daemon_conn *conn, int64_t now, struct daemon_event *event)
 {
 	int error = errno;

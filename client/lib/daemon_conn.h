@@ -55,15 +55,15 @@ struct daemon_conn {
 	int64_t late_ms; /* how long an answer may take */
 	bool patient;	 /* serves waits: an answer may take longer while the daemon is active */
 	bool ping_in_flight;
-	bool refused;	       /* a request was refused since the last one was sent */
+	bool refused;	       /* a request has been refused since the last one was sent */
 	unsigned backlog_full; /* connects in a row that found the backlog full */
 	int failed;	       /* errno of a request that could not be queued, or 0 */
 	/* Times on clock_ms(), 0: none. */
 	int64_t reply_by;   /* the daemon counts as late after this */
 	int64_t retry_at;   /* no requests before this, except urgent ones */
-	int64_t confirm_by; /* when to check whether it still works on what is expected */
+	int64_t confirm_by; /* when to check whether the daemon is still active */
 	int64_t confirm_ms; /* the interval that ends then */
-	int64_t heard_at;   /* it replied, or was asked after a pause */
+	int64_t heard_at;   /* when it last replied, or was asked after a pause */
 	pid_t pid;	    /* of the last daemon */
 	uint64_t cpu;	    /* its CPU time when it was last checked, see process_is_active() */
 };
@@ -90,7 +90,7 @@ bool daemon_conn_commit(struct daemon_conn *conn, int64_t now, bool ping, struct
 bool daemon_conn_next(struct daemon_conn *conn, int64_t now, struct daemon_event *event);
 /* The next event from an expired deadline. False: nothing more. */
 bool daemon_conn_expire(struct daemon_conn *conn, int64_t now, struct daemon_event *event);
-/* Its descriptor could not be polled, or its output could not be sent: errno. Closes the connection. */
+/* The descriptor could not be polled, or the output not be sent, as errno says: closes the connection. */
 void daemon_conn_fail(struct daemon_conn *conn, int64_t now, struct daemon_event *event);
 
 /* The daemon cannot be used for now, for the reason `error`. Closes the connection. */
@@ -100,19 +100,19 @@ void daemon_conn_back_off(struct daemon_conn *conn, int64_t now, int error, stru
 void daemon_conn_expect(struct daemon_conn *conn, int64_t now, bool expected);
 /* Delays the next request. */
 void daemon_conn_hold(struct daemon_conn *conn, int64_t now);
-/* A request was refused: the client goes on without the daemon and asks again after a while. */
+/* A request was refused: the client continues without the daemon and asks again later. */
 void daemon_conn_refuse(struct daemon_conn *conn, int64_t now);
-/* The client needs nothing from it: cancels retries; closes the connection if `close`. */
+/* The client needs nothing from the daemon: cancels retries; closes the connection if `close`. */
 void daemon_conn_rest(struct daemon_conn *conn, bool close);
 
-/* Whether the client has to go on without the daemon for now. */
+/* Whether the client must continue without the daemon for now. */
 static inline bool daemon_conn_is_absent(const struct daemon_conn *conn)
 {
 	return conn->state == DAEMON_LATE || conn->state == DAEMON_BACKING_OFF ||
 	       (conn->refused && !conn->ping_in_flight);
 }
 
-/* The earliest of its deadlines, including that of the next request if `wanted`. 0: none. */
+/* The earliest deadline of the connection, including that of the next request if `wanted`. 0: none. */
 int64_t daemon_conn_deadline(const struct daemon_conn *conn, bool wanted);
 
 #endif

@@ -67,7 +67,7 @@ int daemon_io_flush(struct daemon_io *io)
 		return 0;
 	n = sock_send(io->fd, io->out, io->out_len);
 	if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) {
-		io->out_len = 0; /* what it sent before it closed the connection can still be read */
+		io->out_len = 0; /* what the daemon sent before it closed the connection can still be read */
 		return 0;
 	}
 	if (n < 0)

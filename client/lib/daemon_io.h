@@ -11,24 +11,24 @@
 struct daemon_io {
 	int fd; /* -1: closed */
 	struct daemon_stream in;
-	char *out; /* requests that the socket has not taken yet */
+	char *out; /* requests that are not written to the socket yet */
 	size_t out_len;
 };
 
 void daemon_io_init(struct daemon_io *io);
 
-/* Connects. -1: ENOMEM, or see sock_connect(). */
+/* Connects. -1: errno, ENOMEM or those of sock_connect(). */
 int daemon_io_open(struct daemon_io *io, const char *socket);
 void daemon_io_close(struct daemon_io *io);
 
 /* The request is sent by a later daemon_io_flush(). -1: no memory. */
 int daemon_io_put(struct daemon_io *io, const struct wire_request *request);
-/* What the socket does not take stays. -1: the connection is dead. */
+/* Writes what the socket accepts; the rest stays queued. -1: the connection is broken. */
 int daemon_io_flush(struct daemon_io *io);
 /* Whether there is something to flush: poll for POLLOUT too. */
 bool daemon_io_wants_write(const struct daemon_io *io);
 
-/* See daemon_stream_next(), and -1: ECONNRESET at the end of the connection. */
+/* As daemon_stream_next(); in addition -1 with ECONNRESET at the end of the connection. */
 int daemon_io_next(struct daemon_io *io, struct wire_reply *reply, int *fd);
 
 #endif

@@ -8,15 +8,15 @@
 #include "src/clock.h"
 #include "src/process.h"
 
-/* How soon an own look that ends a wait counts when the daemon, which may remember more, is stopped: the
- * answer is late by that. A daemon that works is waited for, with ever longer intervals. */
+/* If the daemon, which may remember more, is stopped, the own check that ends a wait counts after this time,
+ * by which the answer is late. An active daemon is waited for, at growing intervals. */
 #define CONFIRM_MS	50
 #define CONFIRM_MOST_MS 1000
-/* A daemon that works but has not replied for so long is not waited for any longer. */
+/* An active daemon that has not replied for so long is not waited for any longer. */
 #define PATIENCE_MS 30000
 
-/* Whether the daemon does anything: however slow the machine and however many clients it serves, it will
- * answer. */
+/* Whether the daemon is active: then it will answer, however slow the machine is and however many clients it
+ * serves. */
 static bool is_active(struct daemon_conn *conn, int64_t now)
 {
 	return conn->patient && conn->pid > 0 && now - conn->heard_at < PATIENCE_MS &&

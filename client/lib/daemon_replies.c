@@ -1,4 +1,4 @@
-/* What a daemon_conn makes of the daemon's replies. */
+/* Turns the replies of the daemon into events of a daemon_conn. */
 #include "config.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@ static bool take_error(
 	return true;
 }
 
-/* False: there is nothing to tell. */
+/* False: there is no event. */
 static bool take_hello(
     struct daemon_conn *conn, int64_t now, const struct wire_reply *reply, struct daemon_event *event)
 {
@@ -40,7 +40,7 @@ static void take_pong(struct daemon_conn *conn)
 	conn->state = DAEMON_OPEN;
 }
 
-/* False: there is nothing to tell. */
+/* False: there is no event. */
 static bool take_reply(
     struct daemon_conn *conn, int64_t now, const struct wire_reply *reply, struct daemon_event *event)
 {

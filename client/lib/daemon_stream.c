@@ -34,7 +34,7 @@ int daemon_stream_feed(struct daemon_stream *stream, size_t n, int fd)
 	return 0;
 }
 
-/* Descriptors come in the order of the GATE lines, and never after theirs. */
+/* Descriptors arrive in the order of the GATE lines, each with its line or before it. */
 static int take_fd(struct daemon_stream *stream)
 {
 	int fd = stream->fds[0];

@@ -1,4 +1,4 @@
-/* What the daemon sends: bytes and descriptors in, replies out. No I/O. */
+/* Parses what the daemon sends: bytes and descriptors in, replies out. No I/O. */
 #ifndef CLIENT_LIB_DAEMON_STREAM_H
 #define CLIENT_LIB_DAEMON_STREAM_H
 
@@ -6,7 +6,7 @@
 
 #include "src/wire.h"
 
-/* Descriptors that may have arrived ahead of being taken. */
+/* How many descriptors may have arrived before their replies are parsed. */
 #define DAEMON_STREAM_FDS  16
 #define DAEMON_STREAM_SIZE (2 * WIRE_REPLY_MAX)
 
@@ -19,20 +19,20 @@ struct daemon_stream {
 
 void daemon_stream_init(struct daemon_stream *stream, char *buffer);
 
-/* Where to put the bytes that come next, and how many fit; 0: a line is longer than any reply. The text of
- * the replies before is invalid then. */
+/* Where to store the next bytes, and how many fit; 0: a line is longer than any reply. Invalidates the text
+ * of earlier replies. */
 size_t daemon_stream_room(struct daemon_stream *stream, char **at);
 
-/* n bytes were put there, and with them came this descriptor (-1: none, SOCK_FD_LOST: one that this process
- * could not take). -1: EPROTO, more descriptors than there can be; this one is still the caller's. */
+/* n bytes have been stored there, and this descriptor came with them (-1: none, SOCK_FD_LOST: one that this
+ * process could not receive). -1: EPROTO, there are too many descriptors; the caller keeps this one. */
 int daemon_stream_feed(struct daemon_stream *stream, size_t n, int fd);
 
-/* 1: *reply is the next reply; its text points into the buffer. *fd is the descriptor of a GATE, now the
- * caller's, else -1; one that this process could not take gives the error that the daemon sends if it has
- * none. 0: no whole reply is here. -1: EPROTO. */
+/* 1: *reply is the next reply; its text points into the buffer. *fd is the descriptor of a GATE, which the
+ * caller then owns, else -1; if it could not be received, the reply is the error that a daemon without
+ * descriptors sends. 0: the next reply is incomplete. -1: EPROTO. */
 int daemon_stream_next(struct daemon_stream *stream, struct wire_reply *reply, int *fd);
 
-/* A descriptor that no reply has claimed, now the caller's; -1: none is left. */
+/* A descriptor that belongs to no reply; the caller then owns it. -1: none is left. */
 int daemon_stream_unclaimed(struct daemon_stream *stream);
 
 #endif

@@ -7,7 +7,7 @@ bool opinion_counts(const struct readyd_answer *own, const struct readyd_answer 
 {
 	if (own->reason == READYD_REASON_NO_RESOURCES)
 		return true;
-	/* It may speak of another process than the one that was looked at here. */
+	/* It may be about another process than the one that was checked here. */
 	if (said->start == 0 && own->start != 0)
 		return false;
 	if (said->reason == READYD_REASON_NAME_COLLISION)

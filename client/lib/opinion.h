@@ -1,4 +1,4 @@
-/* Own look and the daemon's word on the same process, made into one answer. */
+/* Merges the client's own check of a process and the daemon's answer about it. */
 #ifndef CLIENT_LIB_OPINION_H
 #define CLIENT_LIB_OPINION_H
 
@@ -6,15 +6,15 @@
 
 #include "readyd/readyd.h"
 
-/* Whether what the daemon said counts more than an own look: it may remember what cannot be seen any more,
- * but what it cannot see itself is not news. */
+/* Whether the daemon's answer takes precedence over the own check: the daemon may remember what cannot be
+ * seen any more, but an answer that it cannot see something adds nothing. */
 bool opinion_counts(const struct readyd_answer *own, const struct readyd_answer *said);
 
-/* What the daemon said, with the exit status that the own look found, where it is of the same ended process
- * and the daemon, with fewer rights, was not told. */
+/* The daemon's answer, completed by the exit status that the own check found, if both are about the same
+ * ended process and the daemon was not permitted to read the status. */
 struct readyd_answer opinion_complete(const struct readyd_answer *own, const struct readyd_answer *said);
 
-/* The one of the two that counts. */
+/* The answer of the two that takes precedence. */
 struct readyd_answer opinion_merge(const struct readyd_answer *own, const struct readyd_answer *said);
 
 #endif

@@ -3,9 +3,9 @@
 #include "client/lib/plan.h"
 #include "src/hot.h"
 
-/* A wait that is covered needs no watch: the daemon has promised to tell, with a gate or a WAIT. While any is
- * not covered and the daemon is absent, the directory is watched, and from then on until all are covered. An
- * unconfirmed one that holds a gate waits for what the gate says. */
+/* A target with a subscription (gate or WAIT) needs no watch. Once a target has none while no daemon is
+ * available, the directory is watched until all have one. An unconfirmed target that holds a gate waits for
+ * the gate to close. */
 HOT struct plan plan_make(
     const struct target_set *set, enum readyd_backend backend, bool absent, bool watching)
 {

@@ -1,4 +1,4 @@
-/* What a waiter needs, from the states of its targets alone. */
+/* Derives what a waiter needs from the states of its targets. */
 #ifndef CLIENT_LIB_PLAN_H
 #define CLIENT_LIB_PLAN_H
 
@@ -8,16 +8,16 @@
 #include "readyd/readyd.h"
 
 struct plan {
-	bool ask;    /* the daemon, for those that have no subscription, or whether it remembers more */
-	bool urgent; /* ... and that cannot wait */
-	bool expect; /* the daemon is to say something about unconfirmed ones */
-	bool trust;  /* the own look at the unconfirmed ones, since there is no daemon to ask */
-	bool watch;  /* the directory */
-	bool rest;   /* nothing is wanted of the daemon */
+	bool ask;    /* send requests: for targets without a subscription, and about unconfirmed ones */
+	bool urgent; /* do so even if the daemon was not available a moment ago */
+	bool expect; /* an answer of the daemon about unconfirmed targets is due */
+	bool trust;  /* the own check of unconfirmed targets, since there is no daemon to ask */
+	bool watch;  /* watch the directory */
+	bool rest;   /* nothing is needed from the daemon */
 	bool close;  /* ... and the connection is not needed */
 };
 
-/* absent: no daemon can be asked for now. watching: the directory is watched already. */
+/* absent: no daemon is available for now. watching: the directory is being watched already. */
 struct plan plan_make(const struct target_set *set, enum readyd_backend backend, bool absent, bool watching);
 
 #endif

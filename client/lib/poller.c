@@ -10,7 +10,7 @@
 #include "client/lib/poller.h"
 #include "src/hot.h"
 
-/* The tag of the timer in the epoll; a caller's has a pid in it and is smaller. */
+/* The tag of the timer in the epoll instance; tags of the caller contain a pid and are smaller. */
 #define TIMER UINT64_MAX
 
 #define DESCRIPTORS_KEPT 8
@@ -96,7 +96,7 @@ HOT int poller_add(struct poller *poller, int fd, uint32_t bits, uint64_t tag)
 	return 0;
 }
 
-/* Its place in the table, or count. */
+/* The index of fd in the table, or count. */
 HOT static nfds_t find(const struct poller *poller, int fd)
 {
 	nfds_t i = 0;

@@ -1,7 +1,8 @@
 /*
- * The descriptors that are slept on, and one deadline. Few of them are polled directly: in a crowd of waiters
- * that is woken at once this saves a system call each, and the waking side a second queue. More are kept in
- * an epoll, and so are few when the caller wants one descriptor for all of them.
+ * The descriptors that a caller sleeps on, and one deadline. A few descriptors are passed to poll(2)
+ * directly: when thousands of waiters wake at once, this saves each of them a system call, and the process
+ * that wakes them a second wait queue. An epoll instance holds them if there are more, or if the caller needs
+ * a single descriptor for all.
  */
 #ifndef CLIENT_LIB_POLLER_H
 #define CLIENT_LIB_POLLER_H
@@ -10,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A connection, a directory, and pidfd and gate of each of eight processes. */
+/* The connection, the directory, and a pidfd and a gate for each of eight processes. */
 #define POLLER_FEW    (2 + 2 * 8)
 #define POLLER_EVENTS 64
 
@@ -21,7 +22,7 @@ struct poller_event {
 
 struct poller {
 	int epoll, timer; /* -1 until they are needed */
-	long limit;	  /* of descriptors; 0: not read yet */
+	long limit;	  /* descriptor limit of the process; 0: not read yet */
 	int64_t deadline; /* on CLOCK_MONOTONIC in ms, 0: none */
 	nfds_t count;	  /* of the table, which is empty once there is an epoll */
 	struct pollfd fds[POLLER_FEW];
@@ -29,8 +30,8 @@ struct poller {
 };
 
 void poller_init(struct poller *poller);
-/* Closes its own descriptors only. First of all, before anything is removed: in a forked child the epoll is
- * the parent's too. */
+/* Closes only its own descriptors. Call it before removing anything: in a forked child, the epoll instance is
+ * shared with the parent. */
 void poller_fini(struct poller *poller);
 
 /* One descriptor that is readable when there are events or the deadline has passed. -1: errno. */
@@ -39,21 +40,22 @@ int poller_fd(struct poller *poller);
 /* Watches a descriptor from now on. bits as in poll(2). -1: errno. */
 int poller_add(struct poller *poller, int fd, uint32_t bits, uint64_t tag);
 void poller_change(struct poller *poller, int fd, uint32_t bits, uint64_t tag);
-/* A descriptor that stays open, or whose open file other processes share. Unknown ones are ignored. */
+/* For a descriptor that stays open, or that shares its open file description with another process. Does
+ * nothing if it is not polled. */
 void poller_remove(struct poller *poller, int fd);
-/* A descriptor that is closed right now and shared with no other process: the kernel takes it out of the
- * epoll. */
+/* For a descriptor that the caller closes next and that is not shared: the kernel then removes it from the
+ * epoll instance. */
 void poller_forget(struct poller *poller, int fd);
 
 /* at: on CLOCK_MONOTONIC in ms, 0: none. */
 void poller_set_deadline(struct poller *poller, int64_t at);
 
-/* Sleeps until there is an event or the deadline, and at most timeout_ms (-1: no limit). Fills
- * events[0..POLLER_EVENTS) and returns how many there are; the deadline is not among them. -1: errno. */
+/* Sleeps until an event or the deadline, at most timeout_ms (-1: no limit). Stores up to POLLER_EVENTS events
+ * and returns their number; the deadline is not an event. -1: errno. */
 int poller_wait(struct poller *poller, int64_t now, int timeout_ms, struct poller_event *events);
 
-/* Whether so few descriptors are left above fd that it should be closed again: some are kept for the daemon
- * and the directory. */
+/* Whether fd, which was just opened, should be closed again because few descriptors are left: some are kept
+ * for the connection and the directory. */
 bool poller_is_scarce(struct poller *poller, int fd);
 
 #endif

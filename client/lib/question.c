@@ -42,7 +42,7 @@ static int await(struct daemon_conn *conn, struct poller *poller)
 	return poller_wait(poller, clock_ms(), -1, events) < 0 ? -1 : 0;
 }
 
-/* Each reply renews the time that the daemon has: a long list does not mean that it is frozen. */
+/* Each reply extends the deadline: a daemon that sends a long list is not frozen. */
 static int converse(struct daemon_conn *conn, struct poller *poller, const struct question *question)
 {
 	struct daemon_event event;

@@ -9,17 +9,17 @@
 #include "client/lib/daemon_conn.h"
 #include "client/lib/settings.h"
 
-/* What the daemon is asked, and what to do with its replies. */
+/* A request, and how its replies are handled. */
 struct question {
 	struct wire_request request;
-	bool of_daemon; /* about the daemon itself: then it may serve any directory */
-	/* 1: that was the whole answer; 0: go on; -1: errno. */
+	bool of_daemon; /* it is about the daemon itself, which may then serve any directory */
+	/* 1: the answer is complete; 0: more replies follow; -1: errno. */
 	int (*take)(const struct daemon_event *event, void *context);
 	void *context;
 };
 
-/* 0, or -1: what sock_connect() says, ETIMEDOUT, ECONNRESET, EPROTO, EXDEV (it speaks of another directory or
- * pid namespace), EAGAIN (it has no room), or what take() says. */
+/* 0, or -1 with the errors of sock_connect() and take(), ETIMEDOUT, ECONNRESET, EPROTO, EXDEV (the daemon
+ * serves another directory or pid namespace) or EAGAIN (it has reached a limit). */
 int question_ask(struct settings *settings, const struct question *question);
 
 /* The daemon's verdict. Errors as above. */

@@ -1,4 +1,4 @@
-/* The calls of readyd.h that need no waiter of the caller's. */
+/* The functions of readyd.h that take no waiter. */
 #include "config.h"
 
 #include <dirent.h>
@@ -16,7 +16,7 @@
 #include "src/check.h"
 #include "src/verdict.h"
 
-/* Looks oneself. True when the daemon can only confirm what is seen; else it may know more. */
+/* Checks without the daemon. True if the daemon could only confirm the result; else it may know more. */
 static bool look(const struct settings *settings, pid_t pid, uint64_t start, struct collisions *collisions,
     struct readyd_answer *answer)
 {
@@ -147,7 +147,7 @@ static int take_entry(const struct daemon_event *event, void *context)
 	return listing->stopped != 0;
 }
 
-/* Every marker of a process that lives. */
+/* Reports every living process that has a marker. */
 static int list_files(const struct settings *settings, struct listing *listing)
 {
 	DIR *dir = opendir(settings->place.dir);
@@ -169,7 +169,7 @@ static int list_files(const struct settings *settings, struct listing *listing)
 	return 0;
 }
 
-/* A daemon that breaks off in the middle is an error: a second source would repeat entries. */
+/* A connection that breaks in the middle is an error: another source would repeat entries. */
 int readyd_list(const struct readyd_options *options,
     int (*each)(const struct readyd_answer *answer, void *context), void *context)
 {

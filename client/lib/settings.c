@@ -7,10 +7,13 @@
 #include "client/lib/settings.h"
 #include "src/process.h"
 
+/* An empty variable counts as unset, an empty option is an error. */
 static const char *from_env(const char *given, const char *name)
 {
-	const char *value = given != NULL ? given : getenv(name);
+	const char *value = getenv(name);
 
+	if (given != NULL)
+		return given;
 	return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
@@ -48,8 +51,8 @@ int settings_init(struct settings *settings, const struct readyd_options *option
 	socket = from_env(options->socket, "READYD_SOCKET");
 	if (socket == NULL)
 		socket = READYD_DEFAULT_SOCKET;
-	if (strlen(socket) >= sizeof(settings->socket)) {
-		errno = ENAMETOOLONG;
+	if (socket[0] == '\0' || strlen(socket) >= sizeof(settings->socket)) {
+		errno = socket[0] == '\0' ? EINVAL : ENAMETOOLONG;
 		return -1;
 	}
 	strcpy(settings->socket, socket);
@@ -61,14 +64,14 @@ int settings_init(struct settings *settings, const struct readyd_options *option
 	return choose_backend(settings, options->backend);
 }
 
-/* What is not known (0) speaks against nothing. */
+/* What is not known (0) is no reason to refuse the daemon. */
 static bool is_another(uint64_t its, uint64_t own)
 {
 	return its != 0 && own != 0 && its != own;
 }
 
-/* A daemon in another pid namespace counts other pids, and in another time namespace other starts; one in
- * another mount namespace may mean another directory by the same path. */
+/* In another pid namespace the daemon means other processes by the same pids, in another time namespace it
+ * reports other starts, and in another mount namespace the same path may name another directory. */
 bool settings_agree(struct settings *settings, const struct wire_hello *hello)
 {
 	const struct marker_place *place = settings->place_given ? &settings->place : &hello->place;
@@ -80,7 +83,7 @@ bool settings_agree(struct settings *settings, const struct wire_hello *hello)
 		return false;
 	if (settings->place_given && strcmp(settings->place.prefix, hello->place.prefix) != 0)
 		return false;
-	/* A missing one is 0 on both sides. */
+	/* If it is missing, both sides have 0. */
 	(void)marker_place_identify(place, &dev, &ino);
 	if (dev != hello->dev || ino != hello->ino)
 		return false;

@@ -1,4 +1,6 @@
-/* What a call works with: the caller's options, the environment, the defaults, in this order. */
+/* The settings of a call: the caller's options take precedence over the environment, and that over the
+ * defaults.
+ */
 #ifndef CLIENT_SETTINGS_H
 #define CLIENT_SETTINGS_H
 
@@ -12,7 +14,7 @@
 struct settings {
 	char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	struct marker_place place;
-	bool place_given; /* else what a daemon says that it serves is taken over */
+	bool place_given; /* else the daemon's is used */
 	enum readyd_backend backend;
 	bool await_start; /* READYD_OPTION_AWAIT_START */
 };
@@ -20,8 +22,8 @@ struct settings {
 /* options may be NULL. -1: EINVAL or ENAMETOOLONG. */
 int settings_init(struct settings *settings, const struct readyd_options *options);
 
-/* Whether the daemon that said hello speaks of the same directory and the same pids as we do, after
- * taking over its place where none was given. */
+/* Whether the daemon that sent this greeting means the same directory and the same pids. Adopts its place if
+ * none was given. */
 bool settings_agree(struct settings *settings, const struct wire_hello *hello);
 
 #endif

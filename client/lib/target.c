@@ -4,7 +4,7 @@
 #include "src/hot.h"
 #include "src/verdict.h"
 
-/* What an event does to the phase: to each of the four, or KEEP, or NEVER. */
+/* The phase after an event, for each phase before it; NEVER: the event cannot occur. */
 #define KEEP  8
 #define NEVER 9
 #define W     TARGET_WAITING
@@ -25,7 +25,7 @@ static const unsigned char phases[TARGET_EVENTS][TARGET_PHASES] = {
     [TARGET_LEFT] = {NEVER, W, U, NEVER},
 };
 
-/* And to the subscription. */
+/* The same for the subscription. */
 static const unsigned char subscriptions[TARGET_EVENTS][SUBSCRIPTIONS] = {
     /*                          NONE ASKED GATE WAIT */
     [TARGET_BORN] = {KEEP, NEVER, NEVER, NEVER},
@@ -33,7 +33,7 @@ static const unsigned char subscriptions[TARGET_EVENTS][SUBSCRIPTIONS] = {
     [TARGET_SAW_DOUBT] = {KEEP, KEEP, KEEP, KEEP},
     [TARGET_SAW_END] = {SUBSCRIPTION_NONE, SUBSCRIPTION_NONE, SUBSCRIPTION_NONE, SUBSCRIPTION_NONE},
     [TARGET_ASK] = {SUBSCRIPTION_ASKED, NEVER, NEVER, NEVER},
-    /* NONE: it was asked for before the wait was cancelled and begun again. */
+    /* NONE: the request was sent before the wait was cancelled and begun again. */
     [TARGET_GATE] = {SUBSCRIPTION_GATE, SUBSCRIPTION_GATE, NEVER, NEVER},
     [TARGET_TAKEN] = {NEVER, SUBSCRIPTION_WAIT, NEVER, NEVER},
     [TARGET_TOLD] = {SUBSCRIPTION_NONE, SUBSCRIPTION_NONE, SUBSCRIPTION_NONE, SUBSCRIPTION_NONE},
@@ -64,8 +64,8 @@ HOT bool target_ends_wait(const struct target *t, const struct readyd_answer *an
 	return verdict_ends_wait(answer) && !(promised && answer->reason == READYD_REASON_NAMESPACE_DENIED);
 }
 
-/* What the daemon may know better: that the process had been ready before its marker went away, that the
- * marker was there before the process, or whether it may be of another one. */
+/* Whether the daemon may know better: that the process was ready before its marker was removed, that the
+ * marker existed before the process, or whether it may be another process's. */
 HOT enum target_event target_judge(
     const struct target *t, const struct readyd_answer *answer, bool has_daemon)
 {

@@ -1,10 +1,10 @@
-/* One process that is waited for: what is known of it, and how far the wait has come. */
+/* A target is a process that is waited for: what is known of it, and the state of the wait. */
 #ifndef CLIENT_LIB_TARGET_H
 #define CLIENT_LIB_TARGET_H
 
 #include <stdbool.h>
 #include <sys/queue.h>
-#define HASH_NONFATAL_OOM 1 /* else uthash ends the process */
+#define HASH_NONFATAL_OOM 1 /* otherwise uthash calls exit() */
 #include <uthash.h>
 
 #include "readyd/readyd.h"
@@ -12,28 +12,28 @@
 #include "src/process.h"
 
 enum target_phase {
-	TARGET_NOT_STARTED, /* no process has had the pid yet, and the wait is for that too */
+	TARGET_NOT_STARTED, /* no process has had the pid yet, and that is waited for as well */
 	TARGET_WAITING,
-	TARGET_UNCONFIRMED, /* an own look ends the wait, but the daemon may remember more: ask it first */
+	TARGET_UNCONFIRMED, /* the own check would end the wait, but the daemon may know more: ask it first */
 	TARGET_DONE
 };
 #define TARGET_PHASES 4
 
-/* What the daemon has promised. */
+/* How the daemon will tell. */
 enum subscription { SUBSCRIPTION_NONE, SUBSCRIPTION_ASKED, SUBSCRIPTION_GATE, SUBSCRIPTION_WAIT };
 #define SUBSCRIPTIONS 4
 
 enum target_event {
 	TARGET_BORN,
-	TARGET_SAW_NOTHING, /* an own look, which does not end the wait */
-	TARGET_SAW_DOUBT,   /* one that does, but is to be confirmed */
-	TARGET_SAW_END,	    /* one that does */
-	TARGET_ASK,	    /* a GATE or WAIT is sent */
-	TARGET_GATE,	    /* the daemon has given a gate */
-	TARGET_TAKEN,	    /* it has taken a WAIT */
-	TARGET_TOLD,	    /* its word ends the wait */
-	TARGET_NOT_HELPED,  /* it has refused, or its word does not count */
-	TARGET_LEFT	    /* the gate or the connection has ended, or is given up */
+	TARGET_SAW_NOTHING, /* the own check does not end the wait */
+	TARGET_SAW_DOUBT,   /* the own check ends it, but needs confirmation */
+	TARGET_SAW_END,	    /* the own check ends it */
+	TARGET_ASK,	    /* GATE or WAIT has been sent */
+	TARGET_GATE,	    /* the daemon has sent a gate */
+	TARGET_TAKEN,	    /* it has accepted a WAIT */
+	TARGET_TOLD,	    /* its answer ends the wait */
+	TARGET_NOT_HELPED,  /* it has refused, or its answer does not count */
+	TARGET_LEFT	    /* the gate or the connection was closed, by either side */
 };
 #define TARGET_EVENTS 10
 
@@ -43,27 +43,27 @@ struct target_state {
 };
 
 struct target {
-	struct process process; /* held from when the target is added until it is done */
+	struct process process; /* open from the addition of the target until it is done */
 	struct history history;
-	struct readyd_answer answer; /* of the last look; when done, the one to give */
+	struct readyd_answer answer; /* of the last check; of a done target, the final one */
 	struct target_state state;
-	int gate;     /* while subscription is GATE, else -1 */
+	int gate;     /* -1 unless the subscription is GATE */
 	bool watched; /* its pidfd is polled */
-	bool no_gate; /* none could be had: use WAIT */
-	bool pending; /* was found waiting once: from then on a missing directory does not end the wait */
-	STAILQ_ENTRY(target) link; /* of the done ones */
+	bool no_gate; /* a gate was refused: use WAIT */
+	bool pending; /* it was pending once: from then on, a missing directory does not end the wait */
+	STAILQ_ENTRY(target) link; /* in the queue of done targets */
 	TAILQ_ENTRY(target) all;
-	UT_hash_handle hh; /* no table: not in the hash */
+	UT_hash_handle hh; /* its table is NULL outside of the hash */
 };
 
-/* What becomes of the state. False, and no change: this cannot happen in that state. */
+/* Applies the event to the state. False, without a change, if it cannot occur in that state. */
 bool target_step(struct target_state *state, enum target_event event);
 
-/* Whether an own look with this answer ends the wait. Where the daemon has promised to tell, it can see what
- * the client may not. */
+/* Whether an own check with this answer ends the wait. With a subscription, the daemon may see what the
+ * client cannot. */
 bool target_ends_wait(const struct target *t, const struct readyd_answer *answer);
 
-/* The event that an own look with this answer is. has_daemon: one that may know more could be asked. */
+/* The event for an own check with this answer. has_daemon: a daemon that may know more can be asked. */
 enum target_event target_judge(const struct target *t, const struct readyd_answer *answer, bool has_daemon);
 
 static inline bool target_is_done(const struct target *t)

@@ -7,7 +7,7 @@
 #include "client/lib/target_set.h"
 #include "src/hot.h"
 
-/* The analyzer loses sight of the buckets that uthash keeps in its table. */
+/* The analyzer loses track of the buckets in the table of uthash. */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 #endif
@@ -36,7 +36,7 @@ HOT struct target *target_set_find(struct target_set *set, pid_t pid)
 	return NULL;
 }
 
-/* Those that are not in the hash have been added last, while there were few. -1: no memory. */
+/* The targets that are not in the hash were added last, while there were few. -1: no memory. */
 static int index_targets(struct target_set *set)
 {
 	struct target *t;
@@ -96,7 +96,7 @@ HOT void target_set_remove(struct target_set *set, struct target *t)
 		free(t);
 }
 
-/* The only place that counts, besides adding and removing. */
+/* The only place that changes the tally, besides adding and removing. */
 HOT static void move(struct target_set *set, struct target *t, struct target_state to)
 {
 	set->tally[t->state.phase][t->state.subscription]--;
@@ -119,7 +119,7 @@ HOT bool target_set_step(
 	move(set, t, to);
 	if (answer != NULL)
 		t->answer = *answer;
-	/* With a gate or a WAIT the daemon has found it waiting, whatever is seen here. */
+	/* With a gate or a WAIT, the daemon found it pending, whatever is seen here. */
 	t->pending |= event == TARGET_SAW_NOTHING || event == TARGET_GATE || event == TARGET_TAKEN;
 	if (to.phase == TARGET_DONE)
 		STAILQ_INSERT_TAIL(&set->done, t, link);

@@ -11,7 +11,7 @@
 #include "src/hot.h"
 #include "src/verdict.h"
 
-/* Of the watch: its descriptor does not show that there is more. */
+/* The watch has read events ahead; its descriptor may not be readable. */
 static void on_behind(void *context)
 {
 	struct readyd_waiter *w = context;
@@ -36,7 +36,7 @@ HOT void waiter_fini(struct readyd_waiter *w)
 {
 	struct target *t, *next;
 
-	/* First, so that nothing is taken out of it: in a forked child it is the parent's too. */
+	/* First, so that nothing is removed from it: in a forked child, it is shared with the parent. */
 	poller_fini(&w->poller);
 	TARGETS_EACH (&w->set, t, next)
 		waiter_remove(w, t);
@@ -80,7 +80,7 @@ int readyd_waiter_add(struct readyd_waiter *w, pid_t pid)
 	return readyd_waiter_add_exact(w, pid, 0);
 }
 
-/* The daemon is asked when the events are handled, so that it is asked for a whole set at once. */
+/* Requests are sent when events are handled, so that those for a whole set go out together. */
 int readyd_waiter_add_exact(struct readyd_waiter *w, pid_t pid, uint64_t start)
 {
 	struct target *t;
@@ -98,10 +98,10 @@ int readyd_waiter_add_exact(struct readyd_waiter *w, pid_t pid, uint64_t start)
 		return -1;
 	w->since = clock_ms();
 	waiter_open(w, t, start);
-	/* A caller that insists on the daemon wants its answer, not an own look. */
+	/* With READYD_BACKEND_DAEMON only the answer of the daemon counts. */
 	if (!waiter_is_forced(w) || t->state.phase == TARGET_NOT_STARTED)
 		waiter_look(w, t);
-	/* No event tells of its start, and the next look at all may be far away. */
+	/* Its start raises no event, and the next check of all targets may be far away. */
 	if (t->state.phase == TARGET_NOT_STARTED)
 		w->look_at = clock_earlier(w->look_at, w->since + waiter_look_interval(w, w->since));
 	waiter_rest(w);
@@ -122,8 +122,8 @@ int readyd_waiter_cancel(struct readyd_waiter *w, pid_t pid)
 	return 0;
 }
 
-/* The daemon may not have been asked yet, when the deadline was short: what it remembers counts all the
- * same. One that does not answer is not asked again for the others of a set. */
+/* After a short deadline, the daemon may not have been asked yet, but what it remembers counts. If it does
+ * not answer, it is not asked again for the others of a set. */
 static void ask_once(struct readyd_waiter *w, const struct target *t, struct readyd_answer *answer)
 {
 	struct readyd_answer said;
@@ -152,7 +152,7 @@ static void peek(struct readyd_waiter *w, struct target *t, struct readyd_answer
 	answer->backend = READYD_BACKEND_FILE;
 	if (target_ends_wait(t, answer))
 		return;
-	/* What the client may not see the daemon sees, and it has not told. */
+	/* The daemon sees what the client cannot, and has reported nothing. */
 	if (verdict_ends_wait(answer)) {
 		answer->verdict = READYD_PENDING;
 		answer->reason = READYD_REASON_NONE;

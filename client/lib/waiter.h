@@ -1,22 +1,22 @@
 /*
- * Inside of a waiter: the set of targets, the poller, the watch of the directory and the connection to the
- *daemon. These know nothing of each other and nothing of the waiter. Events come up from them as data,
- *commands go down as calls:
+ * The inside of a waiter: the set of targets, the poller, the directory watch and the connection to the
+ * daemon. These know neither each other nor the waiter. Events come up from them as data, commands go down
+ * as calls:
  *
  *	waiter.c           the public calls
- *	waiter_reconcile.c brings what is on (asking, watching, looking) in line with plan.h
- *	waiter_dispatch.c  events of the descriptors, in a fixed order
- *	waiter_ask.c       asks the daemon
- *	waiter_daemon.c    events of the connection
+ *	waiter_reconcile.c starts and stops requests, watch and checks as plan.h requires
+ *	waiter_dispatch.c  handles the events of descriptors in a fixed order
+ *	waiter_ask.c       sends requests to the daemon
+ *	waiter_daemon.c    handles the events of the connection
  *	waiter_conn.c      polls the connection
- *	waiter_look.c      an own look at a target, and what follows from it
- *	waiter_explain.c   why there is no answer yet
+ *	waiter_look.c      checks a target itself, and acts on the result
+ *	waiter_explain.c   explains why there is no answer yet
  *
- * Each calls only those below it. Whatever the daemon has promised, every target is looked at now and then: a
- *frozen daemon never keeps its promises.
+ * Each calls only those below it. Every target is rechecked periodically, subscribed or not, in case the
+ * daemon is frozen.
  *
- * What one waiter does in doubt thousands may do at once. So it asks the daemon and waits for as long as the
- *daemon works, and it walks /proc only without a daemon and for a process in a child pid namespace.
+ * What one waiter does when it is uncertain, thousands may do at once. So it asks the daemon and waits as
+ * long as that is active; it walks /proc only without a daemon, for a process in a child pid namespace.
  */
 #ifndef CLIENT_LIB_WAITER_H
 #define CLIENT_LIB_WAITER_H
@@ -32,28 +32,28 @@
 #include "readyd/readyd.h"
 #include "src/dirwatch.h"
 
-/* What is touched after a wake-up comes first: on the stack that is next to what the calls touch. */
+/* Members used after a wake-up come first: on the stack, they share pages with the callees' frames. */
 struct readyd_waiter {
 	struct target_set set;
 	struct poller poller;
-	int conn_fd; /* as it is polled, -1 */
+	int conn_fd; /* the descriptor that is polled for the connection; -1: none */
 	uint32_t conn_bits;
-	bool watching;	    /* on behalf of the targets, even where there is no inotify and it is polled */
-	bool behind;	    /* the watch has more to report than its descriptor shows */
-	bool nested;	    /* some targets have another pid in their marker's name */
-	bool daemon_silent; /* it did not answer the question of a peek */
+	bool watching;	    /* the directory, for the targets; by polling if inotify is not available */
+	bool behind;	    /* the watch has read events ahead: its descriptor may not be readable */
+	bool nested;	    /* the marker of a target has another pid in its name */
+	bool daemon_silent; /* it did not answer during readyd_waiter_peek() */
 	unsigned quick_rechecks;
-	int64_t poll_ms; /* interval of looks while nothing can be watched */
+	int64_t poll_ms; /* interval of checks while the directory cannot be watched */
 	/* Times on clock_ms(), 0: none. */
-	int64_t look_at;    /* look at all targets */
-	int64_t last_event; /* anything but the passing of time */
-	int64_t since;	    /* the last target was added */
+	int64_t look_at;    /* when to check all targets */
+	int64_t last_event; /* of a descriptor */
+	int64_t since;	    /* when the last target was added */
 	struct dirwatch dir;
 	struct daemon_conn conn;
 	struct settings settings;
 };
 
-/* What an event of the poller is about: its tag holds this, and the pid where it is about a target. */
+/* The source of a poller event. The tag holds it, and the pid of the target if there is one. */
 enum source { SOURCE_DIR, SOURCE_GATE, SOURCE_PIDFD, SOURCE_CONN };
 
 static inline uint64_t waiter_tag(enum source source, pid_t pid)
@@ -67,24 +67,24 @@ static inline bool waiter_is_forced(const struct readyd_waiter *w)
 }
 
 /* waiter.c */
-/* Where it is the caller's memory. -1: errno. */
+/* For a waiter in memory of the caller. -1: errno. */
 int waiter_init(struct readyd_waiter *w, const struct readyd_options *options);
 void waiter_fini(struct readyd_waiter *w);
-/* True: *answer is one that is there already. */
+/* Takes an answer that is known already. False: there is none. */
 bool waiter_take(struct readyd_waiter *w, struct readyd_answer *answer);
 
 /* waiter_reconcile.c; -1: errno, with READYD_BACKEND_DAEMON only */
 int waiter_reconcile(struct readyd_waiter *w);
-/* Lets go of what is not needed any more, and sets the deadline. */
+/* Closes what is not needed any more, and sets the deadline. */
 void waiter_rest(struct readyd_waiter *w);
-/* To the next look at all targets. */
+/* The time until the next check of all targets. */
 int64_t waiter_look_interval(struct readyd_waiter *w, int64_t now);
 
 /* waiter_dispatch.c; -1: errno */
 int waiter_dispatch(struct readyd_waiter *w, const struct poller_event *events, int count);
 void waiter_read_dir(struct readyd_waiter *w);
 void waiter_close_dir(struct readyd_waiter *w);
-/* Makes sure that the watch is on the directory which the path names now. */
+/* Makes sure that the directory which the path names now is watched. */
 void waiter_arm_dir(struct readyd_waiter *w);
 
 /* waiter_ask.c; -1: errno */
@@ -96,23 +96,23 @@ int waiter_take_daemon_event(struct readyd_waiter *w, const struct daemon_event 
 int waiter_take_replies(struct readyd_waiter *w);
 int waiter_expire(struct readyd_waiter *w);
 
-/* waiter_conn.c. After each call that may close the connection or leave output: polls what there is. -1: a
- * new one cannot be polled. */
+/* waiter_conn.c. Polls the connection for what it needs now; call it after each call that may open or close
+ * it, or leave output. -1: it cannot be polled. */
 int waiter_poll_conn(struct readyd_waiter *w);
 
 /* waiter_look.c */
-/* A new target: holds the process. */
+/* Opens the process of a new target. */
 void waiter_open(struct readyd_waiter *w, struct target *t, uint64_t start);
 void waiter_look(struct readyd_waiter *w, struct target *t);
-/* At all that are neither done nor unconfirmed. */
+/* All targets that are neither done nor unconfirmed. */
 void waiter_look_all(struct readyd_waiter *w);
 void waiter_recheck_all(struct readyd_waiter *w);
-/* The own look counts: once more, since the one that it is unconfirmed by may be some time ago. */
+/* Lets the own check of an unconfirmed target count. Checks again first, since the last check may be old. */
 void waiter_trust(struct readyd_waiter *w, struct target *t);
-/* Every unconfirmed one but for those that wait for the gate they hold. */
+/* Every unconfirmed target, except those that wait for a gate. */
 void waiter_trust_all(struct readyd_waiter *w);
-/* The only way for a target to get on; closes what is not needed in the new state. False: see target_step().
- */
+/* The only function that changes the state of a target; closes what the new state does not need. False: see
+ * target_step(). */
 bool waiter_step(
     struct readyd_waiter *w, struct target *t, enum target_event event, const struct readyd_answer *answer);
 void waiter_remove(struct readyd_waiter *w, struct target *t);

@@ -3,7 +3,7 @@
 #include "client/lib/waiter.h"
 #include "src/clock.h"
 
-/* Up to this many processes a gate each, and the connection is given up; beyond, one connection for all. */
+/* Up to this many processes get a gate each, and the connection is closed; more share one connection. */
 #define GATES_MOST 8
 
 static void put(struct readyd_waiter *w, struct target *t)
@@ -16,8 +16,8 @@ static void put(struct readyd_waiter *w, struct target *t)
 	(void)waiter_step(w, t, TARGET_ASK, NULL);
 }
 
-/* The requests go out with the greeting; if its answer shows that the daemon speaks of other things, the
- * others are not read. */
+/* The requests are sent together with the greeting; if its answer shows that the daemon serves something
+ * else, the other answers are not read. */
 int waiter_ask(struct readyd_waiter *w)
 {
 	int64_t now = clock_ms();
@@ -46,7 +46,7 @@ void waiter_cancel_wait(struct readyd_waiter *w, const struct target *t)
 
 	if (t->state.subscription != SUBSCRIPTION_ASKED && t->state.subscription != SUBSCRIPTION_WAIT)
 		return;
-	/* A connection that breaks here shows at the next event. */
+	/* If the connection breaks here, the next event shows it. */
 	daemon_conn_put(&w->conn, &request);
 	(void)daemon_io_flush(&w->conn.io);
 	(void)waiter_poll_conn(w);

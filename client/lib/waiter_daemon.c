@@ -9,7 +9,7 @@
 #include "src/sock.h"
 #include "src/verdict.h"
 
-/* What it was asked and has promised through the connection ends with it. */
+/* Requests and subscriptions of the connection end with it. */
 static void leave_conn(struct readyd_waiter *w)
 {
 	struct target *t, *next;
@@ -28,7 +28,7 @@ static void leave_gates(struct readyd_waiter *w)
 			(void)waiter_step(w, t, TARGET_LEFT, NULL);
 }
 
-/* The daemon is of no help with this one. */
+/* The daemon cannot help with this target. */
 static void go_without(struct readyd_waiter *w, struct target *t)
 {
 	(void)waiter_step(w, t, TARGET_NOT_HELPED, NULL);
@@ -54,8 +54,8 @@ static bool is_another(const struct target *t, const struct readyd_answer *answe
 	return t->process.start != 0 && answer->start != 0 && answer->start != t->process.start;
 }
 
-/* A caller that insists on the daemon gets its word. Else it counts where it knows more; what it cannot see
- * (it may have fewer rights) is watched here. */
+/* With READYD_BACKEND_DAEMON the daemon's answer counts. Otherwise it counts if the daemon knows more; what
+ * it cannot see, for example for lack of privileges, is watched here. */
 static void take_answer(struct readyd_waiter *w, const struct readyd_answer *said)
 {
 	struct target *t = find_open(w, said->pid);
@@ -63,7 +63,7 @@ static void take_answer(struct readyd_waiter *w, const struct readyd_answer *sai
 
 	if (t == NULL || said->verdict == READYD_PENDING)
 		return;
-	/* It speaks of another holder of the pid: the one meant here is gone, and an own look says how. */
+	/* It is about another process with this pid: the target has ended, and the own check shows how. */
 	if (is_another(t, said)) {
 		waiter_look(w, t);
 		return;
@@ -78,7 +78,7 @@ static void take_answer(struct readyd_waiter *w, const struct readyd_answer *sai
 		go_without(w, t);
 }
 
-/* Not for another holder of the pid; and where it cannot be polled a WAIT has to do. */
+/* Not if it is for another process with this pid. If the gate cannot be polled, WAIT is used. */
 static void take_gate(struct readyd_waiter *w, const struct readyd_answer *of, int fd)
 {
 	struct target *t = find_open(w, of->pid);
@@ -99,7 +99,7 @@ static void take_gate(struct readyd_waiter *w, const struct readyd_answer *of, i
 	waiter_look(w, t);
 }
 
-/* A WAIT that has no answer by now has been taken. */
+/* A WAIT without an answer by now has been accepted. */
 static void take_answered(struct readyd_waiter *w)
 {
 	struct target *t, *next;
@@ -141,13 +141,13 @@ static int take_absence(struct readyd_waiter *w, const struct daemon_event *even
 		errno = event->error;
 		return -1;
 	}
-	/* At once: a daemon that goes before it has answered may do that each time. */
+	/* At once: a daemon that goes away without an answer may do so each time. */
 	waiter_trust_all(w);
 	return 0;
 }
 
-/* A gate that is held is about to tell what the daemon knows. One that stays open although the daemon works
- * is asked about; a daemon that does not work will not tell. */
+/* A gate will tell what the daemon knows. If it stays open although the daemon is active, ask again; if the
+ * daemon is not active, do not wait for it. */
 static void take_silence(struct readyd_waiter *w, const struct daemon_event *event)
 {
 	if (event->kind == DAEMON_STOPPED || event->again)

@@ -20,7 +20,7 @@ void waiter_arm_dir(struct readyd_waiter *w)
 
 	if (!w->watching)
 		return;
-	/* Where the watches have run out, the instance is of more use to others. */
+	/* If no watch is left, another process can use the instance. */
 	useless = dirwatch_arm(&w->dir) == DIRWATCH_NONE && errno == ENOSPC;
 	if (had < 0 && w->dir.fd >= 0 && !useless)
 		useless = poller_add(&w->poller, w->dir.fd, POLLIN, waiter_tag(SOURCE_DIR, 0)) != 0;
@@ -72,9 +72,9 @@ void waiter_read_dir(struct readyd_waiter *w)
 		waiter_look_all(w);
 }
 
-/* The gate is closed: look, and ask again where the look does not end the wait. A byte in it says that this
- * very process was seen ready, as the daemon would if each waiter asked again; whether it has exited since
- * its pidfd tells. */
+/* The gate is closed: check, and ask again if that does not end the wait. A byte in the gate says that this
+ * very process was seen ready, which saves every waiter a request; the pidfd tells whether it has exited
+ * since. */
 HOT static void take_gate_event(struct readyd_waiter *w, struct target *t, uint32_t bits)
 {
 	if (t->state.subscription != SUBSCRIPTION_GATE)
@@ -119,8 +119,8 @@ HOT static int handle(struct readyd_waiter *w, enum source source, pid_t pid, ui
 	return 0;
 }
 
-/* The order of enum source: the directory of a process may be gone with it, and the gate says whether it was
- * ready before it ended. */
+/* In the order of enum source: a directory may disappear with its process, and the gate says whether the
+ * process was ready before it ended. */
 HOT int waiter_dispatch(struct readyd_waiter *w, const struct poller_event *events, int count)
 {
 	for (enum source source = SOURCE_DIR; source <= SOURCE_CONN; source++)
@@ -128,7 +128,7 @@ HOT int waiter_dispatch(struct readyd_waiter *w, const struct poller_event *even
 			if ((events[i].tag & 0xff) == source &&
 			    handle(w, source, (pid_t)(events[i].tag >> 8), events[i].bits) != 0)
 				return -1;
-	/* With nothing left to wait for this is not asked for. */
+	/* If nothing is left to wait for, this is not needed. */
 	if (count > 0 && target_set_waiting(&w->set) > 0)
 		w->last_event = clock_ms();
 	return 0;

@@ -38,7 +38,7 @@ static const char *process_word(const struct target *t)
 	}
 }
 
-/* What is there instead of a marker that counts. What lies there already cannot be of a process that has not
+/* What is there instead of a valid marker. An existing marker cannot be that of a process that has not
  * started. */
 static const char *marker_word(const struct readyd_answer *now, const struct marker_place *place)
 {
@@ -89,8 +89,8 @@ static const char *directory_word(const char *dir)
 
 #define MOUNT_LINE 1024
 
-/* The first mount that is to be seen from a root: its number, its place in the file system, and where it is.
- * Any process may read that. Empty: none. */
+/* The first mount below the root of a process: its number, its root in the file system, and its mount point.
+ * Every user may read that. Empty: there is none. */
 static void read_first_mount(const char *mountinfo, char line[MOUNT_LINE])
 {
 	FILE *file = fopen(mountinfo, "re");

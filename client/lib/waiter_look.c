@@ -8,17 +8,17 @@
 #include "src/sock.h"
 #include "src/verdict.h"
 
-/* How soon to look again after descriptors or memory had run out. */
+/* When to check again after descriptors or memory ran out. */
 #define SHORTAGE_MS 100
-/* Each of perhaps thousands of waiters looks now and then, so most of these looks only find that there is
- * still nothing: that the process has ended would show in the poll. */
+/* Thousands of waiters may recheck periodically, so all but one of this many rechecks only test whether the
+ * marker is still absent. The end of the process is an event of its own. */
 #define QUICK_RECHECKS 8
 
 HOT static void close_gate(struct readyd_waiter *w, struct target *t)
 {
 	if (t->gate < 0)
 		return;
-	/* Closing alone would leave it there: other waiters share the open file. */
+	/* Closing is not enough: other waiters share the open file description. */
 	poller_remove(&w->poller, t->gate);
 	sock_close(t->gate);
 	t->gate = -1;
@@ -59,7 +59,7 @@ static void watch_process(struct readyd_waiter *w, struct target *t)
 				 waiter_tag(SOURCE_PIDFD, t->process.pid)) == 0;
 }
 
-/* A process without a descriptor is looked at in /proc. */
+/* Without a pidfd, /proc shows whether the process lives. */
 static void open_process(struct readyd_waiter *w, struct target *t, uint64_t start)
 {
 	process_open_exact(&t->process, t->process.pid, start);
@@ -70,14 +70,14 @@ static void open_process(struct readyd_waiter *w, struct target *t, uint64_t sta
 void waiter_open(struct readyd_waiter *w, struct target *t, uint64_t start)
 {
 	open_process(w, t, start);
-	/* One that has a start was born. */
+	/* A process with a start time has started. */
 	if (w->settings.await_start && t->process.no_such_process && start == 0)
 		target_set_not_started(&w->set, t);
 	watch_process(w, t);
 }
 
-/* Whether the marker has come since the target was first looked at. Looks before it is asked whether there is
- * a process: if there is none then, there was one, too short-lived to be seen. */
+/* Whether a marker has appeared since the first check of the target. Checked before the process: if there is
+ * a marker and then no process, there was one, too short-lived to be seen. */
 static bool detect_start_by_marker(struct readyd_waiter *w, struct target *t)
 {
 	struct marker_stat seen;
@@ -89,7 +89,7 @@ static bool detect_start_by_marker(struct readyd_waiter *w, struct target *t)
 	return false;
 }
 
-/* No event tells of a birth: see waiter_look_interval(). */
+/* The start of a process raises no event: see waiter_look_interval(). */
 static void detect_start(struct readyd_waiter *w, struct target *t)
 {
 	bool was = detect_start_by_marker(w, t);
@@ -97,14 +97,14 @@ static void detect_start(struct readyd_waiter *w, struct target *t)
 	open_process(w, t, 0);
 	if (t->process.no_such_process && !was)
 		return;
-	/* The marker may have come from one that had the pid in between. */
+	/* The marker may be from a process that had the pid in between. */
 	if (!t->process.no_such_process)
 		t->history.absent_seen = false;
 	(void)waiter_step(w, t, TARGET_BORN, NULL);
 	watch_process(w, t);
 }
 
-/* A shortage may be over, and what has the pid may be another process by then: its start decides. */
+/* After a shortage, another process may have the pid by then: the start decides. */
 static void open_again(struct readyd_waiter *w, struct target *t)
 {
 	uint64_t start = t->process.start;
@@ -132,7 +132,7 @@ static void on_other_dir(const char *dir, void *context)
 		dirwatch_forget_arrival(&watch->waiter->dir, t->history.extra_watch, t->process.ns_pid);
 }
 
-/* It leaves its marker in another directory: watch that too, then look. */
+/* It leaves its marker in another directory: watch that as well, then check. */
 static void check_other_dir(struct readyd_waiter *w, struct target *t)
 {
 	struct extra_watch watch = {.waiter = w, .target = t};
@@ -146,7 +146,7 @@ static void check_other_dir(struct readyd_waiter *w, struct target *t)
 HOT static void check(
     struct readyd_waiter *w, struct target *t, struct collisions *collisions, struct readyd_answer *answer)
 {
-	/* What the kernel has told before is all that is left of a directory that was the process's own. */
+	/* A directory of its own has disappeared with the process: only earlier events tell. */
 	if (t->history.extra_watch != 0 && !t->history.arrived)
 		t->history.arrived = dirwatch_has_arrived(&w->dir, t->history.extra_watch, t->process.ns_pid);
 	check_process(&w->settings.place, &t->process, &t->history, collisions, answer);
@@ -165,7 +165,7 @@ HOT void waiter_look(struct readyd_waiter *w, struct target *t)
 		return;
 	if (t->process.unread && !t->process.no_such_process)
 		open_again(w, t);
-	/* With a daemon, it is the daemon that keeps account of collisions. */
+	/* The daemon keeps track of collisions, if there is one. */
 	check(w, t, alone ? collisions_lone() : NULL, &answer);
 	event = target_judge(t, &answer, !alone);
 	(void)waiter_step(w, t, event, &answer);

@@ -4,15 +4,15 @@
 #include "src/clock.h"
 #include "src/hot.h"
 
-/* While daemon or watch should tell, the own look is only for what they cannot see. */
+/* While a subscription or a watch is active, rechecks only cover what these cannot see. */
 #define BACKSTOP_MS 1000
-/* With a daemon such a look comes after half of the time waited: a frozen one then costs at most that, and no
- * more than a minute, and waiting costs nothing in the long run. */
+/* With a subscription, the recheck comes after half of the time waited: so a frozen daemon delays the answer
+ * by no more than that, at most a minute, and long waits cost almost nothing. */
 #define BACKSTOP_MOST_MS 60000
-/* Polling starts quick and slows down, so that thousands of pollers leave the worker some CPU. */
+/* Polling starts fast and slows down, so that thousands of waiters leave the worker some CPU time. */
 #define POLL_FIRST_MS 10
 #define POLL_LAST_MS  100
-/* No event announces that a process is born. */
+/* The start of a process raises no event. */
 #define NOT_STARTED_MS 50
 
 static int64_t backstop(const struct readyd_waiter *w, int64_t now)
@@ -38,7 +38,7 @@ int64_t waiter_look_interval(struct readyd_waiter *w, int64_t now)
 	return clock_jitter(w->poll_ms);
 }
 
-/* Watch, then look. */
+/* Watch, then check. */
 static void start_watching(struct readyd_waiter *w)
 {
 	w->watching = true;
@@ -59,14 +59,14 @@ HOT static struct plan make_plan(const struct readyd_waiter *w)
 	return plan_make(&w->set, w->settings.backend, daemon_conn_is_absent(&w->conn), w->watching);
 }
 
-/* Whether something can be done at once: the caller is made to come back for it. */
+/* Whether something can be done at once: the deadline then makes the caller return. */
 static bool is_due(const struct readyd_waiter *w, const struct plan *plan, int64_t now)
 {
 	return w->behind || plan->trust || plan->watch != w->watching ||
 	       (plan->ask && daemon_conn_may_ask(&w->conn, now, plan->urgent));
 }
 
-/* The deadline stands for every time there is, and for what can be done or taken at once. */
+/* The deadline is the earliest of all times, and now if something can be done or taken at once. */
 HOT static void set_deadline(struct readyd_waiter *w, const struct plan *plan, int64_t now)
 {
 	int64_t at = clock_earlier(w->look_at, daemon_conn_deadline(&w->conn, plan->ask));
@@ -98,7 +98,7 @@ static void look_when_due(struct readyd_waiter *w, int64_t now)
 	w->look_at = 0;
 	waiter_arm_dir(w);
 	waiter_recheck_all(w);
-	/* Each of these looks has asked again for the extra directory that it needs. */
+	/* Each of these checks has added again the extra directory that it needs. */
 	dirwatch_age(&w->dir);
 }
 

@@ -91,7 +91,8 @@ enum readyd_backend {
  * tell whether it is older; it counts, since a leftover that young is far rarer than a valid marker. */
 #define READYD_FLAG_AGE_ASSUMED 0x4u
 
-/* Initialise with { 0 } or READYD_OPTIONS_INIT; NULL or 0 selects the default. Strings are copied. */
+/* Initialise with { 0 } or READYD_OPTIONS_INIT; NULL or 0 selects the default, an empty string is an error
+ * (EINVAL). Strings are copied. */
 struct readyd_options {
 	const char *socket;	     /* path, or "@name" for an abstract socket (unix(7)); default
 				      * $READYD_SOCKET, else READYD_DEFAULT_SOCKET */

@@ -17,7 +17,7 @@
 #define AWAIT_START_MS 70
 
 struct client {
-	struct readyd_waiter *waiter; /* NULL: not yet started, or through */
+	struct readyd_waiter *waiter; /* NULL: not started yet, or finished */
 	bool over;
 	bool by_descriptor; /* the caller polls readyd_waiter_fd() itself */
 	struct readyd_options options;
@@ -72,7 +72,7 @@ void clients_start(void)
 	}
 }
 
-/* Some are named with their start, which may be that of one that is long gone. */
+/* Some are given with their start, which may be that of a process that ended long ago. */
 static void add(struct client *client, pid_t pid)
 {
 	struct waited *waited = &client->waited[client->count];
@@ -148,7 +148,7 @@ bool client_is_runnable(int i)
 	return waits(&clients[i]) && is_woken(&sleeps[i], &world.actors[i]);
 }
 
-/* What a caller can do then is to free the waiter. */
+/* After an error, a caller can only free the waiter. */
 static void give_up(struct client *client, const char *what)
 {
 	STORY("gives up: %s: %s", what, strerror(errno));
@@ -161,7 +161,7 @@ static void give_up(struct client *client, const char *what)
 		client->waited[i].cancelled = true;
 }
 
-/* As a caller with an event loop: the descriptor wakes it. */
+/* Like a caller with an event loop, which is woken by the descriptor. */
 static int sleep_on_descriptor(struct client *client, int i)
 {
 	int fd = readyd_waiter_fd(client->waiter);
@@ -225,7 +225,7 @@ void client_change(int i)
 
 void client_add(int i, pid_t pid)
 {
-	/* One that waits for a start would wait for the next one where this process ends first. */
+	/* With READYD_OPTION_AWAIT_START, it would wait for the next process if this one ended first. */
 	if (clients[i].over || clients[i].waiter == NULL || clients[i].options.flags != 0)
 		return;
 	world.current = &world.actors[i];
@@ -241,7 +241,7 @@ int64_t client_next_ns(int i)
 
 	if (clients[i].waiter == NULL || !waits(&clients[i]))
 		return INT64_MAX;
-	/* An epoll has its timer in it. */
+	/* An epoll instance contains the timer. */
 	for (int fd = 0; sleeps[i].until == INT64_MAX && fd < SIM_FDS; fd++)
 		if (actor->fds[fd].kind == FD_TIMER && world.timers[actor->fds[fd].index].at != 0 &&
 		    world.timers[actor->fds[fd].index].at < next)
@@ -285,8 +285,9 @@ static int64_t later(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-/* Since when it could have been told; 0: it cannot yet. Without a pidfd, two lives with the same start are
- * one. */
+/* Since when the answer was possible; 0: it is not yet. Without a pidfd, two lives with the same start are
+ * one.
+ */
 static int64_t due_since(const struct waited *waited, int64_t calm_since)
 {
 	const struct life *life = waited->life == SIM_NONE ? NULL : &world.lives[waited->life];
@@ -313,7 +314,7 @@ int64_t clients_latest_ns(int64_t calm_since, int64_t due_from)
 			const struct waited *waited = &clients[i].waited[n];
 
 			due = waited->told || waited->cancelled ? 0 : due_since(waited, calm_since);
-			/* No event tells of a start. */
+			/* A start raises no event. */
 			if (due_from != 0 && due != 0 && clients[i].options.flags != 0)
 				due += AWAIT_START_MS * NS_PER_MS;
 			if (due >= due_from && due != 0)

@@ -1,4 +1,4 @@
-/* The daemon: its server with everything behind it, on a listener in memory. */
+/* The daemon: the real server, with a listener in memory. */
 #include "config.h"
 
 #include "daemon/server.c"
@@ -32,7 +32,7 @@ static struct actor *self(void)
 	return &world.actors[SIM_DAEMON];
 }
 
-/* Those that have not been accepted are reset. */
+/* Connections that were not accepted are reset. */
 static void stop_listening(void)
 {
 	world.listening = false;
@@ -101,7 +101,7 @@ static void free_server(void)
 	world.current = NULL;
 }
 
-/* The memory of one that was killed. */
+/* Frees the memory of a killed daemon. */
 static void reap(void)
 {
 	if (server != NULL && self()->dead)

@@ -1,4 +1,4 @@
-/* Descriptors of the actors and what they lead to. */
+/* The descriptors of the actors and their open files. */
 #include "config.h"
 
 #include <errno.h>
@@ -50,7 +50,7 @@ static void drop_flow(struct flow *flow, unsigned from)
 
 void stream_close(struct stream *stream, int side)
 {
-	/* What the side has not read makes it a reset for the other one. */
+	/* If this side has not read everything, the other one gets a reset. */
 	stream->reset |= stream->open[side] && stream->flow[side].len > 0;
 	stream->open[side] = false;
 	drop_flow(&stream->flow[side], 0);
@@ -115,7 +115,7 @@ static void leave_epoll(struct sim_epoll *epoll, int fd)
 			epoll->items[i--] = epoll->items[--epoll->count];
 }
 
-/* What is closed is watched no more. */
+/* A closed descriptor is not watched any more. */
 static void leave_epolls(struct actor *actor, int fd)
 {
 	for (int i = 0; i < SIM_FDS; i++)

@@ -14,7 +14,7 @@
 
 struct faults faults;
 
-/* The odds of 1024 where a schedule has that fault: at each chance for it. */
+/* The highest odds of each fault, of 1024 each time that it can occur. */
 static const struct {
 	const char *name;
 	unsigned odds;
@@ -46,7 +46,7 @@ const char *fault_name(enum fault fault)
 	return kinds[fault].name;
 }
 
-/* Few at a time: each schedule has about a third of them, so that one does not hide another. */
+/* Each schedule has about a third of the faults, so that one does not hide another. */
 void faults_choose(void)
 {
 	unsigned share = 100 + dice_below(500);
@@ -79,7 +79,7 @@ static uint32_t way_of_writing(void)
 	return dice_hit(512) ? IN_CREATE : IN_MOVED_TO;
 }
 
-/* The process writes its marker, or something else happens to its name. */
+/* The process writes its marker, or something else changes the file. */
 static void move_unmarked(int i, const struct life *life)
 {
 	if (fault(FAULT_FOREIGN_MARKER)) {

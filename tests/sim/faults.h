@@ -1,4 +1,4 @@
-/* What goes wrong in a schedule: each schedule has its own few kinds of faults, each with its own odds. */
+/* The faults of a schedule: a few kinds, each with its own odds. */
 #ifndef TESTS_SIM_FAULTS_H
 #define TESTS_SIM_FAULTS_H
 
@@ -32,9 +32,9 @@ enum fault {
 struct faults {
 	unsigned odds[FAULT_KINDS]; /* of 1024 */
 	uint64_t counts[FAULT_KINDS];
-	unsigned queue_limit; /* of an inotify instance */
-	int until_move;	      /* system calls until the world moves within one */
-	bool calm;	      /* none any more */
+	unsigned queue_limit; /* events in the queue of an inotify instance */
+	int until_move;	      /* system calls until the world changes during one */
+	bool calm;	      /* no more faults occur */
 };
 
 extern struct faults faults;
@@ -42,11 +42,11 @@ extern struct faults faults;
 const char *fault_name(enum fault fault);
 void faults_choose(void);
 void faults_end(void);
-/* Throws the dice, and counts a hit. */
+/* Decides by the odds whether the fault occurs, and counts it. */
 bool fault(enum fault fault);
-/* Something happens to a process, its marker or the directory. */
+/* Changes a process, its marker or the directory. */
 void faults_move(void);
-/* At each system call: time passes, and perhaps the world moves. */
+/* At each system call: time passes, and the world may change. */
 void faults_tick(void);
 
 #endif

@@ -26,7 +26,7 @@ void story(const char *format, ...)
 	putchar('\n');
 }
 
-/* The first one counts. */
+/* Only the first reason is kept. */
 void fail(const char *format, ...)
 {
 	static char text[256];
@@ -41,7 +41,7 @@ void fail(const char *format, ...)
 	STORY("FAILED: %s", text);
 }
 
-/* Two lives of one pid within one tick are one process by what /proc says. */
+/* Two lives of one pid within one tick are the same process to /proc. */
 static bool any_twin(const struct life *life, bool (*holds)(const struct life *))
 {
 	for (int i = 0; i < world.life_count; i++)
@@ -94,7 +94,7 @@ static void check_ready(int client, const struct life *life, const struct readyd
 		fail("client %d is told that %d has exited while it lives", client, life->pid);
 }
 
-/* The pid had another life so shortly before that the marker may be from that one. */
+/* The marker may be from an earlier life of the pid, shortly before. */
 static bool is_soon_after_another(const struct life *life)
 {
 	for (int i = 0; i < world.life_count; i++)
@@ -104,7 +104,7 @@ static bool is_soon_after_another(const struct life *life)
 	return false;
 }
 
-/* A marker that the process wrote before it died, and that lies there still, cannot have been missed, unless
+/* A marker that the process wrote before it died, and that still exists, cannot have been missed, unless
  * it ended so early that its user could not be read. */
 static void check_died(
     int client, const struct waited *waited, const struct life *life, const struct readyd_answer *answer)
@@ -121,7 +121,7 @@ static void check_died(
 		fail("client %d is told that %d has died, but its marker lies there", client, life->pid);
 }
 
-/* Its own marker has lain there all the time. */
+/* Its own marker has existed all the time. */
 static void check_stale(int client, const struct waited *waited, const struct life *life)
 {
 	const struct sim_marker *marker = &world_dir()->markers[world_pid_index(life->pid)];
@@ -167,14 +167,14 @@ void history_check(int client, struct waited *waited, const struct readyd_answer
 		fail("client %d is told of %d, which it does not wait for", client, answer->pid);
 		return;
 	}
-	/* Which one was meant is not known, and the daemon speaks of the one that has the pid, or had it. */
+	/* It is not known which process was meant; the daemon answers for the current or the last one. */
 	if ((waited->life == SIM_NONE || waited->start_unknown) && answer->start != 0)
 		waited->life = life_with(answer->pid, answer->start);
 	waited->told = true;
 	figures.told[answer->verdict]++;
 	if (waited->life != SIM_NONE)
 		check_life(client, waited, &world.lives[waited->life], answer);
-	/* A marker without a process says that there was one. */
+	/* A marker without a process shows that there was one. */
 	else if (answer->start != 0 || answer->verdict == READYD_READY || answer->verdict == READYD_PENDING)
 		fail("client %d is told %s of %d, which never started", client,
 		    readyd_verdict_name(answer->verdict), answer->pid);

@@ -1,4 +1,4 @@
-/* The story of a schedule, what the waiters were told, and whether it is true. */
+/* The log of a schedule, and the check of what the waiters were told. */
 #ifndef TESTS_SIM_HISTORY_H
 #define TESTS_SIM_HISTORY_H
 
@@ -13,8 +13,8 @@
 struct waited {
 	pid_t pid;
 	int life;	    /* SIM_NONE: no process has been found yet */
-	bool meant;	    /* the caller named the life */
-	bool start_unknown; /* it could not be read, or the process ended meanwhile */
+	bool meant;	    /* the caller gave its start time */
+	bool start_unknown; /* it could not be read, or the process ended in between */
 	bool told;
 	bool cancelled;
 	int64_t added;
@@ -22,8 +22,8 @@ struct waited {
 
 struct figures {
 	uint64_t schedules, steps, told[VERDICTS], uncertain;
-	int64_t latest_ms[4]; /* after the faults had ended, by the state of the daemon then */
-	int64_t prompt_ms;    /* the same where nothing but the event itself was to be waited for */
+	int64_t latest_ms[4]; /* the latest answer after the faults ended, by the state of the daemon then */
+	int64_t prompt_ms;    /* the same where only the event itself was missing */
 };
 
 extern struct figures figures;
@@ -32,11 +32,11 @@ extern bool story_wanted;
 __attribute__((format(printf, 1, 2))) void story(const char *format, ...);
 #define STORY(...) ((void)(story_wanted && (story(__VA_ARGS__), true)))
 
-/* Why the schedule has failed; NULL: it has not. */
+/* Why the schedule failed, or NULL. */
 extern const char *failure;
 __attribute__((format(printf, 1, 2))) void fail(const char *format, ...);
 
-/* A client was told this. */
+/* A client got this answer. */
 void history_check(int client, struct waited *waited, const struct readyd_answer *answer);
 
 #endif

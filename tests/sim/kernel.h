@@ -7,7 +7,7 @@
 
 #include "tests/sim/world.h"
 
-/* More than the library polls directly. */
+/* More than the library passes to poll(2). */
 #define SLEEP_FDS 24
 
 /* What an actor sleeps on, from its last poll(2) or epoll_wait(2) that found nothing. */

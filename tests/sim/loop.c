@@ -19,7 +19,7 @@ struct event {
 
 struct loop_timer {
 	struct event event;
-	int64_t at; /* 0: it does not run */
+	int64_t at; /* 0: not running */
 	void (*fired)(void *context);
 	void *context;
 };
@@ -43,7 +43,7 @@ struct loop {
 	struct {
 		enum event_kind kind;
 		struct event *event;
-	} all[EVENTS_MAX], due[EVENTS_MAX + 1]; /* due: of this pass; NULL: freed meanwhile */
+	} all[EVENTS_MAX], due[EVENTS_MAX + 1]; /* due: in this pass; NULL: freed since */
 	unsigned count, due_count;
 };
 
@@ -61,7 +61,7 @@ void loop_free(struct loop *l)
 		fail("the daemon leaves %u events behind", l->count);
 }
 
-/* The scheduler runs it. */
+/* The scheduler runs the loop. */
 int loop_run(struct loop *l)
 {
 	(void)l;
@@ -248,7 +248,7 @@ int64_t loop_next_ns(void)
 	return next;
 }
 
-/* An edge is taken once. */
+/* An edge is reported once. */
 static void run_descriptor(struct loop_fd *event)
 {
 	struct sim_fd *fd = fd_get(&world.actors[SIM_DAEMON], event->fd);
@@ -280,7 +280,7 @@ static void find_due(void)
 	}
 }
 
-/* What is due may be taken back by another one, or end with it. */
+/* A callback may stop or free another event that is due. */
 void loop_pass(void)
 {
 	find_due();

@@ -7,7 +7,7 @@
 
 bool loop_is_due(void);
 int64_t loop_next_ns(void); /* when a timer fires; INT64_MAX: never */
-/* Serves all that is due, in an order that the dice choose. */
+/* Serves everything that is due, in random order. */
 void loop_pass(void);
 
 #endif

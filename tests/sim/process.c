@@ -14,8 +14,8 @@
 #include "tests/sim/faults.h"
 #include "tests/sim/world.h"
 
-/* Of the life that had the pid at that instant, as /proc/<pid>/stat is read between pidfd_open(2) and a check
- * that it lives. */
+/* Reads the life that has the pid now, as /proc/<pid>/stat is read between pidfd_open(2) and the check that
+ * the process lives. */
 void process_open(struct process *p, pid_t pid)
 {
 	struct life *life;
@@ -28,7 +28,7 @@ void process_open(struct process *p, pid_t pid)
 		return;
 	p->fd = fd_new(world.current, FD_PIDFD, (int)(life - world.lives), 0);
 	faults_tick();
-	/* Without a descriptor it may be another one by now. */
+	/* Without a pidfd, it may be another process by now. */
 	if (p->fd < 0)
 		life = world_life_of(pid);
 	p->no_such_process = life == NULL;
@@ -38,7 +38,7 @@ void process_open(struct process *p, pid_t pid)
 	p->start = life->start;
 	p->uids[0] = p->uids[1] = p->uids[2] = life->uid;
 	p->start_known = p->uids_known = true;
-	/* It is gone with its pid: nothing can be read of it. */
+	/* It has been reaped: nothing can be read. */
 	if (p->fd >= 0 && world_life_of(pid) != life) {
 		p->start = 0;
 		p->start_known = p->uids_known = false;
@@ -117,7 +117,7 @@ enum process_uid process_check_uid(const struct process *p, uid_t uid)
 	faults_tick();
 	if (fault(FAULT_FD_REFUSED))
 		return PROCESS_UID_UNKNOWN;
-	/* Of one that has been reaped it cannot be read, with a pidfd or without. */
+	/* It cannot be read after reaping, with a pidfd or without. */
 	life = world_life_of(p->pid);
 	if (p->fd >= 0 && fd_get(world.current, p->fd) != NULL &&
 	    life != &world.lives[world.current->fds[p->fd].index])

@@ -10,29 +10,29 @@
 #include "tests/sim/schedule.h"
 #include "tests/sim/world.h"
 
-/* So many steps in one second are a loop without an end. */
+/* So many steps in one second mean an endless loop. */
 #define SPIN_STEPS 2000
-/* How long the processes take to come to a result once the faults have ended. */
+/* Within this time after the faults, each process becomes ready or ends. */
 #define CALM_SHORT_MS 8000
 #define CALM_LONG_MS  100000
-/* By then each waiter sleeps on what wakes it, and from then on an event does so at once. */
+/* By then each waiter sleeps, and from then on an event wakes it at once. */
 #define SETTLED_MS 4000
 #define PROMPT_MS  10
 #define AGAIN_MS   1250
-/* As long as a few clients need to begin to wait. */
+/* The time that a few clients need to begin a wait. */
 #define LATE_NS 300000
 
-/* How soon each waiter is told then, at the latest. */
+/* The latest time for the answer of each waiter. */
 static const struct {
 	const char *name;
 	int64_t bound_ms;
 } modes[CALM_MODES] = {
     [CALM_SERVED] = {"served", 1600}, [CALM_ALONE] = {"alone", 1600}, [CALM_FROZEN] = {"frozen", 77000}};
 
-static int64_t results[SIM_PIDS]; /* when the process writes its marker or dies; 0: it has */
+static int64_t results[SIM_PIDS]; /* when the process writes its marker or dies; 0: it has done so */
 static int64_t next_result, last_result;
-static bool must_mark[SIM_PIDS]; /* it would end before it is seen by a waiter that awaits its start */
-static int64_t late_at;		 /* when the clients add processes after all has settled; 0: they do not */
+static bool must_mark[SIM_PIDS]; /* it would otherwise end unseen by a waiter that waits for its start */
+static int64_t late_at;		 /* when the clients add processes at the end; 0: they do not */
 
 const char *calm_mode_name(int mode)
 {
@@ -88,7 +88,7 @@ static void post_a_lie(void)
 		    SIM_FIRST_PID + (pid_t)dice_below(world.pid_count));
 }
 
-/* What goes wrong between two steps of the actors. */
+/* The faults between two steps of the actors. */
 static void disturb(void)
 {
 	if (fault(FAULT_CUT))
@@ -141,13 +141,13 @@ static void start(void)
 		daemon_start();
 }
 
-/* Not at once: nothing tells of a start, so a process that ends within a tick of it may be missed. */
+/* Not at once: a start raises no event, so a process that ends within a tick of it may be missed. */
 static int64_t result_in(unsigned longest_ms)
 {
 	return world.now + (100 + dice_below(longest_ms)) * NS_PER_MS;
 }
 
-/* The process comes to a result. */
+/* The process becomes ready or ends. */
 static void finish(int i)
 {
 	struct life *life = world_life_of(SIM_FIRST_PID + i);
@@ -161,7 +161,7 @@ static void finish(int i)
 	}
 	if (world_is_own(life, &world_dir()->markers[i]))
 		return;
-	/* Marker and death at once, now and then. */
+	/* Sometimes it does both at once. */
 	if (faults.odds[FAULT_OVERFLOW] > 0)
 		world_make_noise();
 	if (must_mark[i] || dice_hit(800))
@@ -185,7 +185,7 @@ void schedule_tick(void)
 			next_result = earlier(next_result, results[i]);
 }
 
-/* A process without a marker, which comes to a result while clients begin to wait for it. */
+/* A process without a marker, which becomes ready or ends while clients begin to wait for it. */
 static void start_afresh(int i)
 {
 	struct life *life = world_life_of(SIM_FIRST_PID + i);
@@ -260,7 +260,7 @@ static bool events_tell(void)
 		   (faults.odds[FAULT_HINT_LOST] == 0 && faults.odds[FAULT_MOUNT_UNSEEN] == 0));
 }
 
-/* A look that found no descriptor is done again with the next one. */
+/* A check without descriptors is repeated with the next one. */
 static int64_t bound_ms(enum calm_mode mode)
 {
 	return modes[mode].bound_ms + (faults.odds[FAULT_FD_REFUSED] > 0 ? AGAIN_MS : 0);
@@ -323,7 +323,7 @@ static void await_answers(enum calm_mode mode)
 	}
 }
 
-/* Everything has ended: the daemon is given the time to notice. */
+/* Everything has ended: gives the daemon time to notice. */
 static void leave_nothing(void)
 {
 	int64_t end = world.now + 10 * NS_PER_S;

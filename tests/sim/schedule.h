@@ -4,15 +4,15 @@
 
 #include <stdint.h>
 
-/* What the daemon is when the faults have ended. */
+/* The state of the daemon after the faults. */
 enum calm_mode { CALM_SERVED, CALM_ALONE, CALM_FROZEN, CALM_MODES };
 
 const char *calm_mode_name(int mode);
 
-/* At each system call once the faults have ended: some processes come to a result. */
+/* At each system call after the faults: some processes become ready or end. */
 void schedule_tick(void);
 
-/* Sets `failure` where it does not hold. */
+/* Sets `failure` if the condition does not hold. */
 void schedule_run(uint64_t seed);
 
 #endif

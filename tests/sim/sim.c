@@ -1,6 +1,6 @@
 /*
- * The simulator: runs seeded schedules of one daemon and its clients in a world that goes wrong, and checks
- * what the clients are told. See README.md.
+ * The simulator: runs seeded schedules of one daemon and its clients with injected faults, and checks the
+ * answers that the clients get. See README.md.
  */
 #include "config.h"
 
@@ -34,11 +34,11 @@ struct worker {
 };
 
 static const char usage[] =
-    "Usage: sim --seed SEED                                  replay one schedule and print its story\n"
+    "Usage: sim --seed SEED                                  replay one schedule and print its log\n"
     "       sim --schedules N [--seed SEED] [--workers N]    run N schedules from that seed on\n"
     "       sim --broken NAME ...                            the same with a broken variant of the product\n"
     "\n"
-    "The last line of output has the figures. Exit status: 0 all schedules passed, 1 one failed, 2 usage.\n";
+    "The last line of output has the totals. Exit status: 0 all schedules passed, 1 one failed, 2 usage.\n";
 
 struct options {
 	uint64_t seed, schedules, workers;
@@ -64,7 +64,7 @@ static void print_figures(const struct worker *worker, double seconds)
 static void run_share(const struct options *options, unsigned number, struct worker *worker)
 {
 	for (uint64_t i = number; i < options->schedules && !worker->failed; i += options->workers) {
-		/* A crash, or a loop without an end, leaves the seed. */
+		/* Still known after a crash or an endless loop. */
 		worker->seed = options->seed + i;
 		alarm(SCHEDULE_S);
 		schedule_run(worker->seed);
@@ -159,7 +159,7 @@ static int replay(uint64_t seed)
 	return worker.failed ? 1 : 0;
 }
 
-/* A broken variant is a program of its own beside this one. */
+/* A broken variant is a separate program beside this one. */
 static int run_broken(const char *self, const char *name, char **argv)
 {
 	const char *slash = strrchr(self, '/');
@@ -217,7 +217,7 @@ int main(int argc, char **argv)
 	}
 	unsetenv("READYD_BACKEND");
 	log_set_level(LOG_LEVEL_ERROR);
-	/* Memory that is freed stays with the process. */
+	/* The process keeps freed memory. */
 	mallopt(M_MMAP_THRESHOLD, 1 << 26);
 	mallopt(M_TRIM_THRESHOLD, 1 << 28);
 	return options.schedules == 0 ? replay(options.seed) : run_all(&options);

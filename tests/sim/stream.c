@@ -159,7 +159,7 @@ static ssize_t nothing_left(struct stream *stream, int side)
 	return -1;
 }
 
-/* What comes with a descriptor is not joined with what came before. The descriptor is moved to *right. */
+/* Bytes with a descriptor are not joined with earlier ones. The descriptor is moved to *right. */
 static ssize_t take(struct stream *stream, int side, void *data, size_t len, struct sim_fd *right)
 {
 	struct flow *flow = &stream->flow[side];

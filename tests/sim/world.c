@@ -19,7 +19,7 @@
 struct world world;
 uint64_t dice_state;
 
-/* xorshift64*: quick, and good enough for dice. */
+/* xorshift64*: fast, and random enough. */
 uint64_t dice(void)
 {
 	dice_state ^= dice_state >> 12;

@@ -1,9 +1,9 @@
 /*
- * The world that the simulated programs run in: processes, the marker directory, clocks, and what descriptors
- * lead to. One schedule at a time; nothing here asks the kernel.
+ * The world of the simulated programs: processes, the marker directory, clocks, and descriptors. It holds one
+ * schedule at a time, and nothing here calls the kernel.
  *
- * An actor is a program: the daemon or one of its clients. `world.current` says which one makes the system
- * calls at the moment (kernel.c), and so which descriptors are meant.
+ * An actor is a program: the daemon or one of its clients. `world.current` says which one makes the current
+ * system call (kernel.c), and so which descriptor table is used.
  */
 #ifndef TESTS_SIM_WORLD_H
 #define TESTS_SIM_WORLD_H
@@ -27,7 +27,7 @@
 #define NS_PER_MS 1000000LL
 #define NS_PER_S  1000000000LL
 
-/* How a process is known to the checker: a pid number may have several lives. */
+/* A process as the checker sees it. A pid may have several lives. */
 struct life {
 	pid_t pid;
 	uid_t uid;
@@ -35,12 +35,12 @@ struct life {
 	int64_t born, died;
 	bool alive;
 	int status;
-	int64_t due;	   /* since when a look would tell: marked or dead; 0: not */
-	int64_t witnessed; /* the first instant at which it was alive and its own marker lay there; 0: none */
-	/* A marker lay there after its end, or another user's before: whose it was, and what uid the process
-	 * had, cannot be seen any more. */
+	int64_t due;	   /* since when a check would find it ready or dead; 0: it would not */
+	int64_t witnessed; /* the first time at which it lived and its own marker existed; 0: none */
+	/* A marker existed after its end, or a foreign one before: which process left it, and what uid the
+	 * process had, cannot be seen any more. */
 	bool marked_late;
-	bool uncertain; /* a marker lay there that stamps alone cannot tell from its own */
+	bool uncertain; /* a marker existed that time stamps cannot distinguish from its own */
 };
 
 enum marker_state { NO_MARKER, MARKER_IS_FILE, MARKER_IS_OTHER };
@@ -56,7 +56,7 @@ struct sim_marker {
 
 struct directory {
 	bool present;
-	unsigned serial; /* no two directories of a schedule have the same */
+	unsigned serial; /* unique among the directories of a schedule */
 	ino_t ino;
 	struct sim_marker markers[SIM_PIDS];
 };
@@ -104,7 +104,7 @@ struct inotify {
 #define FLOW_BYTES  4096
 #define FLOW_RIGHTS 32
 
-/* What is on its way to one side of a stream. */
+/* The bytes and descriptors in transit to one side of a stream. */
 struct flow {
 	unsigned len, right_count;
 	struct {
@@ -156,7 +156,7 @@ struct actor {
 	int id;
 	pid_t pid;
 	uid_t uid;
-	bool dead; /* killed: no system call of it has an effect any more */
+	bool dead; /* killed: its system calls have no effect any more */
 	unsigned open, limit;
 	struct sim_fd fds[SIM_FDS];
 };
@@ -164,16 +164,16 @@ struct actor {
 struct world {
 	int64_t now;	     /* CLOCK_MONOTONIC, ns */
 	int64_t offset;	     /* CLOCK_REALTIME minus that */
-	int64_t boot_offset; /* the same before anything set the clock */
+	int64_t boot_offset; /* the same before the clock was set */
 	bool clock_was_set;
-	int64_t moved_at;	 /* the path came to name another directory, or none */
+	int64_t moved_at;	 /* when the path last changed its directory */
 	int64_t no_directory_at; /* the last instant without a marker directory; 0: none, INT64_MAX: now */
 	struct life lives[SIM_LIVES];
 	int life_count;
 	int holder[SIM_PIDS]; /* the life that has the pid, dead and unreaped ones too; SIM_NONE */
 	unsigned pid_count;   /* pids that this schedule uses */
 	struct directory dirs[2];
-	unsigned top; /* the directory that the path names; the other one may be covered by it */
+	unsigned top; /* the directory that the path names; it may hide the other one */
 	unsigned serials;
 	ino_t inos;
 	struct actor actors[SIM_CLIENTS + 1];
@@ -197,7 +197,7 @@ void world_reset(void);
 extern uint64_t dice_state;
 uint64_t dice(void);
 unsigned dice_below(unsigned limit);
-/* True in so many of 1024 throws. */
+/* True with a probability of of_1024 / 1024. */
 bool dice_hit(unsigned of_1024);
 
 static inline struct directory *world_dir(void)
@@ -207,16 +207,16 @@ static inline struct directory *world_dir(void)
 
 int world_pid_index(pid_t pid); /* SIM_NONE: not a pid of this world */
 struct life *world_life_of(pid_t pid);
-/* Brings what the checker knows of all processes up to date; after each change. */
+/* Updates what the checker knows of all processes; call it after each change. */
 void world_observe(void);
-/* Whether the marker at the pid's name counts for this life, by what really happened. */
+/* Whether the marker of that pid is really that of this life. */
 bool world_is_own(const struct life *life, const struct sim_marker *marker);
 
 int world_spawn(int pid_index, uid_t uid);
 void world_exit(int pid_index);
 void world_write_marker(int pid_index, enum marker_state state, uid_t uid, uint32_t mask);
 void world_remove_marker(int pid_index);
-/* Markers of processes that nothing waits for. */
+/* Markers of processes that no client waits for. */
 void world_make_noise(void);
 void world_mount_over(void);
 void world_unmount(void);
@@ -231,11 +231,11 @@ void fd_share(const struct sim_fd *fd);					 /* one reference more */
 void fd_close(struct actor *actor, int fd);
 uint32_t fd_ready(struct actor *actor, int fd); /* POLLIN, POLLOUT, POLLERR, POLLHUP */
 void actor_start(struct actor *actor, int id, pid_t pid, uid_t uid);
-/* The kernel's part of an exit. */
+/* Closes its descriptors, as the kernel does at an exit. */
 void actor_kill(struct actor *actor);
 
 void inotify_post(struct inotify *inotify, int wd, uint32_t mask, pid_t pid);
-/* Both sides find the end; of what is on its way to each only so many bytes arrive. */
+/* Cuts the connection: only so many of the bytes in transit arrive at each side. */
 void stream_cut(struct stream *stream, const unsigned left[2]);
 static inline bool stream_ended(const struct stream *stream, int side)
 {

@@ -1,0 +1,110 @@
+#include "config.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client/ctl/legend.h"
+
+#define WORKER "ktstr-jemalloc-alloc-worker"
+/* The kernel cuts names to this length (proc_pid_comm(5)). */
+#define COMM_LENGTH 15
+#define SKIP_6	    "%*s %*s %*s %*s %*s %*s "
+
+static const char *worker_status(unsigned code)
+{
+	switch (code) {
+	case 2:
+		return "reference worker: BYTES is 0";
+	case 3:
+		return "reference worker: more than one thread, typically MALLOC_CONF=background_thread:true";
+	case 4:
+		return "reference worker: the marker could not be written";
+	case 5:
+		return "reference worker: BYTES is missing, not a number, or out of range";
+	case 6:
+		return "reference worker: /proc/self/task could not be read";
+	case 101:
+		return "reference worker: Rust panic";
+	default:
+		return NULL;
+	}
+}
+
+/* The start time of process pid, zombies included, if its cut name is the worker's; else 0. */
+static uint64_t start_by_comm(pid_t pid)
+{
+	char path[32], line[1024], *comm, *end;
+	uint64_t start = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	line[fread(line, 1, sizeof(line) - 1, file)] = '\0';
+	fclose(file);
+	comm = strchr(line, '(');
+	end = strrchr(line, ')');
+	if (comm == NULL || end != comm + 1 + COMM_LENGTH || memcmp(comm + 1, WORKER, COMM_LENGTH) != 0)
+		return 0;
+	/* Field 22; the state, field 3, comes next. */
+	if (sscanf(end + 1, " %*c " SKIP_6 SKIP_6 SKIP_6 "%" SCNu64, &start) != 1)
+		return 0;
+	return start;
+}
+
+/* Whether its program has another file name than the worker. That of a zombie or another user's process
+ * cannot be read. */
+static bool is_another_program(pid_t pid)
+{
+	char path[32], program[PATH_MAX], *name;
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/proc/%ld/exe", (long)pid);
+	length = readlink(path, program, sizeof(program) - 1);
+	if (length < 0)
+		return false;
+	program[length] = '\0';
+	name = strrchr(program, '/');
+	return name != NULL && strcmp(name + 1, WORKER) != 0 && strcmp(name + 1, WORKER " (deleted)") != 0;
+}
+
+/* The start time of process pid if it is the reference worker, else 0. */
+static uint64_t worker_start(pid_t pid)
+{
+	uint64_t start = start_by_comm(pid);
+
+	return start != 0 && is_another_program(pid) ? 0 : start;
+}
+
+void legend_note_workers(const struct command_line *line)
+{
+	for (size_t i = 0; i < line->process_count; i++)
+		line->processes[i].worker_start = worker_start(line->processes[i].pid);
+}
+
+static bool is_worker(const struct command_line *line, const struct readyd_answer *answer)
+{
+	for (size_t i = 0; answer->start != 0 && i < line->process_count; i++)
+		if (line->processes[i].pid == answer->pid && line->processes[i].worker_start == answer->start)
+			return true;
+	return answer->start != 0 && worker_start(answer->pid) == answer->start;
+}
+
+const char *legend_of(const struct command_line *line, const struct readyd_answer *answer)
+{
+	const char *text;
+	unsigned code;
+
+	if (answer->wait_status < 0 || !WIFEXITED(answer->wait_status))
+		return NULL;
+	code = (unsigned)WEXITSTATUS(answer->wait_status);
+	if (line->legend[code] != NULL)
+		return line->legend[code];
+	text = worker_status(code);
+	return text != NULL && is_worker(line, answer) ? text : NULL;
+}

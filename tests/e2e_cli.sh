@@ -1,0 +1,271 @@
+#!/usr/bin/env bash
+# The command line, the environment and the terminal of readyctl and readyd: what is refused, and what is shown.
+# shellcheck source=tests/lib.sh disable=SC1091,SC2016
+. "$(dirname "$0")/lib.sh"
+
+# long LENGTH: an absolute path of so many bytes.
+long() { printf '/%0*d' "$(($1 - 1))" 0; }
+
+test_usage_errors() {
+	refused 2 "no command"
+	refused 2 "unknown command" nonsense 1
+	refused 2 "no process" wait
+	refused 2 "no process" status
+	for pid in 0 x 1x 1.0 +1 0x1 01 007:1 1:01 2147483648 99999999999999999999 ''; do
+		refused 2 "positive decimal number" status "$pid"
+	done
+	refused 2 "positive decimal number" wait -- -1
+	refused 2 "positive decimal number" wait 1 2 x
+	refused 2 "valid for wait only" status --timeout 1 1
+	refused 2 "valid for wait only" list --any
+	refused 2 "takes no arguments" list 1
+	refused 2 "takes no arguments" ping 1
+	refused 2 "takes no arguments" stats 1
+}
+
+test_usage_errors_of_options() {
+	refused 2 "--nonsense" --nonsense
+	refused 2 "'-x'" -x
+	refused 2 "--timeout" wait --timeout
+	refused 2 "'-s'" wait 1 -s
+	refused 2 "--any" wait --any=1 1
+}
+
+# readyctl exits with 2 before it does anything, and names the option or the variable.
+test_bad_settings() {
+	mkdir m
+	refused 2 "--dir 'markers': relative; use an absolute path" status -d markers 1
+	refused 2 "--dir: the directory is empty; use an absolute path" status -d "" 1
+	refused 2 "--dir '$(long 512)': too long; use at most 511 bytes" wait -d "$(long 512)" 1
+	refused 2 "--prefix 'a/b': use a name without a slash" status --prefix a/b 1
+	refused 2 "--prefix: the prefix is empty" status --prefix "" 1
+	refused 2 "--prefix '$(printf '%064d' 0)': too long; use at most 63 bytes" status --prefix "$(printf '%064d' 0)" 1
+	refused 2 "--socket: the path is empty" ping -s ""
+	refused 2 "--socket '$(long 108)': too long for a socket; use at most 107 bytes" ping -s "$(long 108)"
+	refused 2 "--socket '$(long 108)'" list -s "$(long 108)"
+	refused 2 "--socket '$(long 108)'" wait -s "$(long 108)" "$$"
+}
+
+test_bad_settings_of_the_environment() {
+	mkdir m
+	READYD_DIR=markers refused 2 "READYD_DIR 'markers': relative; use an absolute path" status 1
+	READYD_DIR=$(long 512) refused 2 "READYD_DIR '$(long 512)': too long" list
+	READYD_SOCKET=$(long 108) refused 2 "READYD_SOCKET '$(long 108)': too long" wait "$$"
+	READYD_BACKEND=nonsense refused 2 "READYD_BACKEND 'nonsense': use auto, daemon or file" wait 1
+	READYD_BACKEND=File refused 2 "READYD_BACKEND 'File'" ping
+}
+
+# The longest values are good, an empty variable counts as unset, and an option hides its variable.
+test_good_settings() {
+	local name
+	spawn_worker
+	start_readyd --prefix ktstr-worker-ready- --socket-mode 0600
+	quiet_run 1 status -s "$(long 107)" "$PID"
+	run 6 status -d "$(long 511)" "$PID"
+	quiet_run 1 status --prefix "$(printf '%063d' 0)" "$PID"
+	for name in auto daemon file; do READYD_BACKEND=$name quiet_run 1 status "$PID"; done
+	READYD_BACKEND="" quiet_run 1 status "$PID"
+	(unset READYD_SOCKET READYD_DIR && READYD_DIR="" READYD_SOCKET="" run 125 ping && grep -q "the daemon: " err)
+	READYD_SOCKET=$(long 108) quiet_run 1 status -s "$T/s" "$PID"
+	READYD_DIR=markers quiet_run 1 status -d "$T/m" "$PID"
+	READYD_BACKEND=nonsense quiet_run 1 status --no-fallback "$PID"
+}
+
+test_readyd_refuses_the_same() {
+	local option
+	for option in --dir --socket; do
+		expect_exit 2 "$READYD" $option markers 2>err
+		grep -qxF "readyd: $option: 'markers' is not an absolute path; try 'readyd --help'" err || die "$(cat err)"
+		expect_exit 2 "$READYD" $option "" 2>err
+		grep -qF "readyd: $option: '' is not an absolute path" err || die "$(cat err)"
+	done
+	expect_exit 2 "$READYD" --dir "$(long 512)" 2>err
+	grep -qF "'$(long 512)' is not a path of at most 511 bytes" err || die "$(cat err)"
+	expect_exit 2 "$READYD" --socket "$(long 104)" 2>err
+	grep -qF "'$(long 104)' is not a path of at most 103 bytes" err || die "$(cat err)"
+	expect_exit 2 "$READYD" --prefix a/b 2>err
+	grep -qF "readyd: --prefix: 'a/b' is not a name without a slash" err || die "$(cat err)"
+	expect_exit 2 "$READYD" --prefix "$(printf '%064d' 0)" 2>err
+	grep -qF "is not a name of at most 63 bytes" err || die "$(cat err)"
+}
+
+# no_controls FILE: but for the newlines that end its lines; C2 80 to C2 9F are those beyond ASCII.
+no_controls() {
+	local found
+	found=$(LC_ALL=C select_lines -cP '[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|(?<![\xc2-\xf4\x80-\xbf])[\x80-\xbf]' "$1")
+	expect "lines with control characters in $1 ($(od -c "$1" | head -n 20))" "$found" 0
+}
+
+CONTROLS=$'\r\n\t\e[2J\x7f\xc2\x9b\x9b'
+ESCAPED='\x0d\x0a\x09\x1b[2J\x7f\xc2\x9b\x9b'
+
+# shows ARGUMENT...: readyctl does not print the characters themselves.
+shows() {
+	refused "$@"
+	no_controls err
+}
+
+test_controls_of_arguments_and_variables() {
+	mkdir m
+	shows 2 "process '1234$ESCAPED'" status "1234$CONTROLS"
+	shows 2 "unknown command '$ESCAPED'" "$CONTROLS"
+	shows 2 "option '--$ESCAPED'" "--$CONTROLS"
+	shows 2 "extra argument '$ESCAPED'" ping "$CONTROLS"
+	shows 2 "--timeout '$ESCAPED'" wait --timeout "$CONTROLS" 1
+	shows 2 "--not-started '$ESCAPED'" wait --not-started "$CONTROLS" 1
+	shows 2 "--legend '$ESCAPED'" wait --legend "$CONTROLS" 1
+	shows 2 "--dir '$ESCAPED'" status -d "$CONTROLS" 1
+	shows 2 "--prefix '/$ESCAPED'" status --prefix "/$CONTROLS" 1
+	shows 125 "cannot ask: $T/$ESCAPED: " status --no-fallback -s "$T/$CONTROLS" 1
+	READYD_DIR=$CONTROLS shows 2 "READYD_DIR '$ESCAPED'" status 1
+	READYD_BACKEND=$CONTROLS shows 2 "READYD_BACKEND '$ESCAPED'" status 1
+}
+
+test_controls_of_a_time_out() {
+	mkdir "d$CONTROLS"
+	spawn_worker
+	run 124 wait --timeout 0 -d "$T/d$CONTROLS" "$PID"
+	no_controls err
+	grep -qF "$T/d$ESCAPED/" err || die "not the path: $(cat err)"
+	run 124 wait --json --timeout 0 -d "$T/d$CONTROLS" "$PID"
+	no_controls out
+}
+
+test_controls_of_a_legend() {
+	mkdir m
+	spawn_unreaped "exit 8"
+	until_true 60 is_state Z "$PID"
+	READYD_BACKEND="file" quiet_run 3 status --legend "8=$CONTROLS" "$PID"
+	no_controls out
+	READYD_BACKEND="file" quiet_run 3 status --json --legend "8=$CONTROLS" "$PID"
+	no_controls out
+}
+
+test_controls_in_the_log_of_readyd() {
+	local name
+	for name in --dir --prefix --socket --socket-mode --max-clients --ready-fd --log-level --bad; do
+		expect_exit 2 "$READYD" "$name" "$CONTROLS/" 2>err
+		no_controls err
+		has_lines err 1 || die "not one line: $(cat err)"
+	done
+	mkdir "m$CONTROLS"
+	spawn "$READYD" -s "$T/s" -d "$T/m$CONTROLS" 2>readyd.log
+	until_true 60 grep -qF "serving $T/s for $T/m$ESCAPED/" readyd.log
+	no_controls readyd.log
+}
+
+# A daemon that is not ours: REPLY is its answer to a request.
+write_false_daemon() {
+	need python3
+	cat >false.py <<'EOF'
+import os, socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.bind("s")
+server.listen()
+open("listening", "w").close()
+while True:
+    client, _ = server.accept()
+    lines = client.makefile("rb")
+    for line in lines:
+        client.sendall(os.fsencode(sys.argv[1 if line.startswith(b"HELLO") else 2]) + b"\n")
+EOF
+}
+
+test_controls_of_a_daemon() {
+	local hello reply
+	write_false_daemon
+	start_readyd
+	hello=$(printf 'HELLO 1\n' | timeout 60 python3 -c '
+import socket, sys
+client = socket.socket(socket.AF_UNIX)
+client.connect("s")
+client.sendall(sys.stdin.buffer.read())
+sys.stdout.write(client.makefile().readline())')
+	kill_readyd
+	for reply in "STATS pid=1 a=${CONTROLS/$'\n'/} b$CONTROLS=2" "ERR bad-verb $CONTROLS" "${CONTROLS}x"; do
+		rm -f s listening
+		spawn python3 false.py "$hello" "${reply//$'\n'/}"
+		until_true 60 exists listening
+		got=0
+		ctl stats >out 2>err || got=$?
+		no_controls out
+		no_controls err
+		ctl stats --json >json 2>err || [ $? -eq "$got" ] || die "another exit status with --json"
+		no_controls json
+		no_controls err
+		[ "$got" -ne 0 ] || grep -qF 'a=\x0d\x09\x1b[2J\x7f\xc2\x9b\x9b' out || die "not shown: $(cat out)"
+		[ "$got" -ne 0 ] || python3 -c 'import json; json.load(open("json", encoding="utf-8"))'
+		[ "${reply%% *}" != STATS ] || expect "exit status of stats" "$got" 0
+		kill_and_reap "$LAST"
+	done
+}
+
+# terminal.py COLUMNS COMMAND...: runs it with a terminal as standard error, which has so many columns (0: not known),
+# and writes what it prints there to `screen`.
+write_terminal() {
+	need python3
+	cat >terminal.py <<'EOF'
+import fcntl, os, pty, struct, subprocess, sys, termios
+master, slave = pty.openpty()
+fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, int(sys.argv[1]), 0, 0))
+child = subprocess.Popen(sys.argv[2:], stderr=slave, stdout=subprocess.DEVNULL)
+os.close(slave)
+with open("screen", "wb") as screen:
+    while True:
+        try:
+            text = os.read(master, 4096)
+        except OSError:
+            break
+        screen.write(text)
+sys.exit(child.wait())
+EOF
+}
+
+# live_line COLUMNS: the first line that is drawn while two processes are waited for.
+live_line() {
+	expect_exit 124 timeout -s KILL 60 python3 terminal.py "$1" "$READYCTL" wait --any --timeout 0.2 "${WORKERS[@]}"
+	tr '\r' '\n' <screen | sed -nE "s/\x1b\\[K\$//; s/[0-9]+ s\$/0 s/; /./{p;q}"
+}
+
+# The last column stays free. A width that the kernel does not know comes from the environment, else it is 80.
+test_live_line_is_as_wide_as_the_terminal() {
+	write_terminal
+	mkdir m
+	spawn_workers 2
+	export TERM=xterm READYD_BACKEND="file"
+	unset COLUMNS
+	expect "80 columns" "$(live_line 80)" "0/2 ready, 0 s"
+	expect "15 columns" "$(live_line 15)" "0/2 ready, 0 s"
+	expect "14 columns" "$(live_line 14)" "0/2 ready, 0 "
+	expect "4 columns" "$(live_line 4)" "0/2"
+	expect "no columns" "$(live_line 0)" "0/2 ready, 0 s"
+	export COLUMNS=6
+	expect "6 columns by the environment" "$(live_line 0)" "0/2 r"
+	expect "80 columns, 6 by the environment" "$(live_line 80)" "0/2 ready, 0 s"
+	for COLUMNS in 0 x -3 ""; do expect "COLUMNS=$COLUMNS" "$(live_line 0)" "0/2 ready, 0 s"; done
+	live_line 1 >line
+	! grep -q "0/" screen || die "written into the only column: $(od -c screen)"
+}
+
+# no_live_line ARGUMENT...: neither the line nor an escape sequence.
+no_live_line() {
+	expect_exit 124 timeout -s KILL 60 python3 terminal.py 80 "$READYCTL" wait --timeout 0.2 "$@" "${WORKERS[@]}"
+	! grep -q $'[\e]\|/2 ready' screen || die "on TERM=${TERM-}: $(od -c screen)"
+}
+
+test_no_live_line_on_a_dumb_terminal() {
+	write_terminal
+	mkdir m
+	spawn_workers 2
+	export READYD_BACKEND="file"
+	for TERM in dumb ""; do
+		export TERM
+		no_live_line
+	done
+	unset TERM
+	no_live_line
+	export TERM=xterm
+	no_live_line -q
+}
+
+run_tests "$@"
