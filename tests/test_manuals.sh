@@ -72,7 +72,7 @@ stamp_figures() {
 		FNR == 1 || /^\.(Pp|It|S[hs]|El)/ { flush() }
 		/^\.\\"/ { if ($2 == "constant") getline; else next; if (/stamp/) about = 1; next }
 		/stamp/ { about = 1 }
-		/[0-9]+ (ms|s|seconds?)\>/ { times = times FILENAME ": " $0 "\n" }
+		/[0-9]+ (ms|s|seconds?)([^a-z]|$)/ { times = times FILENAME ": " $0 "\n" }
 		END { flush() }' "$@"
 }
 
