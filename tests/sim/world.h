@@ -3,7 +3,7 @@
  * lead to. One schedule at a time; nothing here asks the kernel.
  *
  * An actor is a program: the daemon or one of its clients. `world.current` says which one makes the system
- * calls at the moment (kernel.c), and so which descriptors are meant.
+ * calls at the moment (kernel_*.c), and so which descriptors are meant.
  */
 #ifndef TESTS_SIM_WORLD_H
 #define TESTS_SIM_WORLD_H
