@@ -132,17 +132,19 @@ ssize_t __wrap_send(int sock, const void *data, size_t len, int flags)
 ssize_t __wrap_sendmsg(int sock, const struct msghdr *msg, int flags)
 {
 	struct cmsghdr *header = CMSG_FIRSTHDR(msg);
-	struct sim_fd *right;
+	struct sim_fd *right = NULL;
 	int side, fd;
 	struct stream *stream = enter_stream(sock, &side);
 
 	(void)flags;
 	if (stream == NULL)
 		return -1;
-	memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-	right = fd_get(world.current, fd);
-	if (right == NULL)
-		return -1;
+	if (header != NULL) {
+		memcpy(&fd, CMSG_DATA(header), sizeof(fd));
+		right = fd_get(world.current, fd);
+		if (right == NULL)
+			return -1;
+	}
 	return put(stream, side, msg->msg_iov[0].iov_base, msg->msg_iov[0].iov_len, right);
 }
 

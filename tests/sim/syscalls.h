@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+/* The linker prescribes these names. NOLINTBEGIN(bugprone-reserved-identifier) */
 __typeof__(read) __wrap_read;
 __typeof__(write) __wrap_write;
 __typeof__(close) __wrap_close;
@@ -61,5 +62,6 @@ __typeof__(getpid) __real_getpid;
 ssize_t __wrap___read_chk(int fd, void *buffer, size_t size, size_t room);
 int __wrap___poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t room);
 ssize_t __wrap___recv_chk(int sock, void *data, size_t len, size_t room, int flags);
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 #endif
