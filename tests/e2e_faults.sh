@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Faults that daemon, clients and workers must survive.
+# Whatever fails or is killed at whatever moment (the daemon, a client, a system call, memory, descriptors), no marker
+# is lost, no answer is wrong, and whatever is left goes on.
 # shellcheck source=tests/lib.sh disable=SC1091,SC2016,SC2119
 . "$(dirname "$0")/lib.sh"
 
