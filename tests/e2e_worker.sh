@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The reference worker does what readyd-ktstr(7) says: its marker and output, each of its errors, and how little it does
+# The reference worker does what its --help says: its marker and output, each of its errors, and how little it does
 # between its allocation and its marker.
 # shellcheck source=tests/lib.sh disable=SC1091
 . "$(dirname "$0")/lib.sh"
