@@ -70,12 +70,7 @@ static void serve(void)
 
 static void start_daemon(const char *says)
 {
-	struct sockaddr_un addr;
-	socklen_t len = sock_address(&addr, path);
-
-	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	ck_assert_int_eq(bind(listener, (struct sockaddr *)&addr, len), 0);
-	ck_assert_int_eq(listen(listener, 4), 0);
+	listener = unit_listen(path, 4);
 	script = says;
 	daemon_pid = unit_spawn(serve);
 	close(listener);
