@@ -40,32 +40,39 @@ static int64_t start(const struct bench *bench, pid_t pid)
 	return now_ns() - began;
 }
 
-static int64_t query(const struct bench *bench, pid_t pid)
+/* The mean of many calls on one connection. */
+static int64_t mean_of(const struct bench *bench, pid_t pid, void (*call)(struct client *client, pid_t pid))
 {
 	struct client client;
-	int64_t began;
+	int64_t began, taken;
 
 	client_open(&client, server_socket(bench, SERVER_READYD));
 	began = now_ns();
 	for (int i = 0; i < CALLS_PER_SAMPLE; i++)
-		(void)adapter_query(&adapter_readyd, &client, pid);
-	began = (now_ns() - began) / CALLS_PER_SAMPLE;
+		call(&client, pid);
+	taken = now_ns() - began;
 	client_close(&client);
-	return began;
+	return taken / CALLS_PER_SAMPLE;
+}
+
+static void query_once(struct client *client, pid_t pid)
+{
+	(void)adapter_query(&adapter_readyd, client, pid);
+}
+
+static void join_once(struct client *client, pid_t pid)
+{
+	close(wire_gate(client, pid));
+}
+
+static int64_t query(const struct bench *bench, pid_t pid)
+{
+	return mean_of(bench, pid, query_once);
 }
 
 static int64_t join(const struct bench *bench, pid_t pid)
 {
-	struct client client;
-	int64_t began;
-
-	client_open(&client, server_socket(bench, SERVER_READYD));
-	began = now_ns();
-	for (int i = 0; i < CALLS_PER_SAMPLE; i++)
-		close(wire_gate(&client, pid));
-	began = (now_ns() - began) / CALLS_PER_SAMPLE;
-	client_close(&client);
-	return began;
+	return mean_of(bench, pid, join_once);
 }
 
 static int count_entry(const struct readyd_answer *answer, void *context)

@@ -8,11 +8,6 @@
 #include "src/dirwatch.h"
 #include "src/hot.h"
 
-/* The analyzer loses track of the arrivals when their memory grows. */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
-#endif
-
 /* IN_MODIFY is left out: a writer could flood it, and existence is all that counts. */
 #define MASK                                                                                                 \
 	(IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
@@ -149,6 +144,11 @@ static pid_t *find_arrival(const struct dirwatch_extra *extra, pid_t ns_pid)
 	return NULL;
 }
 
+/* The analyzer takes the old arrivals for leaked, which realloc() has freed. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
 /* If there is no memory for more, the oldest is forgotten. */
 static void grow(struct dirwatch_extra *extra)
 {
@@ -161,6 +161,9 @@ static void grow(struct dirwatch_extra *extra)
 	extra->size = size;
 	extra->next = extra->count;
 }
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 static void remember_arrival(struct dirwatch_extra *extra, pid_t ns_pid)
 {

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Faults that daemon, clients and workers must survive.
+# Whatever fails or is killed at whatever moment (the daemon, a client, a system call, memory, descriptors), no marker
+# is lost, no answer is wrong, and whatever is left goes on.
 # shellcheck source=tests/lib.sh disable=SC1091,SC2016,SC2119
 . "$(dirname "$0")/lib.sh"
 
@@ -692,6 +693,20 @@ test_a_marker_counts_if_death_follows_at_once() {
 	alive
 }
 
+# use_up_descriptors STATEMENT: more connections than a readyd with 40 descriptors can have. STATEMENT is run on the
+# first one, `old`, once readyd has no descriptor left and all_open.done is there.
+use_up_descriptors() {
+	spawn_python "$PID" <<PY
+old = Client()
+same(old.ask("PING"), "PONG")
+others = [Client() for i in range(100)]
+stage("all_open")
+$1
+PY
+	until_true 60 exists all_open
+	until_true 60 grep -q "warning: cannot accept clients" readyd.log
+}
+
 test_descriptors_used_up_delay_only_new_clients() {
 	local ticks
 	need prlimit
@@ -700,15 +715,7 @@ test_descriptors_used_up_delay_only_new_clients() {
 	spawn_worker
 	spawn_waiters 2 "$PID"
 	wait_for_gates
-	spawn_python "$PID" <<'PY'
-old = Client()
-same(old.ask("PING"), "PONG")
-others = [Client() for i in range(100)]
-stage("all_open")
-assert old.ask(f"QUERY {sys.argv[1]}").startswith(f"ready {sys.argv[1]} ")
-PY
-	until_true 60 exists all_open
-	until_true 60 grep -q "warning: cannot accept clients" readyd.log
+	use_up_descriptors 'assert old.ask(f"QUERY {sys.argv[1]}").startswith(f"ready {sys.argv[1]} ")'
 	ticks=$(cpu_ticks "$DAEMON")
 	# The measurement takes one second.
 	sleep 1
@@ -730,16 +737,8 @@ test_descriptors_used_up_make_nothing_ready() {
 	UNDER=(prlimit --nofile=40:40)
 	start_for_python --max-clients 1000
 	spawn_worker
-	spawn_python "$PID" <<'PY'
-old = Client()
-same(old.ask("PING"), "PONG")
-others = [Client() for i in range(100)]
-stage("all_open")
-reply = old.ask(f"QUERY {sys.argv[1]}")
-assert reply.startswith(f"stale {sys.argv[1]} ") and " reason=foreign-owner" in reply, reply
-PY
-	until_true 60 exists all_open
-	until_true 60 grep -q "warning: cannot accept clients" readyd.log
+	use_up_descriptors 'reply = old.ask(f"QUERY {sys.argv[1]}")
+assert reply.startswith(f"stale {sys.argv[1]} ") and " reason=foreign-owner" in reply, reply'
 	: >planted
 	chown 65534 planted
 	mv planted "$(marker "$PID")"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The files of contrib/init for service managers, run by these. Guests boot with /init and inittab.
+# runit, s6 and systemd start, watch and stop readyd with the files of contrib/init. Guests boot with /init and inittab.
 # shellcheck source=tests/lib.sh disable=SC1091
 . "$(dirname "$0")/lib.sh"
 

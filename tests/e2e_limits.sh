@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Shortages and floods: inotify, space, inodes, descriptors, events, connections, daemons.
+# A shortage (of inotify, space, inodes or descriptors) or a flood (of events, connections or daemons) makes answers
+# later, not wrong, and is named where the user can do something about it.
 # shellcheck source=tests/lib.sh disable=SC1091,SC2016,SC2031
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/backends.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What counts as a marker, and each way in which one can arrive.
+# A file counts as a marker in whatever way it arrives, and nothing else does.
 # shellcheck source=tests/lib.sh disable=SC1091,SC2016,SC2031
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/backends.sh

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The marker directory, and the directory of the socket: mounted over, unmounted, missing, replaced, inaccessible.
+# The marker directory, or that of the socket, may be mounted over, unmounted, missing, replaced or inaccessible: both
+# backends notice it and go on with what is there.
 # shellcheck source=tests/lib.sh disable=SC1091,SC2016,SC2031
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/backends.sh

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Workers, daemons and waiters in different namespaces, below other roots, and with different privileges.
+# Workers, daemons and waiters in different namespaces, below other roots or with different privileges find the right
+# marker, or say that they cannot.
 # shellcheck source=tests/lib.sh disable=SC1091,SC2016,SC2031
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/backends.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A pid that is reused while the marker of its former process is still there.
+# The marker of a former process does not make the process ready that has reused its pid.
 # shellcheck source=tests/lib.sh disable=SC1091,SC2016,SC2031
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/backends.sh

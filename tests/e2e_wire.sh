@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The replies of the daemon to plain clients on its socket, and bad clients that it must survive.
+# The daemon replies to plain clients on its socket as readyd-protocol(7) says, and survives bad ones.
 # shellcheck source=tests/lib.sh disable=SC1091,SC2016
 . "$(dirname "$0")/lib.sh"
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The reference worker as a process: its marker and output, its errors, and what it does in between.
+# The reference worker does what its --help says: its marker and output, each of its errors, and how little it does
+# between its allocation and its marker.
 # shellcheck source=tests/lib.sh disable=SC1091
 . "$(dirname "$0")/lib.sh"
 

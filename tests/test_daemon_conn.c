@@ -15,16 +15,6 @@ static struct daemon_event event;
 static int listener, server;
 static char hello[WIRE_REPLY_MAX + 1];
 
-static void listen_at(const char *name)
-{
-	struct sockaddr_un addr;
-	socklen_t len = sock_address(&addr, name);
-
-	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	ck_assert_int_eq(bind(listener, (struct sockaddr *)&addr, len), 0);
-	ck_assert_int_eq(listen(listener, 1), 0);
-}
-
 static void write_hello(const char *dir)
 {
 	struct wire_hello says = {.epoch = 1, .pidns = process_own_namespace("pid")};
@@ -48,7 +38,7 @@ static void set_up(void)
 	options.dir = dir;
 	options.socket = path;
 	ck_assert_int_eq(settings_init(&settings, &options), 0);
-	listen_at(path);
+	listener = unit_listen(path, 1);
 	write_hello(dir);
 	daemon_conn_init(&conn, &settings);
 	server = -1;

@@ -125,12 +125,46 @@ test_the_worker_knows_the_contract_only() {
 		select_lines -vE '"(readyd/marker|config)\.h"')" ""
 }
 
-# A data structure: no event loop, no descriptor, no clock.
+# Functions of the C library whose result follows from their arguments alone, and what the compiler itself calls.
+PURE='(__)?(mem(chr|cmp|cpy|move|set)|str(chr|cmp|cspn|len|ncasecmp|ncmp|spn)|v?snprintf)(_chk)?|__ctype_b_loc|'
+PURE+='(__isoc[0-9]+_)?sscanf|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_'
+
+# uses_only NAMES FILE...: what the object of each file calls is in PURE or in NAMES, a regex, or defined by another
+# one of these files.
+uses_only() {
+	local names=$1 file object
+	shift
+	! is_sanitized || skip "sanitizers bring calls of their own"
+	need nm
+	: >called
+	: >defined
+	for file; do
+		object=$BUILD/${file%/*}/.libs/${file##*/}.o
+		[ -e "$object" ] || die "$object is not built"
+		nm --defined-only "$object" | awk '{ print $NF }' >>defined
+		nm --undefined-only "$object" | awk -v "file=$file" '{ print file ": " $NF }' >>called
+	done
+	expect "calls" "$(select_lines -vE ": ($PURE|$names|$(paste -sd '|' defined))\$" called)" ""
+}
+
+# A verdict follows from the observation and the history alone: no system call, no clock, no look of its own. The
+# length of a clock tick is a constant of the system.
+test_the_evaluation_is_pure() {
+	none "of the evaluation" '"src/(check|collision|marker_dir)\.h"' src/evaluate.c src/evaluate.h
+	uses_only 'clock_tick_ns|clock_to_ns|marker_same' src/evaluate
+}
+
+# What a waiter decides follows from its state: the table of a target, the merging of two opinions, and the plan.
+test_the_decisions_of_the_library_are_pure() {
+	uses_only target_set_phase client/lib/target client/lib/opinion client/lib/plan
+}
+
+# A data structure: no event loop, no descriptor but that of an entry's process, no clock. uthash ends the daemon by
+# exit(3) when it has no memory, as xalloc does.
 test_the_registry_is_pure() {
 	none "of the registry" '<(event2/|unistd\.h|fcntl\.h|time\.h|sys/time\.h|poll\.h|sys/socket\.h|signal\.h|stdio\.h)' \
 		daemon/registry.c daemon/registry.h
-	expect "its calls" "$(calls 'open|close|read|write|poll|clock_[a-z_]+|time|log_[a-z]+|event_[a-z_]+|malloc|calloc|free' \
-		daemon/registry.c)" ""
+	uses_only 'exit|process_close|xalloc_free|xalloc_new' daemon/registry
 }
 
 # It translates bytes and messages, without I/O or memory of its own.
@@ -138,7 +172,13 @@ test_the_codec_is_pure() {
 	local files
 	mapfile -t files < <(sources src | grep -E '/(wire|span|number)')
 	none "of the codec" '<(unistd|fcntl|time|poll|sys/socket|signal|stdlib)\.h>' "${files[@]}"
-	expect "its calls" "$(calls 'malloc|calloc|realloc|free|strdup' "${files[@]}")" ""
+	uses_only 'marker_place_init' src/wire_parse src/wire_request src/wire_write src/span src/number src/verdict
+}
+
+test_what_is_not_pure_is_seen() {
+	! is_sanitized || skip "sanitizers bring calls of their own"
+	expect "calls of the clock" "$( (uses_only 'stat|sysconf' src/clock) 2>&1 | grep -o 'src/clock: [a-z_]*' | sort -u | paste -sd ' ')" \
+		"src/clock: clock_gettime src/clock: getpid"
 }
 
 test_only_the_daemon_has_an_event_loop() {

@@ -145,6 +145,48 @@ START_TEST(no_descriptors_for_an_epoll)
 }
 END_TEST
 
+/* What does not fit is refused; what was there stays, and the refused one fits later. */
+START_TEST(no_descriptors_for_the_move_to_an_epoll)
+{
+	struct rlimit before;
+	int i;
+
+	for (i = 0; i < POLLER_FEW; i++) {
+		ck_assert_int_eq(poller_add(&poller, ends[i][0], POLLIN, (uint64_t)i), 0);
+		fill(i);
+	}
+	fill(i);
+	before = unit_forbid_new_fds();
+	ck_assert_int_eq(poller_add(&poller, ends[i][0], POLLIN, (uint64_t)i), -1);
+	ck_assert_int_eq(errno, EMFILE);
+	unit_restore_fd_limit(&before);
+	ck_assert_int_eq(poll_now(), POLLER_FEW);
+	ck_assert_int_eq(poller_add(&poller, ends[i][0], POLLIN, (uint64_t)i), 0);
+	ck_assert_int_eq(poll_now(), POLLER_FEW + 1);
+}
+END_TEST
+
+/* poll(2) takes a regular file, epoll does not: the move fails half way, and leaves no descriptor. */
+START_TEST(a_failed_move_changes_nothing)
+{
+	char path[UNIT_PATH_SIZE + 8], dir[UNIT_PATH_SIZE];
+	int file, fds;
+
+	unit_dir(dir);
+	snprintf(path, sizeof(path), "%s/file", dir);
+	file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	ck_assert_int_eq(poller_add(&poller, ends[0][0], POLLIN, 100), 0);
+	ck_assert_int_eq(poller_add(&poller, file, POLLIN, 101), 0);
+	fds = unit_count_fds();
+	ck_assert_int_eq(poller_fd(&poller), -1);
+	ck_assert_int_eq(errno, EPERM);
+	ck_assert_int_eq(unit_count_fds(), fds);
+	fill(0);
+	ck_assert_int_eq(poll_now(), 2);
+	close(file);
+}
+END_TEST
+
 START_TEST(nothing_stays_open)
 {
 	int fds = unit_count_fds();
@@ -169,6 +211,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, deadline_ends_a_sleep, 0, 2);
 	tcase_add_test(tcase, deadline_shows_in_the_descriptor);
 	tcase_add_test(tcase, no_descriptors_for_an_epoll);
+	tcase_add_test(tcase, no_descriptors_for_the_move_to_an_epoll);
+	tcase_add_test(tcase, a_failed_move_changes_nothing);
 	tcase_add_test(tcase, nothing_stays_open);
 	return s;
 }

@@ -16,8 +16,10 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -98,6 +100,19 @@ static inline void unit_write(const char *path, const char *text)
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 	ck_assert_int_eq(close(fd), 0);
+}
+
+/* A socket that listens at this path. */
+static inline int unit_listen(const char *path, int backlog)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_lt(
+	    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path), (int)sizeof(addr.sun_path));
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	ck_assert_int_eq(listen(fd, backlog), 0);
+	return fd;
 }
 
 /* Called in a child. Its parent may have died before prctl(2); a parent in another pid namespace has pid 0.

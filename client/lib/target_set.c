@@ -7,11 +7,6 @@
 #include "client/lib/target_set.h"
 #include "src/hot.h"
 
-/* The analyzer loses track of the buckets in the table of uthash. */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
-#endif
-
 void target_set_init(struct target_set *set)
 {
 	set->only_used = false;
@@ -62,6 +57,11 @@ static struct target *allocate(struct target_set *set)
 	return &set->only;
 }
 
+/* The analyzer loses sight of the buckets that uthash keeps in the table of the hash. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
 struct target *target_set_add(struct target_set *set, pid_t pid)
 {
 	struct target *t = allocate(set);
@@ -80,6 +80,9 @@ struct target *target_set_add(struct target_set *set, pid_t pid)
 	errno = ENOMEM;
 	return NULL;
 }
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 HOT void target_set_remove(struct target_set *set, struct target *t)
 {

@@ -77,6 +77,7 @@ static void add(struct client *client, pid_t pid)
 {
 	struct waited *waited = &client->waited[client->count];
 	struct life *life = world_life_of(pid);
+	uint64_t start = 0;
 
 	if (client->count == WAITED || find(client, pid) != NULL)
 		return;
@@ -87,11 +88,13 @@ static void add(struct client *client, pid_t pid)
 			    (dice_hit(700) || world.lives[i].start == life->start))
 				life = &world.lives[i];
 	waited->meant = life != NULL && dice_hit(300);
-	if (waited->meant)
+	if (waited->meant) {
 		waited->life = (int)(life - world.lives);
+		start = life->start;
+	}
 	client->count++;
 	STORY("waits for %d%s", pid, waited->meant ? " (exactly)" : "");
-	if (readyd_waiter_add_exact(client->waiter, pid, waited->meant ? life->start : 0) != 0)
+	if (readyd_waiter_add_exact(client->waiter, pid, start) != 0)
 		fail("readyd_waiter_add_exact: %s", strerror(errno));
 }
 

@@ -3,7 +3,7 @@
  * schedule at a time, and nothing here calls the kernel.
  *
  * An actor is a program: the daemon or one of its clients. `world.current` says which one makes the current
- * system call (kernel.c), and so which descriptor table is used.
+ * system call (kernel_*.c), and so which descriptor table is used.
  */
 #ifndef TESTS_SIM_WORLD_H
 #define TESTS_SIM_WORLD_H

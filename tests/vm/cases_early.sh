@@ -1,5 +1,6 @@
 #!/bin/sh
-# The job of a guest booted with early_init.c as /init, which starts readyd too early.
+# Run in a guest whose /init (early_init.c) starts readyd before /run, /tmp or /proc are mounted, and ignores SIGCHLD:
+# readyd finds its directories once they are there.
 # shellcheck source=tests/vm/tap.sh disable=SC1091
 . /guest/tap.sh
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The job of a guest with contrib/init/inittab.
+# Run in a guest with contrib/init/inittab: busybox's init starts readyd, and again after its death.
 # shellcheck source=tests/vm/tap.sh disable=SC1091
 . /guest/tap.sh
 

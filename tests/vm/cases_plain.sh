@@ -1,5 +1,6 @@
 #!/bin/sh
-# The job of a guest booted with contrib/init/init: readyd as it is used in a VM, with the real paths.
+# Run in a guest booted with contrib/init/init: readyd, readyctl and the worker work together in a VM, with the real paths,
+# and give the same answers as the shell loop of the README.
 # shellcheck source=tests/vm/tap.sh disable=SC1091,SC2030,SC2031
 . /guest/tap.sh
 # shellcheck source=/dev/null # wait_ready(), as README.md has it

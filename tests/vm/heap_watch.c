@@ -1,8 +1,8 @@
 /*
  * Runs a static worker under ptrace(2) and reports whether its heap changes after the allocation. What a
- *probe sees of a thread's heap is jemalloc's thread state, which contains its counters and its cache: each
- *allocation and each release changes it. So the state is copied when calloc(1, BYTES) has returned, and
- *compared at each system call that follows:
+ * probe sees of a thread's heap is jemalloc's thread state, which contains its counters and its cache: each
+ * allocation and each release changes it. So the state is copied when calloc(1, BYTES) has returned, and
+ * compared at each system call that follows:
  *
  *	counted 1	the number of its words that grew by exactly BYTES during that call
  *	openat same	the marker

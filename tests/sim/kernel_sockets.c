@@ -10,7 +10,7 @@
 #include "tests/sim/syscalls.h"
 #include "tests/sim/world.h"
 
-static struct stream *enter(int sock, int *side)
+static struct stream *enter_stream(int sock, int *side)
 {
 	struct sim_fd *found;
 
@@ -50,7 +50,7 @@ int __wrap_socket(int domain, int type, int protocol)
 int __wrap_connect(int sock, const struct sockaddr *address, socklen_t len)
 {
 	int side;
-	struct stream *stream = enter(sock, &side);
+	struct stream *stream = enter_stream(sock, &side);
 
 	(void)address;
 	(void)len;
@@ -72,7 +72,7 @@ int __wrap_connect(int sock, const struct sockaddr *address, socklen_t len)
 int __wrap_getsockopt(int sock, int level, int option, void *value, socklen_t *len)
 {
 	int side;
-	struct stream *stream = enter(sock, &side);
+	struct stream *stream = enter_stream(sock, &side);
 	struct ucred peer = {0};
 
 	(void)level;
@@ -123,7 +123,7 @@ static ssize_t put(struct stream *stream, int side, const void *data, size_t len
 ssize_t __wrap_send(int sock, const void *data, size_t len, int flags)
 {
 	int side;
-	struct stream *stream = enter(sock, &side);
+	struct stream *stream = enter_stream(sock, &side);
 
 	(void)flags;
 	return stream == NULL ? -1 : put(stream, side, data, len, NULL);
@@ -132,17 +132,19 @@ ssize_t __wrap_send(int sock, const void *data, size_t len, int flags)
 ssize_t __wrap_sendmsg(int sock, const struct msghdr *msg, int flags)
 {
 	struct cmsghdr *header = CMSG_FIRSTHDR(msg);
-	struct sim_fd *right;
+	struct sim_fd *right = NULL;
 	int side, fd;
-	struct stream *stream = enter(sock, &side);
+	struct stream *stream = enter_stream(sock, &side);
 
 	(void)flags;
 	if (stream == NULL)
 		return -1;
-	memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-	right = fd_get(world.current, fd);
-	if (right == NULL)
-		return -1;
+	if (header != NULL) {
+		memcpy(&fd, CMSG_DATA(header), sizeof(fd));
+		right = fd_get(world.current, fd);
+		if (right == NULL)
+			return -1;
+	}
 	return put(stream, side, msg->msg_iov[0].iov_base, msg->msg_iov[0].iov_len, right);
 }
 
@@ -190,7 +192,7 @@ static ssize_t take(struct stream *stream, int side, void *data, size_t len, str
 ssize_t __wrap_recv(int sock, void *data, size_t len, int flags)
 {
 	int side;
-	struct stream *stream = enter(sock, &side);
+	struct stream *stream = enter_stream(sock, &side);
 	struct sim_fd right;
 	ssize_t n = stream == NULL ? -1 : take(stream, side, data, len, &right);
 
@@ -221,7 +223,7 @@ static void hand_over(struct msghdr *msg, struct sim_fd *right)
 ssize_t __wrap_recvmsg(int sock, struct msghdr *msg, int flags)
 {
 	int side;
-	struct stream *stream = enter(sock, &side);
+	struct stream *stream = enter_stream(sock, &side);
 	struct sim_fd right = {0};
 	ssize_t n;
 
