@@ -4,7 +4,6 @@
 
 #include "src/check.h"
 #include "src/clock.h"
-#include "src/hot.h"
 #include "src/marker_dir.h"
 
 /* Sets o->ambiguous where the marker may be another process's. A marker stays ambiguous until it is
@@ -77,8 +76,8 @@ static bool is_ownership_known(const struct history *history)
 }
 
 /* A process may change its root or mount namespace during its set-up, so resolve its directory each time. */
-HOT static void observe_marker(const struct marker_place *place, const struct process *p,
-    struct history *history, struct collisions *collisions, struct observation *o)
+static void observe_marker(const struct marker_place *place, const struct process *p, struct history *history,
+    struct collisions *collisions, struct observation *o)
 {
 	struct marker_view view;
 
@@ -111,7 +110,7 @@ HOT static void observe_marker(const struct marker_place *place, const struct pr
 	check_owner(p, o);
 }
 
-HOT void check_process(const struct marker_place *place, const struct process *p, struct history *history,
+void check_process(const struct marker_place *place, const struct process *p, struct history *history,
     struct collisions *collisions, struct readyd_answer *answer)
 {
 	struct observation o = {

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "src/dirwatch.h"
-#include "src/hot.h"
 
 /* The analyzer loses track of the arrivals when their memory grows. */
 #if defined(__GNUC__) && !defined(__clang__)
@@ -54,7 +53,7 @@ void dirwatch_drop_extras(struct dirwatch *d)
 		remove_extra(d, LIST_FIRST(&d->extras));
 }
 
-HOT void dirwatch_close(struct dirwatch *d)
+void dirwatch_close(struct dirwatch *d)
 {
 	dirwatch_drop_extras(d);
 	if (d->fd >= 0)

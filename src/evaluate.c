@@ -4,7 +4,6 @@
 
 #include "src/clock.h"
 #include "src/evaluate.h"
-#include "src/hot.h"
 
 int64_t evaluate_age_at_start(const struct process *p, const struct observation *o)
 {
@@ -27,7 +26,7 @@ static bool is_older_than_process(
 	return evaluate_age_at_start(p, o) > EVALUATE_STAMP_GRAIN_NS;
 }
 
-HOT bool evaluate_needs_confirmation(
+bool evaluate_needs_confirmation(
     const struct process *p, const struct history *history, const struct observation *o)
 {
 	if (history->absent_seen || history->confirmed)
@@ -101,7 +100,7 @@ static enum readyd_verdict verdict_against(enum readyd_reason against)
 	return against == READYD_REASON_NAME_COLLISION ? READYD_UNREACHABLE : READYD_STALE;
 }
 
-HOT void evaluate(const struct process *p, const struct history *history, const struct observation *o,
+void evaluate(const struct process *p, const struct history *history, const struct observation *o,
     struct readyd_answer *answer)
 {
 	/* If another process has the pid now, the marker under its name may be from either. */

@@ -1,13 +1,11 @@
 #include "config.h"
 
 #include "client/lib/plan.h"
-#include "src/hot.h"
 
 /* A wait that is covered needs no watch: the daemon has promised to tell, with a gate or a WAIT. While any is
  * not covered and the daemon is absent, the directory is watched, and from then on until all are covered. An
  * unconfirmed one that holds a gate waits for what the gate says. */
-HOT struct plan plan_make(
-    const struct target_set *set, enum readyd_backend backend, bool absent, bool watching)
+struct plan plan_make(const struct target_set *set, enum readyd_backend backend, bool absent, bool watching)
 {
 	const size_t *waiting = set->tally[TARGET_WAITING], *unconfirmed = set->tally[TARGET_UNCONFIRMED];
 	size_t in_doubt = target_set_phase(set, TARGET_UNCONFIRMED);
