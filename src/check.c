@@ -4,6 +4,7 @@
 
 #include "src/check.h"
 #include "src/clock.h"
+#include "src/clock_set.h"
 #include "src/marker_dir.h"
 
 /* Sets o->ambiguous where the marker may be another process's. A marker stays ambiguous until it is
@@ -52,7 +53,7 @@ static void check_clocks(const struct process *p, struct observation *o)
 	o->now = clock_now_ns(CLOCK_REALTIME);
 	o->boot_offset = clock_boot_offset();
 	age = evaluate_age_at_start(p, o);
-	o->clock_was_set = age > EVALUATE_STAMP_GRAIN_NS && clock_excuses(clock_to_ns(&o->marker.ctime), age);
+	o->clock_was_set = age > EVALUATE_STAMP_GRAIN_NS && clock_set_excuses(clock_to_ns(&o->marker.ctime), age);
 }
 
 /* Whether its directory is still that one. Something may have been mounted over it, with old markers in it.

@@ -14,7 +14,7 @@ int64_t evaluate_age_at_start(const struct process *p, const struct observation 
  * Whether the marker existed before the process. What the caller itself saw decides first; stamps count only
  * for a marker that existed before the first check. The start is rounded down to a tick and the stamp to its
  * grain, so only a marker that is older by more than both is certainly older. Setting the clock between the
- * writing of a valid marker and the first check must not make it stale: see clock_excuses().
+ * writing of a valid marker and the first check must not make it stale: see clock_set_excuses().
  */
 static bool is_older_than_process(
     const struct process *p, const struct history *history, const struct observation *o)

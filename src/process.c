@@ -85,6 +85,16 @@ static int read_stat(pid_t pid, struct stat_line *line)
 	return number > 22 ? 0 : -1;
 }
 
+bool process_start_of(pid_t pid, uint64_t *start)
+{
+	struct stat_line line;
+
+	if (read_stat(pid, &line) != 0)
+		return false;
+	*start = line.start;
+	return true;
+}
+
 bool process_exists(pid_t pid)
 {
 	return kill(pid, 0) == 0 || errno != ESRCH;
