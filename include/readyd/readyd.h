@@ -71,7 +71,7 @@ enum readyd_reason {
 	READYD_REASON_NO_RESOURCES,	/* pending: descriptors or memory ran out before the process or its
 					 * marker could be examined; nothing is known of it */
 	READYD_REASON_IDENTITY_UNKNOWN	/* pending or died: /proc is missing, hides the process (hidepid), or
-					 * is  that of another pid namespace, so it is not known whether this is
+					 * is that of another pid namespace, so it is not known whether this is
 					 * the process that was meant, or whether the marker is its own */
 };
 
