@@ -213,6 +213,7 @@ test_a_clock_that_is_set_forward_changes_no_answer() {
 	spawn sleep 1000
 	PID=$LAST
 	: >"$MARKER-$PID"
+	note "/proc was mounted $(($(stat -c %Z /proc) - $(awk '$1 == "btime" { print $2 }' /proc/stat))) s after the boot"
 	now=$(date +%s)
 	for by in 60 86400; do
 		date -s "@$((now + by))" >/dev/null
