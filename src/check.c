@@ -4,7 +4,7 @@
 
 #include "src/check.h"
 #include "src/clock.h"
-#include "src/hot.h"
+#include "src/clock_set.h"
 #include "src/marker_dir.h"
 #include "src/stamp.h"
 #include "src/uidmap.h"
@@ -66,7 +66,7 @@ static void check_clocks(const struct marker_place *place, const struct process 
 		o->unknown = true;
 	age = evidence_age_at_start(p, o);
 	o->clock_was_set = age > o->stamps.grain_ns + o->stamps.margin_ns &&
-			   clock_excuses(clock_to_ns(&o->marker.ctime), age);
+			   clock_set_excuses(clock_to_ns(&o->marker.ctime), age);
 }
 
 /* Whether its directory is still that one. Something may have been mounted over it, with old markers in it.
@@ -90,8 +90,8 @@ static bool is_ownership_known(const struct history *history)
 }
 
 /* A process may change its root or mount namespace during its set-up, so resolve its directory each time. */
-HOT static void observe_marker(const struct marker_place *place, const struct process *p,
-    struct history *history, struct collisions *collisions, struct observation *o)
+static void observe_marker(const struct marker_place *place, const struct process *p, struct history *history,
+    struct collisions *collisions, struct observation *o)
 {
 	struct marker_view view;
 
@@ -138,7 +138,7 @@ static void remember(const struct process *p, struct history *history, const str
 	history->assumed = (answer->flags & READYD_FLAG_AGE_ASSUMED) != 0;
 }
 
-HOT void check_process(const struct marker_place *place, const struct process *p, struct history *history,
+void check_process(const struct marker_place *place, const struct process *p, struct history *history,
     struct collisions *collisions, struct readyd_answer *answer)
 {
 	struct observation o = {

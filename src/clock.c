@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include <stdint.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,35 +46,6 @@ int64_t clock_boot_offset(void)
 		}
 	}
 	return offset;
-}
-
-/* The reference files are created within this time after the boot. */
-#define REFERENCE_LATE_NS (10 * NS_PER_S)
-/* Slewing and rounding do not count as setting the clock. */
-#define STEP_LEAST_NS NS_PER_S
-
-static bool excused_by(const char *reference, int64_t stamp, int64_t age, int64_t offset)
-{
-	struct stat st;
-	int64_t step;
-
-	if (stat(reference, &st) != 0)
-		return false;
-	step = offset - clock_to_ns(&st.st_ctim);
-	return step > STEP_LEAST_NS && age <= step + REFERENCE_LATE_NS &&
-	       stamp + step <= clock_now_ns(CLOCK_REALTIME);
-}
-
-bool clock_excuses(int64_t stamp, int64_t age)
-{
-	/* Several, since the clock may have been set more than once. */
-	static const char *const references[] = {"/dev/null", "/proc/1", "/sys/kernel", "/dev/pts"};
-	int64_t offset = clock_boot_offset();
-
-	for (size_t i = 0; i < sizeof(references) / sizeof(references[0]); i++)
-		if (excused_by(references[i], stamp, age, offset))
-			return true;
-	return false;
 }
 
 int64_t clock_tick_ns(void)

@@ -15,15 +15,6 @@ int64_t clock_boot_offset(void);
 
 int64_t clock_now_ns(clockid_t id);
 
-/*
- * Whether a file stamp (CLOCK_REALTIME, nanoseconds) that looks `age` nanoseconds too old may be valid,
- * written before the clock was set forward. Clock changes are not recorded, but files on volatile file
- * systems are younger than the boot: a stamp there that lies before the boot by the present clock proves
- * that the clock has been set, and by how much. The stamp is excused if by the earlier clock it is neither
- * too old nor in the future.
- */
-bool clock_excuses(int64_t stamp, int64_t age);
-
 int64_t clock_to_ns(const struct timespec *t);
 
 /* Nanoseconds of one clock tick of /proc/<pid>/stat. */

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "src/dirwatch.h"
-#include "src/hot.h"
 
 /* IN_MODIFY is left out: a writer could flood it, and existence is all that counts. */
 #define MASK                                                                                                 \
@@ -49,7 +48,7 @@ void dirwatch_drop_extras(struct dirwatch *d)
 		remove_extra(d, LIST_FIRST(&d->extras));
 }
 
-HOT void dirwatch_close(struct dirwatch *d)
+void dirwatch_close(struct dirwatch *d)
 {
 	dirwatch_drop_extras(d);
 	if (d->fd >= 0)

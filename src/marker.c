@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 
 #include "readyd/marker.h"
-#include "src/hot.h"
 #include "src/marker.h"
 #include "src/number.h"
 #include "src/shortage.h"
@@ -73,7 +72,7 @@ static enum marker_kind explain_failure(const struct marker_place *place, struct
 	return kind_of_failure(errno);
 }
 
-HOT static void copy_stat(struct marker_stat *seen, const struct stat *st)
+static void copy_stat(struct marker_stat *seen, const struct stat *st)
 {
 	seen->dev = st->st_dev;
 	seen->ino = st->st_ino;
@@ -85,21 +84,9 @@ HOT static void copy_stat(struct marker_stat *seen, const struct stat *st)
 
 #define PATH_SIZE (MARKER_DIR_SIZE + MARKER_PREFIX_SIZE + 24)
 
-static char *put_text(char *at, const char *text)
+static void format_path(const struct marker_place *place, pid_t pid, char path[PATH_SIZE])
 {
-	while (*text != '\0')
-		*at++ = *text++;
-	return at;
-}
-
-/* Without the C library: when thousands of waiters are woken at once, each would touch its pages too. */
-HOT static void format_path(const struct marker_place *place, pid_t pid, char path[PATH_SIZE])
-{
-	char *at = put_text(path, place->dir);
-
-	*at++ = '/';
-	at = put_text(at, place->prefix);
-	number_put(at, (uint64_t)pid);
+	snprintf(path, PATH_SIZE, "%s/%s%ld", place->dir, place->prefix, (long)pid);
 }
 
 bool marker_is_absent(const struct marker_place *place, pid_t pid)
@@ -116,7 +103,7 @@ static enum marker_kind kind_of_file(const struct stat *st)
 	return S_ISREG(st->st_mode) ? MARKER_FILE : MARKER_OTHER;
 }
 
-HOT static void copy_seen(struct marker_stat *seen, enum marker_kind kind, const struct stat *st)
+static void copy_seen(struct marker_stat *seen, enum marker_kind kind, const struct stat *st)
 {
 	memset(seen, 0, sizeof(*seen));
 	seen->kind = kind;
@@ -124,7 +111,7 @@ HOT static void copy_seen(struct marker_stat *seen, enum marker_kind kind, const
 		copy_stat(seen, st);
 }
 
-HOT void marker_stat(const struct marker_place *place, pid_t pid, struct marker_stat *seen)
+void marker_stat(const struct marker_place *place, pid_t pid, struct marker_stat *seen)
 {
 	char path[PATH_SIZE];
 	enum marker_kind kind;

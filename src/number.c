@@ -1,6 +1,5 @@
 #include "config.h"
 
-#include "src/hot.h"
 #include "src/number.h"
 
 int number_parse(const char *text, size_t len, uint64_t max, uint64_t *value)
@@ -20,7 +19,7 @@ int number_parse(const char *text, size_t len, uint64_t max, uint64_t *value)
 	return 0;
 }
 
-HOT void number_put(char *buf, uint64_t value)
+void number_put(char *buf, uint64_t value)
 {
 	uint64_t rest = value;
 	size_t len = 1;

@@ -11,7 +11,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "src/hot.h"
 #include "src/process.h"
 #include "src/procfs.h"
 #include "src/shortage.h"
@@ -84,6 +83,16 @@ static int read_stat(pid_t pid, struct stat_line *line)
 			line->exit_code = atoi(field);
 	}
 	return number > 22 ? 0 : -1;
+}
+
+bool process_start_of(pid_t pid, uint64_t *start)
+{
+	struct stat_line line;
+
+	if (read_stat(pid, &line) != 0)
+		return false;
+	*start = line.start;
+	return true;
 }
 
 bool process_exists(pid_t pid)
@@ -230,14 +239,14 @@ void process_open_exact(struct process *p, pid_t pid, uint64_t start)
 	p->start_known = !p->identity_unknown;
 }
 
-HOT void process_close(struct process *p)
+void process_close(struct process *p)
 {
 	if (p->fd >= 0)
 		close(p->fd);
 	p->fd = -1;
 }
 
-HOT static enum process_life life_by_fd(const struct process *p)
+static enum process_life life_by_fd(const struct process *p)
 {
 	struct pollfd poll_fd = {.fd = p->fd, .events = POLLIN};
 
@@ -269,7 +278,7 @@ static enum process_life life_by_stat(const struct process *p)
 	return process_exists(p->pid) ? PROCESS_LIVES : PROCESS_GONE;
 }
 
-HOT enum process_life process_life(const struct process *p)
+enum process_life process_life(const struct process *p)
 {
 	if (p->no_such_process)
 		return PROCESS_GONE;

@@ -53,6 +53,9 @@ static inline bool process_in_child_ns(const struct process *p)
  */
 bool process_is_active(pid_t pid, uint64_t *cpu);
 
+/* The start of the process that has pid now. False: it cannot be read. */
+bool process_start_of(pid_t pid, uint64_t *start);
+
 /* Whether any process or thread has this number now. One system call (kill(2) with signal 0), which needs
  * neither a descriptor nor /proc. */
 bool process_exists(pid_t pid);

@@ -79,9 +79,10 @@ static int read_lines(int fd, struct procfs_status *status)
 {
 	char buf[1024], *line, *end;
 	size_t len = 0;
-	ssize_t n;
+	ssize_t n = 1;
 
-	while ((n = read(fd, buf + len, sizeof(buf) - 1 - len)) > 0) {
+	/* NSpid comes after Uid. */
+	while (status->ns_pids == 0 && (n = read(fd, buf + len, sizeof(buf) - 1 - len)) > 0) {
 		len += (size_t)n;
 		buf[len] = '\0';
 		for (line = buf; (end = strchr(line, '\n')) != NULL; line = end + 1) {
@@ -93,7 +94,7 @@ static int read_lines(int fd, struct procfs_status *status)
 		if (len == sizeof(buf) - 1)
 			len = 0;
 	}
-	return n == 0 ? 0 : -1;
+	return n >= 0 ? 0 : -1;
 }
 
 static int read_status_file(const char *path, struct procfs_status *status)
@@ -124,7 +125,7 @@ int procfs_read_status(pid_t pid, struct procfs_status *status)
 
 /* /proc/self has our pid in the namespace of that /proc, which may happen to be the same number as in ours;
  * but then NSpid has both. */
-static enum procfs_state examine(bool *sure)
+static enum procfs_state examine(pid_t own, bool *sure)
 {
 	struct procfs_status status;
 	char self[16];
@@ -134,7 +135,7 @@ static enum procfs_state examine(bool *sure)
 	if (len < 0)
 		return access("/proc/version", F_OK) == 0 ? PROCFS_FOREIGN : PROCFS_MISSING;
 	self[len] = '\0';
-	if (atol(self) != (long)getpid())
+	if (atol(self) != (long)own)
 		return PROCFS_FOREIGN;
 	*sure = read_status_file("/proc/self/status", &status) == 0;
 	/* Out of descriptors, whatever is to be read there fails, too. */
@@ -149,13 +150,14 @@ enum procfs_state procfs_state(void)
 {
 	static _Atomic pid_t ours;
 	enum procfs_state state;
+	pid_t own = getpid();
 	bool sure;
 
-	if (atomic_load_explicit(&ours, memory_order_relaxed) == getpid())
+	if (atomic_load_explicit(&ours, memory_order_relaxed) == own)
 		return PROCFS_OURS;
-	state = examine(&sure);
+	state = examine(own, &sure);
 	if (sure && state == PROCFS_OURS)
-		atomic_store_explicit(&ours, getpid(), memory_order_relaxed);
+		atomic_store_explicit(&ours, own, memory_order_relaxed);
 	return state;
 }
 

@@ -38,7 +38,7 @@ struct procfs_status {
 	uid_t real, effective, fs;
 };
 
-/* Reads it to its end, however long it is. 0, or -1 with errno as procfs_read(). */
+/* Reads as much as it takes, however long it is. 0, or -1 with errno as procfs_read(). */
 int procfs_read_status(pid_t pid, struct procfs_status *status);
 
 #endif

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "src/hot.h"
 #include "src/uidmap.h"
 
 /* 2^32 - 1 is no user (user_namespaces(7)). */
@@ -33,7 +32,7 @@ static bool is_namespace_complete(void)
 	return uidmap_is_complete(map);
 }
 
-HOT bool uidmap_identifies(uid_t uid)
+bool uidmap_identifies(uid_t uid)
 {
 	return uid != UIDMAP_OVERFLOW || is_namespace_complete();
 }

@@ -28,14 +28,13 @@ END
 	gcc -shared -fPIC -o shim.so shim.c || skip "no shared object can be compiled"
 }
 
-# Whether a file on a volatile file system is as old as the boot. A program can detect by it that the clock was set.
+# Whether the clock is as it was when the first process started and mounted /proc. A second step could not be told from
+# the first one.
 step_is_detectable() {
-	local boot file
-	boot=$(awk '$1 == "btime" { print $2 }' /proc/stat)
-	for file in /proc/1 /sys/kernel /dev/pts; do
-		[ "$(stat -c %Z $file)" -gt $((boot + 8)) ] || return 0
-	done
-	return 1
+	local late
+	late=$(stat -c %Z /proc)
+	late=$((late - $(awk '$1 == "btime" { print $2 }' /proc/stat) - $(start_of 1) / $(getconf CLK_TCK)))
+	[ "${late#-}" -le 8 ]
 }
 
 # stepped SECONDS COMMAND...: runs it as if the clock had been set forward by so many seconds, for this command alone.
@@ -63,6 +62,40 @@ test_a_clock_set_forward_changes_no_answer() {
 	start_readyd
 	stepped_status 3600 daemon "$READY"
 	stepped_status 3600 auto "$READY"
+}
+
+# By more than what the time of the reference is uncertain by.
+is_older_by() { [ $((EPOCHSECONDS - $(stat -c %Z "$2"))) -gt "$1" ]; }
+
+# A container has a /proc of its own, and its devices are as old as itself.
+set_in_a_container() {
+	local by
+	[ "$1" = host-devices ] || mount -t tmpfs none /dev
+	[ -e /dev/null ] || mknod -m 666 /dev/null c 1 3
+	step_is_detectable || die "the /proc of the container is not as old as its first process"
+	spawn_worker_with_pid 20003
+	mkdir m
+	mark "$PID"
+	for by in 5 60 3600 86400; do
+		stepped_status $by file "$READY"
+	done
+	# The marker of an earlier process is none of this one, by either clock.
+	kill_and_reap "$PID"
+	until_true 60 is_older_by 3 "$(marker 20003)"
+	spawn_worker_with_pid 20003
+	for by in 0 60 3600 86400; do
+		stepped_status $by file "stale $PID start=[0-9]+ reason=older-than-process.*"
+	done
+	start_readyd
+	stepped_status 3600 daemon "stale $PID start=[0-9]+ reason=older-than-process.*"
+}
+
+test_a_clock_set_forward_in_a_container_changes_no_answer() {
+	need_root
+	write_shim
+	in_namespaces "$PIDS --mount-proc" set_in_a_container host-devices
+	rm -rf m
+	in_namespaces "$PIDS --mount-proc" set_in_a_container own-devices
 }
 
 # For a program that was not there before, the marker's stamp is in the future, and proves nothing.

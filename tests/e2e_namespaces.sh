@@ -175,7 +175,7 @@ test_a_daemon_with_more_privileges_than_its_client_answers() {
 without_call() {
 	local calls=$1 want=$2 got=0
 	shift 2
-	READYD_BACKEND=file timeout 60 strace -f -qq -o trace -e trace="$calls" -e inject="$calls:error=ENOSYS" \
+	READYD_BACKEND="file" timeout 60 strace -f -qq -o trace -e trace="$calls" -e inject="$calls:error=ENOSYS" \
 		"$READYCTL" "$@" >out 2>err || got=$?
 	expect "exit status of '$*' ($(cat out err))" "$got" "$want"
 }

@@ -5,7 +5,6 @@
 
 #include "client/lib/daemon_conn.h"
 #include "src/clock.h"
-#include "src/hot.h"
 #include "src/sock.h"
 
 /* A daemon that has not answered a wait by then is considered frozen; a later answer still counts. The limit
@@ -44,7 +43,7 @@ void daemon_conn_init_question(struct daemon_conn *conn, struct settings *settin
 	init(conn, settings, LATE_QUESTION_MS);
 }
 
-HOT void daemon_conn_close(struct daemon_conn *conn)
+void daemon_conn_close(struct daemon_conn *conn)
 {
 	daemon_io_close(&conn->io);
 	conn->state = DAEMON_CLOSED;

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "client/lib/daemon_io.h"
-#include "src/hot.h"
 #include "src/sock.h"
 
 void daemon_io_init(struct daemon_io *io)
@@ -34,7 +33,7 @@ int daemon_io_open(struct daemon_io *io, const char *socket)
 	return 0;
 }
 
-HOT void daemon_io_close(struct daemon_io *io)
+void daemon_io_close(struct daemon_io *io)
 {
 	int fd;
 

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "client/lib/daemon_stream.h"
-#include "src/hot.h"
 #include "src/sock.h"
 
 void daemon_stream_init(struct daemon_stream *stream, char *buffer)
@@ -44,7 +43,7 @@ static int take_fd(struct daemon_stream *stream)
 	return fd;
 }
 
-HOT int daemon_stream_unclaimed(struct daemon_stream *stream)
+int daemon_stream_unclaimed(struct daemon_stream *stream)
 {
 	int fd = -1;
 

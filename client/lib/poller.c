@@ -8,14 +8,13 @@
 #include <unistd.h>
 
 #include "client/lib/poller.h"
-#include "src/hot.h"
 
 /* The tag of the timer in the epoll instance; tags of the caller contain a pid and are smaller. */
 #define TIMER UINT64_MAX
 
 #define DESCRIPTORS_KEPT 8
 
-HOT void poller_init(struct poller *poller)
+void poller_init(struct poller *poller)
 {
 	poller->epoll = poller->timer = -1;
 	poller->limit = 0;
@@ -23,7 +22,7 @@ HOT void poller_init(struct poller *poller)
 	poller->count = 0;
 }
 
-HOT void poller_fini(struct poller *poller)
+void poller_fini(struct poller *poller)
 {
 	if (poller->epoll >= 0)
 		close(poller->epoll);
@@ -85,7 +84,7 @@ int poller_fd(struct poller *poller)
 	return poller->epoll >= 0 || open_epoll(poller) == 0 ? poller->epoll : -1;
 }
 
-HOT int poller_add(struct poller *poller, int fd, uint32_t bits, uint64_t tag)
+int poller_add(struct poller *poller, int fd, uint32_t bits, uint64_t tag)
 {
 	if (poller->epoll < 0 && poller->count == POLLER_FEW && open_epoll(poller) != 0)
 		return -1;
@@ -97,7 +96,7 @@ HOT int poller_add(struct poller *poller, int fd, uint32_t bits, uint64_t tag)
 }
 
 /* The index of fd in the table, or count. */
-HOT static nfds_t find(const struct poller *poller, int fd)
+static nfds_t find(const struct poller *poller, int fd)
 {
 	nfds_t i = 0;
 
@@ -116,7 +115,7 @@ void poller_change(struct poller *poller, int fd, uint32_t bits, uint64_t tag)
 		poller->fds[i].events = (short)bits;
 }
 
-HOT void poller_forget(struct poller *poller, int fd)
+void poller_forget(struct poller *poller, int fd)
 {
 	nfds_t i = find(poller, fd);
 
@@ -127,7 +126,7 @@ HOT void poller_forget(struct poller *poller, int fd)
 	poller->tags[i] = poller->tags[poller->count];
 }
 
-HOT void poller_remove(struct poller *poller, int fd)
+void poller_remove(struct poller *poller, int fd)
 {
 	if (poller->epoll >= 0)
 		(void)epoll_ctl(poller->epoll, EPOLL_CTL_DEL, fd, NULL);
@@ -135,7 +134,7 @@ HOT void poller_remove(struct poller *poller, int fd)
 		poller_forget(poller, fd);
 }
 
-HOT void poller_set_deadline(struct poller *poller, int64_t at)
+void poller_set_deadline(struct poller *poller, int64_t at)
 {
 	if (at == poller->deadline)
 		return;
@@ -145,7 +144,7 @@ HOT void poller_set_deadline(struct poller *poller, int64_t at)
 }
 
 /* Milliseconds until the deadline, at most `most` (-1: no limit). */
-HOT static int until(const struct poller *poller, int64_t now, int most)
+static int until(const struct poller *poller, int64_t now, int most)
 {
 	int64_t left = poller->deadline - now;
 
@@ -155,7 +154,7 @@ HOT static int until(const struct poller *poller, int64_t now, int most)
 	return most >= 0 && most < left ? most : (int)left;
 }
 
-HOT static int wait_directly(struct poller *poller, int64_t now, int timeout_ms, struct poller_event *events)
+static int wait_directly(struct poller *poller, int64_t now, int timeout_ms, struct poller_event *events)
 {
 	int n = poll(poller->fds, poller->count, until(poller, now, timeout_ms)), filled = 0;
 
@@ -187,7 +186,7 @@ static int wait_by_epoll(struct poller *poller, int timeout_ms, struct poller_ev
 	return filled;
 }
 
-HOT int poller_wait(struct poller *poller, int64_t now, int timeout_ms, struct poller_event *events)
+int poller_wait(struct poller *poller, int64_t now, int timeout_ms, struct poller_event *events)
 {
 	if (poller->epoll < 0)
 		return wait_directly(poller, now, timeout_ms, events);

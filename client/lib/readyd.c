@@ -12,7 +12,6 @@
 #include "client/lib/settings.h"
 #include "client/lib/waiter.h"
 #include "src/clock.h"
-#include "src/hot.h"
 #include "src/check.h"
 #include "src/verdict.h"
 
@@ -90,7 +89,7 @@ static int look_a_last_time(struct readyd_waiter *waiter, pid_t pid, struct read
 	return 0;
 }
 
-HOT static int wait_by_waiter(
+static int wait_by_waiter(
     struct readyd_waiter *waiter, pid_t pid, const struct timespec *deadline, struct readyd_answer *answer)
 {
 	int left;
@@ -107,7 +106,7 @@ HOT static int wait_by_waiter(
 	return 0;
 }
 
-HOT int readyd_wait(const struct readyd_options *options, pid_t pid, const struct timespec *deadline,
+int readyd_wait(const struct readyd_options *options, pid_t pid, const struct timespec *deadline,
     struct readyd_answer *answer)
 {
 	struct readyd_waiter waiter;

@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include "client/lib/target.h"
-#include "src/hot.h"
 #include "src/verdict.h"
 
 /* The phase after an event, for each phase before it; NEVER: the event cannot occur. */
@@ -41,7 +40,7 @@ static const unsigned char subscriptions[TARGET_EVENTS][SUBSCRIPTIONS] = {
     [TARGET_LEFT] = {NEVER, SUBSCRIPTION_NONE, SUBSCRIPTION_NONE, SUBSCRIPTION_NONE},
 };
 
-HOT bool target_step(struct target_state *state, enum target_event event)
+bool target_step(struct target_state *state, enum target_event event)
 {
 	unsigned phase = phases[event][state->phase];
 	unsigned subscription = subscriptions[event][state->subscription];
@@ -54,7 +53,7 @@ HOT bool target_step(struct target_state *state, enum target_event event)
 	return true;
 }
 
-HOT bool target_ends_wait(const struct target *t, const struct readyd_answer *answer)
+bool target_ends_wait(const struct target *t, const struct readyd_answer *answer)
 {
 	bool promised =
 	    t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
@@ -66,8 +65,7 @@ HOT bool target_ends_wait(const struct target *t, const struct readyd_answer *an
 
 /* Whether the daemon may know better: that the process was ready before its marker was removed, that the
  * marker existed before the process, or whether it may be another process's. */
-HOT enum target_event target_judge(
-    const struct target *t, const struct readyd_answer *answer, bool has_daemon)
+enum target_event target_judge(const struct target *t, const struct readyd_answer *answer, bool has_daemon)
 {
 	if (!target_ends_wait(t, answer))
 		return TARGET_SAW_NOTHING;

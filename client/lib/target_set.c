@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "client/lib/target_set.h"
-#include "src/hot.h"
 
 void target_set_init(struct target_set *set)
 {
@@ -17,7 +16,7 @@ void target_set_init(struct target_set *set)
 	memset(set->tally, 0, sizeof(set->tally));
 }
 
-HOT struct target *target_set_find(struct target_set *set, pid_t pid)
+struct target *target_set_find(struct target_set *set, pid_t pid)
 {
 	struct target *t;
 
@@ -84,7 +83,7 @@ struct target *target_set_add(struct target_set *set, pid_t pid)
 #pragma GCC diagnostic pop
 #endif
 
-HOT void target_set_remove(struct target_set *set, struct target *t)
+void target_set_remove(struct target_set *set, struct target *t)
 {
 	set->tally[t->state.phase][t->state.subscription]--;
 	if (target_is_done(t))
@@ -100,7 +99,7 @@ HOT void target_set_remove(struct target_set *set, struct target *t)
 }
 
 /* The only place that changes the tally, besides adding and removing. */
-HOT static void move(struct target_set *set, struct target *t, struct target_state to)
+static void move(struct target_set *set, struct target *t, struct target_state to)
 {
 	set->tally[t->state.phase][t->state.subscription]--;
 	set->tally[to.phase][to.subscription]++;
@@ -112,7 +111,7 @@ void target_set_not_started(struct target_set *set, struct target *t)
 	move(set, t, (struct target_state){TARGET_NOT_STARTED, SUBSCRIPTION_NONE});
 }
 
-HOT bool target_set_step(
+bool target_set_step(
     struct target_set *set, struct target *t, enum target_event event, const struct readyd_answer *answer)
 {
 	struct target_state to = t->state;
@@ -129,7 +128,7 @@ HOT bool target_set_step(
 	return true;
 }
 
-HOT size_t target_set_phase(const struct target_set *set, enum target_phase phase)
+size_t target_set_phase(const struct target_set *set, enum target_phase phase)
 {
 	size_t count = 0;
 
@@ -138,7 +137,7 @@ HOT size_t target_set_phase(const struct target_set *set, enum target_phase phas
 	return count;
 }
 
-HOT size_t target_set_waiting(const struct target_set *set)
+size_t target_set_waiting(const struct target_set *set)
 {
 	return set->count - set->tally[TARGET_DONE][SUBSCRIPTION_NONE];
 }

@@ -8,7 +8,6 @@
 #include "client/lib/waiter.h"
 #include "src/check.h"
 #include "src/clock.h"
-#include "src/hot.h"
 #include "src/verdict.h"
 
 /* The watch has read events ahead; its descriptor may not be readable. */
@@ -32,7 +31,7 @@ int waiter_init(struct readyd_waiter *w, const struct readyd_options *options)
 	return 0;
 }
 
-HOT void waiter_fini(struct readyd_waiter *w)
+void waiter_fini(struct readyd_waiter *w)
 {
 	struct target *t, *next;
 
@@ -177,7 +176,7 @@ int readyd_waiter_peek(struct readyd_waiter *w, pid_t pid, struct readyd_answer 
 	return 0;
 }
 
-HOT bool waiter_take(struct readyd_waiter *w, struct readyd_answer *answer)
+bool waiter_take(struct readyd_waiter *w, struct readyd_answer *answer)
 {
 	struct target *t = target_set_done(&w->set);
 
@@ -189,7 +188,7 @@ HOT bool waiter_take(struct readyd_waiter *w, struct readyd_answer *answer)
 	return true;
 }
 
-HOT static int poll_events(struct readyd_waiter *w, int timeout_ms)
+static int poll_events(struct readyd_waiter *w, int timeout_ms)
 {
 	struct poller_event events[POLLER_EVENTS];
 	int count = poller_wait(&w->poller, clock_ms(), timeout_ms, events);
@@ -197,7 +196,7 @@ HOT static int poll_events(struct readyd_waiter *w, int timeout_ms)
 	return count < 0 ? -1 : waiter_dispatch(w, events, count);
 }
 
-HOT int readyd_waiter_next(struct readyd_waiter *w, struct readyd_answer *answer)
+int readyd_waiter_next(struct readyd_waiter *w, struct readyd_answer *answer)
 {
 	if (waiter_take(w, answer))
 		return 1;
@@ -206,7 +205,7 @@ HOT int readyd_waiter_next(struct readyd_waiter *w, struct readyd_answer *answer
 	return waiter_take(w, answer) ? 1 : 0;
 }
 
-HOT int readyd_waiter_sleep(struct readyd_waiter *w, int timeout_ms)
+int readyd_waiter_sleep(struct readyd_waiter *w, int timeout_ms)
 {
 	if (target_set_done(&w->set) != NULL)
 		return 0;

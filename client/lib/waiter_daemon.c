@@ -5,7 +5,6 @@
 #include "client/lib/opinion.h"
 #include "client/lib/waiter.h"
 #include "src/clock.h"
-#include "src/hot.h"
 #include "src/sock.h"
 #include "src/verdict.h"
 

@@ -4,7 +4,6 @@
 
 #include "client/lib/waiter.h"
 #include "src/clock.h"
-#include "src/hot.h"
 
 void waiter_close_dir(struct readyd_waiter *w)
 {
@@ -75,7 +74,7 @@ void waiter_read_dir(struct readyd_waiter *w)
 /* The gate is closed: check, and ask again if that does not end the wait. A byte in the gate says that this
  * very process was seen ready, which saves every waiter a request; the pidfd tells whether it has exited
  * since. */
-HOT static void take_gate_event(struct readyd_waiter *w, struct target *t, uint32_t bits)
+static void take_gate_event(struct readyd_waiter *w, struct target *t, uint32_t bits)
 {
 	if (t->state.subscription != SUBSCRIPTION_GATE)
 		return;
@@ -87,7 +86,7 @@ HOT static void take_gate_event(struct readyd_waiter *w, struct target *t, uint3
 }
 
 /* A pidfd of a dead process stays readable: one event is enough. */
-HOT static void take_death(struct readyd_waiter *w, struct target *t)
+static void take_death(struct readyd_waiter *w, struct target *t)
 {
 	if (!t->watched)
 		return;
@@ -97,7 +96,7 @@ HOT static void take_death(struct readyd_waiter *w, struct target *t)
 		waiter_look(w, t);
 }
 
-HOT static int handle(struct readyd_waiter *w, enum source source, pid_t pid, uint32_t bits)
+static int handle(struct readyd_waiter *w, enum source source, pid_t pid, uint32_t bits)
 {
 	struct target *t = pid > 0 ? target_set_find(&w->set, pid) : NULL;
 
@@ -121,7 +120,7 @@ HOT static int handle(struct readyd_waiter *w, enum source source, pid_t pid, ui
 
 /* In the order of enum source: a directory may disappear with its process, and the gate says whether the
  * process was ready before it ended. */
-HOT int waiter_dispatch(struct readyd_waiter *w, const struct poller_event *events, int count)
+int waiter_dispatch(struct readyd_waiter *w, const struct poller_event *events, int count)
 {
 	for (enum source source = SOURCE_DIR; source <= SOURCE_CONN; source++)
 		for (int i = 0; i < count; i++)

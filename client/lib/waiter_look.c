@@ -3,7 +3,6 @@
 #include "client/lib/waiter.h"
 #include "src/check.h"
 #include "src/clock.h"
-#include "src/hot.h"
 #include "src/marker_dir.h"
 #include "src/sock.h"
 #include "src/verdict.h"
@@ -14,7 +13,7 @@
  * marker is still absent. The end of the process is an event of its own. */
 #define QUICK_RECHECKS 8
 
-HOT static void close_gate(struct readyd_waiter *w, struct target *t)
+static void close_gate(struct readyd_waiter *w, struct target *t)
 {
 	if (t->gate < 0)
 		return;
@@ -24,7 +23,7 @@ HOT static void close_gate(struct readyd_waiter *w, struct target *t)
 	t->gate = -1;
 }
 
-HOT static void close_process(struct readyd_waiter *w, struct target *t)
+static void close_process(struct readyd_waiter *w, struct target *t)
 {
 	if (t->watched)
 		poller_forget(&w->poller, t->process.fd);
@@ -32,7 +31,7 @@ HOT static void close_process(struct readyd_waiter *w, struct target *t)
 	process_close(&t->process);
 }
 
-HOT bool waiter_step(
+bool waiter_step(
     struct readyd_waiter *w, struct target *t, enum target_event event, const struct readyd_answer *answer)
 {
 	if (!target_set_step(&w->set, t, event, answer))
@@ -44,7 +43,7 @@ HOT bool waiter_step(
 	return true;
 }
 
-HOT void waiter_remove(struct readyd_waiter *w, struct target *t)
+void waiter_remove(struct readyd_waiter *w, struct target *t)
 {
 	close_gate(w, t);
 	close_process(w, t);
@@ -143,7 +142,7 @@ static void check_other_dir(struct readyd_waiter *w, struct target *t)
 		waiter_look(w, t);
 }
 
-HOT static void check(
+static void check(
     struct readyd_waiter *w, struct target *t, struct collisions *collisions, struct readyd_answer *answer)
 {
 	/* A directory of its own has disappeared with the process: only earlier events tell. */
@@ -153,7 +152,7 @@ HOT static void check(
 	answer->backend = READYD_BACKEND_FILE;
 }
 
-HOT void waiter_look(struct readyd_waiter *w, struct target *t)
+void waiter_look(struct readyd_waiter *w, struct target *t)
 {
 	bool alone = w->settings.backend == READYD_BACKEND_FILE;
 	struct readyd_answer answer;

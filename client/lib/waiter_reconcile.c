@@ -2,7 +2,6 @@
 
 #include "client/lib/waiter.h"
 #include "src/clock.h"
-#include "src/hot.h"
 
 /* While a subscription or a watch is active, rechecks only cover what these cannot see. */
 #define BACKSTOP_MS 1000
@@ -54,7 +53,7 @@ static void stop_watching(struct readyd_waiter *w)
 	waiter_close_dir(w);
 }
 
-HOT static struct plan make_plan(const struct readyd_waiter *w)
+static struct plan make_plan(const struct readyd_waiter *w)
 {
 	return plan_make(&w->set, w->settings.backend, daemon_conn_is_absent(&w->conn), w->watching);
 }
@@ -67,7 +66,7 @@ static bool is_due(const struct readyd_waiter *w, const struct plan *plan, int64
 }
 
 /* The deadline is the earliest of all times, and now if something can be done or taken at once. */
-HOT static void set_deadline(struct readyd_waiter *w, const struct plan *plan, int64_t now)
+static void set_deadline(struct readyd_waiter *w, const struct plan *plan, int64_t now)
 {
 	int64_t at = clock_earlier(w->look_at, daemon_conn_deadline(&w->conn, plan->ask));
 
@@ -76,7 +75,7 @@ HOT static void set_deadline(struct readyd_waiter *w, const struct plan *plan, i
 	poller_set_deadline(&w->poller, at);
 }
 
-HOT void waiter_rest(struct readyd_waiter *w)
+void waiter_rest(struct readyd_waiter *w)
 {
 	struct plan plan = make_plan(w);
 

@@ -164,7 +164,7 @@ int __wrap_lstat(const char *path, struct stat *st)
 	return pid_index == SIM_NONE ? -1 : stat_marker(pid_index, st);
 }
 
-/* The directory; anything else is a file that is as old as the boot, see clock_excuses(). */
+/* The directory; anything else is a file that is as old as the boot, see clock_set_step(). */
 int __wrap_stat(const char *path, struct stat *st)
 {
 	if (!kernel_enter_any())

@@ -86,6 +86,13 @@ enum process_life process_life(const struct process *p)
 											   : PROCESS_LIVES;
 }
 
+/* The first process starts with the simulation. */
+bool process_start_of(pid_t pid, uint64_t *start)
+{
+	*start = 0;
+	return pid == 1;
+}
+
 bool process_exists(pid_t pid)
 {
 	faults_tick();

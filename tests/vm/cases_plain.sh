@@ -209,4 +209,19 @@ test_a_death_is_reported_at_once() {
 	note "10 probes answered after a death in $(($(now_ms) - since)) ms"
 }
 
+# The clock of the guest is set for real; it has its old value again at the end.
+test_a_clock_that_is_set_forward_changes_no_answer() {
+	spawn sleep 1000
+	PID=$LAST
+	: >"$MARKER-$PID"
+	note "/proc was mounted $(($(stat -c %Z /proc) - $(awk '$1 == "btime" { print $2 }' /proc/stat))) s after the boot"
+	now=$(date +%s)
+	for by in 60 86400; do
+		date -s "@$((now + by))" >/dev/null
+		got=$(READYD_BACKEND=file readyctl status "$PID") || got="$got $?"
+		date -s "@$now" >/dev/null
+		[ "${got%% *}" = ready ] || die "set forward by $by s: $got"
+	done
+}
+
 run_tests
