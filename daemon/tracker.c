@@ -102,17 +102,19 @@ static void check_other_dir(
 		check_process(w->place, process, history, &w->namespaces.collisions, answer);
 }
 
-/* Whether another living process has p's number. */
+/* Whether another process may have the number of p, which has ended, by now. */
 static bool has_namesake(struct tracker *w, const struct process *p)
 {
 	pid_t pids[2] = {p->pid, p->pid};
 	size_t count = ns_index_list(&w->namespaces, p->ns_pid, pids, 2);
 
+	if (!process_keeps_pid(p) && process_exists(p->pid))
+		return true;
 	return count > 2 || pids[0] != p->pid || pids[1] != p->pid ||
 	       (process_in_child_ns(p) && process_exists(p->ns_pid));
 }
 
-/* p has ended: the marker that is there now is a leftover for the next process of its number. */
+/* p has ended: the marker, which was seen after that, is a leftover for the next process of its number. */
 static void note_left_by(struct tracker *w, const struct process *p, const struct marker_stat *marker)
 {
 	const struct sighting seen = {.ns_pid = p->ns_pid,

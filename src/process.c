@@ -167,10 +167,9 @@ static void copy_stat(struct process *p, const struct stat_line *line)
 	p->kernel = (line->flags & FLAG_KTHREAD) != 0;
 }
 
-/* A process keeps its pid until it is reaped; then pidfd_send_signal(2) fails with ESRCH. */
-static bool still_has_pid(const struct process *p)
+bool process_keeps_pid(const struct process *p)
 {
-	return syscall(SYS_pidfd_send_signal, p->fd, 0, NULL, 0) == 0 || errno == EPERM;
+	return p->fd >= 0 && (syscall(SYS_pidfd_send_signal, p->fd, 0, NULL, 0) == 0 || errno == EPERM);
 }
 
 static void read_ns_pid(struct process *p)
@@ -202,7 +201,7 @@ void process_open(struct process *p, pid_t pid)
 	if (!p->no_such_process)
 		read_ns_pid(p);
 	/* It has ended, so what was read may belong to the next process with this pid. */
-	if (p->fd >= 0 && process_gone(p) && line.state != 'Z' && !still_has_pid(p))
+	if (p->fd >= 0 && process_gone(p) && line.state != 'Z' && !process_keeps_pid(p))
 		p->start = 0;
 }
 
