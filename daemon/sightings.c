@@ -38,7 +38,7 @@ void sightings_note(struct sightings *sightings, const struct sighting *seen)
 {
 	struct sighting *known = find(sightings, seen->ns_pid);
 
-	if (known != NULL && marker_same(&known->marker, &seen->marker))
+	if (known != NULL && marker_same(&known->marker, &seen->marker) && (known->alone || !seen->alone))
 		return;
 	if (known != NULL)
 		forget(sightings, known);
@@ -52,17 +52,10 @@ void sightings_note(struct sightings *sightings, const struct sighting *seen)
 	TAILQ_INSERT_TAIL(&sightings->by_age, known, age);
 }
 
-/* Where the pid or the start of the ended process is the same, only its end tells it from the next one:
- * within a clock tick both may be equal. */
-static bool may_have_left(const struct sighting *sighting, const struct process *process)
-{
-	return sighting->pid == process->pid && sighting->start == process->start && process_gone(process);
-}
-
-/* Without a clock: no process had the number then, but this one has it. */
+/* Without a clock: only processes that had ended had the number then, but this one lives. */
 static bool started_later(const struct sighting *sighting, const struct process *process)
 {
-	if (sighting->alone && !process->no_such_process)
+	if (sighting->alone && !process_gone(process))
 		return true;
 	return process->start != 0 && (int64_t)process->start * clock_tick_ns() >= sighting->seen;
 }
@@ -71,7 +64,7 @@ const struct marker_stat *sightings_leftover(const struct sightings *sightings, 
 {
 	const struct sighting *sighting = find(sightings, process->ns_pid);
 
-	if (sighting == NULL || may_have_left(sighting, process) || !started_later(sighting, process))
+	if (sighting == NULL || !started_later(sighting, process))
 		return NULL;
 	return &sighting->marker;
 }
