@@ -7,6 +7,8 @@
 #include "daemon/sightings.h"
 #include "src/clock.h"
 
+#define WRITE_NS 40000000
+
 void sightings_init(struct sightings *sightings, size_t limit)
 {
 	*sightings = (struct sightings){.limit = limit};
@@ -34,12 +36,23 @@ static struct sighting *find(const struct sightings *sightings, pid_t ns_pid)
 	return sighting;
 }
 
+/* A worker writes its marker right after creating it, so it may have been seen in between. */
+static bool is_same_write(const struct marker_stat *a, const struct marker_stat *b)
+{
+	const int64_t passed = clock_to_ns(&b->mtime) - clock_to_ns(&a->mtime);
+
+	return a->kind == b->kind && a->dev == b->dev && a->ino == b->ino && passed >= 0 &&
+	       passed <= WRITE_NS;
+}
+
 void sightings_note(struct sightings *sightings, const struct sighting *seen)
 {
 	struct sighting *known = find(sightings, seen->ns_pid);
 
-	if (known != NULL && marker_same(&known->marker, &seen->marker) && (known->alone || !seen->alone))
+	if (known != NULL && is_same_write(&known->marker, &seen->marker) && (known->alone || !seen->alone)) {
+		known->marker = seen->marker;
 		return;
+	}
 	if (known != NULL)
 		forget(sightings, known);
 	if (seen->marker.kind != MARKER_FILE)

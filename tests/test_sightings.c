@@ -105,6 +105,23 @@ START_TEST(others_had_the_number)
 }
 END_TEST
 
+/* The worker creates its marker and writes to it; at its end, another process has its pid already. */
+START_TEST(marker_seen_before_it_was_written)
+{
+	struct sighting seen = leftover(1, 10);
+
+	sightings_note(&sightings, &seen);
+	seen.marker.mtime.tv_nsec = 12000000;
+	seen.alone = false;
+	seen.seen *= 2;
+	sightings_note(&sightings, &seen);
+	ck_assert_uint_eq(ino_for(1, START - 1), 10);
+	seen.marker.mtime.tv_sec = 1;
+	sightings_note(&sightings, &seen);
+	ck_assert_uint_eq(ino_for(1, START - 1), 0);
+}
+END_TEST
+
 /* A later sighting replaces one while others had the number. */
 START_TEST(sighting_alone_counts)
 {
@@ -158,6 +175,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, another_marker_replaces_it);
 	tcase_add_test(tcase, others_had_the_number);
 	tcase_add_test(tcase, sighting_alone_counts);
+	tcase_add_test(tcase, marker_seen_before_it_was_written);
 	tcase_add_test(tcase, first_sighting_counts);
 	tcase_add_test(tcase, process_that_is_gone);
 	return s;
