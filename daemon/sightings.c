@@ -7,6 +7,8 @@
 #include "daemon/sightings.h"
 #include "src/clock.h"
 
+#define WRITE_NS 40000000
+
 void sightings_init(struct sightings *sightings, size_t limit)
 {
 	*sightings = (struct sightings){.limit = limit};
@@ -34,12 +36,23 @@ static struct sighting *find(const struct sightings *sightings, pid_t ns_pid)
 	return sighting;
 }
 
+/* A worker writes its marker right after creating it, so it may have been seen in between. */
+static bool is_same_write(const struct marker_stat *a, const struct marker_stat *b)
+{
+	const int64_t passed = clock_to_ns(&b->mtime) - clock_to_ns(&a->mtime);
+
+	return a->kind == b->kind && a->dev == b->dev && a->ino == b->ino && passed >= 0 &&
+	       passed <= WRITE_NS;
+}
+
 void sightings_note(struct sightings *sightings, const struct sighting *seen)
 {
 	struct sighting *known = find(sightings, seen->ns_pid);
 
-	if (known != NULL && marker_same(&known->marker, &seen->marker))
+	if (known != NULL && is_same_write(&known->marker, &seen->marker) && (known->alone || !seen->alone)) {
+		known->marker = seen->marker;
 		return;
+	}
 	if (known != NULL)
 		forget(sightings, known);
 	if (seen->marker.kind != MARKER_FILE)
@@ -52,17 +65,10 @@ void sightings_note(struct sightings *sightings, const struct sighting *seen)
 	TAILQ_INSERT_TAIL(&sightings->by_age, known, age);
 }
 
-/* Where the pid or the start of the ended process is the same, only its end tells it from the next one:
- * within a clock tick both may be equal. */
-static bool may_have_left(const struct sighting *sighting, const struct process *process)
-{
-	return sighting->pid == process->pid && sighting->start == process->start && process_gone(process);
-}
-
-/* Without a clock: no process had the number then, but this one has it. */
+/* Without a clock: only processes that had ended had the number then, but this one lives. */
 static bool started_later(const struct sighting *sighting, const struct process *process)
 {
-	if (sighting->alone && !process->no_such_process)
+	if (sighting->alone && !process_gone(process))
 		return true;
 	return process->start != 0 && (int64_t)process->start * clock_tick_ns() >= sighting->seen;
 }
@@ -71,7 +77,7 @@ const struct marker_stat *sightings_leftover(const struct sightings *sightings, 
 {
 	const struct sighting *sighting = find(sightings, process->ns_pid);
 
-	if (sighting == NULL || may_have_left(sighting, process) || !started_later(sighting, process))
+	if (sighting == NULL || !started_later(sighting, process))
 		return NULL;
 	return &sighting->marker;
 }

@@ -20,10 +20,8 @@
 struct sighting {
 	pid_t ns_pid;
 	struct marker_stat marker;
-	bool alone;	/* no living process had the number */
-	pid_t pid;	/* the ended process that may have left it; 0: an unknown one */
-	uint64_t start; /* of that process */
-	int64_t seen;	/* CLOCK_BOOTTIME in nanoseconds: it was there then */
+	bool alone;   /* no process had the number, or only one that has ended when this counts */
+	int64_t seen; /* CLOCK_BOOTTIME in nanoseconds: it was there then */
 	TAILQ_ENTRY(sighting) age;
 	UT_hash_handle hh;
 };
@@ -37,7 +35,8 @@ struct sightings {
 void sightings_init(struct sightings *sightings, size_t limit);
 void sightings_fini(struct sightings *sightings);
 
-/* Remembers a leftover; of one that is known already, the first sighting counts. One that is not a file is
+/* Remembers a leftover; of one that is known already, the first sighting counts, or the first that
+ * was alone. One that is not a file is
  * forgotten. age and hh of *seen are not used. */
 void sightings_note(struct sightings *sightings, const struct sighting *seen);
 

@@ -109,43 +109,57 @@ static void check_other_dir(
 		check_process(w->place, process, history, &w->namespaces.collisions, answer);
 }
 
-/* Whether another living process has p's number. */
+/* Whether another process may have the number of p, by now if that has ended. */
 static bool has_namesake(struct tracker *w, const struct process *p)
 {
 	pid_t pids[2] = {p->pid, p->pid};
 	size_t count = ns_index_list(&w->namespaces, p->ns_pid, pids, 2);
 
+	if (!process_keeps_pid(p) && process_exists(p->pid))
+		return true;
 	return count > 2 || pids[0] != p->pid || pids[1] != p->pid ||
 	       (process_in_child_ns(p) && process_exists(p->ns_pid));
 }
 
-/* p has ended: the marker that is there now is a leftover for the next process of its number. */
-static void note_left_by(struct tracker *w, const struct process *p, const struct marker_stat *marker)
+/* The marker that is there now is a leftover for the next process of p's number. One in another directory is
+ * out of reach then. */
+static void note_marker_of(
+    struct tracker *w, const struct process *p, const struct history *history, struct marker_stat *marker)
 {
-	const struct sighting seen = {.ns_pid = p->ns_pid,
-	    .marker = *marker,
-	    .pid = p->pid,
-	    .start = p->start,
-	    .seen = clock_now_ns(CLOCK_BOOTTIME),
-	    .alone = !has_namesake(w, p)};
+	struct sighting seen = {.ns_pid = p->ns_pid};
 
+	marker->kind = MARKER_ABSENT;
+	if (history->in_other_dir)
+		return;
+	marker_stat(w->place, p->ns_pid, marker);
+	seen.marker = *marker;
+	seen.seen = clock_now_ns(CLOCK_BOOTTIME);
+	seen.alone = !has_namesake(w, p);
 	sightings_note(&w->sightings, &seen);
 }
 
-/* The marker that an entry's process has left. One in another directory is out of reach now. */
-static void look_at_leftover(
-    struct tracker *w, const struct registry_entry *entry, struct marker_stat *marker)
+/* A marker that a process has written is noted while the process lives: at its end, another one may have its
+ * pid already. That needs a pidfd: then there is an entry until the end. */
+static void note_ready(struct tracker *w, const struct process *p, const struct history *history)
 {
-	marker->kind = MARKER_ABSENT;
-	if (entry->history.in_other_dir)
-		return;
-	marker_stat(w->place, entry->process.ns_pid, marker);
-	note_left_by(w, &entry->process, marker);
+	struct marker_stat marker;
+
+	if (history->latched && p->fd >= 0)
+		note_marker_of(w, p, history, &marker);
+}
+
+/* Nothing waited for it, and there is nothing to remember of it. */
+static void drop_ended(struct tracker *w, struct registry_entry *entry)
+{
+	pidwatch_stop(entry);
+	process_close(&entry->process);
+	registry_release(w->registry, entry);
 }
 
 /* Checks an entry and updates the registry. False if the entry has left the registry. */
 static bool examine(struct tracker *w, struct registry_entry *entry, struct readyd_answer *answer)
 {
+	const bool was_latched = entry->history.latched;
 	struct marker_stat marker;
 
 	w->looks++;
@@ -154,8 +168,14 @@ static bool examine(struct tracker *w, struct registry_entry *entry, struct read
 		    dirwatch_has_arrived(w->dirs, entry->history.extra_watch, entry->process.ns_pid);
 	check_process(w->place, &entry->process, &entry->history, &w->namespaces.collisions, answer);
 	check_other_dir(w, &entry->process, &entry->history, answer);
+	if (!was_latched)
+		note_ready(w, &entry->process, &entry->history);
 	if (verdict_is_process_gone(answer->verdict)) {
-		look_at_leftover(w, entry, &marker);
+		note_marker_of(w, &entry->process, &entry->history, &marker);
+		if (entry->idle) {
+			drop_ended(w, entry);
+			return false;
+		}
 		w->settled++;
 		log_debug("process %ld has %s", (long)answer->pid, readyd_verdict_name(answer->verdict));
 		registry_retire(w->registry, entry, answer, &marker);
@@ -242,15 +262,14 @@ static struct registry_entry *meet(
 	if (question->waited)
 		check_other_dir(w, &process, &history, answer);
 	leave_reserve(&process);
+	note_ready(w, &process, &history);
 	if (!verdict_is_process_gone(answer->verdict) && answer->reason != READYD_REASON_NO_RESOURCES &&
 	    !process.identity_unknown &&
 	    (process.fd >= 0 || (question->waited && verdict_begins_wait(answer))))
 		return enter(w, &process, &history);
 	if (verdict_is_process_gone(answer->verdict) && !recall_ended(w, &process, answer) &&
-	    !process.no_such_process && !history.in_other_dir) {
-		marker_stat(w->place, process.ns_pid, &marker);
-		note_left_by(w, &process, &marker);
-	}
+	    !process.no_such_process)
+		note_marker_of(w, &process, &history, &marker);
 	process_close(&process);
 	return NULL;
 }

@@ -153,10 +153,9 @@ static void copy_uids(struct process *p, uid_t real, uid_t effective, uid_t fs)
 	p->uids_known = true;
 }
 
-/* A process keeps its pid until it is reaped; then pidfd_send_signal(2) fails with ESRCH. */
-static bool still_has_pid(const struct process *p)
+bool process_keeps_pid(const struct process *p)
 {
-	return syscall(SYS_pidfd_send_signal, p->fd, 0, NULL, 0) == 0 || errno == EPERM;
+	return p->fd >= 0 && (syscall(SYS_pidfd_send_signal, p->fd, 0, NULL, 0) == 0 || errno == EPERM);
 }
 
 static void read_status(struct process *p)
@@ -196,7 +195,7 @@ static void read_ids(struct process *p)
 /* Whatever was read may belong to the next process with this pid. */
 static bool is_reaped(const struct process *p, const struct stat_line *line)
 {
-	return p->fd >= 0 && process_gone(p) && line->state != 'Z' && !still_has_pid(p);
+	return p->fd >= 0 && process_gone(p) && line->state != 'Z' && !process_keeps_pid(p);
 }
 
 void process_open(struct process *p, pid_t pid)
@@ -345,7 +344,7 @@ static int read_uids(const struct process *p, struct process *now)
 	}
 	if (procfs_read_status(p->pid, &status) != 0 || !status.has_uids)
 		return -1;
-	error = p->fd >= 0 ? !still_has_pid(p) : process_gone(p);
+	error = p->fd >= 0 ? !process_keeps_pid(p) : process_gone(p);
 	errno = ESRCH;
 	if (error)
 		return -1;

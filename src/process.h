@@ -60,6 +60,10 @@ bool process_start_of(pid_t pid, uint64_t *start);
  * neither a descriptor nor /proc. */
 bool process_exists(pid_t pid);
 
+/* Whether no other process can have its pid: it keeps the pid until it has ended and is reaped. False if that
+ * is not known (no pidfd). */
+bool process_keeps_pid(const struct process *p);
+
 /* The pid of process pid in its own pid namespace (the last number of NSpid in proc_pid_status(5), since
  * Linux 4.1); pid itself if that cannot be read, 0 if descriptors or memory ran out. */
 pid_t process_ns_pid_of(pid_t pid);

@@ -99,6 +99,13 @@ bool process_exists(pid_t pid)
 	return world_life_of(pid) != NULL;
 }
 
+bool process_keeps_pid(const struct process *p)
+{
+	faults_tick();
+	return p->fd >= 0 && fd_get(world.current, p->fd) != NULL &&
+	       world_life_of(p->pid) == &world.lives[world.current->fds[p->fd].index];
+}
+
 bool process_is_active(pid_t pid, uint64_t *cpu)
 {
 	uint64_t used = daemon_cpu_time(pid), before = *cpu;
