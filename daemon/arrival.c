@@ -6,6 +6,7 @@
 
 #include "daemon/arrival.h"
 #include "src/clock.h"
+#include "src/stamp_trust.h"
 
 static int64_t stamp_ns(const struct statx_timestamp *stamp)
 {
@@ -13,22 +14,22 @@ static int64_t stamp_ns(const struct statx_timestamp *stamp)
 }
 
 /* A link or a rename sets the time of change, but not that of birth. Both are by the clock of the file
- * system: their difference can be compared with a time span of ours. */
+ * system: their difference can be compared with a time span of ours, but for the grain of both. */
 static bool was_born_since(const struct statx *file, int64_t start)
 {
 	return (file->stx_mask & STATX_BTIME) == 0 ||
 	       stamp_ns(&file->stx_ctime) - stamp_ns(&file->stx_btime) <=
-		   clock_now_ns(CLOCK_BOOTTIME) - start;
+		   clock_now_ns(CLOCK_BOOTTIME) - start + STAMP_GRAIN_NS;
 }
 
 bool arrival_is_new(const struct arrival *arrival, const struct marker_place *place, const struct process *p)
 {
-	const int64_t start = (int64_t)p->start * clock_tick_ns();
+	const int64_t start = clock_ticks_to_ns(p->start);
 	char path[sizeof(place->dir) + sizeof(place->prefix) + 16];
 	struct statx file;
 
 	/* The start is rounded down. */
-	if (p->start == 0 || p->no_such_process || start + clock_tick_ns() > arrival->since)
+	if (!p->start_known || p->no_such_process || start + clock_tick_ns() > arrival->since)
 		return false;
 	snprintf(path, sizeof(path), "%s/%s%ld", place->dir, place->prefix, (long)p->ns_pid);
 	return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW,

@@ -70,7 +70,7 @@ static bool started_later(const struct sighting *sighting, const struct process 
 {
 	if (sighting->alone && !process_gone(process))
 		return true;
-	return process->start != 0 && (int64_t)process->start * clock_tick_ns() >= sighting->seen;
+	return process->start_known && clock_ticks_to_ns(process->start) >= sighting->seen;
 }
 
 const struct marker_stat *sightings_leftover(const struct sightings *sightings, const struct process *process)

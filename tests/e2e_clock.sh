@@ -138,7 +138,7 @@ stale_and_stepped() {
 		UNDER=()
 		spawn_worker_with_pid 20003
 		mark 20003
-		until_true 60 counter_is processes 1
+		until_true 60 counter_is events 1
 		kill_and_reap 20003
 		spawn_worker_with_pid 20003
 		expect_status daemon 5 "stale 20003 start=[0-9]+ reason=older-than-process.*" 20003

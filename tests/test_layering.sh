@@ -150,8 +150,10 @@ uses_only() {
 # A verdict follows from the observation and the history alone: no system call, no clock, no look of its own. The
 # length of a clock tick is a constant of the system.
 test_the_evaluation_is_pure() {
-	none "of the evaluation" '"src/(check|collision|marker_dir)\.h"' src/evaluate.c src/evaluate.h
-	uses_only 'clock_tick_ns|clock_to_ns|marker_same' src/evaluate
+	none "of the evaluation" '"src/(check|collision|marker_dir|stamp)\.h"' src/evaluate.[ch] src/evidence.[ch]
+	uses_only evidence_weigh src/evaluate
+	uses_only 'clock_tick_ns|clock_ticks_to_ns|clock_to_ns|marker_same' src/evidence
+	uses_only 'clock_tick_ns|clock_to_ns' src/stamp_trust
 }
 
 # What a waiter decides follows from its state: the table of a target, the merging of two opinions, and the plan.
