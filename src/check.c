@@ -6,6 +6,7 @@
 #include "src/clock.h"
 #include "src/hot.h"
 #include "src/marker_dir.h"
+#include "src/shortage.h"
 
 /* Sets o->ambiguous where the marker may be another process's. A marker stays ambiguous until it is
  * rewritten, even if the other process has ended. */
@@ -72,6 +73,15 @@ static bool is_ownership_known(const struct history *history)
 	return (history->latched || history->confirmed) && !history->in_other_dir;
 }
 
+/* Neither is an acquittal: a shortage is over soon, and another error may be. */
+static void note_failure(struct observation *o)
+{
+	bool failed = o->marker.kind == MARKER_UNKNOWN, shortage = is_shortage(o->marker.error);
+
+	o->unknown |= failed && shortage;
+	o->look_failed = failed && !shortage;
+}
+
 /* A process may change its root or mount namespace during its set-up, so resolve its directory each time. */
 HOT static void observe_marker(const struct marker_place *place, const struct process *p,
     struct history *history, struct collisions *collisions, struct observation *o)
@@ -97,7 +107,7 @@ HOT static void observe_marker(const struct marker_place *place, const struct pr
 	if (o->inaccessible || o->unknown)
 		return;
 	marker_stat(&there, p->ns_pid, &o->marker);
-	o->unknown |= o->marker.kind == MARKER_UNKNOWN;
+	note_failure(o);
 	if (o->marker.kind != MARKER_FILE)
 		return;
 	if (history->absent_seen && !is_same_directory(&there, &history->absent))

@@ -44,6 +44,7 @@ struct observation {
 	bool ambiguous;		  /* the marker may be another process's, see src/collision.h */
 	bool ambiguity_unchecked; /* it may be ambiguous, but that was not checked */
 	bool unknown;		  /* descriptors or memory ran out before all of this could be seen */
+	bool look_failed;	  /* the file system would not say whether the marker is there */
 	bool arrived;		  /* its directory ended with it, but its marker was reported there before */
 };
 

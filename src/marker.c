@@ -9,7 +9,6 @@
 #include "src/hot.h"
 #include "src/marker.h"
 #include "src/number.h"
-#include "src/shortage.h"
 
 int marker_place_init(struct marker_place *place, const char *dir, const char *prefix)
 {
@@ -59,11 +58,18 @@ static enum marker_kind explain_failure(const struct marker_place *place, struct
 {
 	if (errno == ENOENT && stat(place->dir, dir) == 0)
 		return MARKER_ABSENT;
-	if (is_shortage(errno))
-		return MARKER_UNKNOWN;
-	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENAMETOOLONG)
+	switch (errno) {
+	case ENOENT:
+	case ENOTDIR:
+	case ELOOP:
+	case ENAMETOOLONG:
 		return MARKER_NO_DIRECTORY;
-	return MARKER_DENIED;
+	case EACCES:
+	case EPERM:
+		return MARKER_DENIED;
+	default:
+		return MARKER_UNKNOWN;
+	}
 }
 
 HOT static void copy_stat(struct marker_stat *seen, const struct stat *st)
@@ -115,6 +121,7 @@ HOT void marker_stat(const struct marker_place *place, pid_t pid, struct marker_
 		seen->kind = S_ISREG(st.st_mode) ? MARKER_FILE : MARKER_OTHER;
 	else
 		seen->kind = explain_failure(place, &st);
+	seen->error = seen->kind == MARKER_UNKNOWN ? errno : 0;
 	if (seen->kind == MARKER_FILE || seen->kind == MARKER_OTHER || seen->kind == MARKER_ABSENT)
 		copy_stat(seen, &st);
 }

@@ -25,6 +25,12 @@ static inline bool verdict_ends_wait(const struct readyd_answer *answer)
 	       answer->reason != READYD_REASON_DIRECTORY_DENIED;
 }
 
+/* Whether the check could not see what it had to: nothing is known, and another check may see it. */
+static inline bool verdict_is_blind(const struct readyd_answer *answer)
+{
+	return answer->reason == READYD_REASON_NO_RESOURCES || answer->reason == READYD_REASON_LOOK_FAILED;
+}
+
 /* Whether the process has exited, by this verdict. */
 static inline bool verdict_is_process_gone(enum readyd_verdict verdict)
 {

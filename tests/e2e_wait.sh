@@ -488,6 +488,45 @@ test_latched_with_timeout_0() {
 	says out "ready $PID start=[0-9]+ latched=1"
 }
 
+# look_fails ERROR WHEN ARGUMENT...: readyctl without a daemon, whose checks of the marker of $PID fail.
+look_fails() {
+	local error=$1 when=$2
+	shift 2
+	READYD_BACKEND=file timeout 60 strace -qq -o trace -P "$(marker "$PID")" -e trace=lstat,newfstatat \
+		-e "inject=lstat,newfstatat:error=$error:when=$when" "$READYCTL" "$@" >out 2>err
+}
+
+# A check that fails for once says nothing about the process: the wait goes on, and the next check finds the marker.
+test_a_check_that_fails_once() {
+	local error
+	need_strace
+	mkdir m
+	# LeakSanitizer does not work under strace.
+	export ASAN_OPTIONS=detect_leaks=0
+	for error in EIO ENOMEM ESTALE ETIMEDOUT; do
+		spawn_worker
+		mark "$PID"
+		expect_exit 0 look_fails "$error" 1 wait --timeout 60 "$PID"
+		says out "ready $PID .*"
+	done
+}
+
+test_a_check_that_fails_each_time() {
+	need_strace
+	mkdir m
+	export ASAN_OPTIONS=detect_leaks=0
+	spawn_worker
+	mark "$PID"
+	expect_exit 1 look_fails EIO 1+ status "$PID"
+	says out "pending $PID start=[0-9]+ reason=look-failed"
+	grep -q "the file system reports an error" err || die "no advice: $(cat err)"
+	expect_exit 124 look_fails EIO 1+ wait --timeout 0.3 "$PID"
+	says err "readyctl: timed out after 300 ms: .*: look-failed \(Input/output error\); directory: ok; .*"
+	kill_and_reap "$PID"
+	expect_exit 1 look_fails EIO 1+ status "$PID"
+	says out "pending $PID reason=look-failed"
+}
+
 test_stale() {
 	need_root
 	start_readyd

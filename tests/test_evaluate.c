@@ -903,6 +903,21 @@ START_TEST(unreadable_process_has_no_verdict)
 }
 END_TEST
 
+/* A check that failed neither acquits nor convicts, also of a process that has ended. */
+START_TEST(failed_look_has_no_verdict)
+{
+	const struct observation o = {
+	    .marker = {.kind = MARKER_UNKNOWN, .error = EIO}, .look_failed = true, .gone = _i > 0};
+	const struct process p = {.pid = PID, .start = START_TICKS, .no_such_process = _i > 1};
+	const struct history history = {0};
+	struct readyd_answer answer;
+
+	evaluate(&p, &history, &o, &answer);
+	ck_assert_int_eq(answer.verdict, READYD_PENDING);
+	ck_assert_int_eq(answer.reason, READYD_REASON_LOOK_FAILED);
+}
+END_TEST
+
 /* The user ids to compare the marker's owner with cannot be read. */
 START_TEST(unreadable_owner_has_no_verdict)
 {
@@ -987,6 +1002,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, exited_with_marker);
 	tcase_add_test(tcase, exited_when_latched);
 	tcase_add_test(tcase, died_if_no_such_process);
+	tcase_add_loop_test(tcase, failed_look_has_no_verdict, 0, 3);
 	tcase_add_test(tcase, leftover_is_stale_until_replaced);
 	tcase_add_test(tcase, marker_older_than_process_is_stale);
 	tcase_add_test(tcase, unconfirmed_if_marker_is_as_old_as_process);

@@ -10,6 +10,7 @@
 #define UNREACHABLE READYD_UNREACHABLE, READYD_REASON_NO_DIRECTORY
 #define COLLISION   READYD_UNREACHABLE, READYD_REASON_NAME_COLLISION
 #define SHORTAGE    READYD_PENDING, READYD_REASON_NO_RESOURCES
+#define FAILED	    READYD_PENDING, READYD_REASON_LOOK_FAILED
 
 static const struct {
 	enum readyd_verdict own;
@@ -63,6 +64,9 @@ static const struct {
     {SHORTAGE, PENDING, true},
     {SHORTAGE, UNREACHABLE, true},
     {SHORTAGE, READY, true},
+    {FAILED, PENDING, true},
+    {FAILED, UNREACHABLE, true},
+    {FAILED, READY, true},
 };
 
 START_TEST(one_counts)

@@ -65,6 +65,9 @@ static const char *words_for(enum readyd_reason reason)
 	case READYD_REASON_NO_RESOURCES:
 		return "descriptors or memory ran out before it could be examined; raise the descriptor "
 		       "limit (ulimit -n)";
+	case READYD_REASON_LOOK_FAILED:
+		return "its marker could not be checked, since the file system reports an error; see the "
+		       "kernel's log (dmesg(1)) and try again";
 	case READYD_REASON_NONE:
 	case READYD_REASON_DEADLINE:
 	case READYD_REASON_NOT_A_FILE:
@@ -80,8 +83,7 @@ static const char *words_for(enum readyd_reason reason)
 
 void command_say_why(const struct readyd_answer *answer)
 {
-	const bool told =
-	    answer->verdict == READYD_UNREACHABLE || answer->reason == READYD_REASON_NO_RESOURCES;
+	const bool told = answer->verdict == READYD_UNREACHABLE || verdict_is_blind(answer);
 	const char *words = told ? words_for(answer->reason) : NULL;
 
 	if (words != NULL)

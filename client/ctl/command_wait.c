@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "client/ctl/command.h"
 #include "client/ctl/output.h"
@@ -85,15 +86,17 @@ static int wait_for_answers(struct waiting *w)
 /* A time-out is never silent: what is in the way, as seen now. */
 static void explain(const struct waiting *w, const struct readyd_explanation *e, pid_t pid)
 {
-	char event[48] = "no event ever", path[4 * sizeof(e->path)];
+	char event[48] = "no event ever", path[4 * sizeof(e->path)], error[64] = "";
 
 	if (e->last_event_ms >= 0)
 		snprintf(event, sizeof(event), "last event %" PRId64 " ms ago", e->last_event_ms);
+	if (e->marker_error != 0)
+		snprintf(error, sizeof(error), " (%s)", strerror(e->marker_error));
 	fprintf(stderr,
 	    "readyctl: timed out after %" PRId64
-	    " ms: process %ld is %s; its marker %s: %s; directory: %s; waited by %s, %s\n",
+	    " ms: process %ld is %s; its marker %s: %s%s; directory: %s; waited by %s, %s\n",
 	    w->line->timeout_ms, (long)pid, e->process, output_escape(path, sizeof(path), e->path), e->marker,
-	    e->directory, e->via, event);
+	    error, e->directory, e->via, event);
 }
 
 static void close_one(struct waiting *w, struct readyd_answer *now, bool timed_out)

@@ -5,7 +5,7 @@
 
 bool opinion_counts(const struct readyd_answer *own, const struct readyd_answer *said)
 {
-	if (own->reason == READYD_REASON_NO_RESOURCES)
+	if (verdict_is_blind(own))
 		return true;
 	/* It may speak of another process than the one that was looked at here. */
 	if (said->start == 0 && own->start != 0)

@@ -50,6 +50,18 @@ static const char *marker_word(const struct readyd_answer *now, const struct mar
 	return now->verdict == READYD_PENDING ? "absent" : "there";
 }
 
+/* An error that has passed by now is not reported. */
+static int marker_error(
+    const struct target *t, const struct marker_place *there, const struct readyd_answer *now)
+{
+	struct marker_stat seen;
+
+	if (now->reason != READYD_REASON_LOOK_FAILED)
+		return 0;
+	marker_stat(there, t->process.ns_pid, &seen);
+	return seen.error;
+}
+
 static const char *why_no_directory(int error)
 {
 	switch (error) {
@@ -136,6 +148,7 @@ int readyd_waiter_explain(struct readyd_waiter *w, pid_t pid, struct readyd_expl
 	memset(explanation, 0, sizeof(*explanation));
 	explanation->process = process_word(t);
 	explanation->marker = marker_word(&now, &there);
+	explanation->marker_error = marker_error(t, &there, &now);
 	explanation->directory = where == MARKER_DIR_INACCESSIBLE && !has_our_mounts(&t->process)
 				     ? "hidden"
 				     : directory_word(there.dir);

@@ -8,8 +8,8 @@
 #include "src/sock.h"
 #include "src/verdict.h"
 
-/* How soon to look again after descriptors or memory had run out. */
-#define SHORTAGE_MS 100
+/* How soon to look again after a look that could not see anything. */
+#define BLIND_MS 100
 /* Each of perhaps thousands of waiters looks now and then, so most of these looks only find that there is
  * still nothing: that the process has ended would show in the poll. */
 #define QUICK_RECHECKS 8
@@ -160,8 +160,8 @@ HOT void waiter_look(struct readyd_waiter *w, struct target *t)
 	(void)waiter_step(w, t, event, &answer);
 	if (event != TARGET_SAW_NOTHING)
 		return;
-	if (answer.reason == READYD_REASON_NO_RESOURCES)
-		w->look_at = clock_earlier(w->look_at, clock_ms() + clock_jitter(SHORTAGE_MS));
+	if (verdict_is_blind(&answer))
+		w->look_at = clock_earlier(w->look_at, clock_ms() + clock_jitter(BLIND_MS));
 	check_other_dir(w, t);
 }
 

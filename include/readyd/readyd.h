@@ -68,8 +68,10 @@ enum readyd_reason {
 					 * access mode check of proc_pid_root(5) fails) */
 	READYD_REASON_NAME_COLLISION,	/* unreachable or died: another process, in a different pid namespace,
 					 * has the same pid there and may have created the marker */
-	READYD_REASON_NO_RESOURCES	/* pending: descriptors or memory ran out before the process or its
+	READYD_REASON_NO_RESOURCES,	/* pending: descriptors or memory ran out before the process or its
 					 * marker could be examined; nothing is known of it */
+	READYD_REASON_LOOK_FAILED	/* pending: the file system answered with an error (lstat(2)), such as
+					 * EIO or ESTALE; nothing is known of the marker */
 };
 
 enum readyd_backend {
@@ -208,7 +210,8 @@ struct readyd_explanation {
 				* yet), inotify, polling */
 	int64_t last_event_ms; /* milliseconds since the last event from the daemon, the kernel or a process;
 				* -1: there was none */
-	char path[1152];       /* the path of this process's marker as seen from here, terminated by a NUL */
+	int marker_error; /* errno of a check of the marker just now, where marker is look-failed; else 0 */
+	char path[1152];  /* the path of this process's marker as seen from here, terminated by a NUL */
 };
 /* May wait for the daemon's answer as readyd_query(). ENOENT: pid is not in the set. */
 int readyd_waiter_explain(struct readyd_waiter *waiter, pid_t pid, struct readyd_explanation *explanation);
