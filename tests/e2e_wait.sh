@@ -527,6 +527,33 @@ test_a_check_that_fails_each_time() {
 	says out "pending $PID reason=look-failed"
 }
 
+# last_poll_fails STATUS REGEX ARGUMENT...: of `readyctl wait` without a daemon, whose answer is known at once.
+last_poll_fails() {
+	local want=$1 regex=$2 trace=(-qq -e trace=poll,ppoll)
+	shift 2
+	expect_exit "$want" timeout 60 strace -o trace "${trace[@]}" "$READYCTL" wait "$@" >out
+	expect_exit "$want" timeout 60 strace -o failed "${trace[@]}" \
+		-e "inject=poll,ppoll:error=ENOMEM:when=$(wc -l <trace)" "$READYCTL" wait "$@" >out 2>err
+	has_lines failed "$(wc -l <trace)" || die "another number of calls: $(cat failed)"
+	tail -n 1 failed | grep -q INJECTED || die "no call has failed: $(cat failed)"
+	says out "$regex"
+	expect "standard error" "$(cat err)" ""
+}
+
+# The exit status is known by then, and the answer printed.
+test_a_poll_that_fails_after_the_answer() {
+	need_strace
+	mkdir m
+	# LeakSanitizer does not work under strace.
+	export ASAN_OPTIONS=detect_leaks=0 READYD_BACKEND=file
+	spawn_workers 2
+	mark "${WORKERS[0]}"
+	last_poll_fails 0 "ready ${WORKERS[0]} .*" "${WORKERS[0]}"
+	last_poll_fails 0 "ready ${WORKERS[0]} .*" --any "${WORKERS[@]}"
+	kill_and_reap "${WORKERS[1]}"
+	last_poll_fails 3 "died ${WORKERS[1]} .*" "${WORKERS[1]}"
+}
+
 test_stale() {
 	need_root
 	start_readyd

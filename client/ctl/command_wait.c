@@ -70,11 +70,15 @@ static int left(const struct waiting *w)
 /* 1: decided, 0: the deadline has passed, -1: errno. */
 static int wait_for_answers(struct waiting *w)
 {
+	bool failed;
+
 	for (;;) {
-		if (take_all(w) != 0)
-			return -1;
+		/* What fails afterwards cannot change the exit code. */
+		failed = take_all(w) != 0;
 		if (decided(w))
 			return 1;
+		if (failed)
+			return -1;
 		if (w->deadline >= 0 && clock_ms() >= w->deadline)
 			return 0;
 		progress_draw(&w->progress, w->ready);

@@ -201,8 +201,9 @@ HOT int readyd_waiter_next(struct readyd_waiter *w, struct readyd_answer *answer
 {
 	if (waiter_take(w, answer))
 		return 1;
+	/* With nothing left to wait for, no event is missed. */
 	if (poll_events(w, 0) != 0 || waiter_reconcile(w) != 0)
-		return -1;
+		return target_set_waiting(&w->set) == 0 ? 0 : -1;
 	return waiter_take(w, answer) ? 1 : 0;
 }
 

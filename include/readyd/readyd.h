@@ -184,8 +184,9 @@ int readyd_waiter_cancel(struct readyd_waiter *waiter, pid_t pid);
  * timerfd_create(2), epoll_ctl(2)) if it cannot. */
 int readyd_waiter_fd(struct readyd_waiter *waiter);
 
-/* Handles events and takes the next answer. 1: *answer is it. 0: there is none now; poll again. -1: the
- * waiter can only be freed; errno as for readyd_query(). Never blocks. */
+/* Handles events and takes the next answer. 1: *answer is it. 0: there is none now; poll again. -1: no event
+ * can be handled any more, so the waiter is only good for readyd_waiter_peek() and to be freed; errno as for
+ * readyd_query(). Never fails while no process is without an answer. Never blocks. */
 int readyd_waiter_next(struct readyd_waiter *waiter, struct readyd_answer *answer);
 
 /* For programs without an event loop: blocks until readyd_waiter_next() may have an answer, timeout_ms
