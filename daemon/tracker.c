@@ -76,7 +76,7 @@ static void check_other_dir(
 {
 	struct marker_place there;
 
-	if (answer->verdict != READYD_PENDING || !history->in_other_dir)
+	if (!verdict_begins_wait(answer) || !history->in_other_dir)
 		return;
 	if (marker_dir_find(w->place, process, &there) == MARKER_DIR_OTHER &&
 	    watch_other_dir(w, there.dir, process, history))
@@ -218,7 +218,7 @@ static struct registry_entry *meet(struct tracker *w, pid_t pid, bool waited, st
 	}
 	leave_reserve(&process);
 	if ((!verdict_is_process_gone(answer->verdict) && is_memorable(&process, &history)) ||
-	    (answer->verdict == READYD_PENDING && waited))
+	    (verdict_begins_wait(answer) && waited))
 		return enter(w, &process, &history);
 	if (answer->verdict == READYD_PENDING && process.fd >= 0 && process.fd < w->recent_fds)
 		keep_recent(w, &process, &history);
@@ -294,8 +294,7 @@ struct registry_entry *tracker_enroll(
 {
 	struct registry_entry *entry = look_exactly(w, pid, start, true, answer);
 
-	if (entry == NULL ||
-	    (answer->verdict == READYD_PENDING && answer->reason != READYD_REASON_NO_RESOURCES))
+	if (entry == NULL || verdict_begins_wait(answer))
 		return entry;
 	registry_release(w->registry, entry);
 	return NULL;

@@ -55,8 +55,8 @@ void tracker_query(struct tracker *w, pid_t pid, uint64_t start, struct readyd_a
  * ready. */
 void tracker_marker_seen(struct tracker *w, pid_t pid);
 
-/* As tracker_query(); if the answer is pending, returns an entry to attach a wait to (at once, or release
- * it). */
+/* As tracker_query(); if the answer does not end a wait, returns an entry to attach a wait to (at once, or
+ * release it). */
 struct registry_entry *tracker_enroll(
     struct tracker *w, pid_t pid, uint64_t start, struct readyd_answer *answer);
 

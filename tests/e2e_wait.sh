@@ -563,9 +563,9 @@ test_stale() {
 	mv elsewhere "$(marker "${WORKERS[0]}")"
 	quiet_run 5 status "${WORKERS[0]}"
 	says out "stale ${WORKERS[0]} start=[0-9]+ reason=foreign-owner empty=1"
-	quiet_run 5 wait "${WORKERS[0]}"
+	quiet_run 5 wait --stale=fail "${WORKERS[0]}"
 	says out "stale ${WORKERS[0]} start=[0-9]+ reason=foreign-owner empty=1"
-	spawn_waiters 1 "${WORKERS[1]}"
+	spawn_waiters 1 --stale=fail "${WORKERS[1]}"
 	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
 	: >elsewhere
 	chown 12345 elsewhere

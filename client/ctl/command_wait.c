@@ -103,11 +103,18 @@ static void explain(const struct waiting *w, const struct readyd_explanation *e,
 	    error, e->directory, e->via, event);
 }
 
+static bool ends_wait(const struct waiting *w, const struct readyd_answer *answer)
+{
+	bool fail_stale = (w->line->options.flags & READYD_OPTION_FAIL_STALE) != 0;
+
+	return verdict_ends_wait(answer) || (answer->verdict == READYD_STALE && fail_stale);
+}
+
 static void close_one(struct waiting *w, struct readyd_answer *now, bool timed_out)
 {
 	struct readyd_explanation why;
 
-	if (!timed_out || verdict_ends_wait(now) || readyd_waiter_explain(w->waiter, now->pid, &why) != 0) {
+	if (!timed_out || ends_wait(w, now) || readyd_waiter_explain(w->waiter, now->pid, &why) != 0) {
 		take(w, now, NULL);
 		return;
 	}

@@ -83,7 +83,7 @@ static int look_a_last_time(struct readyd_waiter *waiter, pid_t pid, struct read
 {
 	if (readyd_waiter_peek(waiter, pid, answer) != 0)
 		return -1;
-	if (verdict_ends_wait(answer))
+	if (verdict_ends_wait(answer) || (answer->verdict == READYD_STALE && waiter->settings.fail_stale))
 		return 0;
 	answer->verdict = READYD_PENDING;
 	answer->reason = READYD_REASON_DEADLINE;

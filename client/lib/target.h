@@ -47,10 +47,12 @@ struct target {
 	struct history history;
 	struct readyd_answer answer; /* of the last look; when done, the one to give */
 	struct target_state state;
-	int gate;     /* while subscription is GATE, else -1 */
-	bool watched; /* its pidfd is polled */
-	bool no_gate; /* none could be had: use WAIT */
-	bool pending; /* was found waiting once: from then on a missing directory does not end the wait */
+	int gate;	 /* while subscription is GATE, else -1 */
+	bool watched;	 /* its pidfd is polled */
+	bool no_gate;	 /* none could be had: use WAIT */
+	bool fail_stale; /* a stale marker ends the wait */
+	bool pending;	 /* was found waiting once: from then on a missing directory does not end the wait */
+	struct marker_stat asked;  /* what lay there when the daemon was asked whose it is */
 	STAILQ_ENTRY(target) link; /* of the done ones */
 	TAILQ_ENTRY(target) all;
 	UT_hash_handle hh; /* no table: not in the hash */

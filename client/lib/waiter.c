@@ -130,7 +130,8 @@ static void ask_once(struct readyd_waiter *w, const struct target *t, struct rea
 	bool promised =
 	    t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
 
-	if (promised || w->settings.backend == READYD_BACKEND_FILE || w->daemon_silent)
+	if ((promised && !t->history.unconfirmed) || w->settings.backend == READYD_BACKEND_FILE ||
+	    w->daemon_silent)
 		return;
 	w->daemon_silent = question_ask_verdict(&w->settings, t->process.pid, t->process.start, &said) != 0;
 	if (!w->daemon_silent)
@@ -150,10 +151,10 @@ static void peek(struct readyd_waiter *w, struct target *t, struct readyd_answer
 {
 	check_process(&w->settings.place, &t->process, &t->history, collisions_lone(), answer);
 	answer->backend = READYD_BACKEND_FILE;
-	if (target_ends_wait(t, answer))
+	if (target_ends_wait(t, answer) && !t->history.unconfirmed)
 		return;
 	/* What the client may not see the daemon sees, and it has not told. */
-	if (verdict_ends_wait(answer)) {
+	if (verdict_ends_wait(answer) && !target_ends_wait(t, answer)) {
 		answer->verdict = READYD_PENDING;
 		answer->reason = READYD_REASON_NONE;
 	}

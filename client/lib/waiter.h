@@ -46,6 +46,7 @@ struct readyd_waiter {
 	int64_t poll_ms; /* interval of looks while nothing can be watched */
 	/* Times on clock_ms(), 0: none. */
 	int64_t look_at;    /* look at all targets */
+	int64_t stale_at;   /* look at those whose marker is not their own */
 	int64_t last_event; /* anything but the passing of time */
 	int64_t since;	    /* the last target was added */
 	struct dirwatch dir;
@@ -107,6 +108,12 @@ void waiter_look(struct readyd_waiter *w, struct target *t);
 /* At all that are neither done nor unconfirmed. */
 void waiter_look_all(struct readyd_waiter *w);
 void waiter_recheck_all(struct readyd_waiter *w);
+/* At those whose marker is not their own: it may have been rewritten in place, which raises no event. */
+void waiter_recheck_stale(struct readyd_waiter *w);
+/* What the daemon is about to be asked about. */
+void waiter_note_marker(struct readyd_waiter *w, struct target *t);
+/* The daemon has said that what was noted is not the process's own. */
+void waiter_take_leftover(struct readyd_waiter *w, struct target *t);
 /* The own look counts: once more, since the one that it is unconfirmed by may be some time ago. */
 void waiter_trust(struct readyd_waiter *w, struct target *t);
 /* Every unconfirmed one but for those that wait for the gate they hold. */

@@ -64,6 +64,10 @@ static void take_answer(struct readyd_waiter *w, const struct readyd_answer *sai
 		waiter_look(w, t);
 		return;
 	}
+	if (said->verdict == READYD_STALE && !t->fail_stale) {
+		waiter_take_leftover(w, t);
+		return;
+	}
 	answer = opinion_complete(&t->answer, said);
 	answer.backend = READYD_BACKEND_DAEMON;
 	t->history.confirmed |= answer.verdict == READYD_READY && answer.start == t->process.start;

@@ -10,6 +10,8 @@
 
 /* How soon to look again after a look that could not see anything. */
 #define BLIND_MS 100
+/* How soon to look again at a marker that is not the process's own: as soon as the daemon would. */
+#define STALE_MS 250
 /* Each of perhaps thousands of waiters looks now and then, so most of these looks only find that there is
  * still nothing: that the process has ended would show in the poll. */
 #define QUICK_RECHECKS 8
@@ -69,6 +71,7 @@ static void open_process(struct readyd_waiter *w, struct target *t, uint64_t sta
 
 void waiter_open(struct readyd_waiter *w, struct target *t, uint64_t start)
 {
+	t->fail_stale = w->settings.fail_stale;
 	open_process(w, t, start);
 	/* One that has a start was born. */
 	if (w->settings.await_start && t->process.no_such_process && start == 0)
@@ -135,11 +138,28 @@ static void check_other_dir(struct readyd_waiter *w, struct target *t)
 HOT static void check(
     struct readyd_waiter *w, struct target *t, struct collisions *collisions, struct readyd_answer *answer)
 {
+	if (t->process.unread && !t->process.no_such_process)
+		open_again(w, t);
 	/* What the kernel has told before is all that is left of a directory that was the process's own. */
 	if (t->history.extra_watch != 0 && !t->history.arrived)
 		t->history.arrived = dirwatch_has_arrived(&w->dir, t->history.extra_watch, t->process.ns_pid);
 	check_process(&w->settings.place, &t->process, &t->history, collisions, answer);
 	answer->backend = READYD_BACKEND_FILE;
+}
+
+static bool is_covered(const struct target *t)
+{
+	return t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
+}
+
+/* What comes after a look that did not end the wait, and of which no event may tell. */
+static void look_again_soon(
+    struct readyd_waiter *w, const struct target *t, const struct readyd_answer *answer)
+{
+	if (verdict_is_blind(answer))
+		w->look_at = clock_earlier(w->look_at, clock_ms() + clock_jitter(BLIND_MS));
+	if (answer->verdict == READYD_STALE && !is_covered(t))
+		w->stale_at = clock_earlier(w->stale_at, clock_ms() + clock_jitter(STALE_MS));
 }
 
 HOT void waiter_look(struct readyd_waiter *w, struct target *t)
@@ -152,16 +172,13 @@ HOT void waiter_look(struct readyd_waiter *w, struct target *t)
 		detect_start(w, t);
 	if (t->state.phase == TARGET_NOT_STARTED)
 		return;
-	if (t->process.unread && !t->process.no_such_process)
-		open_again(w, t);
 	/* With a daemon, it is the daemon that keeps account of collisions. */
 	check(w, t, alone ? collisions_lone() : NULL, &answer);
 	event = target_judge(t, &answer, !alone);
 	(void)waiter_step(w, t, event, &answer);
 	if (event != TARGET_SAW_NOTHING)
 		return;
-	if (verdict_is_blind(&answer))
-		w->look_at = clock_earlier(w->look_at, clock_ms() + clock_jitter(BLIND_MS));
+	look_again_soon(w, t, &answer);
 	check_other_dir(w, t);
 }
 
@@ -174,9 +191,30 @@ void waiter_look_all(struct readyd_waiter *w)
 			waiter_look(w, t);
 }
 
-static bool is_covered(const struct target *t)
+void waiter_recheck_stale(struct readyd_waiter *w)
 {
-	return t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
+	struct target *t, *next;
+
+	TARGETS_EACH (&w->set, t, next)
+		if (t->state.phase == TARGET_WAITING && t->answer.verdict == READYD_STALE && !is_covered(t))
+			waiter_look(w, t);
+}
+
+void waiter_note_marker(struct readyd_waiter *w, struct target *t)
+{
+	struct marker_place there;
+
+	(void)marker_dir_find(&w->settings.place, &t->process, &there);
+	marker_stat(&there, t->process.ns_pid, &t->asked);
+}
+
+void waiter_take_leftover(struct readyd_waiter *w, struct target *t)
+{
+	if (t->asked.kind == MARKER_FILE) {
+		t->history.has_leftover = true;
+		t->history.leftover = t->asked;
+	}
+	waiter_look(w, t);
 }
 
 void waiter_recheck_all(struct readyd_waiter *w)
@@ -194,10 +232,13 @@ void waiter_recheck_all(struct readyd_waiter *w)
 void waiter_trust(struct readyd_waiter *w, struct target *t)
 {
 	struct readyd_answer answer;
+	bool ends;
 
 	check(w, t, collisions_lone(), &answer);
-	(void)waiter_step(
-	    w, t, verdict_answers_query(&answer) ? TARGET_SAW_END : TARGET_SAW_NOTHING, &answer);
+	ends = target_ends_wait(t, &answer);
+	(void)waiter_step(w, t, ends ? TARGET_SAW_END : TARGET_SAW_NOTHING, &answer);
+	if (!ends)
+		look_again_soon(w, t, &answer);
 }
 
 void waiter_trust_all(struct readyd_waiter *w)

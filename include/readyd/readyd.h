@@ -99,6 +99,9 @@ struct readyd_options {
 /* For readyd_wait() and waiters: if no process has the pid, wait for one to start; without this flag the
  * verdict is READYD_DIED. */
 #define READYD_OPTION_AWAIT_START 0x1u
+/* For readyd_wait() and waiters: a marker that is not the process's own ends the wait with READYD_STALE.
+ * Without this flag the wait goes on, since the process may still write its own marker over it. */
+#define READYD_OPTION_FAIL_STALE 0x2u
 #define READYD_OPTIONS_INIT                                                                                  \
 	{                                                                                                    \
 		0, 0, 0, READYD_BACKEND_AUTO, 0                                                              \
@@ -138,11 +141,12 @@ int readyd_query(const struct readyd_options *options, pid_t pid, struct readyd_
 int readyd_query_exact(
     const struct readyd_options *options, pid_t pid, uint64_t start, struct readyd_answer *answer);
 
-/* Blocks until the verdict on pid is not pending, or until deadline, an absolute time on CLOCK_MONOTONIC
- * (NULL: no deadline); then the verdict is pending and the reason DEADLINE. It also waits for a missing or
- * inaccessible marker directory that existed or was accessible when the wait began. A daemon that has not
- * answered by the deadline may delay the return as in readyd_query(). Signals do not interrupt the wait; to
- * react to them, use a waiter and poll(2). Errors as for readyd_query(). */
+/* Blocks until the verdict on pid is neither pending nor stale (see READYD_OPTION_FAIL_STALE), or until
+ * deadline, an absolute time on CLOCK_MONOTONIC (NULL: no deadline); then the verdict is pending and the
+ * reason DEADLINE. It also waits for a missing or inaccessible marker directory that existed or was
+ * accessible when the wait began. A daemon that has not answered by the deadline may delay the return as in
+ * readyd_query(). Signals do not interrupt the wait; to react to them, use a waiter and poll(2). Errors as
+ * for readyd_query(). */
 int readyd_wait(const struct readyd_options *options, pid_t pid, const struct timespec *deadline,
     struct readyd_answer *answer);
 
