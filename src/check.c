@@ -134,6 +134,8 @@ HOT void check_process(const struct marker_place *place, const struct process *p
 	history->unconfirmed =
 	    o.ambiguity_unchecked || (answer->verdict == READYD_READY && !history->latched &&
 					 evaluate_needs_confirmation(p, history, &o));
+	history->refuted = answer->verdict == READYD_DIED && o.marker.kind == MARKER_FILE && !p->reused &&
+			   !o.foreign && !o.ambiguous;
 	if (answer->verdict == READYD_READY && !o.ambiguity_unchecked)
 		history->latched = true;
 	if (life == PROCESS_LIVES && !o.unknown && !o.inaccessible && o.marker.kind == MARKER_ABSENT)

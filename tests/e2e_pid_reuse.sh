@@ -118,6 +118,29 @@ touched() {
 	both_backends expect_status 0 "$READY" 20004
 }
 
+# A leftover lies there, a process gets its pid and ends without having written anything: it was never ready, whatever
+# the daemon makes of it, which has not seen the process.
+never_was_ready() { # BACKEND
+	local start
+	start_readyd
+	echo ready >"$(marker 20007)"
+	until_true 60 is_surely_older "$(marker 20007)"
+	spawn_worker_with_pid 20007
+	start=$(start_of 20007)
+	kill_and_reap 20007
+	expect_status "$1" 3 "died 20007 start=$start .*" "20007:$start"
+	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --timeout 60 "20007:$start"
+	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --timeout 0 "20007:$start"
+}
+
+test_a_process_with_a_leftover_alone_was_never_ready() {
+	local backend
+	need_pid_choice
+	for backend in file auto; do
+		in_pid_namespace never_was_ready $backend
+	done
+}
+
 # A leftover does not end a wait, since the process may still write its own marker over it.
 leftover_is_waited_over() { # BACKEND WAY
 	local backend=$1 way=$2 other name

@@ -7,14 +7,15 @@
 #include "readyd/readyd.h"
 
 /* Whether what the daemon said counts more than an own look: it may remember what cannot be seen any more,
- * but what it cannot see itself is not news. */
-bool opinion_counts(const struct readyd_answer *own, const struct readyd_answer *said);
+ * but what it cannot see itself is not news. refuted: as in struct history, of that look. */
+bool opinion_counts(const struct readyd_answer *own, bool refuted, const struct readyd_answer *said);
 
 /* What the daemon said, with the exit status that the own look found, where it is of the same ended process
  * and the daemon, with fewer rights, was not told. */
 struct readyd_answer opinion_complete(const struct readyd_answer *own, const struct readyd_answer *said);
 
 /* The one of the two that counts. */
-struct readyd_answer opinion_merge(const struct readyd_answer *own, const struct readyd_answer *said);
+struct readyd_answer opinion_merge(
+    const struct readyd_answer *own, bool refuted, const struct readyd_answer *said);
 
 #endif

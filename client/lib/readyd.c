@@ -18,7 +18,7 @@
 
 /* Looks oneself. True when the daemon can only confirm what is seen; else it may know more. */
 static bool look(const struct settings *settings, pid_t pid, uint64_t start, struct collisions *collisions,
-    struct readyd_answer *answer)
+    struct readyd_answer *answer, bool *refuted)
 {
 	struct history history = {0};
 	struct process process;
@@ -27,25 +27,27 @@ static bool look(const struct settings *settings, pid_t pid, uint64_t start, str
 	check_process(&settings->place, &process, &history, collisions, answer);
 	process_close(&process);
 	answer->backend = READYD_BACKEND_FILE;
+	*refuted = history.refuted;
 	return !history.unconfirmed && verdict_needs_no_daemon(answer);
 }
 
 static int query(struct settings *settings, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
 	struct readyd_answer said;
+	bool refuted;
 
 	if (settings->backend == READYD_BACKEND_DAEMON)
 		return question_ask_verdict(settings, pid, start, answer);
 	if (settings->backend == READYD_BACKEND_AUTO) {
-		if (look(settings, pid, start, NULL, answer))
+		if (look(settings, pid, start, NULL, answer, &refuted))
 			return 0;
 		if (question_ask_verdict(settings, pid, start, &said) == 0) {
-			if (opinion_counts(answer, &said) || said.verdict == answer->verdict)
+			if (opinion_counts(answer, refuted, &said) || said.verdict == answer->verdict)
 				*answer = opinion_complete(answer, &said);
 			return 0;
 		}
 	}
-	(void)look(settings, pid, start, collisions_lone(), answer);
+	(void)look(settings, pid, start, collisions_lone(), answer, &refuted);
 	return 0;
 }
 
@@ -153,6 +155,7 @@ static int list_files(const struct settings *settings, struct listing *listing)
 	DIR *dir = opendir(settings->place.dir);
 	struct readyd_answer answer;
 	struct dirent *entry;
+	bool refuted;
 	pid_t pid;
 
 	if (dir == NULL)
@@ -161,7 +164,7 @@ static int list_files(const struct settings *settings, struct listing *listing)
 		pid = marker_pid(&settings->place, entry->d_name);
 		if (pid == 0)
 			continue;
-		(void)look(settings, pid, 0, collisions_lone(), &answer);
+		(void)look(settings, pid, 0, collisions_lone(), &answer, &refuted);
 		if (answer.verdict == READYD_READY)
 			listing->stopped = listing->each(&answer, listing->context);
 	}

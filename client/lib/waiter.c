@@ -135,7 +135,7 @@ static void ask_once(struct readyd_waiter *w, const struct target *t, struct rea
 		return;
 	w->daemon_silent = question_ask_verdict(&w->settings, t->process.pid, t->process.start, &said) != 0;
 	if (!w->daemon_silent)
-		*answer = opinion_merge(answer, &said);
+		*answer = opinion_merge(answer, t->history.refuted, &said);
 }
 
 static struct readyd_answer not_started(pid_t pid)
