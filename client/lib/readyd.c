@@ -31,6 +31,7 @@ static bool look(const struct settings *settings, pid_t pid, uint64_t start, str
 	return !history.unconfirmed && verdict_needs_no_daemon(answer);
 }
 
+/* A daemon that is late is not asked again with these settings. */
 static int query(struct settings *settings, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
 	struct readyd_answer said;
@@ -46,6 +47,8 @@ static int query(struct settings *settings, pid_t pid, uint64_t start, struct re
 				*answer = opinion_complete(answer, &said);
 			return 0;
 		}
+		if (errno == ETIMEDOUT)
+			settings->backend = READYD_BACKEND_FILE;
 	}
 	(void)look(settings, pid, start, collisions_lone(), answer, &refuted);
 	return 0;
@@ -68,6 +71,26 @@ int readyd_query_exact(
 		return -1;
 	}
 	return query(&settings, pid, start, answer);
+}
+
+int readyd_query_set(const struct readyd_options *options, struct readyd_answer *answers, size_t count)
+{
+	struct settings settings;
+
+	if (settings_init(&settings, options) != 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		pid_t pid = answers[i].pid;
+		uint64_t start = answers[i].start;
+
+		if (pid < 1) {
+			errno = EINVAL;
+			return -1;
+		}
+		if (query(&settings, pid, start, &answers[i]) != 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* Milliseconds for poll(2) until the deadline, rounded up; -1 for none. */

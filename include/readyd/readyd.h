@@ -141,6 +141,11 @@ int readyd_query(const struct readyd_options *options, pid_t pid, struct readyd_
 int readyd_query_exact(
     const struct readyd_options *options, pid_t pid, uint64_t start, struct readyd_answer *answer);
 
+/* The same for each of count processes: answers[i].pid and answers[i].start say which one (start 0: as
+ * above), and answers[i] becomes its answer. A daemon that does not answer in time is not asked about the
+ * others, so that it costs 250 ms in all. */
+int readyd_query_set(const struct readyd_options *options, struct readyd_answer *answers, size_t count);
+
 /* Blocks until the verdict on pid is neither pending nor stale (see READYD_OPTION_FAIL_STALE), or until
  * deadline, an absolute time on CLOCK_MONOTONIC (NULL: no deadline); then the verdict is pending and the
  * reason DEADLINE. It also waits for a missing or inaccessible marker directory that existed or was
