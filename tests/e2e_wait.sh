@@ -488,6 +488,57 @@ test_latched_with_timeout_0() {
 	says out "ready $PID start=[0-9]+ latched=1"
 }
 
+# One pid with two starts is two processes, and each gets its answer.
+two_starts() { # BACKEND
+	local start worker count more=()
+	export READYD_BACKEND=$1
+	spawn_worker
+	worker=$PID
+	mark "$worker"
+	start=$(ctl status "$worker" | sed 's/.* start=\([0-9]*\).*/\1/')
+	for count in 0 20; do
+		spawn_workers "$count"
+		# shellcheck disable=SC2206
+		more=(${WORKERS[@]+"${WORKERS[@]}"})
+		[ "$count" -eq 0 ] || mark_all "${more[@]}"
+		quiet_run 3 status "$worker:1" "$worker:$start" "${more[@]}"
+		has_lines out $((2 + count)) || die "not a line for each: $(cat out)"
+		quiet_run 3 wait --timeout 60 "$worker:1" "$worker:$start" "$worker" "$worker:1" "$worker:$start" "${more[@]}"
+		has_lines out $((3 + count)) || die "not a line for each: $(cat out)"
+		expect "those that died" "$(count out "died $worker start=1 reason=pid-reused.*")" 1
+		expect "those that are ready" "$(count out "ready $worker start=$start.*")" 2
+		quiet_run 0 wait --json --timeout 60 --any "$worker:1" "$worker:$start"
+		grep -q "\"pid\":$worker,\"verdict\":\"ready\",\"exit\":0,\"start\":$start," out || die "not in JSON: $(cat out)"
+	done
+}
+mark_all() {
+	local pid
+	for pid; do mark "$pid"; done
+}
+
+# ends_for_both BACKEND: two waits of one waiter for one process; both see it end.
+ends_for_both() {
+	local start
+	export READYD_BACKEND=$1
+	spawn_worker
+	start=$(ctl status "$PID" | sed 's/.* start=\([0-9]*\).*/\1/')
+	spawn_waiters 1 --any "$PID" "$PID:$start"
+	[ "$1" != daemon ] || wait_for_gates
+	[ "$1" != file ] || wait_for_watches
+	kill_and_reap "$PID"
+	all_end 3 "${WAITERS[@]}"
+	has_lines "out.${WAITERS[0]}" 2 || die "not two lines: $(cat "out.${WAITERS[0]}")"
+}
+
+test_one_pid_with_two_starts() {
+	local backend
+	start_readyd
+	for backend in file auto daemon; do
+		two_starts "$backend"
+		ends_for_both "$backend"
+	done
+}
+
 # look_fails ERROR WHEN ARGUMENT...: readyctl without a daemon, whose checks of the marker of $PID fail.
 look_fails() {
 	local error=$1 when=$2

@@ -211,7 +211,7 @@ START_TEST(absence_before_the_start_proves_nothing)
 	unit_kill(unused);
 	waiter->settings.await_start = true;
 	ck_assert_int_eq(readyd_waiter_add(waiter, unused), 0);
-	t = target_set_find(&waiter->set, unused);
+	t = target_set_find(&waiter->set, unused, 0);
 	ck_assert(t->history.absent_seen);
 	/* Act as if the pid were in use now. */
 	t->process.pid = children[0];
@@ -229,7 +229,7 @@ START_TEST(recheck_finds_the_end_of_an_unwatched_one)
 	struct target *t;
 
 	ck_assert_int_eq(readyd_waiter_add(waiter, children[0]), 0);
-	t = target_set_find(&waiter->set, children[0]);
+	t = target_set_find(&waiter->set, children[0], 0);
 	poller_forget(&waiter->poller, t->process.fd);
 	process_close(&t->process);
 	t->watched = false;

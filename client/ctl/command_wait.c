@@ -110,11 +110,13 @@ static bool ends_wait(const struct waiting *w, const struct readyd_answer *answe
 	return verdict_ends_wait(answer) || (answer->verdict == READYD_STALE && fail_stale);
 }
 
-static void close_one(struct waiting *w, struct readyd_answer *now, bool timed_out)
+static void close_one(
+    struct waiting *w, struct readyd_answer *now, const struct named_process *process, bool timed_out)
 {
 	struct readyd_explanation why;
 
-	if (!timed_out || ends_wait(w, now) || readyd_waiter_explain(w->waiter, now->pid, &why) != 0) {
+	if (!timed_out || ends_wait(w, now) ||
+	    readyd_waiter_explain_exact(w->waiter, process->pid, process->start, &why) != 0) {
 		take(w, now, NULL);
 		return;
 	}
@@ -130,11 +132,13 @@ static void close_account(struct waiting *w, bool timed_out)
 	struct readyd_answer now;
 
 	for (size_t i = 0; i < w->line->process_count; i++) {
+		const struct named_process *process = &w->line->processes[i];
+
 		/* Taken already, or named twice. */
-		if (readyd_waiter_peek(w->waiter, w->line->processes[i].pid, &now) != 0)
+		if (readyd_waiter_peek_exact(w->waiter, process->pid, process->start, &now) != 0)
 			continue;
-		close_one(w, &now, timed_out);
-		(void)readyd_waiter_cancel(w->waiter, now.pid);
+		close_one(w, &now, process, timed_out);
+		(void)readyd_waiter_cancel_exact(w->waiter, process->pid, process->start);
 	}
 }
 
@@ -154,7 +158,7 @@ static int add_pids(struct waiting *w)
 
 	for (size_t i = 0; i < w->line->process_count; i++) {
 		process = &w->line->processes[i];
-		/* A pid that is named twice is waited for once. */
+		/* A process that is named twice is waited for once. */
 		if (readyd_waiter_add_exact(w->waiter, process->pid, process->start) != 0 && errno != EEXIST)
 			return -1;
 	}

@@ -54,6 +54,9 @@ int poller_wait(struct poller *poller, int64_t now, int timeout_ms, struct polle
 
 /* Whether so few descriptors are left above fd that it should be closed again: some are kept for the daemon
  * and the directory. */
+/* What has happened to the descriptor by now, if it is POLLIN or a hang-up; 0: nothing. */
+uint32_t poller_check(int fd);
+
 bool poller_is_scarce(struct poller *poller, int fd);
 
 #endif

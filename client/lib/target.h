@@ -43,6 +43,7 @@ struct target_state {
 };
 
 struct target {
+	uint64_t start;		/* of the process that was asked for; 0: the one that has the pid */
 	struct process process; /* held from when the target is added until it is done */
 	struct history history;
 	struct readyd_answer answer; /* of the last look; when done, the one to give */
@@ -55,6 +56,8 @@ struct target {
 	struct marker_stat asked;  /* what lay there when the daemon was asked whose it is */
 	STAILQ_ENTRY(target) link; /* of the done ones */
 	TAILQ_ENTRY(target) all;
+	struct target *twin; /* the next with the same pid, where both are indexed */
+	bool indexed;
 	UT_hash_handle hh; /* no table: not in the hash */
 };
 

@@ -1,4 +1,4 @@
-/* The targets of a waiter, found by pid, and how many are in which state. */
+/* The targets of a waiter, found by pid and start, and how many are in which state. */
 #ifndef CLIENT_LIB_TARGET_SET_H
 #define CLIENT_LIB_TARGET_SET_H
 
@@ -18,7 +18,7 @@ struct target_set {
 	bool only_used;
 	struct targets all;    /* done ones too, until they are taken */
 	size_t count;	       /* of all */
-	struct target *by_pid; /* all, where they are not few */
+	struct target *by_pid; /* where they are not few: one of each pid, which leads to its twins */
 	STAILQ_HEAD(, target) done;
 	size_t tally[TARGET_PHASES][SUBSCRIPTIONS];
 };
@@ -29,9 +29,13 @@ struct target_set {
 
 void target_set_init(struct target_set *set);
 
-struct target *target_set_find(struct target_set *set, pid_t pid);
+/* The one that was added with this pid and start. */
+struct target *target_set_find(struct target_set *set, pid_t pid, uint64_t start);
+/* All that were added with this pid: the first, and the next after t. NULL: there is none. */
+struct target *target_set_first(struct target_set *set, pid_t pid);
+struct target *target_set_next(const struct target_set *set, const struct target *t);
 /* A new one, zeroed but for this, in phase WAITING. NULL: ENOMEM. */
-struct target *target_set_add(struct target_set *set, pid_t pid);
+struct target *target_set_add(struct target_set *set, pid_t pid, uint64_t start);
 /* Its descriptors are the caller's to close. */
 void target_set_remove(struct target_set *set, struct target *t);
 

@@ -89,11 +89,11 @@ int readyd_waiter_add_exact(struct readyd_waiter *w, pid_t pid, uint64_t start)
 		errno = EINVAL;
 		return -1;
 	}
-	if (target_set_find(&w->set, pid) != NULL) {
+	if (target_set_find(&w->set, pid, start) != NULL) {
 		errno = EEXIST;
 		return -1;
 	}
-	t = target_set_add(&w->set, pid);
+	t = target_set_add(&w->set, pid, start);
 	if (t == NULL)
 		return -1;
 	w->since = clock_ms();
@@ -110,7 +110,12 @@ int readyd_waiter_add_exact(struct readyd_waiter *w, pid_t pid, uint64_t start)
 
 int readyd_waiter_cancel(struct readyd_waiter *w, pid_t pid)
 {
-	struct target *t = target_set_find(&w->set, pid);
+	return readyd_waiter_cancel_exact(w, pid, 0);
+}
+
+int readyd_waiter_cancel_exact(struct readyd_waiter *w, pid_t pid, uint64_t start)
+{
+	struct target *t = target_set_find(&w->set, pid, start);
 
 	if (t == NULL) {
 		errno = ENOENT;
@@ -163,7 +168,12 @@ static void peek(struct readyd_waiter *w, struct target *t, struct readyd_answer
 
 int readyd_waiter_peek(struct readyd_waiter *w, pid_t pid, struct readyd_answer *answer)
 {
-	struct target *t = target_set_find(&w->set, pid);
+	return readyd_waiter_peek_exact(w, pid, 0, answer);
+}
+
+int readyd_waiter_peek_exact(struct readyd_waiter *w, pid_t pid, uint64_t start, struct readyd_answer *answer)
+{
+	struct target *t = target_set_find(&w->set, pid, start);
 
 	if (t == NULL) {
 		errno = ENOENT;

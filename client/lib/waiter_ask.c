@@ -61,6 +61,9 @@ void waiter_cancel_wait(struct readyd_waiter *w, const struct target *t)
 
 	if (t->state.subscription != SUBSCRIPTION_ASKED && t->state.subscription != SUBSCRIPTION_WAIT)
 		return;
+	/* The daemon would cancel the waits for the others with this pid, too. */
+	if (target_set_next(&w->set, target_set_first(&w->set, t->process.pid)) != NULL)
+		return;
 	/* A connection that breaks here shows at the next event. */
 	daemon_conn_put(&w->conn, &request);
 	(void)daemon_io_flush(&w->conn.io);

@@ -135,12 +135,18 @@ static const char *via_word(const struct readyd_waiter *w, const struct target *
 
 int readyd_waiter_explain(struct readyd_waiter *w, pid_t pid, struct readyd_explanation *explanation)
 {
-	struct target *t = target_set_find(&w->set, pid);
+	return readyd_waiter_explain_exact(w, pid, 0, explanation);
+}
+
+int readyd_waiter_explain_exact(
+    struct readyd_waiter *w, pid_t pid, uint64_t start, struct readyd_explanation *explanation)
+{
+	struct target *t = target_set_find(&w->set, pid, start);
 	struct marker_place there;
 	struct readyd_answer now;
 	enum marker_dir where;
 
-	if (t == NULL || readyd_waiter_peek(w, pid, &now) != 0) {
+	if (t == NULL || readyd_waiter_peek_exact(w, pid, start, &now) != 0) {
 		errno = ENOENT;
 		return -1;
 	}

@@ -181,12 +181,16 @@ void readyd_waiter_free(struct readyd_waiter *waiter); /* closes all of its desc
  * known at once. Never blocks. Errors: EINVAL (pid < 1), ENOMEM, EEXIST (the pid was added before and its
  * answer has not been taken). */
 int readyd_waiter_add(struct readyd_waiter *waiter, pid_t pid);
-/* The same for one particular process; see readyd_query_exact(). */
+/* The same for one particular process; see readyd_query_exact(). One pid with two starts is two processes,
+ * and EEXIST means that pid and start are those of one that was added before. The functions that end in
+ * _exact are for what was added with this start (0: by readyd_waiter_add()), the others for what was added by
+ * readyd_waiter_add(). */
 int readyd_waiter_add_exact(struct readyd_waiter *waiter, pid_t pid, uint64_t start);
 
 /* Stops waiting for pid and drops its answer if it was not taken yet. Never blocks. ENOENT: pid is not in the
  * set. Other errors as from readyd_waiter_next(). */
 int readyd_waiter_cancel(struct readyd_waiter *waiter, pid_t pid);
+int readyd_waiter_cancel_exact(struct readyd_waiter *waiter, pid_t pid, uint64_t start);
 
 /* The descriptor to poll for POLLIN; the same until readyd_waiter_free(). The waiter owns it: do not read or
  * close it. The first call creates it, and fails with EMFILE, ENFILE, ENOMEM or ENOSPC (epoll_create1(2),
@@ -208,6 +212,8 @@ size_t readyd_waiter_pending(const struct readyd_waiter *waiter);
 /* Checks pid now without ending the wait: for a caller after its deadline. May wait for the daemon's
  * answer as readyd_query(). ENOENT: pid is not in the set. */
 int readyd_waiter_peek(struct readyd_waiter *waiter, pid_t pid, struct readyd_answer *answer);
+int readyd_waiter_peek_exact(
+    struct readyd_waiter *waiter, pid_t pid, uint64_t start, struct readyd_answer *answer);
 
 /* Why a process in the set has no answer yet, as seen now. All words are static strings. */
 struct readyd_explanation {
@@ -225,6 +231,8 @@ struct readyd_explanation {
 };
 /* May wait for the daemon's answer as readyd_query(). ENOENT: pid is not in the set. */
 int readyd_waiter_explain(struct readyd_waiter *waiter, pid_t pid, struct readyd_explanation *explanation);
+int readyd_waiter_explain_exact(
+    struct readyd_waiter *waiter, pid_t pid, uint64_t start, struct readyd_explanation *explanation);
 
 /* Calls each() for every process that the daemon knows to be ready or waited for or, without the daemon, for
  * every living process that has a marker. The answer is valid during the call. Stops when each() returns

@@ -211,7 +211,8 @@ void client_change(int i)
 	} else {
 		STORY("does not wait for %d any longer", pid);
 		waited->cancelled = true;
-		if (readyd_waiter_cancel(client->waiter, pid) != 0)
+		if (readyd_waiter_cancel_exact(
+			client->waiter, pid, waited->meant ? world.lives[waited->life].start : 0) != 0)
 			give_up(client, "readyd_waiter_cancel");
 	}
 	sleeps[i].until = 0;
