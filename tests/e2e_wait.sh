@@ -539,6 +539,16 @@ test_one_pid_with_two_starts() {
 	done
 }
 
+# Where the daemon refuses, the explanation says so.
+test_a_refused_wait_is_explained() {
+	start_readyd --max-waits 10
+	spawn_workers 12
+	run 124 wait --timeout 1 "${WORKERS[@]}"
+	expect "refused ones" "$(grep -c "waited by inotify (the daemon refuses: too-many-waits)," err)" 2
+	run 124 wait --json --timeout 1 "${WORKERS[@]}"
+	expect "refused ones" "$(grep -c '"via":"inotify","refusal":"too-many-waits"' out)" 2
+}
+
 # look_fails ERROR WHEN ARGUMENT...: readyctl without a daemon, whose checks of the marker of $PID fail.
 look_fails() {
 	local error=$1 when=$2

@@ -9,12 +9,13 @@
 #include "client/ctl/command.h"
 #include "client/ctl/output.h"
 #include "client/ctl/progress.h"
+#include "client/ctl/waiters.h"
 #include "src/clock.h"
 #include "src/verdict.h"
 
 struct waiting {
 	const struct command_line *line;
-	struct readyd_waiter *waiter;
+	struct waiters waiters;
 	struct progress progress;
 	int64_t began, deadline; /* clock_ms(); deadline -1: none */
 	size_t ready;
@@ -38,7 +39,7 @@ static int take_all(struct waiting *w)
 	struct readyd_answer answer;
 	int result;
 
-	while ((result = readyd_waiter_next(w->waiter, &answer)) == 1)
+	while ((result = waiters_next(&w->waiters, &answer)) == 1)
 		take(w, &answer, NULL);
 	return result;
 }
@@ -47,7 +48,7 @@ static int take_all(struct waiting *w)
  * the first failure of all. */
 static bool decided(const struct waiting *w)
 {
-	if (readyd_waiter_pending(w->waiter) == 0)
+	if (waiters_pending(&w->waiters) == 0)
 		return true;
 	return w->line->any ? w->ready > 0 : w->failed != 0;
 }
@@ -82,7 +83,7 @@ static int wait_for_answers(struct waiting *w)
 		if (w->deadline >= 0 && clock_ms() >= w->deadline)
 			return 0;
 		progress_draw(&w->progress, w->ready);
-		if (readyd_waiter_sleep(w->waiter, left(w)) != 0)
+		if (waiters_sleep(&w->waiters, left(w)) != 0)
 			return -1;
 	}
 }
@@ -90,17 +91,19 @@ static int wait_for_answers(struct waiting *w)
 /* A time-out is never silent: what is in the way, as seen now. */
 static void explain(const struct waiting *w, const struct readyd_explanation *e, pid_t pid)
 {
-	char event[48] = "no event ever", path[4 * sizeof(e->path)], error[64] = "";
+	char event[48] = "no event ever", path[4 * sizeof(e->path)], error[64] = "", refusal[64] = "";
 
 	if (e->last_event_ms >= 0)
 		snprintf(event, sizeof(event), "last event %" PRId64 " ms ago", e->last_event_ms);
 	if (e->marker_error != 0)
 		snprintf(error, sizeof(error), " (%s)", strerror(e->marker_error));
+	if (e->refusal != NULL)
+		snprintf(refusal, sizeof(refusal), " (the daemon refuses: %s)", e->refusal);
 	fprintf(stderr,
 	    "readyctl: timed out after %" PRId64
-	    " ms: process %ld is %s; its marker %s: %s%s; directory: %s; waited by %s, %s\n",
+	    " ms: process %ld is %s; its marker %s: %s%s; directory: %s; waited by %s%s, %s\n",
 	    w->line->timeout_ms, (long)pid, e->process, output_escape(path, sizeof(path), e->path), e->marker,
-	    error, e->directory, e->via, event);
+	    error, e->directory, e->via, refusal, event);
 }
 
 static bool ends_wait(const struct waiting *w, const struct readyd_answer *answer)
@@ -116,7 +119,8 @@ static void close_one(
 	struct readyd_explanation why;
 
 	if (!timed_out || ends_wait(w, now) ||
-	    readyd_waiter_explain_exact(w->waiter, process->pid, process->start, &why) != 0) {
+	    readyd_waiter_explain_exact(
+		waiters_of(&w->waiters, process->pid), process->pid, process->start, &why) != 0) {
 		take(w, now, NULL);
 		return;
 	}
@@ -133,12 +137,13 @@ static void close_account(struct waiting *w, bool timed_out)
 
 	for (size_t i = 0; i < w->line->process_count; i++) {
 		const struct named_process *process = &w->line->processes[i];
+		struct readyd_waiter *waiter = waiters_of(&w->waiters, process->pid);
 
 		/* Taken already, or named twice. */
-		if (readyd_waiter_peek_exact(w->waiter, process->pid, process->start, &now) != 0)
+		if (readyd_waiter_peek_exact(waiter, process->pid, process->start, &now) != 0)
 			continue;
 		close_one(w, &now, process, timed_out);
-		(void)readyd_waiter_cancel_exact(w->waiter, process->pid, process->start);
+		(void)readyd_waiter_cancel_exact(waiter, process->pid, process->start);
 	}
 }
 
@@ -159,7 +164,9 @@ static int add_pids(struct waiting *w)
 	for (size_t i = 0; i < w->line->process_count; i++) {
 		process = &w->line->processes[i];
 		/* A process that is named twice is waited for once. */
-		if (readyd_waiter_add_exact(w->waiter, process->pid, process->start) != 0 && errno != EEXIST)
+		if (readyd_waiter_add_exact(
+			waiters_of(&w->waiters, process->pid), process->pid, process->start) != 0 &&
+		    errno != EEXIST)
 			return -1;
 	}
 	return 0;
@@ -187,11 +194,11 @@ int command_wait(const struct command_line *line)
 
 	if (line->timeout_ms >= 0)
 		w.deadline = w.began + line->timeout_ms;
-	w.waiter = readyd_waiter_new(&line->options);
-	if (w.waiter == NULL)
-		return command_failed(line, "cannot wait");
 	progress_init(&w.progress, line->process_count, line->quiet);
-	code = run(&w);
-	readyd_waiter_free(w.waiter);
+	if (waiters_init(&w.waiters, &line->options, line->process_count) == 0)
+		code = run(&w);
+	else
+		code = command_failed(line, "cannot wait");
+	waiters_free(&w.waiters);
 	return code;
 }

@@ -10,6 +10,7 @@
 #include "readyd/readyd.h"
 #include "src/evaluate.h"
 #include "src/process.h"
+#include "src/wire.h"
 
 enum target_phase {
 	TARGET_NOT_STARTED, /* no process has had the pid yet, and the wait is for that too */
@@ -48,11 +49,12 @@ struct target {
 	struct history history;
 	struct readyd_answer answer; /* of the last look; when done, the one to give */
 	struct target_state state;
-	int gate;	 /* while subscription is GATE, else -1 */
-	bool watched;	 /* its pidfd is polled */
-	bool no_gate;	 /* none could be had: use WAIT */
-	bool fail_stale; /* a stale marker ends the wait */
-	bool pending;	 /* was found waiting once: from then on a missing directory does not end the wait */
+	int gate;		 /* while subscription is GATE, else -1 */
+	bool watched;		 /* its pidfd is polled */
+	bool no_gate;		 /* none could be had: use WAIT */
+	enum wire_error refusal; /* why the daemon does not tell of it; WIRE_OK: it has not said so */
+	bool fail_stale;	 /* a stale marker ends the wait */
+	bool pending; /* was found waiting once: from then on a missing directory does not end the wait */
 	struct marker_stat asked;  /* what lay there when the daemon was asked whose it is */
 	STAILQ_ENTRY(target) link; /* of the done ones */
 	TAILQ_ENTRY(target) all;

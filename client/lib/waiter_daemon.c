@@ -143,6 +143,7 @@ static int take_refusal(struct readyd_waiter *w, const struct daemon_event *even
 
 	if (t == NULL)
 		return 0;
+	t->refusal = event->refusal;
 	if (event->refusal == WIRE_NO_RESOURCES && !t->no_gate) {
 		t->no_gate = true;
 		(void)waiter_step(w, t, TARGET_NOT_HELPED, NULL);

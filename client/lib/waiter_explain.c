@@ -133,6 +133,14 @@ static const char *via_word(const struct readyd_waiter *w, const struct target *
 	return w->dir.wd >= 0 ? "inotify" : "polling";
 }
 
+static const char *refusal_word(const struct readyd_waiter *w, const struct target *t)
+{
+	bool covered =
+	    t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
+
+	return covered || !w->watching || t->refusal == WIRE_OK ? NULL : wire_error_code(t->refusal);
+}
+
 int readyd_waiter_explain(struct readyd_waiter *w, pid_t pid, struct readyd_explanation *explanation)
 {
 	return readyd_waiter_explain_exact(w, pid, 0, explanation);
@@ -159,6 +167,7 @@ int readyd_waiter_explain_exact(
 				     ? "hidden"
 				     : directory_word(there.dir);
 	explanation->via = via_word(w, t);
+	explanation->refusal = refusal_word(w, t);
 	explanation->last_event_ms = w->last_event == 0 ? -1 : clock_ms() - w->last_event;
 	snprintf(explanation->path, sizeof(explanation->path), "%s/%s%ld", there.dir, there.prefix,
 	    (long)t->process.ns_pid);

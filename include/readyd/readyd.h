@@ -224,6 +224,8 @@ struct readyd_explanation {
 				* (the process may see another directory; see readyctl(1)) */
 	const char *via;       /* how an answer would arrive: daemon, asking (the daemon has not answered
 				* yet), inotify, polling */
+	const char *refusal; /* why the daemon has refused the wait, so that via is something else: a code of
+			      * readyd-protocol(7), as too-many-waits; NULL: it has not */
 	int64_t last_event_ms; /* milliseconds since the last event from the daemon, the kernel or a process;
 				* -1: there was none */
 	int marker_error; /* errno of a check of the marker just now, where marker is look-failed; else 0 */
