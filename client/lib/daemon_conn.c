@@ -11,9 +11,9 @@
 /* A daemon that has not answered a wait by then is taken for frozen; what it answers later is still welcome.
  * Not sooner: when thousands ask at once it is only busy, and thousands of private watches are what it saves.
  * A caller that insists on the daemon is more patient. */
-#define LATE_MS		 1000
-#define LATE_FORCED_MS	 5000
-#define LATE_QUESTION_MS 250
+#define WAIT_REPLY_MS	1000
+#define FORCED_REPLY_MS 5000
+#define QUERY_REPLY_MS	250
 /* How soon to try a daemon again that is not there, that was there just now, that has a full backlog. */
 #define RETRY_MS	  1000
 #define RECONNECT_MS	  20
@@ -30,18 +30,18 @@ static void init(struct daemon_conn *conn, struct settings *settings, int64_t la
 	memset(conn, 0, sizeof(*conn));
 	daemon_io_init(&conn->io);
 	conn->settings = settings;
-	conn->late_ms = is_forced(settings) ? LATE_FORCED_MS : late_ms;
+	conn->late_ms = is_forced(settings) ? FORCED_REPLY_MS : late_ms;
 }
 
 void daemon_conn_init(struct daemon_conn *conn, struct settings *settings)
 {
-	init(conn, settings, LATE_MS);
+	init(conn, settings, WAIT_REPLY_MS);
 	conn->patient = true;
 }
 
 void daemon_conn_init_question(struct daemon_conn *conn, struct settings *settings)
 {
-	init(conn, settings, LATE_QUESTION_MS);
+	init(conn, settings, QUERY_REPLY_MS);
 }
 
 HOT void daemon_conn_close(struct daemon_conn *conn)

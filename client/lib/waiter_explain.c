@@ -41,13 +41,16 @@ static const char *process_word(const struct target *t)
  * started. */
 static const char *marker_word(const struct readyd_answer *now, const struct marker_place *there)
 {
-	const char *reason = readyd_reason_name(now->reason);
+	bool counts = (now->verdict == READYD_READY || now->verdict == READYD_EXITED) &&
+		      !(now->flags & READYD_FLAG_LATCHED);
 
 	if (now->reason == READYD_REASON_NOT_STARTED)
-		reason = marker_is_absent(there, now->pid) ? NULL : readyd_reason_name(READYD_REASON_OLDER);
-	if (reason != NULL)
-		return reason;
-	return now->verdict == READYD_PENDING ? "absent" : "there";
+		return marker_is_absent(there, now->pid) ? "absent" : readyd_reason_name(READYD_REASON_OLDER);
+	/* The other reasons are about the marker. */
+	if (now->reason != READYD_REASON_NONE && now->reason != READYD_REASON_NO_PROCESS &&
+	    now->reason != READYD_REASON_PID_REUSED)
+		return readyd_reason_name(now->reason);
+	return counts ? "there" : "absent";
 }
 
 /* An error that has passed by now is not reported. */
