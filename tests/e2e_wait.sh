@@ -553,7 +553,7 @@ test_a_refused_wait_is_explained() {
 look_fails() {
 	local error=$1 when=$2
 	shift 2
-	READYD_BACKEND=file timeout 60 strace -qq -o trace -P "$(marker "$PID")" -e trace=lstat,newfstatat \
+	READYD_BACKEND="file" timeout 60 strace -qq -o trace -P "$(marker "$PID")" -e trace=lstat,newfstatat \
 		-e "inject=lstat,newfstatat:error=$error:when=$when" "$READYCTL" "$@" >out 2>err
 }
 
@@ -590,7 +590,7 @@ test_a_check_that_fails_each_time() {
 
 # last_poll_fails STATUS REGEX ARGUMENT...: of `readyctl wait` without a daemon, whose answer is known at once.
 last_poll_fails() {
-	local want=$1 regex=$2 trace=(-qq -e trace=poll,ppoll)
+	local want=$1 regex=$2 trace=(-qq -e "trace=poll,ppoll")
 	shift 2
 	expect_exit "$want" timeout 60 strace -o trace "${trace[@]}" "$READYCTL" wait "$@" >out
 	expect_exit "$want" timeout 60 strace -o failed "${trace[@]}" \
