@@ -6,6 +6,7 @@
 #include "src/clock.h"
 #include "src/hot.h"
 #include "src/marker_dir.h"
+#include "src/shortage.h"
 #include "src/stamp.h"
 #include "src/uidmap.h"
 
@@ -89,6 +90,15 @@ static bool is_ownership_known(const struct history *history)
 	return (history->latched || history->confirmed) && !history->in_other_dir;
 }
 
+/* Neither is an acquittal: a shortage is over soon, and another error may be. */
+static void note_failure(struct observation *o)
+{
+	bool failed = o->marker.kind == MARKER_UNKNOWN, shortage = is_shortage(o->marker.error);
+
+	o->unknown |= failed && shortage;
+	o->look_failed = failed && !shortage;
+}
+
 /* A process may change its root or mount namespace during its set-up, so resolve its directory each time. */
 HOT static void observe_marker(const struct marker_place *place, const struct process *p,
     struct history *history, struct collisions *collisions, struct observation *o)
@@ -114,7 +124,7 @@ HOT static void observe_marker(const struct marker_place *place, const struct pr
 	if (o->inaccessible || o->unknown)
 		return;
 	o->marker = view.marker;
-	o->unknown |= o->marker.kind == MARKER_UNKNOWN;
+	note_failure(o);
 	if (o->marker.kind != MARKER_FILE)
 		return;
 	if (history->absent_seen && !is_same_directory(place, &view, &history->absent))
@@ -125,6 +135,13 @@ HOT static void observe_marker(const struct marker_place *place, const struct pr
 	check_owner(p, o);
 }
 
+/* If another process has the pid now, the marker says nothing of this one. */
+static bool is_leftover(const struct process *p, const struct history *history, const struct observation *o)
+{
+	return o->marker.kind == MARKER_FILE && !p->reused &&
+	       evidence_weigh(p, history, o) == EVIDENCE_LEFTOVER;
+}
+
 /* Weak evidence is kept too: a process that counted as ready stays ready, and its answers say on what. */
 static void remember(const struct process *p, struct history *history, const struct observation *o,
     const struct readyd_answer *answer)
@@ -132,6 +149,7 @@ static void remember(const struct process *p, struct history *history, const str
 	bool first = answer->verdict == READYD_READY && !history->latched;
 
 	history->unconfirmed = o->ambiguity_unchecked || (first && evidence_is_weak(p, history, o));
+	history->refuted = answer->verdict == READYD_DIED && is_leftover(p, history, o);
 	if (!first || o->ambiguity_unchecked)
 		return;
 	history->latched = true;

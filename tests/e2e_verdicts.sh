@@ -580,7 +580,7 @@ starts_during_the_wait() {
 starts_with_a_stale_marker() {
 	start_readyd_unless_file "$1"
 	echo ready >"$(marker 20000)"
-	READYD_BACKEND=$1 spawn_waiters 1 --not-started=wait --timeout 60 20000
+	READYD_BACKEND=$1 spawn_waiters 1 --not-started=wait --stale=fail --timeout 60 20000
 	READYD_BACKEND=$1 expect_exit 124 ctl -q wait --not-started=wait --timeout 0.2 20000 2>err
 	grep -q "is not-started; its marker .*: older-than-process;" err || die "$(cat err)"
 	spawn_worker_with_pid 20000
