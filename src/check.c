@@ -36,13 +36,18 @@ static void check_ambiguity(const struct marker_place *place, const struct proce
 }
 
 /* Root may leave a marker for any process. */
-static void check_owner(const struct process *p, struct observation *o)
+static void check_owner(const struct process *p, struct history *history, struct observation *o)
 {
 	enum process_uid uid = PROCESS_UID_OWN;
 
 	if (o->marker.uid != 0 && !p->no_such_process)
 		uid = process_check_uid(p, o->marker.uid);
-	o->foreign = uid == PROCESS_UID_FOREIGN;
+	/* The uids of a process that has been reaped cannot be read any more. */
+	o->foreign = uid == PROCESS_UID_FOREIGN ||
+		     (history->foreign.kind == MARKER_FILE && marker_same(&history->foreign, &o->marker) &&
+			 history->foreign.uid == o->marker.uid);
+	if (o->foreign)
+		history->foreign = o->marker;
 	o->unknown |= uid == PROCESS_UID_UNKNOWN;
 }
 
@@ -114,7 +119,7 @@ HOT static void observe_marker(const struct marker_place *place, const struct pr
 		history->absent_seen = false;
 	check_ambiguity(place, p, history, collisions, o);
 	check_clocks(p, o);
-	check_owner(p, o);
+	check_owner(p, history, o);
 }
 
 HOT void check_process(const struct marker_place *place, const struct process *p, struct history *history,
