@@ -39,7 +39,7 @@ static void check_ambiguity(const struct marker_place *place, const struct proce
 
 /* Root may leave a marker for any process. Two users that look alike in our user namespace need not be one.
  */
-static void check_owner(const struct process *p, struct observation *o)
+static void check_owner(const struct process *p, struct history *history, struct observation *o)
 {
 	enum process_uid uid = PROCESS_UID_OWN;
 
@@ -47,7 +47,12 @@ static void check_owner(const struct process *p, struct observation *o)
 		uid = process_check_uid(p, o->marker.uid);
 	if (uid == PROCESS_UID_OWN && !uidmap_identifies(o->marker.uid))
 		uid = PROCESS_UID_UNREADABLE;
-	o->foreign = uid == PROCESS_UID_FOREIGN;
+	/* The uids of a process that has been reaped cannot be read any more. */
+	o->foreign = uid == PROCESS_UID_FOREIGN ||
+		     (history->foreign.kind == MARKER_FILE && marker_same(&history->foreign, &o->marker) &&
+			 history->foreign.uid == o->marker.uid);
+	if (o->foreign)
+		history->foreign = o->marker;
 	o->owner_unknown = uid == PROCESS_UID_UNREADABLE;
 	o->unknown |= uid == PROCESS_UID_UNKNOWN;
 }
@@ -132,7 +137,7 @@ HOT static void observe_marker(const struct marker_place *place, const struct pr
 	check_ambiguity(place, p, history, collisions, o);
 	if (evidence_needs_stamps(history, &o->marker))
 		check_clocks(place, p, &view, o);
-	check_owner(p, o);
+	check_owner(p, history, o);
 }
 
 /* If another process has the pid now, the marker says nothing of this one. */
