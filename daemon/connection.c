@@ -191,12 +191,12 @@ static size_t handle_line(struct connection *connection, const char *data, size_
 	return line;
 }
 
-/* Handles at most SESSION_TURN lines. */
+/* Handles at most REQUESTS_A_TURN lines. */
 static size_t handle_lines(struct connection *connection, const char *data, size_t len)
 {
 	size_t at = 0;
 
-	for (unsigned n = 0; n < SESSION_TURN && connection->list == NULL && !is_stuck(connection) &&
+	for (unsigned n = 0; n < REQUESTS_A_TURN && connection->list == NULL && !is_stuck(connection) &&
 			     has_line(data + at, len - at);
 	     n++)
 		at += handle_line(connection, data + at, len - at);

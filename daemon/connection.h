@@ -2,7 +2,7 @@
  * One client's connection, from accept to close. Bytes come in and whole lines go to the hooks; what is put
  * is sent to the client as soon as possible. The module does not interpret the lines.
  *
- * Lines are handled in turns: SESSION_TURN of them, or a slice of a long answer; then the connection waits
+ * Lines are handled in turns: REQUESTS_A_TURN of them, or a slice of a long answer; then the connection waits
  * until the loop has served all other pending events. So each connection with input gets a turn before any
  * gets its second. Unhandled input stays in the connection, and while there is some, nothing more is read;
  * so end of file is found only when all lines have been handled.
@@ -23,7 +23,7 @@ struct request_wait;
 struct request_list;
 struct quota_user;
 
-#define SESSION_TURN 16
+#define REQUESTS_A_TURN 16
 
 struct connection_hooks {
 	/* One line, newline included, or (len 0) a line that is too long: the connection is then ended. */

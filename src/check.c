@@ -6,6 +6,7 @@
 #include "src/clock.h"
 #include "src/clock_set.h"
 #include "src/marker_dir.h"
+#include "src/shortage.h"
 #include "src/stamp.h"
 #include "src/uidmap.h"
 
@@ -38,7 +39,7 @@ static void check_ambiguity(const struct marker_place *place, const struct proce
 
 /* Root may leave a marker for any process. Two users that look alike in our user namespace need not be one.
  */
-static void check_owner(const struct process *p, struct observation *o)
+static void check_owner(const struct process *p, struct history *history, struct observation *o)
 {
 	enum process_uid uid = PROCESS_UID_OWN;
 
@@ -46,7 +47,12 @@ static void check_owner(const struct process *p, struct observation *o)
 		uid = process_check_uid(p, o->marker.uid);
 	if (uid == PROCESS_UID_OWN && !uidmap_identifies(o->marker.uid))
 		uid = PROCESS_UID_UNREADABLE;
-	o->foreign = uid == PROCESS_UID_FOREIGN;
+	/* The uids of a process that has been reaped cannot be read any more. */
+	o->foreign = uid == PROCESS_UID_FOREIGN ||
+		     (history->foreign.kind == MARKER_FILE && marker_same(&history->foreign, &o->marker) &&
+			 history->foreign.uid == o->marker.uid);
+	if (o->foreign)
+		history->foreign = o->marker;
 	o->owner_unknown = uid == PROCESS_UID_UNREADABLE;
 	o->unknown |= uid == PROCESS_UID_UNKNOWN;
 }
@@ -89,6 +95,15 @@ static bool is_ownership_known(const struct history *history)
 	return (history->latched || history->confirmed) && !history->in_other_dir;
 }
 
+/* Neither is an acquittal: a shortage is over soon, and another error may be. */
+static void note_failure(struct observation *o)
+{
+	bool failed = o->marker.kind == MARKER_UNKNOWN, shortage = is_shortage(o->marker.error);
+
+	o->unknown |= failed && shortage;
+	o->look_failed = failed && !shortage;
+}
+
 /* A process may change its root or mount namespace during its set-up, so resolve its directory each time. */
 static void observe_marker(const struct marker_place *place, const struct process *p, struct history *history,
     struct collisions *collisions, struct observation *o)
@@ -114,7 +129,7 @@ static void observe_marker(const struct marker_place *place, const struct proces
 	if (o->inaccessible || o->unknown)
 		return;
 	o->marker = view.marker;
-	o->unknown |= o->marker.kind == MARKER_UNKNOWN;
+	note_failure(o);
 	if (o->marker.kind != MARKER_FILE)
 		return;
 	if (history->absent_seen && !is_same_directory(place, &view, &history->absent))
@@ -122,7 +137,14 @@ static void observe_marker(const struct marker_place *place, const struct proces
 	check_ambiguity(place, p, history, collisions, o);
 	if (evidence_needs_stamps(history, &o->marker))
 		check_clocks(place, p, &view, o);
-	check_owner(p, o);
+	check_owner(p, history, o);
+}
+
+/* If another process has the pid now, the marker says nothing of this one. */
+static bool is_leftover(const struct process *p, const struct history *history, const struct observation *o)
+{
+	return o->marker.kind == MARKER_FILE && !p->reused &&
+	       evidence_weigh(p, history, o) == EVIDENCE_LEFTOVER;
 }
 
 /* Weak evidence is kept too: a process that counted as ready stays ready, and its answers say on what. */
@@ -132,6 +154,7 @@ static void remember(const struct process *p, struct history *history, const str
 	bool first = answer->verdict == READYD_READY && !history->latched;
 
 	history->unconfirmed = o->ambiguity_unchecked || (first && evidence_is_weak(p, history, o));
+	history->refuted = answer->verdict == READYD_DIED && is_leftover(p, history, o);
 	if (!first || o->ambiguity_unchecked)
 		return;
 	history->latched = true;

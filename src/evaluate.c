@@ -32,7 +32,7 @@ static void evaluate_unmarked(const struct observation *o, struct readyd_answer 
 		set_verdict(answer, READYD_UNREACHABLE, READYD_REASON_DIRECTORY_DENIED);
 		return;
 	case MARKER_UNKNOWN:
-		set_verdict(answer, READYD_PENDING, READYD_REASON_NO_RESOURCES);
+		set_verdict(answer, READYD_PENDING, READYD_REASON_LOOK_FAILED);
 		return;
 	}
 }
@@ -99,6 +99,8 @@ void evaluate(const struct process *p, const struct history *history, const stru
 	answer->flags = flags_of(p, history, o, evidence);
 	if (o->unknown)
 		set_verdict(answer, READYD_PENDING, READYD_REASON_NO_RESOURCES);
+	else if (o->look_failed)
+		set_verdict(answer, READYD_PENDING, READYD_REASON_LOOK_FAILED);
 	else if (history->latched || (o->arrived && !p->identity_unknown) ||
 		 (weigh && against == READYD_REASON_NONE))
 		set_verdict(answer, o->gone ? READYD_EXITED : READYD_READY, READYD_REASON_NONE);

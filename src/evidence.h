@@ -37,6 +37,8 @@ struct history {
 	int extra_watch;   /* number of the watch on that directory; 0: none */
 	bool arrived; /* an event reported its marker there: the only evidence once the process has ended */
 	struct marker_stat ambiguous; /* a marker that may be another process's; MARKER_ABSENT: none */
+	struct marker_stat foreign; /* a marker that was seen to have a foreign owner; MARKER_ABSENT: none */
+	bool refuted;	  /* by the last check, it has ended, and the marker that is there is older than it */
 	bool confirmed;	  /* the daemon, which tracks all processes, has said that the marker is its own */
 	bool unconfirmed; /* the last check found it ready, but on weak evidence: the daemon should be asked.
 			   * See evidence_is_weak() and observation.ambiguity_unchecked */
@@ -56,6 +58,7 @@ struct observation {
 	bool ambiguous;		   /* the marker may be another process's, see src/collision.h */
 	bool ambiguity_unchecked;  /* it may be ambiguous, but that was not checked */
 	bool unknown;		   /* descriptors or memory ran out before all of this could be seen */
+	bool look_failed;	   /* the file system did not say whether the marker is there */
 	bool arrived;		   /* its directory ended with it, but its marker was reported there before */
 };
 

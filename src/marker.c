@@ -10,7 +10,6 @@
 #include "readyd/marker.h"
 #include "src/marker.h"
 #include "src/number.h"
-#include "src/shortage.h"
 
 int marker_place_init(struct marker_place *place, const char *dir, const char *prefix)
 {
@@ -57,11 +56,18 @@ bool marker_place_identify(const struct marker_place *place, dev_t *dev, ino_t *
 
 static enum marker_kind kind_of_failure(int error)
 {
-	if (is_shortage(error))
-		return MARKER_UNKNOWN;
-	if (error == ENOENT || error == ENOTDIR || error == ELOOP || error == ENAMETOOLONG)
+	switch (error) {
+	case ENOENT:
+	case ENOTDIR:
+	case ELOOP:
+	case ENAMETOOLONG:
 		return MARKER_NO_DIRECTORY;
-	return MARKER_DENIED;
+	case EACCES:
+	case EPERM:
+		return MARKER_DENIED;
+	default:
+		return MARKER_UNKNOWN;
+	}
 }
 
 /* After a failed lstat(2), by its errno. Fills in dir for MARKER_ABSENT. */
@@ -107,6 +113,8 @@ static void copy_seen(struct marker_stat *seen, enum marker_kind kind, const str
 {
 	memset(seen, 0, sizeof(*seen));
 	seen->kind = kind;
+	if (kind == MARKER_UNKNOWN)
+		seen->error = errno;
 	if (kind == MARKER_FILE || kind == MARKER_OTHER || kind == MARKER_ABSENT)
 		copy_stat(seen, st);
 }

@@ -24,7 +24,7 @@ enum marker_kind {
 	MARKER_OTHER,	     /* something else has the name: symlink, directory, FIFO, device, socket */
 	MARKER_NO_DIRECTORY, /* the directory is missing or not a directory */
 	MARKER_DENIED,	     /* the directory cannot be searched */
-	MARKER_UNKNOWN	     /* descriptors or memory ran out */
+	MARKER_UNKNOWN	     /* lstat(2) failed with another error; nothing is known, so check again */
 };
 
 /* The state of a marker at one moment. MARKER_FILE and MARKER_OTHER: all members are the file's.
@@ -36,6 +36,7 @@ struct marker_stat {
 	uid_t uid;
 	off_t size;
 	struct timespec mtime, ctime;
+	int error; /* of MARKER_UNKNOWN: an errno */
 };
 
 /* dir or prefix NULL: the default of readyd/marker.h. 0, or -1 with errno EINVAL (dir is empty or relative,

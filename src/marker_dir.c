@@ -94,8 +94,10 @@ static void view_below(
 	if (view->marker.kind != MARKER_FILE)
 		return;
 	print_fd_path(path, fd);
-	if (!stamp_read(path, &view->marker.ctime, started, &view->stamps))
+	if (!stamp_read(path, &view->marker.ctime, started, &view->stamps)) {
+		view->marker.error = errno;
 		view->marker.kind = MARKER_UNKNOWN;
+	}
 }
 
 static void view_marker(

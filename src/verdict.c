@@ -56,6 +56,8 @@ const char *readyd_reason_name(enum readyd_reason reason)
 		return "identity-unknown";
 	case READYD_REASON_AGE_UNKNOWN:
 		return "age-unknown";
+	case READYD_REASON_LOOK_FAILED:
+		return "look-failed";
 	}
 	return NULL;
 }

@@ -11,25 +11,31 @@
 /* The exit status of readyctl(1) for a verdict. A wait that timed out has 124 instead of that of pending. */
 int verdict_exit_code(enum readyd_verdict verdict);
 
-/* Whether a caller that asks only now can be given this answer, instead of waiting: it is not pending. */
-static inline bool verdict_answers_query(const struct readyd_answer *answer)
+/* Whether a wait that is about to begin ends with this answer. A stale marker does not end it: the process
+ * may still write its own over it. */
+static inline bool verdict_ends_new_wait(const struct readyd_answer *answer)
 {
-	return answer->verdict != READYD_PENDING;
+	return answer->verdict != READYD_PENDING && answer->verdict != READYD_STALE;
 }
 
 /* Whether the answer also ends a wait that has begun earlier. A missing or inaccessible directory does not:
  * it may come back. */
 static inline bool verdict_ends_wait(const struct readyd_answer *answer)
 {
-	return verdict_answers_query(answer) && answer->reason != READYD_REASON_NO_DIRECTORY &&
+	return verdict_ends_new_wait(answer) && answer->reason != READYD_REASON_NO_DIRECTORY &&
 	       answer->reason != READYD_REASON_DIRECTORY_DENIED;
 }
 
-/* Whether a caller that is willing to wait has to, by the first answer: the process could be examined, and
- * the answer does not do. */
+/* Whether a wait can be attached to the process: it was examined, and the answer does not end the wait. */
 static inline bool verdict_begins_wait(const struct readyd_answer *answer)
 {
-	return !verdict_answers_query(answer) && answer->reason != READYD_REASON_NO_RESOURCES;
+	return !verdict_ends_new_wait(answer) && answer->reason != READYD_REASON_NO_RESOURCES;
+}
+
+/* Whether the check could not see what it had to: nothing is known, and another check may see it. */
+static inline bool verdict_is_blind(const struct readyd_answer *answer)
+{
+	return answer->reason == READYD_REASON_NO_RESOURCES || answer->reason == READYD_REASON_LOOK_FAILED;
 }
 
 /* Whether the process has exited, by this verdict. */

@@ -78,6 +78,19 @@ test_no_daemon_other_answers() {
 	expect_exit 6 ctl status "$PID"
 }
 
+# 40 queries would wait for 10 seconds, one after the other.
+test_a_frozen_daemon_delays_a_status_once() {
+	local since took
+	start_readyd
+	spawn_workers 40
+	freeze_readyd
+	since=$(now_ms)
+	expect_exit 1 ctl status "${WORKERS[@]}" >out
+	took=$(($(now_ms) - since))
+	has_lines out 40 || die "not a line for each: $(cat out)"
+	[ "$took" -lt 5000 ] || die "it took $took ms"
+}
+
 test_no_daemon_directory_comes_back() {
 	mkdir m
 	spawn_worker

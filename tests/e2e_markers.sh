@@ -51,12 +51,17 @@ test_a_device_is_not_a_marker() {
 foreign_owner() {
 	spawn_worker
 	start_waiter "$1" "$PID"
+	AFTER=$WAITER
+	start_waiter "$1" --stale=fail "$PID"
 	SINCE=$(now_ms)
 	make_foreign "$(marker "$PID")"
 	waiter_ends 5 "stale $PID start=[0-9]+ reason=foreign-owner"
 	expect_status "$1" 5 "stale $PID start=[0-9]+ reason=foreign-owner" "$PID"
+	SINCE=$(now_ms)
 	echo ready >own && mv own "$(marker "$PID")"
 	expect_status "$1" 0 "$READY" "$PID"
+	WAITER=$AFTER
+	waiter_ends 0 "$READY"
 }
 
 test_a_marker_of_another_user_is_stale() {

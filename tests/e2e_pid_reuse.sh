@@ -18,14 +18,22 @@ reuse_is_seen_by_the_daemon() {
 	spawn_worker_with_pid 20000
 	expect_status daemon 5 "stale 20000 start=[0-9]+ reason=older-than-process" 20000
 	expect_status auto 5 "stale 20000 start=[0-9]+ reason=older-than-process" 20000
-	READYD_BACKEND=daemon expect_exit 5 ctl -q wait 20000
-	expect_exit 5 ctl -q wait 20000
+	READYD_BACKEND=daemon expect_exit 5 ctl -q wait --stale=fail 20000
+	expect_exit 5 ctl -q wait --stale=fail 20000
+	# Its own check would accept the marker, but it asks the daemon first.
+	READYD_BACKEND=daemon expect_exit 124 ctl -q wait --timeout 0.7 20000
+	expect_exit 124 ctl -q wait --timeout 0.7 20000
+	expect_exit 124 ctl -q wait --timeout 0 20000
+	start_waiter auto 20000
+	until_true 60 each_holds "$GATE" "$WAITER"
 	[ "$(start_of 20000)" != "$start" ] || echo "both started within one clock tick: they have the same pid and start"
 	if [ "$(start_of 20000)" != "$start" ]; then
 		expect_status daemon 4 "exited 20000 start=$start .*" "20000:$start"
 		expect_status file 3 "died 20000 start=$start reason=pid-reused.*" "20000:$start"
 	fi
+	SINCE=$(now_ms)
 	echo ready >"$(marker 20000)"
+	waiter_ends 0 "$READY"
 	both_backends expect_status 0 "$READY" 20000
 }
 
@@ -35,10 +43,10 @@ older_than_its_process() {
 	until_true 60 is_surely_older "$(marker 20001)"
 	spawn_worker_with_pid 20001
 	expect_status file 5 "stale 20001 start=[0-9]+ reason=older-than-process" 20001
-	READYD_BACKEND="file" expect_exit 5 ctl -q wait --timeout 5 20001
+	READYD_BACKEND="file" expect_exit 5 ctl -q wait --stale=fail --timeout 5 20001
 	start_readyd
 	both_backends expect_status 5 "stale 20001 start=[0-9]+ reason=older-than-process" 20001
-	READYD_BACKEND=daemon expect_exit 5 ctl -q wait --timeout 5 20001
+	READYD_BACKEND=daemon expect_exit 5 ctl -q wait --stale=fail --timeout 5 20001
 	echo ready >new && mv new "$(marker 20001)"
 	both_backends expect_status 0 "$READY" 20001
 }
@@ -76,7 +84,7 @@ arrives_with_its_directory() {
 	[ "$way" != uncovering ] || tmpfs m
 	[ "$backend" = file ] || start_readyd
 	spawn_worker_with_pid 20003
-	start_waiter "$backend" 20003
+	start_waiter "$backend" --stale=fail 20003
 	[ "$backend" != auto ] || until_true 60 each_holds "$GATE" "$WAITER"
 	SINCE=$(now_ms)
 	"bring_by_$way"
@@ -167,6 +175,70 @@ never_ready() {
 test_a_marker_that_the_daemon_saw_before_the_process_is_stale() { in_pid_namespace seen_before_the_process; }
 test_a_marker_that_a_scan_found_before_the_process_is_stale() { in_pid_namespace found_before_the_process; }
 test_a_process_with_a_leftover_that_never_was_ready_has_died() { in_pid_namespace never_ready; }
+# A leftover lies there, a process gets its pid and ends without having written anything: it was never ready, whatever
+# the daemon makes of it, which has not seen the process.
+never_was_ready() { # BACKEND
+	local start
+	start_readyd
+	echo ready >"$(marker 20007)"
+	until_true 60 is_surely_older "$(marker 20007)"
+	spawn_worker_with_pid 20007
+	start=$(start_of 20007)
+	kill_and_reap 20007
+	expect_status "$1" 3 "died 20007 start=$start .*" "20007:$start"
+	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --timeout 60 "20007:$start"
+	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --timeout 0 "20007:$start"
+}
+
+test_a_process_with_a_leftover_alone_was_never_ready() {
+	local backend
+	need_pid_choice
+	for backend in file auto; do
+		in_pid_namespace never_was_ready $backend
+	done
+}
+
+# A leftover does not end a wait, since the process may still write its own marker over it.
+leftover_is_waited_over() { # BACKEND WAY
+	local backend=$1 way=$2 other name
+	mkdir m
+	name=$(marker 20006)
+	echo ready >"$name"
+	until_true 60 is_surely_older "$name"
+	[ "$backend" = file ] || start_readyd
+	spawn_worker
+	other=$PID
+	spawn_worker_with_pid 20006
+	expect_status "$backend" 5 "stale 20006 start=[0-9]+ reason=older-than-process" 20006
+	READYD_BACKEND=$backend expect_exit 124 ctl wait --timeout 0.3 20006 >out 2>err
+	grep -qE "timed out after 300 ms: process 20006 is .*: older-than-process; directory: ok;" err || die "$(cat err)"
+	grep -qx "pending 20006 start=[0-9]* reason=deadline.*" out || die "$(cat out)"
+	READYD_BACKEND=$backend expect_exit 5 ctl -q wait --stale=fail --timeout 60 20006
+	READYD_BACKEND=$backend expect_exit 5 ctl -q wait --stale=fail --timeout 60 20006 "$other"
+	READYD_BACKEND=$backend spawn_waiters 1 --any 20006 "$other"
+	OTHER_WAITER=${WAITERS[0]}
+	start_waiter "$backend" 20006
+	[ "$backend" = file ] || until_true 60 each_holds "$GATE" "$WAITER" "$OTHER_WAITER"
+	SINCE=$(now_ms)
+	case $way in
+	rewriting) echo ready >"$name" ;;
+	replacing) echo ready >new && mv new "$name" ;;
+	esac
+	waiter_ends 0 "$READY"
+	WAITER=$OTHER_WAITER
+	waiter_ends 0 "$READY"
+}
+
+test_a_leftover_does_not_end_a_wait() {
+	local backend way
+	need_pid_choice
+	for backend in file daemon auto; do
+		for way in rewriting replacing; do
+			in_pid_namespace leftover_is_waited_over $backend $way
+		done
+	done
+}
+
 test_a_marker_that_the_daemon_saw_before_the_reuse_is_stale() { in_pid_namespace reuse_is_seen_by_the_daemon; }
 test_a_stale_marker_that_is_touched_stays_stale() { in_pid_namespace touched; }
 test_a_marker_older_than_its_process_is_stale() { in_pid_namespace older_than_its_process; }

@@ -129,7 +129,7 @@ declare -A CELL_PID CELL WAITER_OF
 # The wait ends by its time-out.
 stays_pending() {
 	case $1 in alive | stopped | leader-exited) ;; *) return 1 ;; esac
-	case $2 in absent | directory | symlink | fifo) ;; *) return 1 ;; esac
+	case $2 in absent | directory | symlink | fifo | foreign | older) ;; *) return 1 ;; esac
 }
 
 start_waiters() {
@@ -139,9 +139,9 @@ start_waiters() {
 		READYD_BACKEND=$backend spawn_waiters 1 --timeout $timeout "${CELL_PID[$1 $2]}"
 		WAITER_OF[$1 $2 $backend]=${WAITERS[0]}
 		stays_pending "$1" "$2" && continue
-		case $1-$2 in no-process-* | *-older) continue ;; esac
+		case $1-$2 in no-process-*) continue ;; esac
 		if [ $backend = daemon ]; then AT_GATES+=("${WAITERS[0]}"); else AT_FILES+=("${WAITERS[0]}"); fi
-		case $2 in regular | empty | foreign) SETTLED+=("${WAITERS[0]}") ;; esac
+		case $2 in regular | empty) SETTLED+=("${WAITERS[0]}") ;; esac
 	done
 }
 
@@ -266,6 +266,8 @@ list_differences() {
 	declare -gA DIFFERENT=(
 		["after reaped regular"]="4 exited status=0 | 4 exited"
 		["after reaped empty"]="4 exited status=0 empty=1 | 4 exited empty=1"
+		["after reaped foreign"]="3 died reason=foreign-owner status=0 | 4 exited"
+		["after reaped older"]="3 died reason=older-than-process status=0 empty=1 | 4 exited empty=1"
 	)
 	for marker in absent directory symlink fifo; do
 		DIFFERENT["after reaped $marker"]="3 died status=0 | 3 died reason=no-process"
@@ -580,7 +582,7 @@ starts_during_the_wait() {
 starts_with_a_stale_marker() {
 	start_readyd_unless_file "$1"
 	echo ready >"$(marker 20000)"
-	READYD_BACKEND=$1 spawn_waiters 1 --not-started=wait --timeout 60 20000
+	READYD_BACKEND=$1 spawn_waiters 1 --not-started=wait --stale=fail --timeout 60 20000
 	READYD_BACKEND=$1 expect_exit 124 ctl -q wait --not-started=wait --timeout 0.2 20000 2>err
 	grep -q "is not-started; its marker .*: older-than-process;" err || die "$(cat err)"
 	spawn_worker_with_pid 20000

@@ -464,6 +464,133 @@ test_latched_with_timeout_0() {
 	says out "ready $PID start=[0-9]+ latched=1$AGE"
 }
 
+# One pid with two starts is two processes, and each gets its answer.
+two_starts() { # BACKEND
+	local start worker count more=()
+	export READYD_BACKEND=$1
+	spawn_worker
+	worker=$PID
+	mark "$worker"
+	start=$(ctl status "$worker" | sed 's/.* start=\([0-9]*\).*/\1/')
+	for count in 0 20; do
+		spawn_workers "$count"
+		# shellcheck disable=SC2206
+		more=(${WORKERS[@]+"${WORKERS[@]}"})
+		[ "$count" -eq 0 ] || mark_all "${more[@]}"
+		quiet_run 3 status "$worker:1" "$worker:$start" "${more[@]}"
+		has_lines out $((2 + count)) || die "not a line for each: $(cat out)"
+		quiet_run 3 wait --timeout 60 "$worker:1" "$worker:$start" "$worker" "$worker:1" "$worker:$start" "${more[@]}"
+		has_lines out $((3 + count)) || die "not a line for each: $(cat out)"
+		expect "those that died" "$(count out "died $worker start=1 reason=pid-reused.*")" 1
+		expect "those that are ready" "$(count out "ready $worker start=$start.*")" 2
+		quiet_run 0 wait --json --timeout 60 --any "$worker:1" "$worker:$start"
+		grep -q "\"pid\":$worker,\"verdict\":\"ready\",\"exit\":0,\"start\":$start," out || die "not in JSON: $(cat out)"
+	done
+}
+mark_all() {
+	local pid
+	for pid; do mark "$pid"; done
+}
+
+# ends_for_both BACKEND: two waits of one waiter for one process; both see it end.
+ends_for_both() {
+	local start
+	export READYD_BACKEND=$1
+	spawn_worker
+	start=$(ctl status "$PID" | sed 's/.* start=\([0-9]*\).*/\1/')
+	spawn_waiters 1 --any "$PID" "$PID:$start"
+	[ "$1" != daemon ] || wait_for_gates
+	[ "$1" != file ] || wait_for_watches
+	kill_and_reap "$PID"
+	all_end 3 "${WAITERS[@]}"
+	has_lines "out.${WAITERS[0]}" 2 || die "not two lines: $(cat "out.${WAITERS[0]}")"
+}
+
+test_one_pid_with_two_starts() {
+	local backend
+	start_readyd
+	for backend in file auto daemon; do
+		two_starts "$backend"
+		ends_for_both "$backend"
+	done
+}
+
+# Where the daemon refuses, the explanation says so.
+test_a_refused_wait_is_explained() {
+	start_readyd --max-waits 10
+	spawn_workers 12
+	run 124 wait --timeout 1 "${WORKERS[@]}"
+	expect "refused ones" "$(grep -c "waited by inotify (the daemon refuses: too-many-waits)," err)" 2
+	run 124 wait --json --timeout 1 "${WORKERS[@]}"
+	expect "refused ones" "$(grep -c '"via":"inotify","refusal":"too-many-waits"' out)" 2
+}
+
+# look_fails ERROR WHEN ARGUMENT...: readyctl without a daemon, whose checks of the marker of $PID fail.
+look_fails() {
+	local error=$1 when=$2
+	shift 2
+	READYD_BACKEND="file" timeout 60 strace -qq -o trace -P "$(marker "$PID")" -e trace=lstat,newfstatat \
+		-e "inject=lstat,newfstatat:error=$error:when=$when" "$READYCTL" "$@" >out 2>err
+}
+
+# A check that fails for once says nothing about the process: the wait goes on, and the next check finds the marker.
+test_a_check_that_fails_once() {
+	local error
+	need_strace
+	mkdir m
+	# LeakSanitizer does not work under strace.
+	export ASAN_OPTIONS=detect_leaks=0
+	for error in EIO ENOMEM ESTALE ETIMEDOUT; do
+		spawn_worker
+		mark "$PID"
+		expect_exit 0 look_fails "$error" 1 wait --timeout 60 "$PID"
+		says out "ready $PID .*"
+	done
+}
+
+test_a_check_that_fails_each_time() {
+	need_strace
+	mkdir m
+	export ASAN_OPTIONS=detect_leaks=0
+	spawn_worker
+	mark "$PID"
+	expect_exit 1 look_fails EIO 1+ status "$PID"
+	says out "pending $PID start=[0-9]+ reason=look-failed"
+	grep -q "the file system reports an error" err || die "no advice: $(cat err)"
+	expect_exit 124 look_fails EIO 1+ wait --timeout 0.3 "$PID"
+	says err "readyctl: timed out after 300 ms: .*: look-failed \(Input/output error\); directory: ok; .*"
+	kill_and_reap "$PID"
+	expect_exit 1 look_fails EIO 1+ status "$PID"
+	says out "pending $PID reason=look-failed"
+}
+
+# last_poll_fails STATUS REGEX ARGUMENT...: of `readyctl wait` without a daemon, whose answer is known at once.
+last_poll_fails() {
+	local want=$1 regex=$2 trace=(-qq -e "trace=poll,ppoll")
+	shift 2
+	expect_exit "$want" timeout 60 strace -o trace "${trace[@]}" "$READYCTL" wait "$@" >out
+	expect_exit "$want" timeout 60 strace -o failed "${trace[@]}" \
+		-e "inject=poll,ppoll:error=ENOMEM:when=$(wc -l <trace)" "$READYCTL" wait "$@" >out 2>err
+	has_lines failed "$(wc -l <trace)" || die "another number of calls: $(cat failed)"
+	tail -n 1 failed | grep -q INJECTED || die "no call has failed: $(cat failed)"
+	says out "$regex"
+	expect "standard error" "$(cat err)" ""
+}
+
+# The exit status is known by then, and the answer printed.
+test_a_poll_that_fails_after_the_answer() {
+	need_strace
+	mkdir m
+	# LeakSanitizer does not work under strace.
+	export ASAN_OPTIONS=detect_leaks=0 READYD_BACKEND=file
+	spawn_workers 2
+	mark "${WORKERS[0]}"
+	last_poll_fails 0 "ready ${WORKERS[0]} .*" "${WORKERS[0]}"
+	last_poll_fails 0 "ready ${WORKERS[0]} .*" --any "${WORKERS[@]}"
+	kill_and_reap "${WORKERS[1]}"
+	last_poll_fails 3 "died ${WORKERS[1]} .*" "${WORKERS[1]}"
+}
+
 test_stale() {
 	need_root
 	start_readyd
@@ -473,9 +600,9 @@ test_stale() {
 	mv elsewhere "$(marker "${WORKERS[0]}")"
 	quiet_run 5 status "${WORKERS[0]}"
 	says out "stale ${WORKERS[0]} start=[0-9]+ reason=foreign-owner empty=1"
-	quiet_run 5 wait "${WORKERS[0]}"
+	quiet_run 5 wait --stale=fail "${WORKERS[0]}"
 	says out "stale ${WORKERS[0]} start=[0-9]+ reason=foreign-owner empty=1"
-	spawn_waiters 1 "${WORKERS[1]}"
+	spawn_waiters 1 --stale=fail "${WORKERS[1]}"
 	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
 	: >elsewhere
 	chown 12345 elsewhere

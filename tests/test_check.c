@@ -10,16 +10,16 @@ static const struct {
 	struct marker_stat seen;
 	bool same;
 } variants[] = {
-    {{MARKER_FILE, 1, 2, 0, 6, {3, 4}, {5, 6}}, true},
+    {{MARKER_FILE, 1, 2, 0, 6, {3, 4}, {5, 6}, 0}, true},
     /* Writing after the creation changes the size and, one clock tick later, the mtime. */
-    {{MARKER_FILE, 1, 2, 0, 0, {3, 4}, {5, 6}}, true},
+    {{MARKER_FILE, 1, 2, 0, 0, {3, 4}, {5, 6}, 0}, true},
     /* A change of owner, mode or links changes the ctime only. */
-    {{MARKER_FILE, 1, 2, 0, 6, {3, 4}, {9, 9}}, true},
-    {{MARKER_OTHER, 1, 2, 0, 6, {3, 4}, {5, 6}}, false},
-    {{MARKER_FILE, 9, 2, 0, 6, {3, 4}, {5, 6}}, false},
-    {{MARKER_FILE, 1, 9, 0, 6, {3, 4}, {5, 6}}, false},
-    {{MARKER_FILE, 1, 2, 0, 6, {9, 4}, {5, 6}}, false},
-    {{MARKER_FILE, 1, 2, 0, 6, {3, 9}, {5, 6}}, false},
+    {{MARKER_FILE, 1, 2, 0, 6, {3, 4}, {9, 9}, 0}, true},
+    {{MARKER_OTHER, 1, 2, 0, 6, {3, 4}, {5, 6}, 0}, false},
+    {{MARKER_FILE, 9, 2, 0, 6, {3, 4}, {5, 6}, 0}, false},
+    {{MARKER_FILE, 1, 9, 0, 6, {3, 4}, {5, 6}, 0}, false},
+    {{MARKER_FILE, 1, 2, 0, 6, {9, 4}, {5, 6}, 0}, false},
+    {{MARKER_FILE, 1, 2, 0, 6, {3, 9}, {5, 6}, 0}, false},
 };
 
 START_TEST(marker_same_compares_identity)
@@ -34,7 +34,7 @@ struct fixture {
 	struct marker_place place;
 	struct process process;
 	struct history history;
-	struct collisions collisions;
+	struct collisions *collisions;
 	struct readyd_answer answer;
 	char marker[2 * UNIT_PATH_SIZE];
 };
@@ -47,6 +47,7 @@ static void set_up(pid_t pid)
 
 	unit_dir(dir);
 	memset(&fixture, 0, sizeof(fixture));
+	fixture.collisions = collisions_lone();
 	ck_assert_int_eq(marker_place_init(&fixture.place, dir, "ready-"), 0);
 	/* The tests create and remove this directory, so it must be the private one. */
 	ck_assert_str_eq(fixture.place.dir, dir);
@@ -59,7 +60,7 @@ static void expect(enum readyd_verdict verdict, enum readyd_reason reason, unsig
 {
 	memset(&fixture.answer, 0xff, sizeof(fixture.answer));
 	check_process(
-	    &fixture.place, &fixture.process, &fixture.history, &fixture.collisions, &fixture.answer);
+	    &fixture.place, &fixture.process, &fixture.history, fixture.collisions, &fixture.answer);
 	ck_assert_int_eq(fixture.answer.verdict, verdict);
 	ck_assert_int_eq(fixture.answer.reason, reason);
 	ck_assert_uint_eq(fixture.answer.flags & ~READYD_FLAG_AGE_ASSUMED, flags);
@@ -678,7 +679,7 @@ START_TEST(unreadable_process_has_no_verdict)
 	limit = unit_forbid_new_fds();
 	process_open(&fixture.process, getpid());
 	check_process(
-	    &fixture.place, &fixture.process, &fixture.history, &fixture.collisions, &fixture.answer);
+	    &fixture.place, &fixture.process, &fixture.history, fixture.collisions, &fixture.answer);
 	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(fixture.answer.verdict, READYD_PENDING);
 	ck_assert_int_eq(fixture.answer.reason, READYD_REASON_NO_RESOURCES);
@@ -699,7 +700,7 @@ START_TEST(unreadable_owner_has_no_verdict)
 	ck_assert_int_eq(chown(fixture.marker, 65534, 65534), 0);
 	limit = unit_forbid_new_fds();
 	check_process(
-	    &fixture.place, &fixture.process, &fixture.history, &fixture.collisions, &fixture.answer);
+	    &fixture.place, &fixture.process, &fixture.history, fixture.collisions, &fixture.answer);
 	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(fixture.answer.reason, READYD_REASON_NO_RESOURCES);
 	expect(READYD_STALE, READYD_REASON_FOREIGN_OWNER, 0);

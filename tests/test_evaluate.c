@@ -1,3 +1,5 @@
+#include <errno.h>
+
 #include "src/clock.h"
 #include "src/evaluate.h"
 #include "tests/unit.h"
@@ -309,6 +311,21 @@ START_TEST(start_of_zero_is_a_start)
 }
 END_TEST
 
+/* A failed check proves nothing, also of a process that has ended. */
+START_TEST(failed_look_has_no_verdict)
+{
+	const struct observation o = {
+	    .marker = {.kind = MARKER_UNKNOWN, .error = EIO}, .look_failed = true, .gone = _i > 0};
+	const struct process p = {.pid = PID, .start = START_TICKS, .no_such_process = _i > 1};
+	const struct history history = {0};
+	struct readyd_answer answer;
+
+	evaluate(&p, &history, &o, &answer);
+	ck_assert_int_eq(answer.verdict, READYD_PENDING);
+	ck_assert_int_eq(answer.reason, READYD_REASON_LOOK_FAILED);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("evaluate");
@@ -319,6 +336,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, assumption_is_remembered);
 	tcase_add_loop_test(tcase, unknown_identity_is_never_ready, 0, UNIT_COUNT(unknowns));
 	tcase_add_test(tcase, start_of_zero_is_a_start);
+	tcase_add_loop_test(tcase, failed_look_has_no_verdict, 0, 3);
 	return s;
 }
 

@@ -10,6 +10,7 @@
 #define UNREACHABLE READYD_UNREACHABLE, READYD_REASON_NO_DIRECTORY
 #define COLLISION   READYD_UNREACHABLE, READYD_REASON_NAME_COLLISION
 #define SHORTAGE    READYD_PENDING, READYD_REASON_NO_RESOURCES
+#define FAILED	    READYD_PENDING, READYD_REASON_LOOK_FAILED
 
 static const struct {
 	enum readyd_verdict own;
@@ -63,6 +64,9 @@ static const struct {
     {SHORTAGE, PENDING, true},
     {SHORTAGE, UNREACHABLE, true},
     {SHORTAGE, READY, true},
+    {FAILED, PENDING, true},
+    {FAILED, UNREACHABLE, true},
+    {FAILED, READY, true},
 };
 
 START_TEST(one_counts)
@@ -79,9 +83,9 @@ START_TEST(one_counts)
 	    .reason = cells[_i].said_reason,
 	    .backend = READYD_BACKEND_DAEMON,
 	    .wait_status = -1};
-	struct readyd_answer merged = opinion_merge(&own, &said);
+	struct readyd_answer merged = opinion_merge(&own, false, &said);
 
-	ck_assert(opinion_counts(&own, &said) == cells[_i].counts);
+	ck_assert(opinion_counts(&own, false, &said) == cells[_i].counts);
 	ck_assert_int_eq(merged.backend, cells[_i].counts ? READYD_BACKEND_DAEMON : READYD_BACKEND_FILE);
 	ck_assert_int_eq(merged.verdict, cells[_i].counts ? cells[_i].said : cells[_i].own);
 }
@@ -92,7 +96,20 @@ START_TEST(word_on_another_process)
 	const struct readyd_answer own = {.start = 7, .verdict = READYD_EXITED};
 	const struct readyd_answer said = {.start = 0, .verdict = READYD_DIED};
 
-	ck_assert(!opinion_counts(&own, &said));
+	ck_assert(!opinion_counts(&own, false, &said));
+}
+END_TEST
+
+/* An older marker lies there, so the process has written none: it was never ready. */
+START_TEST(exited_without_a_marker_of_its_own)
+{
+	const struct readyd_answer own = {.start = 7, .verdict = READYD_DIED, .wait_status = 9};
+	struct readyd_answer said = {.start = 7, .verdict = READYD_EXITED, .wait_status = -1};
+
+	ck_assert(!opinion_counts(&own, true, &said));
+	ck_assert_int_eq(opinion_merge(&own, true, &said).verdict, READYD_DIED);
+	said.verdict = READYD_DIED;
+	ck_assert(opinion_counts(&own, true, &said));
 }
 END_TEST
 
@@ -131,6 +148,7 @@ static Suite *suite(void)
 
 	tcase_add_loop_test(tcase, one_counts, 0, UNIT_COUNT(cells));
 	tcase_add_test(tcase, word_on_another_process);
+	tcase_add_test(tcase, exited_without_a_marker_of_its_own);
 	tcase_add_loop_test(tcase, status_is_completed, 0, UNIT_COUNT(statuses));
 	return s;
 }

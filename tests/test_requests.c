@@ -481,6 +481,29 @@ START_TEST(gate_is_given)
 }
 END_TEST
 
+/* Another user's marker answers a query, but the process can still have its own. */
+START_TEST(stale_marker_is_waited_over)
+{
+	struct pollfd poll_fd = {.events = 0};
+
+	unit_write(marker, "ready\n");
+	ck_assert_int_eq(chown(marker, 65534, 65534), 0);
+	ask("QUERY %d\n");
+	expect_answer(READYD_STALE, READYD_REASON_FOREIGN_OWNER);
+	ask("WAIT %d\n");
+	expect_silence();
+	check_registry(1, 1);
+	ask("GATE %d\n");
+	expect_gate(&poll_fd.fd);
+	ck_assert_int_eq(poll(&poll_fd, 1, 0), 0);
+	ck_assert_int_eq(unlink(marker), 0);
+	mark();
+	expect_answer(READYD_READY, READYD_REASON_NONE);
+	ck_assert_int_eq(poll(&poll_fd, 1, 0), 1);
+	close(poll_fd.fd);
+}
+END_TEST
+
 START_TEST(gates_have_a_limit)
 {
 	pid_t first = child;
@@ -707,6 +730,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, wait_ends_with_the_process);
 	tcase_add_test(tcase, wait_has_a_deadline);
 	tcase_add_test(tcase, deadline_checks_first);
+	unit_add_if(tcase, stale_marker_is_waited_over, geteuid() == 0, "needs root");
 	tcase_add_test(tcase, missing_directory_is_waited_out);
 	tcase_add_test(tcase, pid_is_reused_at_the_deadline);
 	tcase_add_test(tcase, cancel_ends_waits);

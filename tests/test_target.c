@@ -82,6 +82,9 @@ static const struct {
 	TARGET_SAW_NOTHING},
     {READYD_UNREACHABLE, READYD_REASON_NAMESPACE_DENIED, true, false, SUBSCRIPTION_ASKED, true,
 	TARGET_SAW_DOUBT},
+    {READYD_STALE, READYD_REASON_OLDER, false, false, SUBSCRIPTION_NONE, true, TARGET_SAW_NOTHING},
+    {READYD_STALE, READYD_REASON_FOREIGN_OWNER, true, false, SUBSCRIPTION_GATE, true, TARGET_SAW_NOTHING},
+    {READYD_STALE, READYD_REASON_OLDER, true, true, SUBSCRIPTION_NONE, false, TARGET_SAW_NOTHING},
 };
 
 START_TEST(look_is_judged)
@@ -96,6 +99,19 @@ START_TEST(look_is_judged)
 }
 END_TEST
 
+/* Where the caller asks for it. The daemon may know that the process was ready. */
+START_TEST(stale_marker_ends_the_wait_on_request)
+{
+	const struct readyd_answer answer = {
+	    .verdict = READYD_STALE, .reason = READYD_REASON_OLDER, .wait_status = -1};
+	const struct target t = {
+	    .state = {TARGET_WAITING, SUBSCRIPTION_NONE}, .pending = _i > 0, .fail_stale = true};
+
+	ck_assert_int_eq(target_judge(&t, &answer, true), TARGET_SAW_DOUBT);
+	ck_assert_int_eq(target_judge(&t, &answer, false), TARGET_SAW_END);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("target");
@@ -103,6 +119,7 @@ static Suite *suite(void)
 
 	tcase_add_loop_test(tcase, every_cell, 0, TARGET_EVENTS);
 	tcase_add_loop_test(tcase, look_is_judged, 0, UNIT_COUNT(looks));
+	tcase_add_loop_test(tcase, stale_marker_ends_the_wait_on_request, 0, 2);
 	return s;
 }
 

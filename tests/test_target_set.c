@@ -2,8 +2,9 @@
 #include "client/lib/target_set.h"
 #include "tests/unit.h"
 
-#define PIDS  20
-#define STEPS 20000
+#define PIDS   20
+#define STARTS 3
+#define STEPS  20000
 
 static struct target_set set;
 
@@ -30,6 +31,21 @@ static void check_tally(void)
 	unit_check(done == 0);
 }
 
+/* Each is found by its pid and start, and with the others of its pid. */
+static void check_index(void)
+{
+	struct target *t, *next, *twin;
+	size_t found = 0;
+
+	TARGETS_EACH (&set, t, next)
+		unit_check(target_set_find(&set, t->process.pid, t->start) == t);
+	for (pid_t pid = 1; pid <= PIDS; pid++)
+		for (twin = target_set_first(&set, pid); twin != NULL;
+		     twin = target_set_next(&set, twin), found++)
+			unit_check(twin->process.pid == pid);
+	unit_check(found == set.count);
+}
+
 /* Across the bound between walk and hash, in both directions, many times. */
 START_TEST(tally_holds)
 {
@@ -37,11 +53,12 @@ START_TEST(tally_holds)
 
 	for (int step = 0; step < STEPS; step++) {
 		pid_t pid = 1 + (pid_t)unit_random_below(&random, PIDS);
-		struct target *t = target_set_find(&set, pid);
+		uint64_t start = unit_random_below(&random, STARTS);
+		struct target *t = target_set_find(&set, pid, start);
 
-		unit_check(t == NULL || t->process.pid == pid);
+		unit_check(t == NULL || (t->process.pid == pid && t->start == start));
 		if (t == NULL)
-			unit_check(target_set_add(&set, pid) != NULL);
+			unit_check(target_set_add(&set, pid, start) != NULL);
 		else if (unit_random_below(&random, 8) == 0)
 			target_set_remove(&set, t);
 		else if (t->state.phase == TARGET_WAITING && t->state.subscription == SUBSCRIPTION_NONE &&
@@ -51,6 +68,7 @@ START_TEST(tally_holds)
 			(void)target_set_step(
 			    &set, t, (enum target_event)unit_random_below(&random, TARGET_EVENTS), NULL);
 		check_tally();
+		check_index();
 	}
 	while (set.count > 0)
 		target_set_remove(&set, TAILQ_FIRST(&set.all));
@@ -60,13 +78,13 @@ END_TEST
 
 START_TEST(single_one_is_embedded)
 {
-	struct target *first = target_set_add(&set, 5), *second = target_set_add(&set, 6);
+	struct target *first = target_set_add(&set, 5, 0), *second = target_set_add(&set, 6, 0);
 
 	ck_assert_ptr_eq(first, &set.only);
 	ck_assert_ptr_ne(second, &set.only);
 	target_set_remove(&set, first);
-	ck_assert_ptr_eq(target_set_find(&set, 6), second);
-	ck_assert_ptr_eq(target_set_add(&set, 7), &set.only);
+	ck_assert_ptr_eq(target_set_find(&set, 6, 0), second);
+	ck_assert_ptr_eq(target_set_add(&set, 7, 0), &set.only);
 	ck_assert_int_eq(set.only.gate, -1);
 	target_set_remove(&set, second);
 	target_set_remove(&set, &set.only);
@@ -76,7 +94,7 @@ END_TEST
 START_TEST(done_ones_queue)
 {
 	const struct readyd_answer answer = {.verdict = READYD_READY};
-	struct target *a = target_set_add(&set, 5), *b = target_set_add(&set, 6);
+	struct target *a = target_set_add(&set, 5, 0), *b = target_set_add(&set, 6, 0);
 
 	ck_assert_ptr_null(target_set_done(&set));
 	ck_assert(target_set_step(&set, b, TARGET_TOLD, &answer));
@@ -97,7 +115,7 @@ START_TEST(found_waiting)
 	struct target *t;
 
 	for (size_t i = 0; i < UNIT_COUNT(events); i++) {
-		t = target_set_add(&set, 5);
+		t = target_set_add(&set, 5, 0);
 		ck_assert(target_set_step(&set, t, TARGET_ASK, NULL));
 		ck_assert(!t->pending);
 		ck_assert(target_set_step(&set, t, events[i], NULL));

@@ -24,6 +24,7 @@ static const char *const reasons[] = {
     [READYD_REASON_NO_RESOURCES] = "no-resources",
     [READYD_REASON_IDENTITY_UNKNOWN] = "identity-unknown",
     [READYD_REASON_AGE_UNKNOWN] = "age-unknown",
+    [READYD_REASON_LOOK_FAILED] = "look-failed",
     [READYD_REASON_PID_REUSED] = "pid-reused",
     [READYD_REASON_NOT_STARTED] = "not-started",
 };
@@ -81,12 +82,14 @@ START_TEST(unknown_values_have_no_word)
 }
 END_TEST
 
-START_TEST(all_but_pending_end_query_and_wait)
+START_TEST(all_but_pending_and_stale_end_a_wait)
 {
 	const struct readyd_answer answer = {.verdict = (enum readyd_verdict)_i};
+	bool waits = _i == READYD_PENDING || _i == READYD_STALE;
 
-	ck_assert(verdict_answers_query(&answer) == (_i != READYD_PENDING));
-	ck_assert(verdict_ends_wait(&answer) == (_i != READYD_PENDING));
+	ck_assert(verdict_ends_new_wait(&answer) != waits);
+	ck_assert(verdict_ends_wait(&answer) != waits);
+	ck_assert(verdict_begins_wait(&answer) == waits);
 }
 END_TEST
 
@@ -108,7 +111,7 @@ START_TEST(missing_directory_does_not_end_a_wait)
 {
 	struct readyd_answer answer = {.verdict = READYD_UNREACHABLE, .reason = READYD_REASON_NO_DIRECTORY};
 
-	ck_assert(verdict_answers_query(&answer));
+	ck_assert(verdict_ends_new_wait(&answer));
 	ck_assert(!verdict_ends_wait(&answer));
 	answer.reason = READYD_REASON_DIRECTORY_DENIED;
 	ck_assert(!verdict_ends_wait(&answer));
@@ -119,18 +122,30 @@ START_TEST(missing_directory_does_not_end_a_wait)
 }
 END_TEST
 
+/* Nothing is known of the process, so there is nothing to wait on; but it does not end a wait. */
+START_TEST(shortage_neither_begins_nor_ends_a_wait)
+{
+	const struct readyd_answer answer = {.verdict = READYD_PENDING, .reason = READYD_REASON_NO_RESOURCES};
+
+	ck_assert(!verdict_begins_wait(&answer));
+	ck_assert(!verdict_ends_new_wait(&answer));
+	ck_assert(!verdict_ends_wait(&answer));
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("verdict");
 	TCase *tcase = unit_case(s, "verdict");
 
+	tcase_add_test(tcase, shortage_neither_begins_nor_ends_a_wait);
 	tcase_add_test(tcase, missing_directory_does_not_end_a_wait);
 	tcase_add_loop_test(tcase, each_verdict_has_its_exit_code, 0, UNIT_COUNT(verdicts));
 	tcase_add_loop_test(tcase, verdicts_and_words_convert, 0, UNIT_COUNT(verdicts));
 	tcase_add_loop_test(tcase, reasons_and_words_convert, 1, UNIT_COUNT(reasons));
 	tcase_add_loop_test(tcase, unknown_words_are_refused, 0, UNIT_COUNT(unknown_words));
 	tcase_add_test(tcase, unknown_values_have_no_word);
-	tcase_add_loop_test(tcase, all_but_pending_end_query_and_wait, 0, UNIT_COUNT(verdicts));
+	tcase_add_loop_test(tcase, all_but_pending_and_stale_end_a_wait, 0, UNIT_COUNT(verdicts));
 	return s;
 }
 

@@ -211,7 +211,7 @@ START_TEST(absence_before_the_start_proves_nothing)
 	unit_kill(unused);
 	waiter->settings.await_start = true;
 	ck_assert_int_eq(readyd_waiter_add(waiter, unused), 0);
-	t = target_set_find(&waiter->set, unused);
+	t = target_set_find(&waiter->set, unused, 0);
 	ck_assert(t->history.absent_seen);
 	/* Act as if the pid were in use now. */
 	t->process.pid = children[0];
@@ -229,7 +229,7 @@ START_TEST(recheck_finds_the_end_of_an_unwatched_one)
 	struct target *t;
 
 	ck_assert_int_eq(readyd_waiter_add(waiter, children[0]), 0);
-	t = target_set_find(&waiter->set, children[0]);
+	t = target_set_find(&waiter->set, children[0], 0);
 	poller_forget(&waiter->poller, t->process.fd);
 	process_close(&t->process);
 	t->watched = false;
@@ -313,6 +313,24 @@ START_TEST(counts_say_what_is_on)
 }
 END_TEST
 
+/* A process that ended without a marker has none. */
+START_TEST(explains_the_end)
+{
+	struct readyd_explanation why;
+
+	ck_assert_int_eq(readyd_waiter_add(waiter, children[0]), 0);
+	unit_kill(children[0]);
+	ck_assert_int_eq(readyd_waiter_explain(waiter, children[0], &why), 0);
+	children[0] = unit_spawn(NULL);
+	ck_assert_str_eq(why.process, "gone");
+	ck_assert_str_eq(why.marker, "absent");
+	mark(1);
+	ck_assert_int_eq(readyd_waiter_add(waiter, children[1]), 0);
+	ck_assert_int_eq(readyd_waiter_explain(waiter, children[1], &why), 0);
+	ck_assert_str_eq(why.marker, "there");
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("waiter");
@@ -327,6 +345,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, start_is_looked_for_soon, 0, 2);
 	tcase_add_test(tcase, absence_before_the_start_proves_nothing);
 	tcase_add_test(tcase, recheck_finds_the_end_of_an_unwatched_one);
+	tcase_add_test(tcase, explains_the_end);
 	tcase_add_loop_test(tcase, counts_say_what_is_on, 0, UNIT_COUNT(plans));
 	return s;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 
@@ -72,6 +73,9 @@ static const char *words_for(enum readyd_reason reason)
 	case READYD_REASON_AGE_UNKNOWN:
 		return "its marker has a time stamp in the future, so it is not known which of the two is "
 		       "older; start readyd before the process, or remove the marker";
+	case READYD_REASON_LOOK_FAILED:
+		return "its marker could not be checked, since the file system reports an error; see the "
+		       "kernel's log (dmesg(1)) and try again";
 	case READYD_REASON_NONE:
 	case READYD_REASON_DEADLINE:
 	case READYD_REASON_NOT_A_FILE:
@@ -95,22 +99,36 @@ void command_say_why(const struct readyd_answer *answer)
 		    readyd_verdict_name(answer->verdict), words);
 }
 
-int command_status(const struct command_line *line)
+static int print_status(const struct command_line *line, const struct readyd_answer *answers)
 {
-	struct readyd_answer answer;
 	int code = EXIT_READY;
 
 	for (size_t i = 0; i < line->process_count; i++) {
-		const struct named_process *process = &line->processes[i];
-
-		if (readyd_query_exact(&line->options, process->pid, process->start, &answer) != 0)
-			return command_failed(line, "cannot ask");
-		output_answer(line, &answer, NULL, -1);
-		command_say_why(&answer);
+		output_answer(line, &answers[i], NULL, -1);
+		command_say_why(&answers[i]);
 		if (code == EXIT_READY)
-			code = verdict_exit_code(answer.verdict);
+			code = verdict_exit_code(answers[i].verdict);
 	}
 	return output_finish() != 0 ? EXIT_FAILED : code;
+}
+
+int command_status(const struct command_line *line)
+{
+	struct readyd_answer *answers = calloc(line->process_count, sizeof(*answers));
+	int code;
+
+	if (answers == NULL)
+		return command_failed(line, "cannot ask");
+	for (size_t i = 0; i < line->process_count; i++) {
+		answers[i].pid = line->processes[i].pid;
+		answers[i].start = line->processes[i].start;
+	}
+	if (readyd_query_set(&line->options, answers, line->process_count) == 0)
+		code = print_status(line, answers);
+	else
+		code = command_failed(line, "cannot ask");
+	free(answers);
+	return code;
 }
 
 static int print_entry(const struct readyd_answer *answer, void *context)

@@ -10,13 +10,14 @@
 #include "client/ctl/legend.h"
 #include "client/ctl/output.h"
 #include "client/ctl/progress.h"
+#include "client/ctl/waiters.h"
 #include "src/clock.h"
 #include "src/escape.h"
 #include "src/verdict.h"
 
 struct waiting {
 	const struct command_line *line;
-	struct readyd_waiter *waiter;
+	struct waiters waiters;
 	struct progress progress;
 	int64_t began, deadline; /* clock_ms(); deadline -1: none */
 	size_t ready;
@@ -40,7 +41,7 @@ static int take_all(struct waiting *w)
 	struct readyd_answer answer;
 	int result;
 
-	while ((result = readyd_waiter_next(w->waiter, &answer)) == 1)
+	while ((result = waiters_next(&w->waiters, &answer)) == 1)
 		take(w, &answer, NULL);
 	return result;
 }
@@ -49,7 +50,7 @@ static int take_all(struct waiting *w)
  * --all. */
 static bool decided(const struct waiting *w)
 {
-	if (readyd_waiter_pending(w->waiter) == 0)
+	if (waiters_pending(&w->waiters) == 0)
 		return true;
 	return w->line->any ? w->ready > 0 : w->failed != 0;
 }
@@ -72,17 +73,21 @@ static int left(const struct waiting *w)
 /* 1: decided, 0: the deadline has passed, -1: errno. */
 static int wait_for_answers(struct waiting *w)
 {
+	bool failed;
+
 	for (bool first = true;; first = false) {
-		if (take_all(w) != 0)
-			return -1;
+		/* A later failure cannot change the exit status. */
+		failed = take_all(w) != 0;
 		if (decided(w))
 			return 1;
+		if (failed)
+			return -1;
 		if (w->deadline >= 0 && clock_ms() >= w->deadline)
 			return 0;
 		if (first)
 			legend_note_workers(w->line);
 		progress_draw(&w->progress, w->ready);
-		if (readyd_waiter_sleep(w->waiter, left(w)) != 0)
+		if (waiters_sleep(&w->waiters, left(w)) != 0)
 			return -1;
 	}
 }
@@ -90,24 +95,37 @@ static int wait_for_answers(struct waiting *w)
 /* A time-out is explained by what is seen now. */
 static void explain(const struct waiting *w, const struct readyd_explanation *e, pid_t pid)
 {
-	char event[48] = "no event seen", path[4 * sizeof(e->path)];
-
+	char event[48] = "no event seen", path[4 * sizeof(e->path)], error[64] = "", refusal[64] = "";
 	bool usable = strcmp(e->procfs, "ok") == 0;
 
 	if (e->last_event_ms >= 0)
 		snprintf(event, sizeof(event), "last event %" PRId64 " ms ago", e->last_event_ms);
+	if (e->marker_error != 0)
+		snprintf(error, sizeof(error), " (%s)", strerror(e->marker_error));
+	if (e->refusal != NULL)
+		snprintf(refusal, sizeof(refusal), " (the daemon refuses: %s)", e->refusal);
 	fprintf(stderr,
 	    "readyctl: timed out after %" PRId64
-	    " ms: process %ld is %s; its marker %s: %s; directory: %s; waiting via %s; %s%s%s\n",
+	    " ms: process %ld is %s; its marker %s: %s%s; directory: %s; waiting via %s%s; %s%s%s\n",
 	    w->line->timeout_ms, (long)pid, e->process, escape_text(path, sizeof(path), e->path), e->marker,
-	    e->directory, e->via, event, usable ? "" : "; /proc: ", usable ? "" : e->procfs);
+	    error, e->directory, e->via, refusal, event, usable ? "" : "; /proc: ", usable ? "" : e->procfs);
 }
 
-static void close_one(struct waiting *w, struct readyd_answer *now, bool timed_out)
+static bool ends_wait(const struct waiting *w, const struct readyd_answer *answer)
+{
+	bool fail_stale = (w->line->options.flags & READYD_OPTION_FAIL_STALE) != 0;
+
+	return verdict_ends_wait(answer) || (answer->verdict == READYD_STALE && fail_stale);
+}
+
+static void close_one(
+    struct waiting *w, struct readyd_answer *now, const struct named_process *process, bool timed_out)
 {
 	struct readyd_explanation why;
 
-	if (!timed_out || verdict_ends_wait(now) || readyd_waiter_explain(w->waiter, now->pid, &why) != 0) {
+	if (!timed_out || ends_wait(w, now) ||
+	    readyd_waiter_explain_exact(
+		waiters_of(&w->waiters, process->pid), process->pid, process->start, &why) != 0) {
 		take(w, now, NULL);
 		return;
 	}
@@ -123,11 +141,14 @@ static void close_account(struct waiting *w, bool timed_out)
 	struct readyd_answer now;
 
 	for (size_t i = 0; i < w->line->process_count; i++) {
+		const struct named_process *process = &w->line->processes[i];
+		struct readyd_waiter *waiter = waiters_of(&w->waiters, process->pid);
+
 		/* Its answer was taken, or it was named twice. */
-		if (readyd_waiter_peek(w->waiter, w->line->processes[i].pid, &now) != 0)
+		if (readyd_waiter_peek_exact(waiter, process->pid, process->start, &now) != 0)
 			continue;
-		close_one(w, &now, timed_out);
-		(void)readyd_waiter_cancel(w->waiter, now.pid);
+		close_one(w, &now, process, timed_out);
+		(void)readyd_waiter_cancel_exact(waiter, process->pid, process->start);
 	}
 }
 
@@ -147,8 +168,10 @@ static int add_pids(struct waiting *w)
 
 	for (size_t i = 0; i < w->line->process_count; i++) {
 		process = &w->line->processes[i];
-		/* A pid that is named twice is waited for once. */
-		if (readyd_waiter_add_exact(w->waiter, process->pid, process->start) != 0 && errno != EEXIST)
+		/* A process that is named twice is waited for once. */
+		if (readyd_waiter_add_exact(
+			waiters_of(&w->waiters, process->pid), process->pid, process->start) != 0 &&
+		    errno != EEXIST)
 			return -1;
 	}
 	return 0;
@@ -176,11 +199,11 @@ int command_wait(const struct command_line *line)
 
 	if (line->timeout_ms >= 0)
 		w.deadline = w.began + line->timeout_ms;
-	w.waiter = readyd_waiter_new(&line->options);
-	if (w.waiter == NULL)
-		return command_failed(line, "cannot wait");
 	progress_init(&w.progress, line->process_count, line->quiet);
-	code = run(&w);
-	readyd_waiter_free(w.waiter);
+	if (waiters_init(&w.waiters, &line->options, line->process_count) == 0)
+		code = run(&w);
+	else
+		code = command_failed(line, "cannot wait");
+	waiters_free(&w.waiters);
 	return code;
 }

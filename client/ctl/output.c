@@ -66,6 +66,8 @@ static void print_why(const struct readyd_explanation *why)
 {
 	printf(",\"process\":\"%s\",\"marker\":\"%s\",\"directory\":\"%s\",\"via\":\"%s\"", why->process,
 	    why->marker, why->directory, why->via);
+	if (why->refusal != NULL)
+		printf(",\"refusal\":\"%s\"", why->refusal);
 	if (why->last_event_ms >= 0)
 		printf(",\"last_event_ms\":%" PRId64, why->last_event_ms);
 	else

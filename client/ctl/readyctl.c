@@ -24,6 +24,7 @@ enum {
 	OPT_NO_FALLBACK,
 	OPT_PREFIX,
 	OPT_NOT_STARTED,
+	OPT_STALE,
 	OPT_LEGEND,
 	OPT_VERSION
 };
@@ -33,6 +34,7 @@ static const struct option longopts[] = {
     {"any", no_argument, NULL, OPT_ANY},
     {"all", no_argument, NULL, OPT_ALL},
     {"not-started", required_argument, NULL, OPT_NOT_STARTED},
+    {"stale", required_argument, NULL, OPT_STALE},
     {"legend", required_argument, NULL, OPT_LEGEND},
     {"json", no_argument, NULL, OPT_JSON},
     {"quiet", no_argument, NULL, 'q'},
@@ -68,6 +70,8 @@ static const char help[] =
     "      --any               wait until one process is ready\n"
     "      --all               wait until all are ready; stop when one no longer can be (default)\n"
     "      --not-started=fail|wait  if no process has the pid: report died (default), or wait for one\n"
+    "      --stale=fail|wait   if the marker is not the process's own: report stale, or wait until it\n"
+    "                          is (default)\n"
     "      --legend CODE=TEXT  print TEXT with the exit status CODE of a process\n"
     "      --json              print one JSON object per line\n"
     "  -q, --quiet             print no answers, only set the exit status\n"
@@ -90,15 +94,17 @@ struct parsed {
 	const char *wait_only; /* the last option given that is valid for wait only */
 };
 
-static int set_not_started(struct parsed *parsed, const char *value)
+/* flag is for the word `on`. */
+static int set_fail_or_wait(
+    struct parsed *parsed, const char *option, const char *value, const char *on, unsigned flag)
 {
-	parsed->wait_only = "--not-started";
-	if (strcmp(value, "wait") == 0)
-		parsed->line.options.flags |= READYD_OPTION_AWAIT_START;
-	else if (strcmp(value, "fail") == 0)
-		parsed->line.options.flags &= ~READYD_OPTION_AWAIT_START;
+	parsed->wait_only = option;
+	if (strcmp(value, "wait") != 0 && strcmp(value, "fail") != 0)
+		return usage(option, value, "use fail or wait");
+	if (strcmp(value, on) == 0)
+		parsed->line.options.flags |= flag;
 	else
-		return usage("--not-started", value, "use fail or wait");
+		parsed->line.options.flags &= ~flag;
 	return 0;
 }
 
@@ -130,7 +136,9 @@ static int set(struct parsed *parsed, int opt, const char *value)
 		line->any = opt == OPT_ANY;
 		return 0;
 	case OPT_NOT_STARTED:
-		return set_not_started(parsed, value);
+		return set_fail_or_wait(parsed, "--not-started", value, "wait", READYD_OPTION_AWAIT_START);
+	case OPT_STALE:
+		return set_fail_or_wait(parsed, "--stale", value, "fail", READYD_OPTION_FAIL_STALE);
 	case OPT_LEGEND:
 		return set_legend(parsed, value);
 	case OPT_JSON:

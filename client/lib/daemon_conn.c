@@ -10,9 +10,9 @@
 /* A daemon that has not answered a wait by then is considered frozen; a later answer still counts. The limit
  * is not lower, since a daemon that thousands ask at once is only busy, and falling back would create
  * thousands of private watches. With READYD_BACKEND_DAEMON the limit is higher. */
-#define LATE_MS		 1000
-#define LATE_FORCED_MS	 5000
-#define LATE_QUESTION_MS 250
+#define WAIT_REPLY_MS	1000
+#define FORCED_REPLY_MS 5000
+#define QUERY_REPLY_MS	250
 /* When to try again: if no daemon runs, if it has just gone away, if its backlog is full. */
 #define RETRY_MS	  1000
 #define RECONNECT_MS	  20
@@ -29,18 +29,18 @@ static void init(struct daemon_conn *conn, struct settings *settings, int64_t la
 	memset(conn, 0, sizeof(*conn));
 	daemon_io_init(&conn->io);
 	conn->settings = settings;
-	conn->late_ms = is_forced(settings) ? LATE_FORCED_MS : late_ms;
+	conn->late_ms = is_forced(settings) ? FORCED_REPLY_MS : late_ms;
 }
 
 void daemon_conn_init(struct daemon_conn *conn, struct settings *settings)
 {
-	init(conn, settings, LATE_MS);
+	init(conn, settings, WAIT_REPLY_MS);
 	conn->patient = true;
 }
 
 void daemon_conn_init_question(struct daemon_conn *conn, struct settings *settings)
 {
-	init(conn, settings, LATE_QUESTION_MS);
+	init(conn, settings, QUERY_REPLY_MS);
 }
 
 void daemon_conn_close(struct daemon_conn *conn)

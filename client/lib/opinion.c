@@ -3,15 +3,18 @@
 #include "client/lib/opinion.h"
 #include "src/verdict.h"
 
-bool opinion_counts(const struct readyd_answer *own, const struct readyd_answer *said)
+bool opinion_counts(const struct readyd_answer *own, bool refuted, const struct readyd_answer *said)
 {
-	if (own->reason == READYD_REASON_NO_RESOURCES)
+	if (verdict_is_blind(own))
 		return true;
 	/* It may be about another process than the one that was checked here. */
 	if (said->start == 0 && own->start != 0)
 		return false;
 	if (said->reason == READYD_REASON_NAME_COLLISION)
 		return true;
+	/* Had it been ready, its marker would have replaced the older one. */
+	if (refuted && said->verdict == READYD_EXITED)
+		return false;
 	if (own->verdict == READYD_READY)
 		return said->verdict == READYD_STALE;
 	if (own->verdict == READYD_UNREACHABLE && said->verdict == READYD_PENDING)
@@ -29,7 +32,8 @@ struct readyd_answer opinion_complete(const struct readyd_answer *own, const str
 	return complete;
 }
 
-struct readyd_answer opinion_merge(const struct readyd_answer *own, const struct readyd_answer *said)
+struct readyd_answer opinion_merge(
+    const struct readyd_answer *own, bool refuted, const struct readyd_answer *said)
 {
-	return opinion_counts(own, said) ? opinion_complete(own, said) : *own;
+	return opinion_counts(own, refuted, said) ? opinion_complete(own, said) : *own;
 }

@@ -7,14 +7,16 @@
 #include "readyd/readyd.h"
 
 /* Whether the daemon's answer takes precedence over the own check: the daemon may remember what cannot be
- * seen any more, but an answer that it cannot see something adds nothing. */
-bool opinion_counts(const struct readyd_answer *own, const struct readyd_answer *said);
+ * seen any more, but an answer that it cannot see something adds nothing. refuted: as in struct history, of
+ * that check. */
+bool opinion_counts(const struct readyd_answer *own, bool refuted, const struct readyd_answer *said);
 
 /* The daemon's answer, completed by the exit status that the own check found, if both are about the same
  * ended process and the daemon was not permitted to read the status. */
 struct readyd_answer opinion_complete(const struct readyd_answer *own, const struct readyd_answer *said);
 
 /* The answer of the two that takes precedence. */
-struct readyd_answer opinion_merge(const struct readyd_answer *own, const struct readyd_answer *said);
+struct readyd_answer opinion_merge(
+    const struct readyd_answer *own, bool refuted, const struct readyd_answer *said);
 
 #endif

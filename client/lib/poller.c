@@ -193,6 +193,13 @@ int poller_wait(struct poller *poller, int64_t now, int timeout_ms, struct polle
 	return wait_by_epoll(poller, timeout_ms, events);
 }
 
+uint32_t poller_check(int fd)
+{
+	struct pollfd one = {.fd = fd, .events = POLLIN};
+
+	return fd >= 0 && poll(&one, 1, 0) == 1 ? (uint32_t)one.revents : 0;
+}
+
 bool poller_is_scarce(struct poller *poller, int fd)
 {
 	if (poller->limit == 0)

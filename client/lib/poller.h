@@ -54,6 +54,9 @@ void poller_set_deadline(struct poller *poller, int64_t at);
  * and returns their number; the deadline is not an event. -1: errno. */
 int poller_wait(struct poller *poller, int64_t now, int timeout_ms, struct poller_event *events);
 
+/* What has happened to the descriptor by now, if it is POLLIN or a hang-up; 0: nothing. */
+uint32_t poller_check(int fd);
+
 /* Whether fd, which was just opened, should be closed again because few descriptors are left: some are kept
  * for the connection and the directory. */
 bool poller_is_scarce(struct poller *poller, int fd);

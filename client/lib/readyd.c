@@ -17,7 +17,7 @@
 
 /* Checks without the daemon. True if the daemon could only confirm the result; else it may know more. */
 static bool look(const struct settings *settings, pid_t pid, uint64_t start, struct collisions *collisions,
-    struct readyd_answer *answer)
+    struct readyd_answer *answer, bool *refuted)
 {
 	struct history history = {0};
 	struct process process;
@@ -26,25 +26,30 @@ static bool look(const struct settings *settings, pid_t pid, uint64_t start, str
 	check_process(&settings->place, &process, &history, collisions, answer);
 	process_close(&process);
 	answer->backend = READYD_BACKEND_FILE;
+	*refuted = history.refuted;
 	return !history.unconfirmed && verdict_needs_no_daemon(answer);
 }
 
+/* A daemon that is late is not asked again with these settings. */
 static int query(struct settings *settings, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
 	struct readyd_answer said;
+	bool refuted;
 
 	if (settings->backend == READYD_BACKEND_DAEMON)
 		return question_ask_verdict(settings, pid, start, answer);
 	if (settings->backend == READYD_BACKEND_AUTO) {
-		if (look(settings, pid, start, NULL, answer))
+		if (look(settings, pid, start, NULL, answer, &refuted))
 			return 0;
 		if (question_ask_verdict(settings, pid, start, &said) == 0) {
-			if (opinion_counts(answer, &said) || said.verdict == answer->verdict)
+			if (opinion_counts(answer, refuted, &said) || said.verdict == answer->verdict)
 				*answer = opinion_complete(answer, &said);
 			return 0;
 		}
+		if (errno == ETIMEDOUT)
+			settings->backend = READYD_BACKEND_FILE;
 	}
-	(void)look(settings, pid, start, collisions_lone(), answer);
+	(void)look(settings, pid, start, collisions_lone(), answer, &refuted);
 	return 0;
 }
 
@@ -67,6 +72,26 @@ int readyd_query_exact(
 	return query(&settings, pid, start, answer);
 }
 
+int readyd_query_set(const struct readyd_options *options, struct readyd_answer *answers, size_t count)
+{
+	struct settings settings;
+
+	if (settings_init(&settings, options) != 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		pid_t pid = answers[i].pid;
+		uint64_t start = answers[i].start;
+
+		if (pid < 1) {
+			errno = EINVAL;
+			return -1;
+		}
+		if (query(&settings, pid, start, &answers[i]) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* Milliseconds for poll(2) until the deadline, rounded up; -1 for none. */
 static int left_until(const struct timespec *deadline)
 {
@@ -82,7 +107,7 @@ static int look_a_last_time(struct readyd_waiter *waiter, pid_t pid, struct read
 {
 	if (readyd_waiter_peek(waiter, pid, answer) != 0)
 		return -1;
-	if (verdict_ends_wait(answer))
+	if (verdict_ends_wait(answer) || (answer->verdict == READYD_STALE && waiter->settings.fail_stale))
 		return 0;
 	answer->verdict = READYD_PENDING;
 	answer->reason = READYD_REASON_DEADLINE;
@@ -152,6 +177,7 @@ static int list_files(const struct settings *settings, struct listing *listing)
 	DIR *dir = opendir(settings->place.dir);
 	struct readyd_answer answer;
 	struct dirent *entry;
+	bool refuted;
 	pid_t pid;
 
 	if (dir == NULL)
@@ -160,7 +186,7 @@ static int list_files(const struct settings *settings, struct listing *listing)
 		pid = marker_pid(&settings->place, entry->d_name);
 		if (pid == 0)
 			continue;
-		(void)look(settings, pid, 0, collisions_lone(), &answer);
+		(void)look(settings, pid, 0, collisions_lone(), &answer, &refuted);
 		if (answer.verdict == READYD_READY)
 			listing->stopped = listing->each(&answer, listing->context);
 	}

@@ -61,6 +61,7 @@ int settings_init(struct settings *settings, const struct readyd_options *option
 	if (marker_place_init(&settings->place, dir, options->prefix) != 0)
 		return -1;
 	settings->await_start = (options->flags & READYD_OPTION_AWAIT_START) != 0;
+	settings->fail_stale = (options->flags & READYD_OPTION_FAIL_STALE) != 0;
 	return choose_backend(settings, options->backend);
 }
 

@@ -17,6 +17,7 @@ struct settings {
 	bool place_given; /* else the daemon's is used */
 	enum readyd_backend backend;
 	bool await_start; /* READYD_OPTION_AWAIT_START */
+	bool fail_stale;  /* READYD_OPTION_FAIL_STALE */
 };
 
 /* options may be NULL. -1: EINVAL or ENAMETOOLONG. */

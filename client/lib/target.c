@@ -58,8 +58,10 @@ bool target_ends_wait(const struct target *t, const struct readyd_answer *answer
 	bool promised =
 	    t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
 
+	if (answer->verdict == READYD_STALE)
+		return t->fail_stale;
 	if (!t->pending)
-		return verdict_answers_query(answer);
+		return verdict_ends_new_wait(answer);
 	return verdict_ends_wait(answer) && !(promised && answer->reason == READYD_REASON_NAMESPACE_DENIED);
 }
 

@@ -10,6 +10,7 @@
 #include "readyd/readyd.h"
 #include "src/evaluate.h"
 #include "src/process.h"
+#include "src/wire.h"
 
 enum target_phase {
 	TARGET_NOT_STARTED, /* no process has had the pid yet, and that is waited for as well */
@@ -43,16 +44,22 @@ struct target_state {
 };
 
 struct target {
+	uint64_t start;		/* of the process that was asked for; 0: the one that has the pid */
 	struct process process; /* open from the addition of the target until it is done */
 	struct history history;
 	struct readyd_answer answer; /* of the last check; of a done target, the final one */
 	struct target_state state;
-	int gate;     /* -1 unless the subscription is GATE */
-	bool watched; /* its pidfd is polled */
-	bool no_gate; /* a gate was refused: use WAIT */
+	int gate;		 /* -1 unless the subscription is GATE */
+	bool watched;		 /* its pidfd is polled */
+	bool no_gate;		 /* a gate was refused: use WAIT */
+	enum wire_error refusal; /* why the daemon has refused the wait; WIRE_OK: it has not */
+	bool fail_stale;	 /* a stale marker ends the wait */
 	bool pending; /* it was pending once: from then on, a missing directory does not end the wait */
+	struct marker_stat asked;  /* what was there when the daemon was asked whose it is */
 	STAILQ_ENTRY(target) link; /* in the queue of done targets */
 	TAILQ_ENTRY(target) all;
+	struct target *twin; /* the next with the same pid, if both are indexed */
+	bool indexed;
 	UT_hash_handle hh; /* its table is NULL outside of the hash */
 };
 

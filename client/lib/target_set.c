@@ -16,21 +16,75 @@ void target_set_init(struct target_set *set)
 	memset(set->tally, 0, sizeof(set->tally));
 }
 
-struct target *target_set_find(struct target_set *set, pid_t pid)
+static struct target *walk(struct target *t, pid_t pid)
+{
+	while (t != NULL && t->process.pid != pid)
+		t = TAILQ_NEXT(t, all);
+	return t;
+}
+
+struct target *target_set_first(struct target_set *set, pid_t pid)
 {
 	struct target *t;
 
-	if (set->count > TARGETS_FEW) {
-		HASH_FIND_INT(set->by_pid, &pid, t);
-		return t;
-	}
-	TAILQ_FOREACH (t, &set->all, all)
-		if (t->process.pid == pid)
-			return t;
-	return NULL;
+	if (set->count <= TARGETS_FEW)
+		return walk(TAILQ_FIRST(&set->all), pid);
+	HASH_FIND_INT(set->by_pid, &pid, t);
+	return t;
 }
 
-/* The targets that are not in the hash were added last, while there were few. -1: no memory. */
+struct target *target_set_next(const struct target_set *set, const struct target *t)
+{
+	return set->count <= TARGETS_FEW ? walk(TAILQ_NEXT(t, all), t->process.pid) : t->twin;
+}
+
+struct target *target_set_find(struct target_set *set, pid_t pid, uint64_t start)
+{
+	struct target *t = target_set_first(set, pid);
+
+	while (t != NULL && t->start != start)
+		t = target_set_next(set, t);
+	return t;
+}
+
+/* -1: no memory. */
+static int index_target(struct target_set *set, struct target *t)
+{
+	struct target *first;
+
+	HASH_FIND_INT(set->by_pid, &t->process.pid, first);
+	if (first != NULL) {
+		t->twin = first->twin;
+		first->twin = t;
+	} else {
+		HASH_ADD_INT(set->by_pid, process.pid, t);
+		if (t->hh.tbl == NULL)
+			return -1;
+	}
+	t->indexed = true;
+	return 0;
+}
+
+/* The first of several is found by the hash, and the others through it. */
+static void unindex_target(struct target_set *set, struct target *t)
+{
+	struct target *at;
+
+	if (t->hh.tbl == NULL) {
+		HASH_FIND_INT(set->by_pid, &t->process.pid, at);
+		while (at != NULL && at->twin != t)
+			at = at->twin;
+		if (at != NULL)
+			at->twin = t->twin;
+		return;
+	}
+	HASH_DEL(set->by_pid, t);
+	/* If memory runs out here, the twins get no events. */
+	if (t->twin != NULL)
+		HASH_ADD_INT(set->by_pid, process.pid, t->twin);
+}
+
+/* The targets that are not indexed were added last, while there were few. -1: no memory. */
 static int index_targets(struct target_set *set)
 {
 	struct target *t;
@@ -38,10 +92,9 @@ static int index_targets(struct target_set *set)
 	if (set->count <= TARGETS_FEW)
 		return 0;
 	TAILQ_FOREACH_REVERSE (t, &set->all, targets, all) {
-		if (t->hh.tbl != NULL)
+		if (t->indexed)
 			return 0;
-		HASH_ADD_INT(set->by_pid, process.pid, t);
-		if (t->hh.tbl == NULL)
+		if (index_target(set, t) != 0)
 			return -1;
 	}
 	return 0;
@@ -61,13 +114,14 @@ static struct target *allocate(struct target_set *set)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 #endif
-struct target *target_set_add(struct target_set *set, pid_t pid)
+struct target *target_set_add(struct target_set *set, pid_t pid, uint64_t start)
 {
 	struct target *t = allocate(set);
 
 	if (t == NULL)
 		return NULL;
 	t->process.pid = pid;
+	t->start = start;
 	t->process.fd = t->gate = -1;
 	t->state.phase = TARGET_WAITING;
 	set->tally[TARGET_WAITING][SUBSCRIPTION_NONE]++;
@@ -88,8 +142,8 @@ void target_set_remove(struct target_set *set, struct target *t)
 	set->tally[t->state.phase][t->state.subscription]--;
 	if (target_is_done(t))
 		STAILQ_REMOVE(&set->done, t, target, link);
-	if (t->hh.tbl != NULL)
-		HASH_DEL(set->by_pid, t);
+	if (t->indexed)
+		unindex_target(set, t);
 	TAILQ_REMOVE(&set->all, t, all);
 	set->count--;
 	if (t == &set->only)

@@ -1,4 +1,4 @@
-/* The targets of a waiter by pid, and the number of targets in each state. */
+/* The targets of a waiter by pid and start, and the number of targets in each state. */
 #ifndef CLIENT_LIB_TARGET_SET_H
 #define CLIENT_LIB_TARGET_SET_H
 
@@ -18,7 +18,7 @@ struct target_set {
 	bool only_used;
 	struct targets all;    /* with the done ones until their answers are taken */
 	size_t count;	       /* of all */
-	struct target *by_pid; /* all of them, if there are more than TARGETS_FEW */
+	struct target *by_pid; /* if there are more than TARGETS_FEW: one of each pid, with its twins */
 	STAILQ_HEAD(, target) done;
 	size_t tally[TARGET_PHASES][SUBSCRIPTIONS];
 };
@@ -29,9 +29,13 @@ struct target_set {
 
 void target_set_init(struct target_set *set);
 
-struct target *target_set_find(struct target_set *set, pid_t pid);
-/* Adds a target in phase WAITING; all of its members but the pid are zero. NULL: ENOMEM. */
-struct target *target_set_add(struct target_set *set, pid_t pid);
+/* The one that was added with this pid and start. */
+struct target *target_set_find(struct target_set *set, pid_t pid, uint64_t start);
+/* All that were added with this pid: the first, and the next after t. NULL: there is none. */
+struct target *target_set_first(struct target_set *set, pid_t pid);
+struct target *target_set_next(const struct target_set *set, const struct target *t);
+/* Adds a target in phase WAITING; all of its other members but pid and start are zero. NULL: ENOMEM. */
+struct target *target_set_add(struct target_set *set, pid_t pid, uint64_t start);
 /* The caller closes its descriptors. */
 void target_set_remove(struct target_set *set, struct target *t);
 

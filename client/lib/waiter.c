@@ -88,11 +88,11 @@ int readyd_waiter_add_exact(struct readyd_waiter *w, pid_t pid, uint64_t start)
 		errno = EINVAL;
 		return -1;
 	}
-	if (target_set_find(&w->set, pid) != NULL) {
+	if (target_set_find(&w->set, pid, start) != NULL) {
 		errno = EEXIST;
 		return -1;
 	}
-	t = target_set_add(&w->set, pid);
+	t = target_set_add(&w->set, pid, start);
 	if (t == NULL)
 		return -1;
 	w->since = clock_ms();
@@ -109,7 +109,12 @@ int readyd_waiter_add_exact(struct readyd_waiter *w, pid_t pid, uint64_t start)
 
 int readyd_waiter_cancel(struct readyd_waiter *w, pid_t pid)
 {
-	struct target *t = target_set_find(&w->set, pid);
+	return readyd_waiter_cancel_exact(w, pid, 0);
+}
+
+int readyd_waiter_cancel_exact(struct readyd_waiter *w, pid_t pid, uint64_t start)
+{
+	struct target *t = target_set_find(&w->set, pid, start);
 
 	if (t == NULL) {
 		errno = ENOENT;
@@ -129,11 +134,12 @@ static void ask_once(struct readyd_waiter *w, const struct target *t, struct rea
 	bool promised =
 	    t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
 
-	if (promised || w->settings.backend == READYD_BACKEND_FILE || w->daemon_silent)
+	if ((promised && !t->history.unconfirmed) || w->settings.backend == READYD_BACKEND_FILE ||
+	    w->daemon_silent)
 		return;
 	w->daemon_silent = question_ask_verdict(&w->settings, t->process.pid, t->process.start, &said) != 0;
 	if (!w->daemon_silent)
-		*answer = opinion_merge(answer, &said);
+		*answer = opinion_merge(answer, t->history.refuted, &said);
 }
 
 static struct readyd_answer not_started(pid_t pid)
@@ -149,10 +155,10 @@ static void peek(struct readyd_waiter *w, struct target *t, struct readyd_answer
 {
 	check_process(&w->settings.place, &t->process, &t->history, collisions_lone(), answer);
 	answer->backend = READYD_BACKEND_FILE;
-	if (target_ends_wait(t, answer))
+	if (target_ends_wait(t, answer) && !t->history.unconfirmed)
 		return;
 	/* The daemon sees what the client cannot, and has reported nothing. */
-	if (verdict_ends_wait(answer)) {
+	if (verdict_ends_wait(answer) && !target_ends_wait(t, answer)) {
 		answer->verdict = READYD_PENDING;
 		answer->reason = READYD_REASON_NONE;
 	}
@@ -161,7 +167,12 @@ static void peek(struct readyd_waiter *w, struct target *t, struct readyd_answer
 
 int readyd_waiter_peek(struct readyd_waiter *w, pid_t pid, struct readyd_answer *answer)
 {
-	struct target *t = target_set_find(&w->set, pid);
+	return readyd_waiter_peek_exact(w, pid, 0, answer);
+}
+
+int readyd_waiter_peek_exact(struct readyd_waiter *w, pid_t pid, uint64_t start, struct readyd_answer *answer)
+{
+	struct target *t = target_set_find(&w->set, pid, start);
 
 	if (t == NULL) {
 		errno = ENOENT;
@@ -200,8 +211,9 @@ int readyd_waiter_next(struct readyd_waiter *w, struct readyd_answer *answer)
 {
 	if (waiter_take(w, answer))
 		return 1;
+	/* With nothing left to wait for, no event is missed. */
 	if (poll_events(w, 0) != 0 || waiter_reconcile(w) != 0)
-		return -1;
+		return target_set_waiting(&w->set) == 0 ? 0 : -1;
 	return waiter_take(w, answer) ? 1 : 0;
 }
 

@@ -6,12 +6,27 @@
 /* Up to this many processes get a gate each, and the connection is closed; more share one connection. */
 #define GATES_MOST 8
 
+/* To a GATE or WAIT, the daemon does not say that the marker is stale, which the caller wants to know, or
+ * which would overrule what was seen here. */
+static void put_query(struct readyd_waiter *w, struct target *t)
+{
+	const struct wire_request request = {
+	    .verb = WIRE_QUERY, .pid = t->process.pid, .start = t->process.start};
+
+	if (!w->settings.fail_stale &&
+	    (t->state.phase != TARGET_UNCONFIRMED || t->answer.verdict != READYD_READY))
+		return;
+	waiter_note_marker(w, t);
+	daemon_conn_put(&w->conn, &request);
+}
+
 static void put(struct readyd_waiter *w, struct target *t)
 {
 	bool gate = target_set_waiting(&w->set) <= GATES_MOST && !t->no_gate;
 	const struct wire_request request = {
 	    .verb = gate ? WIRE_GATE : WIRE_WAIT, .pid = t->process.pid, .start = t->process.start};
 
+	put_query(w, t);
 	daemon_conn_put(&w->conn, &request);
 	(void)waiter_step(w, t, TARGET_ASK, NULL);
 }
@@ -45,6 +60,9 @@ void waiter_cancel_wait(struct readyd_waiter *w, const struct target *t)
 	const struct wire_request request = {.verb = WIRE_CANCEL, .pid = t->process.pid};
 
 	if (t->state.subscription != SUBSCRIPTION_ASKED && t->state.subscription != SUBSCRIPTION_WAIT)
+		return;
+	/* The daemon would cancel the waits for the others with this pid, too. */
+	if (target_set_next(&w->set, target_set_first(&w->set, t->process.pid)) != NULL)
 		return;
 	/* If the connection breaks here, the next event shows it. */
 	daemon_conn_put(&w->conn, &request);

@@ -37,11 +37,9 @@ static void go_without(struct readyd_waiter *w, struct target *t)
 		daemon_conn_refuse(&w->conn, clock_ms());
 }
 
-static struct target *find_open(struct readyd_waiter *w, pid_t pid)
+static bool is_open(const struct target *t)
 {
-	struct target *t = target_set_find(&w->set, pid);
-
-	return t == NULL || target_is_done(t) || t->state.phase == TARGET_NOT_STARTED ? NULL : t;
+	return !target_is_done(t) && t->state.phase != TARGET_NOT_STARTED;
 }
 
 /* Where its start is not known, a living process has had the pid all the time. */
@@ -55,35 +53,54 @@ static bool is_another(const struct target *t, const struct readyd_answer *answe
 
 /* With READYD_BACKEND_DAEMON the daemon's answer counts. Otherwise it counts if the daemon knows more; what
  * it cannot see, for example for lack of privileges, is watched here. */
-static void take_answer(struct readyd_waiter *w, const struct readyd_answer *said)
+static void take_answer(struct readyd_waiter *w, struct target *t, const struct readyd_answer *said)
 {
-	struct target *t = find_open(w, said->pid);
 	struct readyd_answer answer;
 
-	if (t == NULL || said->verdict == READYD_PENDING)
-		return;
 	/* It is about another process with this pid: the target has ended, and the own check shows how. */
 	if (is_another(t, said)) {
 		waiter_look(w, t);
+		return;
+	}
+	if (said->verdict == READYD_STALE && !t->fail_stale) {
+		waiter_take_leftover(w, t);
 		return;
 	}
 	answer = opinion_complete(&t->answer, said);
 	answer.backend = READYD_BACKEND_DAEMON;
 	t->history.confirmed |= answer.verdict == READYD_READY && answer.start == t->process.start;
 	if (waiter_is_forced(w) ? !t->pending || verdict_ends_wait(&answer)
-				: opinion_counts(&t->answer, &answer))
+				: opinion_counts(&t->answer, t->history.refuted, &answer))
 		(void)waiter_step(w, t, TARGET_TOLD, &answer);
 	else
 		go_without(w, t);
 }
 
+static void take_answers(struct readyd_waiter *w, const struct readyd_answer *said)
+{
+	struct target *t = target_set_first(&w->set, said->pid);
+
+	if (said->verdict == READYD_PENDING)
+		return;
+	for (; t != NULL; t = target_set_next(&w->set, t))
+		if (is_open(t))
+			take_answer(w, t, said);
+}
+
+static bool may_have_gate(const struct target *t, uint64_t start)
+{
+	return is_open(t) && t->gate < 0 && t->state.subscription != SUBSCRIPTION_WAIT &&
+	       (t->process.start == 0 || t->process.start == start);
+}
+
 /* Not if it is for another process with this pid. If the gate cannot be polled, WAIT is used. */
 static void take_gate(struct readyd_waiter *w, const struct readyd_answer *of, int fd)
 {
-	struct target *t = find_open(w, of->pid);
+	struct target *t = target_set_first(&w->set, of->pid);
 
-	if (t == NULL || t->gate >= 0 || t->state.subscription == SUBSCRIPTION_WAIT ||
-	    (of->start != t->process.start && t->process.start != 0)) {
+	while (t != NULL && !may_have_gate(t, of->start))
+		t = target_set_next(&w->set, t);
+	if (t == NULL) {
 		sock_close(fd);
 		return;
 	}
@@ -113,12 +130,23 @@ static void take_answered(struct readyd_waiter *w)
 	}
 }
 
+/* A refusal does not say which of several with one pid it is about: the others are asked about again. */
+static struct target *find_asked(struct readyd_waiter *w, pid_t pid)
+{
+	struct target *t = target_set_first(&w->set, pid);
+
+	while (t != NULL && (!is_open(t) || t->state.subscription != SUBSCRIPTION_ASKED))
+		t = target_set_next(&w->set, t);
+	return t;
+}
+
 static int take_refusal(struct readyd_waiter *w, const struct daemon_event *event)
 {
-	struct target *t = find_open(w, event->answer.pid);
+	struct target *t = find_asked(w, event->answer.pid);
 
 	if (t == NULL)
 		return 0;
+	t->refusal = event->refusal;
 	if (event->refusal == WIRE_NO_RESOURCES && !t->no_gate) {
 		t->no_gate = true;
 		(void)waiter_step(w, t, TARGET_NOT_HELPED, NULL);
@@ -159,7 +187,7 @@ int waiter_take_daemon_event(struct readyd_waiter *w, const struct daemon_event 
 {
 	switch (event->kind) {
 	case DAEMON_ANSWER:
-		take_answer(w, &event->answer);
+		take_answers(w, &event->answer);
 		return 0;
 	case DAEMON_GATE:
 		take_gate(w, &event->answer, event->fd);

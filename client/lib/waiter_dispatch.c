@@ -29,10 +29,9 @@ void waiter_arm_dir(struct readyd_waiter *w)
 
 static void look_at_marker(struct readyd_waiter *w, pid_t pid)
 {
-	struct target *t = target_set_find(&w->set, pid);
-
-	if (t != NULL && !target_is_done(t))
-		waiter_look(w, t);
+	for (struct target *t = target_set_first(&w->set, pid); t != NULL; t = target_set_next(&w->set, t))
+		if (!target_is_done(t))
+			waiter_look(w, t);
 }
 
 /* True: anything may have happened. */
@@ -96,21 +95,32 @@ static void take_death(struct readyd_waiter *w, struct target *t)
 		waiter_look(w, t);
 }
 
+/* An event names the pid alone. Where several targets have it, each descriptor says whether the event is its
+ * own. */
+static void take_events(struct readyd_waiter *w, enum source source, pid_t pid, uint32_t bits)
+{
+	struct target *t = target_set_first(&w->set, pid);
+	bool alone = t == NULL || target_set_next(&w->set, t) == NULL;
+
+	for (; t != NULL; t = target_set_next(&w->set, t)) {
+		uint32_t own = alone ? bits : poller_check(source == SOURCE_GATE ? t->gate : t->process.fd);
+
+		if (own != 0 && source == SOURCE_GATE)
+			take_gate_event(w, t, own);
+		else if (own != 0)
+			take_death(w, t);
+	}
+}
+
 static int handle(struct readyd_waiter *w, enum source source, pid_t pid, uint32_t bits)
 {
-	struct target *t = pid > 0 ? target_set_find(&w->set, pid) : NULL;
-
 	switch (source) {
 	case SOURCE_DIR:
 		waiter_read_dir(w);
 		return 0;
 	case SOURCE_GATE:
-		if (t != NULL)
-			take_gate_event(w, t, bits);
-		return 0;
 	case SOURCE_PIDFD:
-		if (t != NULL)
-			take_death(w, t);
+		take_events(w, source, pid, bits);
 		return 0;
 	case SOURCE_CONN:
 		return waiter_take_replies(w);

@@ -42,13 +42,28 @@ static const char *process_word(const struct target *t)
  * started. */
 static const char *marker_word(const struct readyd_answer *now, const struct marker_place *place)
 {
-	const char *reason = readyd_reason_name(now->reason);
+	bool counts = (now->verdict == READYD_READY || now->verdict == READYD_EXITED) &&
+		      !(now->flags & READYD_FLAG_LATCHED);
 
 	if (now->reason == READYD_REASON_NOT_STARTED)
-		reason = marker_is_absent(place, now->pid) ? NULL : readyd_reason_name(READYD_REASON_OLDER);
-	if (reason != NULL)
-		return reason;
-	return now->verdict == READYD_PENDING ? "absent" : "there";
+		return marker_is_absent(place, now->pid) ? "absent" : readyd_reason_name(READYD_REASON_OLDER);
+	/* The other reasons are about the marker. */
+	if (now->reason != READYD_REASON_NONE && now->reason != READYD_REASON_NO_PROCESS &&
+	    now->reason != READYD_REASON_PID_REUSED)
+		return readyd_reason_name(now->reason);
+	return counts ? "there" : "absent";
+}
+
+/* Checks once more; an error that has passed by now is not reported. */
+static int marker_error(
+    const struct target *t, const struct marker_place *place, const struct readyd_answer *now)
+{
+	struct marker_view view;
+
+	if (now->reason != READYD_REASON_LOOK_FAILED)
+		return 0;
+	marker_view(place, &t->process, &view);
+	return view.marker.error;
 }
 
 static const char *why_no_directory(int error)
@@ -141,24 +156,39 @@ static const char *describe_directory(const struct marker_place *place, const st
 	return directory_word(place->dir);
 }
 
+static const char *refusal_word(const struct readyd_waiter *w, const struct target *t)
+{
+	bool covered =
+	    t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
+
+	return covered || !w->watching || t->refusal == WIRE_OK ? NULL : wire_error_code(t->refusal);
+}
 int readyd_waiter_explain(struct readyd_waiter *w, pid_t pid, struct readyd_explanation *explanation)
 {
+	return readyd_waiter_explain_exact(w, pid, 0, explanation);
+}
+
+int readyd_waiter_explain_exact(
+    struct readyd_waiter *w, pid_t pid, uint64_t start, struct readyd_explanation *explanation)
+{
 	const struct marker_place *place = &w->settings.place;
-	struct target *t = target_set_find(&w->set, pid);
+	struct target *t = target_set_find(&w->set, pid, start);
 	struct readyd_answer now;
 	char root[32] = "";
 	bool other;
 
-	if (t == NULL || readyd_waiter_peek(w, pid, &now) != 0) {
+	if (t == NULL || readyd_waiter_peek_exact(w, pid, start, &now) != 0) {
 		errno = ENOENT;
 		return -1;
 	}
 	memset(explanation, 0, sizeof(*explanation));
 	explanation->process = process_word(t);
 	explanation->marker = marker_word(&now, place);
+	explanation->marker_error = marker_error(t, place, &now);
 	explanation->directory = describe_directory(place, &t->process, &other);
 	explanation->via = via_word(w, t);
 	explanation->procfs = procfs_word();
+	explanation->refusal = refusal_word(w, t);
 	explanation->last_event_ms = w->last_event == 0 ? -1 : clock_ms() - w->last_event;
 	if (other)
 		snprintf(root, sizeof(root), "/proc/%ld/root", (long)pid);

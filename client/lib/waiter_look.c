@@ -7,8 +7,10 @@
 #include "src/sock.h"
 #include "src/verdict.h"
 
-/* When to check again after descriptors or memory ran out. */
-#define SHORTAGE_MS 100
+/* When to check again after a check that could not see anything. */
+#define BLIND_MS 100
+/* When to check again a marker that is not the process's own: as soon as the daemon would. */
+#define STALE_MS 250
 /* Thousands of waiters may recheck periodically, so all but one of this many rechecks only test whether the
  * marker is still absent. The end of the process is an event of its own. */
 #define QUICK_RECHECKS 8
@@ -68,6 +70,7 @@ static void open_process(struct readyd_waiter *w, struct target *t, uint64_t sta
 
 void waiter_open(struct readyd_waiter *w, struct target *t, uint64_t start)
 {
+	t->fail_stale = w->settings.fail_stale;
 	open_process(w, t, start);
 	/* A process with a start time has started. */
 	if (w->settings.await_start && t->process.no_such_process && start == 0)
@@ -145,11 +148,28 @@ static void check_other_dir(struct readyd_waiter *w, struct target *t)
 static void check(
     struct readyd_waiter *w, struct target *t, struct collisions *collisions, struct readyd_answer *answer)
 {
+	if (t->process.unread && !t->process.no_such_process)
+		open_again(w, t);
 	/* A directory of its own has disappeared with the process: only earlier events tell. */
 	if (t->history.extra_watch != 0 && !t->history.arrived)
 		t->history.arrived = dirwatch_has_arrived(&w->dir, t->history.extra_watch, t->process.ns_pid);
 	check_process(&w->settings.place, &t->process, &t->history, collisions, answer);
 	answer->backend = READYD_BACKEND_FILE;
+}
+
+static bool is_covered(const struct target *t)
+{
+	return t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
+}
+
+/* After a check that did not end the wait, for what may raise no event. */
+static void look_again_soon(
+    struct readyd_waiter *w, const struct target *t, const struct readyd_answer *answer)
+{
+	if (verdict_is_blind(answer))
+		w->look_at = clock_earlier(w->look_at, clock_ms() + clock_jitter(BLIND_MS));
+	if (answer->verdict == READYD_STALE && !is_covered(t))
+		w->stale_at = clock_earlier(w->stale_at, clock_ms() + clock_jitter(STALE_MS));
 }
 
 void waiter_look(struct readyd_waiter *w, struct target *t)
@@ -162,16 +182,13 @@ void waiter_look(struct readyd_waiter *w, struct target *t)
 		detect_start(w, t);
 	if (t->state.phase == TARGET_NOT_STARTED)
 		return;
-	if (t->process.unread && !t->process.no_such_process)
-		open_again(w, t);
 	/* The daemon keeps track of collisions, if there is one. */
 	check(w, t, alone ? collisions_lone() : NULL, &answer);
 	event = target_judge(t, &answer, !alone);
 	(void)waiter_step(w, t, event, &answer);
 	if (event != TARGET_SAW_NOTHING)
 		return;
-	if (answer.reason == READYD_REASON_NO_RESOURCES)
-		w->look_at = clock_earlier(w->look_at, clock_ms() + clock_jitter(SHORTAGE_MS));
+	look_again_soon(w, t, &answer);
 	check_other_dir(w, t);
 }
 
@@ -184,9 +201,30 @@ void waiter_look_all(struct readyd_waiter *w)
 			waiter_look(w, t);
 }
 
-static bool is_covered(const struct target *t)
+void waiter_recheck_stale(struct readyd_waiter *w)
 {
-	return t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
+	struct target *t, *next;
+
+	TARGETS_EACH (&w->set, t, next)
+		if (t->state.phase == TARGET_WAITING && t->answer.verdict == READYD_STALE && !is_covered(t))
+			waiter_look(w, t);
+}
+
+void waiter_note_marker(struct readyd_waiter *w, struct target *t)
+{
+	struct marker_view view;
+
+	marker_view(&w->settings.place, &t->process, &view);
+	t->asked = view.marker;
+}
+
+void waiter_take_leftover(struct readyd_waiter *w, struct target *t)
+{
+	if (t->asked.kind == MARKER_FILE) {
+		t->history.has_leftover = true;
+		t->history.leftover = t->asked;
+	}
+	waiter_look(w, t);
 }
 
 void waiter_recheck_all(struct readyd_waiter *w)
@@ -204,10 +242,13 @@ void waiter_recheck_all(struct readyd_waiter *w)
 void waiter_trust(struct readyd_waiter *w, struct target *t)
 {
 	struct readyd_answer answer;
+	bool ends;
 
 	check(w, t, collisions_lone(), &answer);
-	(void)waiter_step(
-	    w, t, verdict_answers_query(&answer) ? TARGET_SAW_END : TARGET_SAW_NOTHING, &answer);
+	ends = target_ends_wait(t, &answer);
+	(void)waiter_step(w, t, ends ? TARGET_SAW_END : TARGET_SAW_NOTHING, &answer);
+	if (!ends)
+		look_again_soon(w, t, &answer);
 }
 
 void waiter_trust_all(struct readyd_waiter *w)

@@ -55,7 +55,12 @@ static void stop_watching(struct readyd_waiter *w)
 
 static struct plan make_plan(const struct readyd_waiter *w)
 {
-	return plan_make(&w->set, w->settings.backend, daemon_conn_is_absent(&w->conn), w->watching);
+	struct plan plan =
+	    plan_make(&w->set, w->settings.backend, daemon_conn_is_absent(&w->conn), w->watching);
+
+	/* The daemon does not tell of a stale marker. */
+	plan.watch |= w->settings.fail_stale && target_set_waiting(&w->set) > 0;
+	return plan;
 }
 
 /* Whether something can be done at once: the deadline then makes the caller return. */
@@ -68,7 +73,8 @@ static bool is_due(const struct readyd_waiter *w, const struct plan *plan, int64
 /* The deadline is the earliest of all times, and now if something can be done or taken at once. */
 static void set_deadline(struct readyd_waiter *w, const struct plan *plan, int64_t now)
 {
-	int64_t at = clock_earlier(w->look_at, daemon_conn_deadline(&w->conn, plan->ask));
+	int64_t at =
+	    clock_earlier(clock_earlier(w->look_at, w->stale_at), daemon_conn_deadline(&w->conn, plan->ask));
 
 	if (target_set_done(&w->set) != NULL || is_due(w, plan, now))
 		at = 1;
@@ -86,12 +92,16 @@ void waiter_rest(struct readyd_waiter *w)
 		(void)waiter_poll_conn(w);
 	}
 	if (target_set_waiting(&w->set) == 0)
-		w->look_at = 0;
+		w->look_at = w->stale_at = 0;
 	set_deadline(w, &plan, clock_ms());
 }
 
 static void look_when_due(struct readyd_waiter *w, int64_t now)
 {
+	if (w->stale_at != 0 && w->stale_at <= now) {
+		w->stale_at = 0;
+		waiter_recheck_stale(w);
+	}
 	if (w->look_at == 0 || w->look_at > now)
 		return;
 	w->look_at = 0;

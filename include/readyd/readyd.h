@@ -73,8 +73,10 @@ enum readyd_reason {
 	READYD_REASON_IDENTITY_UNKNOWN, /* pending or died: /proc is missing, hides the process (hidepid), or
 					 * is that of another pid namespace, so it is not known whether this
 					 * is the process that was meant, or whether the marker is its own */
-	READYD_REASON_AGE_UNKNOWN	/* pending or died: nothing tells whether the marker is older than the
+	READYD_REASON_AGE_UNKNOWN,	/* pending or died: nothing tells whether the marker is older than the
 					 * process, since its time stamp is in the future */
+	READYD_REASON_LOOK_FAILED	/* pending: the file system reported an error (lstat(2)), such as
+					 * EIO or ESTALE; nothing is known of the marker */
 };
 
 enum readyd_backend {
@@ -106,6 +108,9 @@ struct readyd_options {
 /* For readyd_wait() and waiters: if no process has the pid, wait for one to start; without this flag the
  * verdict is READYD_DIED. */
 #define READYD_OPTION_AWAIT_START 0x1u
+/* For readyd_wait() and waiters: a marker that is not the process's own ends the wait with READYD_STALE.
+ * Without this flag the wait goes on, since the process may still write its own marker over it. */
+#define READYD_OPTION_FAIL_STALE 0x2u
 #define READYD_OPTIONS_INIT                                                                                  \
 	{                                                                                                    \
 		0, 0, 0, READYD_BACKEND_AUTO, 0                                                              \
@@ -145,11 +150,17 @@ int readyd_query(const struct readyd_options *options, pid_t pid, struct readyd_
 int readyd_query_exact(
     const struct readyd_options *options, pid_t pid, uint64_t start, struct readyd_answer *answer);
 
-/* Blocks until the verdict on pid is not pending, or until deadline, an absolute time on CLOCK_MONOTONIC
- * (NULL: no deadline); then the verdict is pending and the reason DEADLINE. It also waits for a missing or
- * inaccessible marker directory that existed or was accessible when the wait began. A daemon that has not
- * answered by the deadline may delay the return as in readyd_query(). Signals do not interrupt the wait; to
- * react to them, use a waiter and poll(2). Errors as for readyd_query(). */
+/* The same for each of count processes: answers[i].pid and answers[i].start say which one (start 0: as
+ * above), and answers[i] becomes its answer. A daemon that does not answer in time is not asked about the
+ * others, so that it costs 250 ms in all. */
+int readyd_query_set(const struct readyd_options *options, struct readyd_answer *answers, size_t count);
+
+/* Blocks until the verdict on pid is neither pending nor stale (see READYD_OPTION_FAIL_STALE), or until
+ * deadline, an absolute time on CLOCK_MONOTONIC (NULL: no deadline); then the verdict is pending and the
+ * reason DEADLINE. It also waits for a missing or inaccessible marker directory that existed or was
+ * accessible when the wait began. A daemon that has not answered by the deadline may delay the return as in
+ * readyd_query(). Signals do not interrupt the wait; to react to them, use a waiter and poll(2). Errors as
+ * for readyd_query(). */
 int readyd_wait(const struct readyd_options *options, pid_t pid, const struct timespec *deadline,
     struct readyd_answer *answer);
 
@@ -179,20 +190,25 @@ void readyd_waiter_free(struct readyd_waiter *waiter); /* closes all of its desc
  * known at once. Never blocks. Errors: EINVAL (pid < 1), ENOMEM, EEXIST (the pid was added before and its
  * answer has not been taken). */
 int readyd_waiter_add(struct readyd_waiter *waiter, pid_t pid);
-/* The same for one particular process; see readyd_query_exact(). */
+/* The same for one particular process; see readyd_query_exact(). One pid with two starts is two processes,
+ * and EEXIST means that pid and start are those of one that was added before. The functions that end in
+ * _exact are for what was added with this start (0: by readyd_waiter_add()), the others for what was added by
+ * readyd_waiter_add(). */
 int readyd_waiter_add_exact(struct readyd_waiter *waiter, pid_t pid, uint64_t start);
 
 /* Stops waiting for pid and drops its answer if it was not taken yet. Never blocks. ENOENT: pid is not in the
  * set. Other errors as from readyd_waiter_next(). */
 int readyd_waiter_cancel(struct readyd_waiter *waiter, pid_t pid);
+int readyd_waiter_cancel_exact(struct readyd_waiter *waiter, pid_t pid, uint64_t start);
 
 /* The descriptor to poll for POLLIN; the same until readyd_waiter_free(). The waiter owns it: do not read or
  * close it. The first call creates it, and fails with EMFILE, ENFILE, ENOMEM or ENOSPC (epoll_create1(2),
  * timerfd_create(2), epoll_ctl(2)) if it cannot. */
 int readyd_waiter_fd(struct readyd_waiter *waiter);
 
-/* Handles events and takes the next answer. 1: *answer is it. 0: there is none now; poll again. -1: the
- * waiter can only be freed; errno as for readyd_query(). Never blocks. */
+/* Handles events and takes the next answer. 1: *answer is it. 0: there is none now; poll again. -1: no event
+ * can be handled any more, so the waiter is only good for readyd_waiter_peek() and to be freed; errno as for
+ * readyd_query(). Never fails while no process is without an answer. Never blocks. */
 int readyd_waiter_next(struct readyd_waiter *waiter, struct readyd_answer *answer);
 
 /* For programs without an event loop: blocks until readyd_waiter_next() may have an answer, timeout_ms
@@ -205,6 +221,8 @@ size_t readyd_waiter_pending(const struct readyd_waiter *waiter);
 /* Checks pid now without ending the wait: for a caller after its deadline. May wait for the daemon's
  * answer as readyd_query(). ENOENT: pid is not in the set. */
 int readyd_waiter_peek(struct readyd_waiter *waiter, pid_t pid, struct readyd_answer *answer);
+int readyd_waiter_peek_exact(
+    struct readyd_waiter *waiter, pid_t pid, uint64_t start, struct readyd_answer *answer);
 
 /* Why a process in the set has no answer yet, as seen now. All words are static strings. */
 struct readyd_explanation {
@@ -215,13 +233,18 @@ struct readyd_explanation {
 				* (the process may see another directory; see readyctl(1)) */
 	const char *via;       /* how an answer would arrive: daemon, asking (the daemon has not answered
 				* yet), inotify, polling */
+	const char *refusal; /* why the daemon has refused the wait, so that via is something else: a code of
+			      * readyd-protocol(7), as too-many-waits; NULL: it has not */
 	int64_t last_event_ms; /* milliseconds since the last event from the daemon, the kernel or a process;
 				* -1: there was none */
 	const char *procfs;    /* /proc: ok, missing, foreign (of another pid namespace) */
-	char path[1152];       /* the path of this process's marker as seen from here, terminated by a NUL */
+	int marker_error; /* errno of a check of the marker just now, where marker is look-failed; else 0 */
+	char path[1152];  /* the path of this process's marker as seen from here, terminated by a NUL */
 };
 /* May wait for the daemon's answer as readyd_query(). ENOENT: pid is not in the set. */
 int readyd_waiter_explain(struct readyd_waiter *waiter, pid_t pid, struct readyd_explanation *explanation);
+int readyd_waiter_explain_exact(
+    struct readyd_waiter *waiter, pid_t pid, uint64_t start, struct readyd_explanation *explanation);
 
 /* Calls each() for every process that the daemon knows to be ready or waited for or, without the daemon, for
  * every living process that has a marker. The answer is valid during the call. Stops when each() returns

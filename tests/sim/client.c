@@ -15,6 +15,7 @@
 
 #define WAITED	       20
 #define AWAIT_START_MS 70
+#define IN_PLACE_MS    320 /* to the next look at a leftover */
 
 struct client {
 	struct readyd_waiter *waiter; /* NULL: not started yet, or finished */
@@ -66,7 +67,8 @@ void clients_start(void)
 		    .dir = SIM_DIR,
 		    .prefix = SIM_PREFIX,
 		    .backend = dice_hit(300) ? READYD_BACKEND_FILE : READYD_BACKEND_AUTO,
-		    .flags = dice_hit(300) ? READYD_OPTION_AWAIT_START : 0};
+		    .flags = (dice_hit(300) ? READYD_OPTION_AWAIT_START : 0) |
+			     (dice_hit(200) ? READYD_OPTION_FAIL_STALE : 0)};
 		actor_start(&world.actors[i], (int)i, 20 + (pid_t)i, 0);
 		memset(&sleeps[i], 0, sizeof(sleeps[i]));
 	}
@@ -180,8 +182,11 @@ static void take_answers(struct client *client, int i)
 	struct readyd_answer answer;
 	int got;
 
-	while ((got = readyd_waiter_next(client->waiter, &answer)) == 1)
+	while ((got = readyd_waiter_next(client->waiter, &answer)) == 1) {
 		history_check(i, find(client, answer.pid), &answer);
+		if (answer.verdict == READYD_STALE && !(client->options.flags & READYD_OPTION_FAIL_STALE))
+			fail("a stale marker of %d ends the wait of client %d", answer.pid, i);
+	}
 	if (got < 0)
 		give_up(client, "readyd_waiter_next");
 }
@@ -219,7 +224,8 @@ void client_change(int i)
 	} else {
 		STORY("does not wait for %d any longer", pid);
 		waited->cancelled = true;
-		if (readyd_waiter_cancel(client->waiter, pid) != 0)
+		if (readyd_waiter_cancel_exact(
+			client->waiter, pid, waited->meant ? world.lives[waited->life].start : 0) != 0)
 			give_up(client, "readyd_waiter_cancel");
 	}
 	sleeps[i].until = 0;
@@ -229,7 +235,8 @@ void client_change(int i)
 void client_add(int i, pid_t pid)
 {
 	/* With READYD_OPTION_AWAIT_START, it would wait for the next process if this one ended first. */
-	if (clients[i].over || clients[i].waiter == NULL || clients[i].options.flags != 0)
+	if (clients[i].over || clients[i].waiter == NULL ||
+	    (clients[i].options.flags & READYD_OPTION_AWAIT_START) != 0)
 		return;
 	world.current = &world.actors[i];
 	add(&clients[i], pid);
@@ -255,7 +262,7 @@ int64_t client_next_ns(int i)
 bool clients_await_start(void)
 {
 	for (unsigned i = 0; i < client_count; i++)
-		if (clients[i].options.flags != 0)
+		if ((clients[i].options.flags & READYD_OPTION_AWAIT_START) != 0)
 			return true;
 	return false;
 }
@@ -288,9 +295,21 @@ static int64_t later(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
+/* Since when a wait for it could have ended; 0: it cannot yet. A marker that may look stale counts from when
+ * it is written again. */
+static int64_t told_from(const struct life *life, int64_t calm_since)
+{
+	const struct sim_marker *marker = &world_dir()->markers[world_pid_index(life->pid)];
+
+	if (!history_may_look_stale(life))
+		return life->due;
+	if (marker->arrived >= calm_since)
+		return later(life->due, marker->arrived);
+	return life->alive ? 0 : later(life->due, life->died);
+}
+
 /* Since when the answer was possible; 0: it is not yet. Without a pidfd, two lives with the same start are
- * one.
- */
+ * one. */
 static int64_t due_since(const struct waited *waited, int64_t calm_since)
 {
 	const struct life *life = waited->life == SIM_NONE ? NULL : &world.lives[waited->life];
@@ -301,11 +320,19 @@ static int64_t due_since(const struct waited *waited, int64_t calm_since)
 
 		if (twin->pid != life->pid || twin->start != life->start)
 			continue;
-		if (twin->due == 0 || is_stamped_ahead(twin))
+		if (twin->due == 0 || is_stamped_ahead(twin) || told_from(twin, calm_since) == 0)
 			return 0;
-		due = later(due, twin->alive || !world.clock_was_set ? twin->due : twin->died);
+		due = later(due, told_from(twin, calm_since));
+		if (!twin->alive && world.clock_was_set)
+			due = later(due, twin->died);
 	}
 	return life == NULL ? 0 : due;
+}
+
+/* No event tells of a marker that is rewritten in place. */
+static bool is_in_place(const struct waited *waited)
+{
+	return world_dir()->markers[world_pid_index(waited->pid)].in_place;
 }
 
 int64_t clients_latest_ns(int64_t calm_since, int64_t due_from)
@@ -317,8 +344,11 @@ int64_t clients_latest_ns(int64_t calm_since, int64_t due_from)
 			const struct waited *waited = &clients[i].waited[n];
 
 			due = waited->told || waited->cancelled ? 0 : due_since(waited, calm_since);
+			if (due_from != 0 && due != 0 && is_in_place(waited))
+				due += IN_PLACE_MS * NS_PER_MS;
 			/* A start raises no event. */
-			if (due_from != 0 && due != 0 && clients[i].options.flags != 0)
+			if (due_from != 0 && due != 0 &&
+			    (clients[i].options.flags & READYD_OPTION_AWAIT_START) != 0)
 				due += AWAIT_START_MS * NS_PER_MS;
 			if (due >= due_from && due != 0)
 				latest = later(latest, world.now - due);

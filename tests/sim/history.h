@@ -36,6 +36,9 @@ __attribute__((format(printf, 1, 2))) void story(const char *format, ...);
 extern const char *failure;
 __attribute__((format(printf, 1, 2))) void fail(const char *format, ...);
 
+struct life;
+/* Whether its own marker may look older than the process: then a wait goes on until it is rewritten. */
+bool history_may_look_stale(const struct life *life);
 /* A client got this answer. */
 void history_check(int client, struct waited *waited, const struct readyd_answer *answer);
 

@@ -31,6 +31,7 @@ static const struct {
 
 static int64_t results[SIM_PIDS]; /* when the process writes its marker or dies; 0: it has done so */
 static int64_t next_result, last_result;
+static int64_t calm_since;	 /* when the faults ended */
 static bool must_mark[SIM_PIDS]; /* it would otherwise end unseen by a waiter that waits for its start */
 static int64_t late_at;		 /* when the clients add processes at the end; 0: they do not */
 
@@ -147,6 +148,23 @@ static int64_t result_in(unsigned longest_ms)
 	return world.now + (100 + dice_below(longest_ms)) * NS_PER_MS;
 }
 
+/* Its own marker exists, and every waiter can see that it is its own. */
+static bool is_marked(const struct life *life, int i)
+{
+	const struct sim_marker *marker = &world_dir()->markers[i];
+
+	return world_is_own(life, marker) && (marker->arrived >= calm_since || !history_may_look_stale(life));
+}
+
+/* A process cannot rewrite the file of another user. */
+static uint32_t way_of_writing(const struct life *life, int i)
+{
+	const struct sim_marker *marker = &world_dir()->markers[i];
+	bool can_rewrite = marker->state == MARKER_IS_FILE && marker->uid == life->uid;
+
+	return can_rewrite && dice_hit(512) ? 0 : IN_CREATE;
+}
+
 /* The process becomes ready or ends. */
 static void finish(int i)
 {
@@ -159,16 +177,16 @@ static void finish(int i)
 		results[i] = result_in(1000);
 		return;
 	}
-	if (world_is_own(life, &world_dir()->markers[i]))
+	if (is_marked(life, i))
 		return;
 	/* Sometimes it does both at once. */
 	if (faults.odds[FAULT_OVERFLOW] > 0)
 		world_make_noise();
 	if (must_mark[i] || dice_hit(800))
-		world_write_marker(i, MARKER_IS_FILE, life->uid, IN_CREATE);
+		world_write_marker(i, MARKER_IS_FILE, life->uid, way_of_writing(life, i));
 	if (!must_mark[i] && dice_hit(400))
 		world_exit(i);
-	else if (world_dir()->markers[i].state != MARKER_IS_FILE)
+	else if (!is_marked(life, i))
 		results[i] = result_in(1000);
 }
 
@@ -241,7 +259,7 @@ static enum calm_mode calm_down(void)
 		must_mark[i] = false;
 	}
 	next_result = 0;
-	last_result = world.now;
+	last_result = calm_since = world.now;
 	late_at = dice_hit(512) ? world.now + 2 * SETTLED_MS * NS_PER_MS : 0;
 	if (!daemon_lives() && mode != CALM_ALONE)
 		daemon_start();

@@ -158,14 +158,16 @@ void world_write_marker(int pid_index, enum marker_state state, uid_t uid, uint3
 		return;
 	*marker = (struct sim_marker){.state = state,
 	    .uid = uid,
-	    .ino = ++world.inos,
+	    .ino = mask == 0 ? marker->ino : ++world.inos,
 	    .size = dice_hit(900) ? 6 : 0,
 	    .stamp = stamp - (stamp - 1) % STAMP_NS,
-	    .arrived = world.now};
-	STORY("marker of %d is written by uid %u%s", SIM_FIRST_PID + pid_index, uid,
-	    state == MARKER_IS_FILE ? "" : " (not a file)");
+	    .arrived = world.now,
+	    .in_place = mask == 0};
+	STORY("marker of %d is written by uid %u%s%s", SIM_FIRST_PID + pid_index, uid,
+	    state == MARKER_IS_FILE ? "" : " (not a file)", mask == 0 ? " in place" : "");
 	world_observe();
-	post_all(mask, SIM_FIRST_PID + pid_index);
+	if (mask != 0)
+		post_all(mask, SIM_FIRST_PID + pid_index);
 }
 
 void world_remove_marker(int pid_index)

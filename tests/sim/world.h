@@ -52,6 +52,7 @@ struct sim_marker {
 	off_t size;
 	int64_t stamp;	 /* CLOCK_REALTIME, coarse */
 	int64_t arrived; /* CLOCK_MONOTONIC */
+	bool in_place;	 /* no event has told of it */
 };
 
 struct directory {
@@ -214,6 +215,7 @@ bool world_is_own(const struct life *life, const struct sim_marker *marker);
 
 int world_spawn(int pid_index, uid_t uid);
 void world_exit(int pid_index);
+/* mask: the events; 0 for a file that is rewritten in place. */
 void world_write_marker(int pid_index, enum marker_state state, uid_t uid, uint32_t mask);
 void world_remove_marker(int pid_index);
 /* Markers of processes that no client waits for. */

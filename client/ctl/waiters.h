@@ -1,0 +1,31 @@
+/* The waiters of one command. The daemon limits the waits of a connection (readyd --max-waits), and each
+ * waiter has one connection, so many processes are divided among several waiters. */
+#ifndef CLIENT_WAITERS_H
+#define CLIENT_WAITERS_H
+
+#include <poll.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "readyd/readyd.h"
+
+struct waiters {
+	struct readyd_waiter **each;
+	struct pollfd *fds;
+	size_t count;
+	size_t at; /* the one whose answers are taken */
+};
+
+/* For so many processes. -1: errno as from readyd_waiter_new(). Free it in any case. */
+int waiters_init(struct waiters *waiters, const struct readyd_options *options, size_t processes);
+void waiters_free(struct waiters *waiters);
+
+/* The waiter of a pid: what is named twice meets itself. */
+struct readyd_waiter *waiters_of(const struct waiters *waiters, pid_t pid);
+
+/* As readyd_waiter_next(), readyd_waiter_sleep() and readyd_waiter_pending(). */
+int waiters_next(struct waiters *waiters, struct readyd_answer *answer);
+int waiters_sleep(struct waiters *waiters, int timeout_ms);
+size_t waiters_pending(const struct waiters *waiters);
+
+#endif
