@@ -92,7 +92,7 @@ enum evidence evidence_weigh(
 	case AGE_YOUNGER:
 		return EVIDENCE_OWN;
 	case AGE_CLOSE:
-		return EVIDENCE_ASSUMED;
+		return history->strict ? EVIDENCE_UNDATED : EVIDENCE_ASSUMED;
 	case AGE_OLDER:
 		return EVIDENCE_LEFTOVER;
 	case AGE_UNKNOWN:

@@ -23,6 +23,7 @@
 
 /* What the caller has seen of this very process (pid and start) so far. */
 struct history {
+	bool strict;  /* set by the caller: no EVIDENCE_ASSUMED, but EVIDENCE_UNDATED */
 	bool latched; /* it was seen ready */
 	bool assumed; /* when latched: on EVIDENCE_ASSUMED alone */
 	/* It was alive while no marker was in the directory `absent`: a marker that appears there later

@@ -88,6 +88,21 @@ START_TEST(stamps_decide_within_their_trust)
 }
 END_TEST
 
+/* What would be assumed is unknown to a strict caller; the rest stays. */
+START_TEST(strict_caller_assumes_nothing)
+{
+	enum evidence assumed = EVIDENCE_UNDATED, evidence = by_stamps[_i].evidence;
+	struct history history = {.strict = true};
+	struct observation o;
+	struct process p;
+
+	arrange(by_stamps[_i].after, by_stamps[_i].now, &p, &o);
+	o.stamps = by_stamps[_i].stamps;
+	o.clock_was_set = by_stamps[_i].set;
+	ck_assert_int_eq(evidence_weigh(&p, &history, &o), evidence == EVIDENCE_ASSUMED ? assumed : evidence);
+}
+END_TEST
+
 /* What was seen decides, whatever the stamps say. */
 static const int64_t stamps_of_all_kinds[] = {-3600 * S, -40 * MS, 0, S, 2 * LATER};
 
@@ -174,6 +189,7 @@ static Suite *suite(void)
 	TCase *tcase = unit_case(s, "evidence");
 
 	tcase_add_loop_test(tcase, stamps_decide_within_their_trust, 0, UNIT_COUNT(by_stamps));
+	tcase_add_loop_test(tcase, strict_caller_assumes_nothing, 0, UNIT_COUNT(by_stamps));
 	tcase_add_loop_test(tcase, what_was_seen_decides_before_stamps, 0, UNIT_COUNT(stamps_of_all_kinds));
 	tcase_add_test(tcase, rewritten_leftover_is_judged_anew);
 	tcase_add_test(tcase, owner_and_collision_decide_first);

@@ -141,6 +141,23 @@ START_TEST(status_is_completed)
 }
 END_TEST
 
+START_TEST(strict_caller_takes_no_assumption)
+{
+	const struct readyd_answer plain = {.verdict = READYD_READY, .start = 7},
+				   ready = {.verdict = READYD_READY,
+				       .start = 7,
+				       .flags = READYD_FLAG_AGE_ASSUMED},
+				   exited = {.verdict = READYD_EXITED, .flags = READYD_FLAG_AGE_ASSUMED};
+
+	ck_assert_int_eq(opinion_strict(&plain).verdict, READYD_READY);
+	ck_assert_int_eq(opinion_strict(&ready).verdict, READYD_PENDING);
+	ck_assert_int_eq(opinion_strict(&ready).reason, READYD_REASON_AGE_UNKNOWN);
+	ck_assert_uint_eq(opinion_strict(&ready).flags, 0);
+	ck_assert_uint_eq(opinion_strict(&ready).start, 7);
+	ck_assert_int_eq(opinion_strict(&exited).verdict, READYD_DIED);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("opinion");
@@ -149,6 +166,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, one_counts, 0, UNIT_COUNT(cells));
 	tcase_add_test(tcase, word_on_another_process);
 	tcase_add_test(tcase, exited_without_a_marker_of_its_own);
+	tcase_add_test(tcase, strict_caller_takes_no_assumption);
 	tcase_add_loop_test(tcase, status_is_completed, 0, UNIT_COUNT(statuses));
 	return s;
 }

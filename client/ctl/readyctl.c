@@ -25,6 +25,7 @@ enum {
 	OPT_PREFIX,
 	OPT_NOT_STARTED,
 	OPT_STALE,
+	OPT_STRICT_AGE,
 	OPT_LEGEND,
 	OPT_VERSION
 };
@@ -35,6 +36,7 @@ static const struct option longopts[] = {
     {"all", no_argument, NULL, OPT_ALL},
     {"not-started", required_argument, NULL, OPT_NOT_STARTED},
     {"stale", required_argument, NULL, OPT_STALE},
+    {"strict-age", no_argument, NULL, OPT_STRICT_AGE},
     {"legend", required_argument, NULL, OPT_LEGEND},
     {"json", no_argument, NULL, OPT_JSON},
     {"quiet", no_argument, NULL, 'q'},
@@ -72,6 +74,7 @@ static const char help[] =
     "      --not-started=fail|wait  if no process has the pid: report died (default), or wait for one\n"
     "      --stale=fail|wait   if the marker is not the process's own: report stale, or wait until it\n"
     "                          is (default)\n"
+    "      --strict-age        do not assume that a marker as old as the process is its own\n"
     "      --legend CODE=TEXT  print TEXT with the exit status CODE of a process\n"
     "      --json              print one JSON object per line\n"
     "  -q, --quiet             print no answers, only set the exit status\n"
@@ -139,6 +142,9 @@ static int set(struct parsed *parsed, int opt, const char *value)
 		return set_fail_or_wait(parsed, "--not-started", value, "wait", READYD_OPTION_AWAIT_START);
 	case OPT_STALE:
 		return set_fail_or_wait(parsed, "--stale", value, "fail", READYD_OPTION_FAIL_STALE);
+	case OPT_STRICT_AGE:
+		line->options.flags |= READYD_OPTION_STRICT_AGE;
+		return 0;
 	case OPT_LEGEND:
 		return set_legend(parsed, value);
 	case OPT_JSON:

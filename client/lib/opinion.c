@@ -3,6 +3,18 @@
 #include "client/lib/opinion.h"
 #include "src/verdict.h"
 
+struct readyd_answer opinion_strict(const struct readyd_answer *answer)
+{
+	struct readyd_answer strict = *answer;
+
+	if ((answer->flags & READYD_FLAG_AGE_ASSUMED) == 0)
+		return strict;
+	strict.flags = 0;
+	strict.verdict = verdict_is_process_gone(answer->verdict) ? READYD_DIED : READYD_PENDING;
+	strict.reason = READYD_REASON_AGE_UNKNOWN;
+	return strict;
+}
+
 bool opinion_counts(const struct readyd_answer *own, bool refuted, const struct readyd_answer *said)
 {
 	if (verdict_is_blind(own))

@@ -6,6 +6,9 @@
 
 #include "readyd/readyd.h"
 
+/* The answer to a caller that takes no assumed age (READYD_OPTION_STRICT_AGE). */
+struct readyd_answer opinion_strict(const struct readyd_answer *answer);
+
 /* Whether the daemon's answer takes precedence over the own check: the daemon may remember what cannot be
  * seen any more, but an answer that it cannot see something adds nothing. refuted: as in struct history, of
  * that check. */

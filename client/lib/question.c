@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "client/lib/poller.h"
+#include "client/lib/opinion.h"
 #include "client/lib/question.h"
 #include "src/clock.h"
 #include "src/sock.h"
@@ -115,6 +116,6 @@ int question_ask_verdict(struct settings *settings, pid_t pid, uint64_t start, s
 
 	if (question_ask(settings, &question) != 0)
 		return -1;
-	*answer = said;
+	*answer = settings->strict_age ? opinion_strict(&said) : said;
 	return 0;
 }

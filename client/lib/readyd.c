@@ -19,7 +19,7 @@
 static bool look(const struct settings *settings, pid_t pid, uint64_t start, struct collisions *collisions,
     struct readyd_answer *answer, bool *refuted)
 {
-	struct history history = {0};
+	struct history history = {.strict = settings->strict_age};
 	struct process process;
 
 	process_open_exact(&process, pid, start);

@@ -62,6 +62,7 @@ int settings_init(struct settings *settings, const struct readyd_options *option
 		return -1;
 	settings->await_start = (options->flags & READYD_OPTION_AWAIT_START) != 0;
 	settings->fail_stale = (options->flags & READYD_OPTION_FAIL_STALE) != 0;
+	settings->strict_age = (options->flags & READYD_OPTION_STRICT_AGE) != 0;
 	return choose_backend(settings, options->backend);
 }
 

@@ -18,6 +18,7 @@ struct settings {
 	enum readyd_backend backend;
 	bool await_start; /* READYD_OPTION_AWAIT_START */
 	bool fail_stale;  /* READYD_OPTION_FAIL_STALE */
+	bool strict_age;  /* READYD_OPTION_STRICT_AGE */
 };
 
 /* options may be NULL. -1: EINVAL or ENAMETOOLONG. */

@@ -20,9 +20,15 @@ static void put_query(struct readyd_waiter *w, struct target *t)
 	daemon_conn_put(&w->conn, &request);
 }
 
+/* The byte in a gate does not say that an age was assumed. */
+static bool uses_gate(const struct readyd_waiter *w, const struct target *t)
+{
+	return target_set_waiting(&w->set) <= GATES_MOST && !t->no_gate && !w->settings.strict_age;
+}
+
 static void put(struct readyd_waiter *w, struct target *t)
 {
-	bool gate = target_set_waiting(&w->set) <= GATES_MOST && !t->no_gate;
+	bool gate = uses_gate(w, t);
 	const struct wire_request request = {
 	    .verb = gate ? WIRE_GATE : WIRE_WAIT, .pid = t->process.pid, .start = t->process.start};
 

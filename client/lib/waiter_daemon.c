@@ -62,6 +62,10 @@ static void take_answer(struct readyd_waiter *w, struct target *t, const struct 
 		waiter_look(w, t);
 		return;
 	}
+	if (t->history.strict && (said->flags & READYD_FLAG_AGE_ASSUMED) != 0) {
+		go_without(w, t);
+		return;
+	}
 	if (said->verdict == READYD_STALE && !t->fail_stale) {
 		waiter_take_leftover(w, t);
 		return;

@@ -71,6 +71,7 @@ static void open_process(struct readyd_waiter *w, struct target *t, uint64_t sta
 void waiter_open(struct readyd_waiter *w, struct target *t, uint64_t start)
 {
 	t->fail_stale = w->settings.fail_stale;
+	t->history.strict = w->settings.strict_age;
 	open_process(w, t, start);
 	/* A process with a start time has started. */
 	if (w->settings.await_start && t->process.no_such_process && start == 0)
