@@ -59,7 +59,7 @@ ready_in_namespaces() {
 	SINCE=$(now_ms)
 	echo >go
 	waiter_ends 0 "$READY"
-	expect_status "$backend" 0 "ready $PID start=[0-9]+" "$PID"
+	expect_status "$backend" 0 "ready $PID start=[0-9]+$AGE" "$PID"
 	kill -KILL "$PID"
 	until_true 60 status_is "$backend" "(died|exited) $PID .*" "$PID"
 }
@@ -217,7 +217,7 @@ test_a_reused_pid_in_a_child_pid_namespace_is_stale() {
 	spawn_with_inner_pid "$INNER"
 	[ "$PID" != "$before" ] || skip "the pid is the same"
 	expect_status daemon 5 "stale $PID start=[0-9]+ reason=older-than-process" "$PID"
-	expect_exit 5 ctl -q wait "$PID"
+	expect_exit 5 ctl -q wait --stale=fail "$PID"
 }
 
 # The process has its own mounts, perhaps one over the directory. That cannot be determined, and the explanation says so.

@@ -27,16 +27,16 @@ in_many_groups() {
 	tmpfs m
 	start_readyd
 	for count in 10 400 1000; do
-		spawn_first_of_namespace "$count"
 		for backend in file daemon; do
+			spawn_first_of_namespace "$count"
 			expect_status $backend 1 "$PENDING" "$PID"
 			start_waiter $backend "$PID"
 			SINCE=$(now_ms)
 			: >"$(marker 1)"
 			waiter_ends 0 "$READY"
 			rm "$(marker 1)"
+			kill -KILL "$PID"
 		done
-		kill -KILL "$PID"
 	done
 }
 
@@ -94,7 +94,7 @@ hidden() {
 		READYD_BACKEND=$backend expect_exit 5 "${user[@]}" "$READYCTL" status "$PID" >out
 		READYD_BACKEND=$backend expect_exit 5 "${user[@]}" "$READYCTL" status "$PID:$(start_of "$PID")" >out
 		READYD_BACKEND=$backend expect_exit 3 "${user[@]}" "$READYCTL" status "$PID:1" >out
-		READYD_BACKEND=$backend expect_exit 5 timeout 60 "${user[@]}" "$READYCTL" wait "$PID" >out
+		READYD_BACKEND=$backend expect_exit 5 timeout 60 "${user[@]}" "$READYCTL" wait --stale=fail "$PID" >out
 		READYD_BACKEND=$backend expect_exit 3 timeout 60 "${user[@]}" "$READYCTL" wait "$PID:1" >out
 	done
 	# One that cannot does not.

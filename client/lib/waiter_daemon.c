@@ -73,7 +73,7 @@ static void take_answer(struct readyd_waiter *w, struct target *t, const struct 
 	answer = opinion_complete(&t->answer, said);
 	answer.backend = READYD_BACKEND_DAEMON;
 	t->history.confirmed |= answer.verdict == READYD_READY && answer.start == t->process.start;
-	if (waiter_is_forced(w) ? !t->pending || verdict_ends_wait(&answer)
+	if (waiter_is_forced(w) ? !t->pending || answer.verdict == READYD_STALE || verdict_ends_wait(&answer)
 				: opinion_counts(&t->answer, t->history.refuted, &answer))
 		(void)waiter_step(w, t, TARGET_TOLD, &answer);
 	else
