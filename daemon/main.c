@@ -11,6 +11,7 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/options.h"
+#include "daemon/scout.h"
 #include "daemon/server.h"
 #include "daemon/supervisor.h"
 
@@ -57,6 +58,17 @@ static void raise_descriptor_limit(void)
 		log_warning("cannot raise the descriptor limit: %s", strerror(errno));
 }
 
+/* Before there is a descriptor that a scout must not hold; those that were inherited it closes. */
+static void start_spawner(struct server_config *config)
+{
+	config->spawner = spawner_start(&config->spawner_pid);
+	if (config->spawner < 0)
+		log_warning(
+		    "cannot start the process that starts scouts: %s; processes with another root are "
+		    "unreachable",
+		    strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
 	struct server_config config;
@@ -72,6 +84,7 @@ int main(int argc, char **argv)
 	}
 	reset_signals();
 	raise_descriptor_limit();
+	start_spawner(&config);
 	loop_prepare();
 	config.inherited = supervisor_inherited();
 	if (config.inherited == -2)

@@ -5,6 +5,7 @@
 #include "daemon/log.h"
 #include "daemon/pidwatch.h"
 #include "daemon/reserve.h"
+#include "daemon/scouts.h"
 #include "daemon/tracker.h"
 #include "src/dirwatch.h"
 #include "src/marker_dir.h"
@@ -14,13 +15,14 @@
 #define TOMBSTONES 1024
 
 void tracker_init(struct tracker *w, struct loop *loop, const struct marker_place *place,
-    struct dirwatch *dirs, void (*on_first_wait)(void *context), void *context)
+    struct dirwatch *dirs, struct scouts *scouts, void (*on_first_wait)(void *context), void *context)
 {
 	*w = (struct tracker){.loop = loop,
 	    .place = place,
 	    .registry = registry_new(TOMBSTONES, pidwatch_stop),
 	    .recent_fds = sysconf(_SC_OPEN_MAX) / 2,
 	    .dirs = dirs,
+	    .scouts = scouts,
 	    .on_first_wait = on_first_wait,
 	    .context = context};
 }
@@ -58,36 +60,19 @@ static struct registry_entry *enter(
 	return entry;
 }
 
-struct extra_watch {
-	struct tracker *tracker;
-	const struct process *process;
-	struct history *history;
-	bool is_new;
-};
-
-/* Earlier arrivals belong to an earlier process. */
-static void on_other_dir(const char *dir, void *context)
+/* Also watches the directory, where the process has another one than ours. Earlier arrivals there belong to
+ * an earlier process. */
+static void check(struct tracker *w, const struct process *process, struct history *history, bool watch,
+    struct readyd_answer *answer)
 {
-	struct extra_watch *watch = context;
-	struct history *history = watch->history;
-	int before = history->extra_watch;
+	struct scouts_eye eye = {.scouts = w->scouts, .watched = watch ? process->pid : 0};
+	const struct marker_viewer viewer = {scouts_view, &eye};
 
-	watch->is_new = dirwatch_add_extra(watch->tracker->dirs, dir, &history->extra_watch);
-	if (history->extra_watch != before)
-		dirwatch_forget_arrival(watch->tracker->dirs, history->extra_watch, watch->process->ns_pid);
-}
-
-/* Watch, then check. */
-static void check_other_dir(
-    struct tracker *w, const struct process *process, struct history *history, struct readyd_answer *answer)
-{
-	struct extra_watch watch = {.tracker = w, .process = process, .history = history};
-
-	if (answer->verdict != READYD_PENDING || !history->in_other_dir)
+	check_process(w->place, process, history, &w->collisions, &viewer, answer);
+	if (eye.wd == 0 || eye.wd == history->extra_watch)
 		return;
-	(void)marker_dir_visit(w->place, process, on_other_dir, &watch);
-	if (watch.is_new)
-		check_process(w->place, process, history, &w->collisions, answer);
+	history->extra_watch = eye.wd;
+	dirwatch_forget_arrival(w->dirs, eye.wd, process->ns_pid);
 }
 
 /* The marker that is left for the next process of this name. One in another directory is out of reach
@@ -109,8 +94,8 @@ static bool examine(struct tracker *w, struct registry_entry *entry, struct read
 	if (entry->history.in_other_dir && process_gone(&entry->process))
 		entry->history.arrived |=
 		    dirwatch_has_arrived(w->dirs, entry->history.extra_watch, entry->process.ns_pid);
-	check_process(w->place, &entry->process, &entry->history, &w->collisions, answer);
-	check_other_dir(w, &entry->process, &entry->history, answer);
+	check(w, &entry->process, &entry->history, !entry->history.latched && !LIST_EMPTY(&entry->waits),
+	    answer);
 	if (verdict_is_process_gone(answer->verdict)) {
 		look_at_leftover(w, entry, &marker);
 		w->settled++;
@@ -172,6 +157,13 @@ static bool is_memorable(const struct process *process, const struct history *hi
 	return process->fd >= 0 && registry_must_keep(history);
 }
 
+/* A directory that does not answer now may do so later. */
+static bool is_waitable(const struct readyd_answer *answer)
+{
+	return (answer->verdict == READYD_PENDING && answer->reason != READYD_REASON_NO_RESOURCES) ||
+	       answer->reason == READYD_REASON_DIRECTORY_HANGS;
+}
+
 /* Takes over the pid's process from the recent ones, if it lives: it then still has the pid. */
 static bool take_recent(struct tracker *w, pid_t pid, struct process *process, struct history *history)
 {
@@ -214,9 +206,7 @@ static struct registry_entry *meet(struct tracker *w, pid_t pid, bool waited, st
 		process_open(&process, pid);
 		recall(w, &process, &history);
 	}
-	check_process(w->place, &process, &history, &w->collisions, answer);
-	if (waited)
-		check_other_dir(w, &process, &history, answer);
+	check(w, &process, &history, waited, answer);
 	if (verdict_is_process_gone(answer->verdict))
 		(void)recall_ended(w, &process, answer);
 	if (answer->reason == READYD_REASON_NO_RESOURCES) {
@@ -225,7 +215,7 @@ static struct registry_entry *meet(struct tracker *w, pid_t pid, bool waited, st
 	}
 	leave_reserve(&process);
 	if ((!verdict_is_process_gone(answer->verdict) && is_memorable(&process, &history)) ||
-	    (answer->verdict == READYD_PENDING && waited))
+	    (waited && is_waitable(answer)))
 		return enter(w, &process, &history);
 	if (answer->verdict == READYD_PENDING && process.fd >= 0 && process.fd < w->recent_fds)
 		keep_recent(w, &process, &history);
@@ -301,8 +291,7 @@ struct registry_entry *tracker_enroll(
 {
 	struct registry_entry *entry = look_exactly(w, pid, start, true, answer);
 
-	if (entry == NULL ||
-	    (answer->verdict == READYD_PENDING && answer->reason != READYD_REASON_NO_RESOURCES))
+	if (entry == NULL || is_waitable(answer))
 		return entry;
 	registry_release(w->registry, entry);
 	return NULL;

@@ -15,6 +15,7 @@
 
 struct dirwatch;
 struct loop;
+struct scouts;
 
 /* Pending processes that were queried last. They are kept so that repeated queries need not determine
  * everything again, and so that a marker created in between is known to be new. They have no registry
@@ -37,14 +38,15 @@ struct tracker {
 	long recent_fds;      /* recent pidfds numbered from this on are closed, to save descriptors */
 	bool nested;	      /* a process that is or was waited for has another pid in its marker's name */
 	struct dirwatch *dirs;
+	struct scouts *scouts;
 	void (*on_first_wait)(void *context);
 	void *context;
 };
 
-/* dirs watches the marker directories of other processes. on_first_wait(context) is called for the first
- * wait: from then on there must be a tick. */
+/* dirs watches the marker directories of other processes, and scouts look into them. on_first_wait(context)
+ * is called for the first wait: from then on there must be a tick. */
 void tracker_init(struct tracker *w, struct loop *loop, const struct marker_place *place,
-    struct dirwatch *dirs, void (*on_first_wait)(void *context), void *context);
+    struct dirwatch *dirs, struct scouts *scouts, void (*on_first_wait)(void *context), void *context);
 void tracker_fini(struct tracker *w);
 
 /* Checks pid and answers for the process with that start, or (0) for any process that has the pid. A

@@ -10,7 +10,8 @@
 /* Sets o->ambiguous where the marker may be another process's. A marker stays ambiguous until it is
  * rewritten, even if the other process has ended. */
 static void check_ambiguity(const struct marker_place *place, const struct process *p,
-    struct history *history, struct collisions *collisions, struct observation *o)
+    struct history *history, struct collisions *collisions, const struct marker_view *view,
+    const struct marker_viewer *viewer, struct observation *o)
 {
 	if (history->latched || history->confirmed || !collision_is_possible(p))
 		return;
@@ -21,10 +22,13 @@ static void check_ambiguity(const struct marker_place *place, const struct proce
 	o->ambiguity_unchecked = collisions == NULL;
 	if (o->ambiguity_unchecked)
 		return;
-	switch (collision_find(collisions, place, p, &o->marker)) {
+	switch (collision_find(collisions, place, p, view, viewer)) {
 	case COLLISION_FOUND:
 		history->ambiguous = o->marker;
 		o->ambiguous = true;
+		return;
+	case COLLISION_HANGS:
+		o->hangs = true;
 		return;
 	case COLLISION_UNKNOWN:
 		o->unknown = true;
@@ -77,7 +81,8 @@ static bool is_ownership_known(const struct history *history)
 
 /* A process may change its root or mount namespace during its set-up, so resolve its directory each time. */
 HOT static void observe_marker(const struct marker_place *place, const struct process *p,
-    struct history *history, struct collisions *collisions, struct observation *o)
+    struct history *history, struct collisions *collisions, const struct marker_viewer *viewer,
+    struct observation *o)
 {
 	struct marker_view view;
 
@@ -86,7 +91,7 @@ HOT static void observe_marker(const struct marker_place *place, const struct pr
 		if (history->latched || o->marker.kind == MARKER_FILE)
 			return;
 	}
-	marker_view(place, p, &view);
+	viewer->view(place, p, &view, viewer->context);
 	if (view.where == MARKER_DIR_OTHER)
 		history->in_other_dir = true;
 	/* The process has ended, and its directory cannot be reached any more. */
@@ -97,7 +102,8 @@ HOT static void observe_marker(const struct marker_place *place, const struct pr
 	o->inaccessible = view.where == MARKER_DIR_INACCESSIBLE ||
 			  (view.where == MARKER_DIR_HIDDEN && process_in_child_ns(p));
 	o->unknown |= view.where == MARKER_DIR_UNKNOWN;
-	if (o->inaccessible || o->unknown)
+	o->hangs = view.where == MARKER_DIR_HANGS;
+	if (o->inaccessible || o->unknown || o->hangs)
 		return;
 	o->marker = view.marker;
 	o->unknown |= o->marker.kind == MARKER_UNKNOWN;
@@ -105,31 +111,32 @@ HOT static void observe_marker(const struct marker_place *place, const struct pr
 		return;
 	if (history->absent_seen && !is_same_directory(place, &view, &history->absent))
 		history->absent_seen = false;
-	check_ambiguity(place, p, history, collisions, o);
+	check_ambiguity(place, p, history, collisions, &view, viewer, o);
 	check_clocks(p, o);
 	check_owner(p, o);
 }
 
 HOT void check_process(const struct marker_place *place, const struct process *p, struct history *history,
-    struct collisions *collisions, struct readyd_answer *answer)
+    struct collisions *collisions, const struct marker_viewer *viewer, struct readyd_answer *answer)
 {
 	struct observation o = {
 	    .marker = {.kind = MARKER_ABSENT}, .unknown = p->unread && !p->no_such_process};
 	enum process_life life;
 
-	observe_marker(place, p, history, collisions, &o);
+	observe_marker(place, p, history, collisions, viewer, &o);
 	life = process_life(p);
 	o.gone = life == PROCESS_GONE;
 	o.unknown |= life == PROCESS_UNKNOWN;
 	if (o.gone && o.marker.kind != MARKER_FILE)
-		observe_marker(place, p, history, collisions, &o);
+		observe_marker(place, p, history, collisions, viewer, &o);
 	evaluate(p, history, &o, answer);
 	history->unconfirmed =
 	    o.ambiguity_unchecked || (answer->verdict == READYD_READY && !history->latched &&
 					 evaluate_needs_confirmation(p, history, &o));
 	if (answer->verdict == READYD_READY && !o.ambiguity_unchecked)
 		history->latched = true;
-	if (life == PROCESS_LIVES && !o.unknown && !o.inaccessible && o.marker.kind == MARKER_ABSENT)
+	if (life == PROCESS_LIVES && !o.unknown && !o.inaccessible && !o.hangs &&
+	    o.marker.kind == MARKER_ABSENT)
 		history_saw_none(history, &o.marker);
 	if (o.gone && !p->no_such_process)
 		answer->wait_status = process_wait_status(p);

@@ -77,37 +77,54 @@ static bool is_noted(const struct collisions *collisions, pid_t name)
 	return collisions->names[bit / 8] & 1u << bit % 8;
 }
 
-/* The other process must see the same directory, have existed when the marker was created, and have exactly
- * the uid that owns it, also where that is root: a process of another user cannot have left it. A process
- * that has dropped that uid by now is not found. */
-static enum collision could_have_left(
-    const struct marker_place *place, const struct process *p, pid_t pid, const struct marker_stat *marker)
-{
-	const int64_t came = clock_to_ns(&marker->ctime) - clock_boot_offset() + clock_tick_ns();
-	enum collision could = COLLISION_FOUND;
-	enum process_uid uid;
-	struct process other;
-	bool too_late;
-	int shared;
-
-	process_open(&other, pid);
-	uid = process_check_uid(&other, marker->uid);
-	shared = marker_dir_is_shared(place, p, &other);
-	too_late = !other.unread && (int64_t)other.start * clock_tick_ns() > came;
-	if (other.kernel || process_gone(&other) || uid == PROCESS_UID_FOREIGN || shared == 0 || too_late)
-		could = COLLISION_NONE;
-	else if (other.unread || uid == PROCESS_UID_UNKNOWN || shared < 0)
-		could = COLLISION_UNKNOWN;
-	process_close(&other);
-	return could;
-}
-
 /* What to search for in a walk: another process that could have left p's marker. */
 struct search {
 	const struct marker_place *place;
 	const struct process *p;
-	const struct marker_stat *marker;
+	const struct marker_view *view;
+	const struct marker_viewer *viewer;
 };
+
+static enum collision shares_directory(const struct search *search, const struct process *other)
+{
+	struct marker_view others;
+
+	search->viewer->view(search->place, other, &others, search->viewer->context);
+	switch (marker_dir_is_shared(search->place, search->view, &others)) {
+	case 0:
+		return COLLISION_NONE;
+	case 1:
+		return COLLISION_FOUND;
+	default:
+		return others.where == MARKER_DIR_HANGS ? COLLISION_HANGS : COLLISION_UNKNOWN;
+	}
+}
+
+/* The other process must see the same directory, have existed when the marker was created, and have exactly
+ * the uid that owns it, also where that is root: a process of another user cannot have left it. A process
+ * that has dropped that uid by now is not found. The directory is looked at last: it takes longest, and it
+ * may be one that hangs. */
+static enum collision could_have_left(const struct search *search, pid_t pid)
+{
+	const struct marker_stat *marker = &search->view->marker;
+	const int64_t came = clock_to_ns(&marker->ctime) - clock_boot_offset() + clock_tick_ns();
+	enum collision could;
+	enum process_uid uid;
+	struct process other;
+	bool too_late;
+
+	process_open(&other, pid);
+	uid = process_check_uid(&other, marker->uid);
+	too_late = !other.unread && (int64_t)other.start * clock_tick_ns() > came;
+	if (other.kernel || process_gone(&other) || uid == PROCESS_UID_FOREIGN || too_late)
+		could = COLLISION_NONE;
+	else
+		could = shares_directory(search, &other);
+	if (could == COLLISION_FOUND && (other.unread || uid == PROCESS_UID_UNKNOWN))
+		could = COLLISION_UNKNOWN;
+	process_close(&other);
+	return could;
+}
 
 /* The first process of the system leaves no marker. Name 0: it could not be read. */
 static enum collision check(const struct search *search, pid_t pid, pid_t name)
@@ -116,7 +133,7 @@ static enum collision check(const struct search *search, pid_t pid, pid_t name)
 		return COLLISION_UNKNOWN;
 	if (search == NULL || pid == 1 || pid == search->p->pid || name != search->p->ns_pid)
 		return COLLISION_NONE;
-	return could_have_left(search->place, search->p, pid, search->marker);
+	return could_have_left(search, pid);
 }
 
 /* Adds all processes to the set, if there is one. Returns whether one of them is the process searched for,
@@ -179,9 +196,9 @@ void collisions_catch_up(struct collisions *collisions)
 }
 
 enum collision collision_find(struct collisions *collisions, const struct marker_place *place,
-    const struct process *p, const struct marker_stat *marker)
+    const struct process *p, const struct marker_view *view, const struct marker_viewer *viewer)
 {
-	const struct search search = {place, p, marker};
+	const struct search search = {place, p, view, viewer};
 
 	if (process_in_child_ns(p))
 		return walk(collisions, &search);

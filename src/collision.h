@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "src/marker.h"
+#include "src/marker_dir.h"
 #include "src/process.h"
 
 #define COLLISION_NS_PIDS 32768
@@ -41,11 +41,13 @@ struct collisions *collisions_lone(void);
 enum collision {
 	COLLISION_NONE,
 	COLLISION_FOUND,
+	COLLISION_HANGS,  /* another process's directory does not answer */
 	COLLISION_UNKNOWN /* descriptors or memory ran out */
 };
 
-/* Whether another living process could have left the marker that is seen where p leaves its own. */
+/* Whether another living process could have left the marker that is in the view of p, which comes from the
+ * viewer. */
 enum collision collision_find(struct collisions *collisions, const struct marker_place *place,
-    const struct process *p, const struct marker_stat *marker);
+    const struct process *p, const struct marker_view *view, const struct marker_viewer *viewer);
 
 #endif

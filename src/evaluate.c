@@ -103,6 +103,8 @@ HOT void evaluate(const struct process *p, const struct history *history, const 
 		against = reason_against_marker(p, history, o);
 	if (o->unknown)
 		set_verdict(answer, READYD_PENDING, READYD_REASON_NO_RESOURCES);
+	else if (o->hangs && !history->latched)
+		set_verdict(answer, READYD_UNREACHABLE, READYD_REASON_DIRECTORY_HANGS);
 	else if (history->latched || o->arrived || (marked && against == READYD_REASON_NONE))
 		set_verdict(answer, o->gone ? READYD_EXITED : READYD_READY, READYD_REASON_NONE);
 	else if (p->no_such_process)

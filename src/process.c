@@ -301,6 +301,23 @@ int process_wait_status(const struct process *p)
 	return status;
 }
 
+bool process_real_uid(const struct process *p, uid_t *uid)
+{
+	struct pidfd_info_v0 info;
+	char buf[4096], *line;
+	unsigned real;
+
+	if (get_info(p->fd, INFO_CREDS, &info) == 0) {
+		*uid = info.ruid;
+		return true;
+	}
+	if (read_proc(p->pid, "status", buf, sizeof(buf)) != 0 || (line = strstr(buf, "\nUid:")) == NULL ||
+	    sscanf(line, "\nUid: %u", &real) != 1)
+		return false;
+	*uid = real;
+	return true;
+}
+
 static enum process_uid compare_uids(uid_t uid, uid_t real, uid_t effective, uid_t fs)
 {
 	return uid == real || uid == effective || uid == fs ? PROCESS_UID_OWN : PROCESS_UID_FOREIGN;

@@ -52,6 +52,8 @@ const char *readyd_reason_name(enum readyd_reason reason)
 		return "name-collision";
 	case READYD_REASON_NO_RESOURCES:
 		return "no-resources";
+	case READYD_REASON_DIRECTORY_HANGS:
+		return "directory-hangs";
 	}
 	return NULL;
 }

@@ -18,11 +18,12 @@ static inline bool verdict_answers_query(const struct readyd_answer *answer)
 }
 
 /* Whether the answer also ends a wait that has begun earlier. A missing or inaccessible directory does not:
- * it may come back. */
+ * it may come back, as may one that does not answer. */
 static inline bool verdict_ends_wait(const struct readyd_answer *answer)
 {
 	return verdict_answers_query(answer) && answer->reason != READYD_REASON_NO_DIRECTORY &&
-	       answer->reason != READYD_REASON_DIRECTORY_DENIED;
+	       answer->reason != READYD_REASON_DIRECTORY_DENIED &&
+	       answer->reason != READYD_REASON_DIRECTORY_HANGS;
 }
 
 /* Whether the process has exited, by this verdict. */

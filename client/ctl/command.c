@@ -65,6 +65,8 @@ static const char *words_for(enum readyd_reason reason)
 	case READYD_REASON_NO_RESOURCES:
 		return "descriptors or memory ran out before it could be examined; raise the descriptor "
 		       "limit (ulimit -n)";
+	case READYD_REASON_DIRECTORY_HANGS:
+		return "the file system of its marker directory does not answer";
 	case READYD_REASON_NONE:
 	case READYD_REASON_DEADLINE:
 	case READYD_REASON_NOT_A_FILE:

@@ -149,7 +149,8 @@ HOT static void check(
 	/* What the kernel has told before is all that is left of a directory that was the process's own. */
 	if (t->history.extra_watch != 0 && !t->history.arrived)
 		t->history.arrived = dirwatch_has_arrived(&w->dir, t->history.extra_watch, t->process.ns_pid);
-	check_process(&w->settings.place, &t->process, &t->history, collisions, answer);
+	check_process(
+	    &w->settings.place, &t->process, &t->history, collisions, &marker_viewer_direct, answer);
 	answer->backend = READYD_BACKEND_FILE;
 }
 

@@ -14,9 +14,12 @@
  *              inherited waiter.
  * Process      The library never prints or exits, and does not change signals, the environment or the
  *              allocator. All of its descriptors are close-on-exec.
- * Environment  READYD_BACKEND=auto|daemon|file sets the backend where the options say READYD_BACKEND_AUTO.
- *              READYD_SOCKET and READYD_DIR replace the defaults where the options leave them NULL. An empty
- *              variable counts as unset.
+ * Blocking     A check of a marker calls lstat(2) and waits for as long as the file system of the marker
+ *              directory takes, whatever the deadline: forever, if it is on a server that does not answer, or
+ *              in the mount namespace of another process whose user has stopped it. A caller that cannot
+ * afford that lets a child process call the library, as readyctl(1) does. Environment
+ * READYD_BACKEND=auto|daemon|file sets the backend where the options say READYD_BACKEND_AUTO. READYD_SOCKET
+ * and READYD_DIR replace the defaults where the options leave them NULL. An empty variable counts as unset.
  * Linux        Process identity relies on pidfds (pidfd_open(2), since Linux 5.3); on older kernels, pid and
  *              start time (proc_pid_stat(5)) are compared instead.
  *
@@ -68,8 +71,10 @@ enum readyd_reason {
 					 * access mode check of proc_pid_root(5) fails) */
 	READYD_REASON_NAME_COLLISION,	/* unreachable or died: another process, in a different pid namespace,
 					 * has the same pid there and may have created the marker */
-	READYD_REASON_NO_RESOURCES	/* pending: descriptors or memory ran out before the process or its
+	READYD_REASON_NO_RESOURCES,	/* pending: descriptors or memory ran out before the process or its
 					 * marker could be examined; nothing is known of it */
+	READYD_REASON_DIRECTORY_HANGS	/* unreachable: the marker directory is below another root, and its
+					 * file system does not answer */
 };
 
 enum readyd_backend {

@@ -1,0 +1,53 @@
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/rootcheck.h"
+#include "src/shortage.h"
+
+/* "mnt:[4026531841]", and more than that */
+#define NAME_SIZE 48
+
+/* False with errno. */
+static bool read_name(const char *process, const char *link, char name[NAME_SIZE])
+{
+	char path[NAME_SIZE];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%s/%s", process, link);
+	len = readlink(path, name, NAME_SIZE - 1);
+	name[len < 0 ? 0 : len] = '\0';
+	return len >= 0;
+}
+
+/* Its first thread has no namespace and no root once it has exited, while other threads may have them. */
+static enum rootcheck explain(const struct process *p, const char *process)
+{
+	char path[NAME_SIZE];
+
+	if (is_shortage(errno))
+		return ROOTCHECK_UNKNOWN;
+	if (errno == EACCES || errno == EPERM)
+		return ROOTCHECK_HIDDEN;
+	snprintf(path, sizeof(path), "/proc/%s/task", process);
+	return process_gone(p) || access(path, F_OK) != 0 ? ROOTCHECK_OURS : ROOTCHECK_OTHER;
+}
+
+enum rootcheck rootcheck(const struct process *p)
+{
+	char process[16], its[NAME_SIZE], ours[NAME_SIZE];
+
+	if (p->no_such_process)
+		return ROOTCHECK_OURS;
+	snprintf(process, sizeof(process), "%ld", (long)p->pid);
+	if (!read_name(process, "ns/mnt", its))
+		return explain(p, process);
+	if (!read_name("self", "ns/mnt", ours) || strcmp(its, ours) != 0)
+		return ROOTCHECK_OTHER;
+	if (!read_name(process, "root", its))
+		return explain(p, process);
+	return strcmp(its, "/") == 0 ? ROOTCHECK_OURS : ROOTCHECK_OTHER;
+}
