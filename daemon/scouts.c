@@ -12,7 +12,7 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/reserve.h"
-#include "daemon/rootcheck.h"
+#include "src/rootcheck.h"
 #include "daemon/scout.h"
 #include "daemon/scout_accounts.h"
 #include "daemon/scouts.h"

@@ -265,4 +265,133 @@ test_a_daemon_that_cannot_fork_says_so() {
 	marker_ends_a_new_wait daemon
 }
 
+# --- readyctl
+
+# mount_clockfs: on m, in a mount namespace of the test.
+mount_clockfs() {
+	need_clockfs
+	spawn "$CLOCKFS" m >hung/clockfs.out 2>hung/clockfs.log
+	CLOCKFS_PID=$LAST
+	until_true 60 is_mounted_or_over
+	mountpoint -q m || skip "no FUSE file system can be mounted here: $(cat hung/clockfs.log)"
+}
+is_mounted_or_over() { mountpoint -q m || has_ended "$CLOCKFS_PID"; }
+
+in_mounts() {
+	need_root
+	in_namespaces -m "$@"
+}
+
+# ends_after MS COMMAND...: the exit status is in GOT, the output in out and err. What is more than the time is that of
+# starting and ending processes on a busy machine.
+ends_after() {
+	local ms=$1 since took
+	shift
+	since=$(now_ms)
+	GOT=0
+	timeout -s KILL 60 "$@" >out 2>err || GOT=$?
+	took=$(($(now_ms) - since))
+	echo "$*: exit status $GOT after $took ms"
+	if [ $took -lt "$ms" ] || [ $took -gt $((ms + 5000)) ]; then die "it took $took ms: $(cat out err)"; fi
+}
+
+owes_an_answer() { # PID
+	grep -qxE "unreachable $1 reason=directory-hangs" out || die "no answer for $1: $(cat out err)"
+	grep -q "^readyctl: process $1 is unreachable: the file system of its marker directory does not answer" err ||
+		die "no explanation for $1: $(cat out err)"
+}
+
+time_out_holds() {
+	mount_clockfs
+	spawn_workers 2
+	hang
+	ends_after 1000 "$READYCTL" wait --timeout 1 "${WORKERS[@]}"
+	expect "exit status of wait" "$GOT" 124
+	owes_an_answer "${WORKERS[0]}"
+	owes_an_answer "${WORKERS[1]}"
+	expect "explanations" "$(grep -c '^readyctl: timed out after 1000 ms' err)" 2
+	ends_after 5000 "$READYCTL" status "${WORKERS[0]}"
+	expect "exit status of status" "$GOT" 6
+	owes_an_answer "${WORKERS[0]}"
+	answer
+	ends_after 0 "$READYCTL" wait --timeout 0.2 "${WORKERS[0]}"
+	expect "exit status of wait, which looks again" "$GOT" 124
+	grep -qxE "pending ${WORKERS[0]} start=[0-9]+ reason=deadline" out || die "$(cat out err)"
+}
+test_the_time_out_holds_although_the_directory_hangs() { in_mounts time_out_holds; }
+
+# What the child has printed before it hangs is not printed again.
+one_is_told() {
+	mount_clockfs
+	spawn_workers 2
+	spawn_waiters 1 --any --timeout 3 "${WORKERS[0]}" "${WORKERS[1]}"
+	wait_for_watches
+	kill_and_reap "${WORKERS[0]}"
+	until_true 60 grep -q '^died' "out.${WAITERS[0]}"
+	hang
+	all_end 124 "${WAITERS[@]}"
+	expect "answers" "$(cut -d ' ' -f 1,2 "out.${WAITERS[0]}")" "died ${WORKERS[0]}
+unreachable ${WORKERS[1]}"
+}
+test_what_was_told_before_the_hang_is_not_told_again() { in_mounts one_is_told; }
+
+# Bash has a job in the background ignore SIGINT.
+spawn_waiter_with_signals() {
+	AS=(env --default-signal=INT)
+	spawn_waiters 1 "$PID"
+	AS=()
+}
+lookout() { lookouts "${WAITERS[0]}" | tr -d ' '; }
+is_in_fuse() { grep -qsE 'request_wait_answer|fuse' "/proc/$(lookout)/wchan"; }
+
+signals_pass() {
+	local number child stuck=
+	mount_clockfs
+	spawn_worker
+	for number in 1 2 15; do
+		spawn_waiter_with_signals
+		wait_for_watches
+		child=$(lookout)
+		kill "-$number" "${WAITERS[@]}"
+		all_end $((128 + number)) "${WAITERS[@]}"
+		until_true 60 has_ended "$child"
+	done
+	hang
+	for number in 1 2 15; do
+		spawn_waiter_with_signals
+		until_true 60 is_in_fuse
+		: "${stuck:=$(lookout)}"
+		kill "-$number" "${WAITERS[@]}"
+		all_end $((128 + number)) "${WAITERS[@]}"
+		# The file system has read the request of the first one only.
+		! has_ended "$stuck" || die "the child does not hang"
+	done
+	answer
+	until_true 60 has_ended "$stuck"
+}
+test_signals_reach_a_command_that_hangs() { in_mounts signals_pass; }
+
+status_passes() {
+	mount_clockfs
+	spawn_worker
+	spawn_waiters 2 "$PID"
+	wait_for_watches
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+	expect_status file 0 "ready $PID .*" "$PID"
+	kill_and_reap "$PID"
+	expect_status file 4 "exited $PID .*" "$PID"
+}
+test_the_exit_status_passes_through_the_child() { in_mounts status_passes; }
+
+# Root looks where another user has stopped the file system.
+test_the_time_out_holds_for_a_hostile_process() {
+	start_readyd
+	spawn_hostile 1
+	hang
+	ends_after 1000 "$READYCTL" wait --timeout 1 "${HOSTILE[0]}"
+	expect "exit status" "$GOT" 124
+	owes_an_answer "${HOSTILE[0]}"
+}
+
 run_tests "$@"

@@ -11,6 +11,7 @@
 
 #include "client/ctl/command.h"
 #include "client/ctl/duration.h"
+#include "client/ctl/lookout.h"
 #include "client/ctl/output.h"
 #include "readyd/marker.h"
 #include "src/number.h"
@@ -49,12 +50,13 @@ static const struct command {
 	const char *name;
 	int (*run)(const struct command_line *line);
 	bool takes_pids, waits;
+	bool looks; /* at markers, by itself */
 } commands[] = {
-    {"wait", command_wait, true, true},
-    {"status", command_status, true, false},
-    {"list", command_list, false, false},
-    {"ping", command_ping, false, false},
-    {"stats", command_stats, false, false},
+    {"wait", command_wait, true, true, true},
+    {"status", command_status, true, false, true},
+    {"list", command_list, false, false, true},
+    {"ping", command_ping, false, false, false},
+    {"stats", command_stats, false, false, false},
 };
 
 static const char help[] =
@@ -258,6 +260,13 @@ static void fill_standard_descriptors(void)
 		close(fd);
 }
 
+static int run(struct parsed *parsed)
+{
+	if (parsed->command->looks && lookout_is_needed(&parsed->line))
+		return lookout_run(&parsed->line, parsed->command->run, parsed->command->waits);
+	return parsed->command->run(&parsed->line);
+}
+
 int main(int argc, char **argv)
 {
 	struct parsed parsed = {0};
@@ -274,7 +283,7 @@ int main(int argc, char **argv)
 	}
 	if (parsed.line.process_count > 100)
 		raise_descriptor_limit();
-	code = parsed.command->run(&parsed.line);
+	code = run(&parsed);
 out:
 	free(parsed.line.processes);
 	return code;

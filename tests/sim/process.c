@@ -1,11 +1,11 @@
-/* src/process.h, src/marker_dir.h, src/collision.h and daemon/rootcheck.h in the simulated world. All
+/* src/process.h, src/marker_dir.h, src/collision.h and src/rootcheck.h in the simulated world. All
  * processes are in one mount and pid namespace here. */
 #include "config.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "daemon/rootcheck.h"
+#include "src/rootcheck.h"
 #include "src/collision.h"
 #include "src/marker_dir.h"
 #include "src/process.h"

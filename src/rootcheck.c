@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/rootcheck.h"
+#include "src/rootcheck.h"
 #include "src/shortage.h"
 
 /* "mnt:[4026531841]", and more than that */

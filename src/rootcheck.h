@@ -1,9 +1,9 @@
 /*
- * Whether a process has the daemon's own root directory, without following /proc/<pid>/root: that leads to a
+ * Whether a process has our own root directory, found out without following /proc/<pid>/root: that leads to a
  * file system which the process's user may have made and may have stopped.
  */
-#ifndef DAEMON_ROOTCHECK_H
-#define DAEMON_ROOTCHECK_H
+#ifndef SRC_ROOTCHECK_H
+#define SRC_ROOTCHECK_H
 
 #include "src/process.h"
 
