@@ -50,8 +50,6 @@ static void scout_look(int sock, const struct scout_request *request, int inotif
 	if (request->watch && inotify >= 0)
 		(void)marker_dir_visit(&request->place, &p, on_directory, &watching);
 	marker_view(&request->place, &p, &viewed.view);
-	if (process_gone(&p))
-		viewed.kind = SCOUT_ENDED;
 	process_close(&p);
 	reply(sock, &viewed);
 }

@@ -33,9 +33,8 @@ struct scout_request {
 };
 
 enum scout_reply_kind {
-	SCOUT_WATCHED, /* the number of the watch; a reply of another kind follows */
-	SCOUT_VIEWED,  /* the view */
-	SCOUT_ENDED    /* the process has ended */
+	SCOUT_WATCHED, /* the number of the watch; the view follows */
+	SCOUT_VIEWED   /* the view; of a process that has ended, it is that of our own directory */
 };
 struct scout_reply {
 	enum scout_reply_kind kind;

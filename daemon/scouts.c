@@ -21,6 +21,8 @@
 #include "src/dirwatch.h"
 #include "src/sock.h"
 
+/* How long the spawner may take to start one. It never sleeps in a file system, so no user can delay it. */
+#define SPAWN_MS 200
 /* A scout that is stuck for this long is killed. */
 #define KILL_MS 1000
 /* A scout that is not used for this long ends. */
@@ -59,6 +61,7 @@ struct scouts {
 	LIST_HEAD(, scout) scouts;
 	size_t count;
 	struct scout_accounts accounts;
+	bool starting;	 /* the spawner has been asked for a scout, and has not replied */
 	bool complained; /* that no scout can be started */
 	/* The view that has come late, while late() is called; NULL else. */
 	const struct scout *late;
@@ -158,6 +161,7 @@ static struct scout *take_scout(struct scouts *scouts)
 		lose_spawner(scouts);
 	if (n != (ssize_t)sizeof(reply))
 		return NULL;
+	scouts->starting = false;
 	if (reply.scout > 0 && fd >= 0) {
 		scouts->complained = false;
 		return enter_scout(scouts, fd, reply.scout);
@@ -175,25 +179,26 @@ static void on_spawner(int fd, void *context)
 	(void)take_scout(context);
 }
 
-static struct scout *start_scout(struct scouts *scouts, int64_t deadline)
+static struct scout *start_scout(struct scouts *scouts)
 {
 	const struct spawner_order order = {0};
 
-	if (scouts->config.spawner < 0 || scouts->count > SCOUT_STUCK_ALL)
+	if (scouts->config.spawner < 0 || scouts->starting || scouts->count > SCOUT_STUCK_ALL)
 		return NULL;
 	if (sock_send(scouts->config.spawner, &order, sizeof(order)) != (ssize_t)sizeof(order))
 		return NULL;
-	return await(scouts->config.spawner, deadline) ? take_scout(scouts) : NULL;
+	scouts->starting = true;
+	return await(scouts->config.spawner, clock_ms() + SPAWN_MS) ? take_scout(scouts) : NULL;
 }
 
-static struct scout *find_idle(struct scouts *scouts, int64_t deadline)
+static struct scout *find_idle(struct scouts *scouts)
 {
 	struct scout *scout;
 
 	LIST_FOREACH (scout, &scouts->scouts, link)
 		if (scout->state == SCOUT_IDLE)
 			return scout;
-	return start_scout(scouts, deadline);
+	return start_scout(scouts);
 }
 
 /* Whether the look at this process is under way. */
@@ -207,10 +212,13 @@ static bool is_looked_at(const struct scouts *scouts, const struct process *p)
 	return false;
 }
 
-static int ask(struct scout *scout, const struct marker_place *place, const struct process *p, bool watch)
+static int ask(struct scout *scout, const struct process *p, bool watch)
 {
-	const struct scout_request request = {
-	    .place = *place, .pid = p->pid, .ns_pid = p->ns_pid, .start = p->start, .watch = watch};
+	const struct scout_request request = {.place = *scout->scouts->config.place,
+	    .pid = p->pid,
+	    .ns_pid = p->ns_pid,
+	    .start = p->start,
+	    .watch = watch};
 	int inotify = scout->scouts->config.dirs->fd;
 	ssize_t n;
 
@@ -248,16 +256,17 @@ static bool is_running(const struct scout *scout)
 	return process_state(&p) == 'R';
 }
 
-static int await_reply(struct scout *scout, int64_t deadline, int patience, struct scout_reply *reply)
+static int await_reply(struct scout *scout, int patience, struct scout_reply *reply)
 {
+	int64_t deadline;
 	int result = 0;
 
 	for (int i = 0; result == 0 && i < BUSY_FACTOR; i++) {
+		deadline = clock_ms() + patience;
 		while (await(scout->fd, deadline) && (result = take_reply(scout, reply)) == 0)
 			;
 		if (result == 0 && !is_running(scout))
 			return 0;
-		deadline = clock_ms() + patience;
 	}
 	return result;
 }
@@ -277,16 +286,6 @@ static void view_nothing(struct marker_view *view, enum marker_dir where)
 	memset(view, 0, sizeof(*view));
 	view->where = where;
 	view->marker.kind = MARKER_UNKNOWN;
-}
-
-/* A process that has ended leaves no root: what is in our directory counts. */
-static void take_view(const struct marker_place *place, const struct process *p,
-    const struct scout_reply *reply, struct marker_view *view)
-{
-	if (reply->kind == SCOUT_ENDED)
-		view_ours(place, p, false, view);
-	else
-		*view = reply->view;
 }
 
 /* Whom to charge: the user that has started the process, since only that one can have given it another
@@ -314,9 +313,7 @@ static void note_watch(const struct scout *scout, struct scouts_eye *eye)
 static void look(struct scouts *scouts, const struct process *p, int patience, struct scouts_eye *eye,
     struct marker_view *view)
 {
-	const struct marker_place *place = scouts->config.place;
-	int64_t deadline = clock_ms() + patience;
-	struct scout *scout = find_idle(scouts, deadline);
+	struct scout *scout = find_idle(scouts);
 	struct scout_reply reply;
 	int result;
 
@@ -324,9 +321,7 @@ static void look(struct scouts *scouts, const struct process *p, int patience, s
 	if (scout == NULL)
 		return;
 	scout->uid = user_of(p);
-	result = ask(scout, place, p, eye->watched == p->pid) == 0
-		     ? await_reply(scout, deadline, patience, &reply)
-		     : -1;
+	result = ask(scout, p, eye->watched == p->pid) == 0 ? await_reply(scout, patience, &reply) : -1;
 	note_watch(scout, eye);
 	if (result < 0) {
 		free_scout(scout);
@@ -336,7 +331,7 @@ static void look(struct scouts *scouts, const struct process *p, int patience, s
 		hang(scouts, scout);
 		return;
 	}
-	take_view(place, p, &reply, view);
+	*view = reply.view;
 	set_state(scout, SCOUT_IDLE);
 	if (!reserve_allows(scout->fd))
 		free_scout(scout);
@@ -349,7 +344,7 @@ static void view_other(
 	int patience;
 
 	if (late != NULL && late->target == p->pid && late->start == p->start) {
-		take_view(scouts->config.place, p, scouts->late_reply, view);
+		*view = scouts->late_reply->view;
 		note_watch(late, eye);
 		return;
 	}

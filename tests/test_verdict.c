@@ -22,6 +22,7 @@ static const char *const reasons[] = {
     [READYD_REASON_NAMESPACE_DENIED] = "namespace-denied",
     [READYD_REASON_NAME_COLLISION] = "name-collision",
     [READYD_REASON_NO_RESOURCES] = "no-resources",
+    [READYD_REASON_DIRECTORY_HANGS] = "directory-hangs",
     [READYD_REASON_PID_REUSED] = "pid-reused",
     [READYD_REASON_NOT_STARTED] = "not-started",
 };
