@@ -114,14 +114,27 @@ int scout_accounts_patience(
 	return ms;
 }
 
-void scout_accounts_hung(struct scout_accounts *accounts, uid_t uid, pid_t pid, uint64_t start, int64_t now)
+static struct scout_user *charge(struct scout_accounts *accounts, uid_t uid, int64_t now)
 {
 	struct scout_user *user = enter_user(accounts, uid, now);
+
+	if (user->hangs < SCOUT_HANGS_MOST)
+		user->hangs++;
+	return user;
+}
+
+void scout_accounts_slow(struct scout_accounts *accounts, uid_t uid, int64_t now)
+{
+	(void)charge(accounts, uid, now);
+}
+
+void scout_accounts_hung(struct scout_accounts *accounts, uid_t uid, pid_t pid, uint64_t start, int64_t now)
+{
+	struct scout_user *user = charge(accounts, uid, now);
 	struct scout_hung *hung = enter_hung(accounts, pid, start);
 
 	accounts->stuck++;
 	user->stuck++;
-	user->hangs++;
 	hung->times++;
 	hung->retry_at = now + retry_interval(hung->times);
 }

@@ -3,7 +3,7 @@
  * the next one. Pure: the caller says what time it is.
  *
  * A directory can only be made to hang by its user, so its user pays: with SCOUT_STUCK_USER looks stuck, the
- * user gets no further one. The daemon waits less for each look of a user after one has hung.
+ * user gets no further one. The daemon waits less for each look of a user after one has hung or was slow.
  */
 #ifndef DAEMON_SCOUT_ACCOUNTS_H
 #define DAEMON_SCOUT_ACCOUNTS_H
@@ -22,6 +22,11 @@
 #define SCOUT_PATIENCE_MS 20
 /* One hang less counts against a user after each such time. */
 #define SCOUT_FORGIVE_MS 1000
+/* More than so many hangs do not count. */
+#define SCOUT_HANGS_MOST 8
+/* A look that takes longer than this counts as a hang, as one that answers just in time would stop the daemon
+ * as well. */
+#define SCOUT_SLOW_MS 2
 /* The directory of a process that has hung is tried again after this time, which doubles up to the most. */
 #define SCOUT_RETRY_MS	    250
 #define SCOUT_RETRY_MOST_MS 16000
@@ -59,6 +64,8 @@ void scout_accounts_fini(struct scout_accounts *accounts);
 int scout_accounts_patience(
     struct scout_accounts *accounts, uid_t uid, pid_t pid, uint64_t start, int64_t now);
 
+/* A look was back in time, but slow. */
+void scout_accounts_slow(struct scout_accounts *accounts, uid_t uid, int64_t now);
 /* A look was not back in time: a scout is stuck. */
 void scout_accounts_hung(struct scout_accounts *accounts, uid_t uid, pid_t pid, uint64_t start, int64_t now);
 /* A scout that was stuck is free again or has ended. answered: the look came back. */

@@ -310,10 +310,18 @@ static void note_watch(const struct scout *scout, struct scouts_eye *eye)
 		eye->wd = scout->wd;
 }
 
+static void rest(struct scout *scout)
+{
+	set_state(scout, SCOUT_IDLE);
+	if (!reserve_allows(scout->fd))
+		free_scout(scout);
+}
+
 static void look(struct scouts *scouts, const struct process *p, int patience, struct scouts_eye *eye,
     struct marker_view *view)
 {
 	struct scout *scout = find_idle(scouts);
+	int64_t began = clock_ms();
 	struct scout_reply reply;
 	int result;
 
@@ -332,9 +340,9 @@ static void look(struct scouts *scouts, const struct process *p, int patience, s
 		return;
 	}
 	*view = reply.view;
-	set_state(scout, SCOUT_IDLE);
-	if (!reserve_allows(scout->fd))
-		free_scout(scout);
+	if (clock_ms() - began > SCOUT_SLOW_MS)
+		scout_accounts_slow(&scouts->accounts, scout->uid, clock_ms());
+	rest(scout);
 }
 
 static void view_other(

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/rootcheck.h"
@@ -23,17 +24,23 @@ static bool read_name(const char *process, const char *link, char name[NAME_SIZE
 	return len >= 0;
 }
 
-/* Its first thread has no namespace and no root once it has exited, while other threads may have them. */
+/* Links of /proc/<pid>/task: 2, and one for each thread. */
+#define LINKS_OF_LAST_THREAD 3
+
+/* A thread that exits has no namespace and no root any more, while other threads may have them. */
 static enum rootcheck explain(const struct process *p, const char *process)
 {
 	char path[NAME_SIZE];
+	struct stat st;
 
 	if (is_shortage(errno))
 		return ROOTCHECK_UNKNOWN;
 	if (errno == EACCES || errno == EPERM)
 		return ROOTCHECK_HIDDEN;
 	snprintf(path, sizeof(path), "/proc/%s/task", process);
-	return process_gone(p) || access(path, F_OK) != 0 ? ROOTCHECK_OURS : ROOTCHECK_OTHER;
+	return process_gone(p) || stat(path, &st) != 0 || st.st_nlink <= LINKS_OF_LAST_THREAD
+		   ? ROOTCHECK_OURS
+		   : ROOTCHECK_OTHER;
 }
 
 enum rootcheck rootcheck(const struct process *p)
@@ -43,10 +50,13 @@ enum rootcheck rootcheck(const struct process *p)
 	if (p->no_such_process)
 		return ROOTCHECK_OURS;
 	snprintf(process, sizeof(process), "%ld", (long)p->pid);
-	if (!read_name(process, "ns/mnt", its))
-		return explain(p, process);
-	if (!read_name("self", "ns/mnt", ours) || strcmp(its, ours) != 0)
-		return ROOTCHECK_OTHER;
+	/* A kernel without mount namespaces has no such name. */
+	if (read_name("self", "ns/mnt", ours)) {
+		if (!read_name(process, "ns/mnt", its))
+			return explain(p, process);
+		if (strcmp(its, ours) != 0)
+			return ROOTCHECK_OTHER;
+	}
 	if (!read_name(process, "root", its))
 		return explain(p, process);
 	return strcmp(its, "/") == 0 ? ROOTCHECK_OURS : ROOTCHECK_OTHER;

@@ -68,11 +68,28 @@ START_TEST(patience_is_lost_and_comes_back)
 	}
 	ck_assert_int_eq(before, 1);
 	ck_assert_int_le(sum, 2 * SCOUT_PATIENCE_MS + 100);
-	now += 97LL * SCOUT_FORGIVE_MS;
+	now += (SCOUT_HANGS_MOST - 2LL) * SCOUT_FORGIVE_MS;
 	ck_assert_int_eq(patience(USER, 200), SCOUT_PATIENCE_MS / 4);
 	now += 2LL * SCOUT_FORGIVE_MS;
 	ck_assert_int_eq(patience(USER, 200), SCOUT_PATIENCE_MS);
 	ck_assert_ptr_null(accounts.users);
+}
+END_TEST
+
+/* One that answers just before the daemon would give up. */
+START_TEST(slow_looks_count_as_well)
+{
+	int sum = 0;
+
+	for (int i = 0; i < 100; i++) {
+		sum += patience(USER, 1);
+		scout_accounts_slow(&accounts, USER, now);
+	}
+	ck_assert_int_le(sum, 2 * SCOUT_PATIENCE_MS + 100);
+	ck_assert_uint_eq(accounts.stuck, 0);
+	ck_assert_int_eq(patience(OTHER, 2), SCOUT_PATIENCE_MS);
+	now += (int64_t)SCOUT_HANGS_MOST * SCOUT_FORGIVE_MS;
+	ck_assert_int_eq(patience(USER, 1), SCOUT_PATIENCE_MS);
 }
 END_TEST
 
@@ -148,6 +165,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, a_user_pays_for_its_own_hangs);
 	tcase_add_test(tcase, patience_is_lost_and_comes_back);
+	tcase_add_test(tcase, slow_looks_count_as_well);
 	tcase_add_test(tcase, a_process_that_hung_is_tried_again_later_and_later);
 	tcase_add_test(tcase, an_answer_that_comes_late_forgives_the_process);
 	tcase_add_test(tcase, the_start_counts);
