@@ -271,14 +271,19 @@ static int await_reply(struct scout *scout, int patience, struct scout_reply *re
 	return result;
 }
 
-static void view_ours(
-    const struct marker_place *place, const struct process *p, bool hidden, struct marker_view *view)
+static void view_ours(const struct marker_place *place, const struct process *p, enum marker_dir where,
+    struct marker_view *view)
+{
+	memset(view, 0, sizeof(*view));
+	view->where = where;
+	marker_stat(place, p->ns_pid, &view->marker);
+}
+
+static enum marker_dir where_if_hidden(const struct marker_place *place)
 {
 	struct stat st;
 
-	memset(view, 0, sizeof(*view));
-	view->where = hidden && stat(place->dir, &st) == 0 ? MARKER_DIR_HIDDEN : MARKER_DIR_SAME;
-	marker_stat(place, p->ns_pid, &view->marker);
+	return stat(place->dir, &st) == 0 ? MARKER_DIR_HIDDEN : MARKER_DIR_SAME;
 }
 
 static void view_nothing(struct marker_view *view, enum marker_dir where)
@@ -372,10 +377,13 @@ void scouts_view(
 
 	switch (rootcheck(p)) {
 	case ROOTCHECK_OURS:
-		view_ours(place, p, false, view);
+		view_ours(place, p, MARKER_DIR_SAME, view);
+		return;
+	case ROOTCHECK_NONE:
+		view_ours(place, p, MARKER_DIR_NONE, view);
 		return;
 	case ROOTCHECK_HIDDEN:
-		view_ours(place, p, true, view);
+		view_ours(place, p, where_if_hidden(place), view);
 		return;
 	case ROOTCHECK_UNKNOWN:
 		view_nothing(view, MARKER_DIR_UNKNOWN);

@@ -95,7 +95,8 @@ HOT static void observe_marker(const struct marker_place *place, const struct pr
 	if (view.where == MARKER_DIR_OTHER)
 		history->in_other_dir = true;
 	/* The process has ended, and its directory cannot be reached any more. */
-	if (view.where == MARKER_DIR_SAME && history->in_other_dir && process_gone(p)) {
+	if ((view.where == MARKER_DIR_SAME || view.where == MARKER_DIR_NONE) && history->in_other_dir &&
+	    process_gone(p)) {
 		o->arrived = history->arrived;
 		return;
 	}

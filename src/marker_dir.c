@@ -39,7 +39,7 @@ static enum marker_dir explain_failure(const char *root)
 	if (!has_no_directory(errno))
 		return MARKER_DIR_UNKNOWN;
 	/* The process has no such directory, or has ended in the meantime. */
-	return stat(root, &st) == 0 ? MARKER_DIR_OTHER : MARKER_DIR_SAME;
+	return stat(root, &st) == 0 ? MARKER_DIR_OTHER : MARKER_DIR_NONE;
 }
 
 /* *fd is the directory if the process has another root, for the caller to close; else -1. */
@@ -51,11 +51,12 @@ static enum marker_dir open_dir(
 
 	*fd = -1;
 	if (p->no_such_process)
-		return MARKER_DIR_SAME;
+		return MARKER_DIR_NONE;
 	switch (process_root_find(p, root)) {
 	case PROCESS_ROOT_OURS:
-	case PROCESS_ROOT_NONE:
 		return MARKER_DIR_SAME;
+	case PROCESS_ROOT_NONE:
+		return MARKER_DIR_NONE;
 	case PROCESS_ROOT_UNKNOWN:
 		return MARKER_DIR_UNKNOWN;
 	case PROCESS_ROOT_CLOSED:
@@ -86,6 +87,7 @@ static void view_marker(
 			marker_stat_at(fd, place, p->ns_pid, &view->marker);
 		return;
 	case MARKER_DIR_SAME:
+	case MARKER_DIR_NONE:
 	case MARKER_DIR_HIDDEN:
 		marker_stat(place, p->ns_pid, &view->marker);
 		return;

@@ -10,8 +10,9 @@
 #include "src/process.h"
 
 enum marker_dir {
-	MARKER_DIR_SAME,    /* the directory that the path names here; also if no other is known */
-	MARKER_DIR_OTHER,   /* another directory, or none at all, below another root */
+	MARKER_DIR_SAME,  /* the directory that the path names here; also if no other is known */
+	MARKER_DIR_OTHER, /* another directory, or none at all, below another root */
+	MARKER_DIR_NONE,  /* the process is ending and has no root any more: what it left is where SAME is */
 	MARKER_DIR_UNKNOWN, /* descriptors or memory ran out, or the file system did not answer */
 	MARKER_DIR_HIDDEN,  /* not known: /proc/<pid>/root may not be entered (ptrace(2) access checks) */
 	MARKER_DIR_INACCESSIBLE, /* below another root, and it may not be searched, or openat2(2) is not

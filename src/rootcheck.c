@@ -39,7 +39,7 @@ static enum rootcheck explain(const struct process *p, const char *process)
 		return ROOTCHECK_HIDDEN;
 	snprintf(path, sizeof(path), "/proc/%s/task", process);
 	return process_gone(p) || stat(path, &st) != 0 || st.st_nlink <= LINKS_OF_LAST_THREAD
-		   ? ROOTCHECK_OURS
+		   ? ROOTCHECK_NONE
 		   : ROOTCHECK_OTHER;
 }
 
@@ -48,7 +48,7 @@ enum rootcheck rootcheck(const struct process *p)
 	char process[16], its[NAME_SIZE], ours[NAME_SIZE];
 
 	if (p->no_such_process)
-		return ROOTCHECK_OURS;
+		return ROOTCHECK_NONE;
 	snprintf(process, sizeof(process), "%ld", (long)p->pid);
 	/* A kernel without mount namespaces has no such name. */
 	if (read_name("self", "ns/mnt", ours)) {

@@ -8,8 +8,8 @@
 #include "src/process.h"
 
 enum rootcheck {
-	ROOTCHECK_OURS,	  /* the same mount namespace, and "/" in it; or the process is ending
-			   */
+	ROOTCHECK_OURS,	  /* the same mount namespace, and "/" in it */
+	ROOTCHECK_NONE,	  /* the process is ending and has no root any more */
 	ROOTCHECK_OTHER,  /* another root, or perhaps ours */
 	ROOTCHECK_HIDDEN, /* not known: ptrace(2) access checks fail */
 	ROOTCHECK_UNKNOWN /* descriptors or memory ran out */

@@ -230,7 +230,7 @@ START_TEST(roots_are_told_apart_by_their_names)
 	before = unit_forbid_new_fds();
 	ck_assert_int_eq(rootcheck(&ours), ROOTCHECK_OURS);
 	ck_assert_int_eq(rootcheck(&below_root), ROOTCHECK_OTHER);
-	ck_assert_int_eq(rootcheck(&ended), ROOTCHECK_OURS);
+	ck_assert_int_eq(rootcheck(&ended), ROOTCHECK_NONE);
 	unit_restore_fd_limit(&before);
 }
 END_TEST
@@ -320,6 +320,44 @@ START_TEST(our_own_directory_is_not_visited)
 }
 END_TEST
 
+static const struct {
+	enum marker_dir its, others;
+	bool same; /* device and inode number, for OTHER */
+	int shared;
+} pairs[] = {
+    {MARKER_DIR_SAME, MARKER_DIR_SAME, false, 1},
+    {MARKER_DIR_SAME, MARKER_DIR_OTHER, false, 0},
+    {MARKER_DIR_SAME, MARKER_DIR_OTHER, true, 1},
+    {MARKER_DIR_OTHER, MARKER_DIR_OTHER, true, 1},
+    {MARKER_DIR_OTHER, MARKER_DIR_SAME, false, 0},
+    /* What the first one left is here; the second one, which has no root any more, may have had any. */
+    {MARKER_DIR_NONE, MARKER_DIR_SAME, false, 1},
+    {MARKER_DIR_HIDDEN, MARKER_DIR_SAME, false, 1},
+    {MARKER_DIR_SAME, MARKER_DIR_NONE, false, 0},
+    {MARKER_DIR_SAME, MARKER_DIR_HIDDEN, false, 0},
+    {MARKER_DIR_SAME, MARKER_DIR_INACCESSIBLE, false, 0},
+    {MARKER_DIR_SAME, MARKER_DIR_UNKNOWN, false, -1},
+    {MARKER_DIR_SAME, MARKER_DIR_HANGS, false, -1},
+};
+
+START_TEST(shared_directory_is_found_by_views)
+{
+	struct marker_view its = {.where = pairs[_i].its}, others = {.where = pairs[_i].others};
+	struct marker_place place;
+	struct stat st;
+
+	make_root();
+	ck_assert_int_eq(marker_place_init(&place, root, PREFIX), 0);
+	ck_assert_int_eq(stat(root, &st), 0);
+	its.dev = others.dev = st.st_dev;
+	its.ino = st.st_ino;
+	others.ino = st.st_ino + !pairs[_i].same;
+	if (pairs[_i].its == MARKER_DIR_OTHER && !pairs[_i].same)
+		its.ino++;
+	ck_assert_int_eq(marker_dir_is_shared(&place, &its, &others), pairs[_i].shared);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("marker_dir");
@@ -327,6 +365,7 @@ static Suite *suite(void)
 
 	tcase_add_test(tcase, our_own_root_needs_no_descriptor);
 	tcase_add_test(tcase, our_own_directory_is_not_visited);
+	tcase_add_loop_test(tcase, shared_directory_is_found_by_views, 0, UNIT_COUNT(pairs));
 	if (geteuid() == 0)
 		tcase_add_loop_test(tcase, paths_are_resolved_as_the_process_does, 0, UNIT_COUNT(ways));
 	else
