@@ -78,10 +78,9 @@ static int64_t retry_interval(unsigned times)
 static void forgive(struct scout_accounts *accounts, int64_t now)
 {
 	struct scout_user *user, *next;
-	int64_t times;
 
 	HASH_ITER (hh, accounts->users, user, next) {
-		times = (now - user->forgiven) / SCOUT_FORGIVE_MS;
+		int64_t times = (now - user->forgiven) / SCOUT_FORGIVE_MS;
 		user->forgiven += times * SCOUT_FORGIVE_MS;
 		user->hangs -= times < user->hangs ? (unsigned)times : user->hangs;
 		if (user->stuck == 0 && user->hangs == 0)

@@ -61,13 +61,13 @@ static void watched_signals(sigset_t *set)
 			sigaddset(set, forwarded[i]);
 }
 
-/* Ends by the signal that has ended the child. */
+/* Ends by the signal that has ended the child. It is blocked until then. */
 static int die_by(int number)
 {
 	sigset_t set;
 
 	(void)signal(number, SIG_DFL);
-	(void)raise(number);
+	(void)kill(getpid(), number);
 	sigemptyset(&set);
 	sigaddset(&set, number);
 	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
@@ -100,10 +100,10 @@ static int next_signal(int64_t deadline)
 /* Returns whether the child has ended before the deadline; *passed is a signal that it got before that. */
 static bool await_child(pid_t child, int64_t deadline, int *status, int *passed)
 {
-	int got;
-
 	*passed = 0;
 	for (;;) {
+		int got;
+
 		if (waitpid(child, status, WNOHANG) == child)
 			return true;
 		got = next_signal(deadline);
