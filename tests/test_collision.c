@@ -7,7 +7,7 @@
 
 static struct ns_index namespaces;
 static struct marker_place place;
-static struct marker_stat marker;
+static struct marker_view view;
 static pid_t marker_name;
 
 /* Mounts a directory for one marker that only our own processes see: other programs on this machine may have
@@ -30,8 +30,9 @@ static void leave_marker(void)
 
 	snprintf(path, sizeof(path), "%s/%s%d", place.dir, place.prefix, (int)marker_name);
 	unit_write(path, "ready\n");
-	marker_stat(&place, marker_name, &marker);
-	ck_assert_int_eq(marker.kind, MARKER_FILE);
+	view = (struct marker_view){.where = MARKER_DIR_SAME};
+	marker_stat(&place, marker_name, &view.marker);
+	ck_assert_int_eq(view.marker.kind, MARKER_FILE);
 }
 
 static bool has_collision(struct collisions *collisions, pid_t pid)
@@ -41,7 +42,7 @@ static bool has_collision(struct collisions *collisions, pid_t pid)
 
 	process_open(&p, pid);
 	ck_assert_int_eq(p.ns_pid, marker_name);
-	has = collision_find(collisions, &place, &p, &marker) == COLLISION_FOUND;
+	has = collision_find(collisions, &place, &p, &view, &marker_viewer_direct) == COLLISION_FOUND;
 	process_close(&p);
 	return has;
 }
@@ -243,7 +244,7 @@ START_TEST(other_directory_or_later_start_is_excluded)
 	late = spawn_namesake();
 	leave_marker();
 	ck_assert(has_collision(&namespaces.collisions, here));
-	marker.ctime.tv_sec -= 1;
+	view.marker.ctime.tv_sec -= 1;
 	ck_assert(!has_collision(&namespaces.collisions, here));
 	unit_kill(late);
 	unit_kill(outside);
@@ -267,9 +268,9 @@ START_TEST(other_users_are_excluded)
 	here = unit_spawn_in_child_ns();
 	other = spawn_in_child_ns_after(become_another_user);
 	leave_marker();
-	ck_assert_uint_eq(marker.uid, 0);
+	ck_assert_uint_eq(view.marker.uid, 0);
 	ck_assert(!has_collision(&namespaces.collisions, here));
-	marker.uid = 65534;
+	view.marker.uid = 65534;
 	ck_assert(has_collision(&namespaces.collisions, here));
 	unit_kill(other);
 	unit_kill(here);
@@ -289,13 +290,13 @@ START_TEST(unknown_without_descriptors)
 	leave_marker();
 	process_open(&p, nested);
 	limit = unit_forbid_new_fds();
-	found = collision_find(&namespaces.collisions, &place, &p, &marker);
+	found = collision_find(&namespaces.collisions, &place, &p, &view, &marker_viewer_direct);
 	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(found, COLLISION_UNKNOWN);
 	process_close(&p);
 	process_open(&p, getpid());
 	limit = unit_forbid_new_fds();
-	found = collision_find(&namespaces.collisions, &place, &p, &marker);
+	found = collision_find(&namespaces.collisions, &place, &p, &view, &marker_viewer_direct);
 	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(found, COLLISION_UNKNOWN);
 	process_close(&p);
