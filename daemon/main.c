@@ -37,7 +37,7 @@ static void reset_inherited(void)
 /* Before there is a descriptor that a scout must not hold; those that were inherited it closes. */
 static void start_spawner(struct server_config *config)
 {
-	config->spawner = spawner_start(&config->spawner_pid);
+	config->spawner = spawner_start(config->ready_fd, &config->spawner_pid);
 	if (config->spawner < 0)
 		log_warning(
 		    "cannot start the process that starts scouts: %s; processes with another root are "

@@ -89,14 +89,16 @@ static void close_from(unsigned first, unsigned last)
 }
 
 /* Keeps sock and the log. A pipe or socket that the supervisor has passed would else stay open beyond the
- * daemon. */
-static void close_others(int sock)
+ * daemon, and the reader of --ready-fd would see no end of file. */
+static void close_others(int sock, int ready_fd)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (null >= 0) {
 		(void)dup2(null, STDIN_FILENO);
 		(void)dup2(null, STDOUT_FILENO);
+		if (ready_fd == STDERR_FILENO)
+			(void)dup2(null, STDERR_FILENO);
 	}
 	close_from(STDERR_FILENO + 1, (unsigned)sock - 1);
 	close_from((unsigned)sock + 1, ~0u);
@@ -169,7 +171,7 @@ static void obey(int sock, const struct spawner_order *order)
 		(void)kill(order->kill, SIGKILL);
 }
 
-static _Noreturn void be_spawner(int sock)
+static _Noreturn void be_spawner(int sock, int ready_fd)
 {
 	struct pollfd poll_fd = {.fd = sock, .events = POLLIN};
 	struct spawner_order order;
@@ -179,7 +181,7 @@ static _Noreturn void be_spawner(int sock)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)prctl(PR_SET_NAME, "readyd-spawner");
 	(void)chdir("/");
-	close_others(sock);
+	close_others(sock, ready_fd);
 	set_signals(&waiting);
 	for (;;) {
 		(void)ppoll(&poll_fd, 1, NULL, &waiting);
@@ -192,7 +194,7 @@ static _Noreturn void be_spawner(int sock)
 	}
 }
 
-int spawner_start(pid_t *pid)
+int spawner_start(int ready_fd, pid_t *pid)
 {
 	int pair[2], error;
 
@@ -201,7 +203,7 @@ int spawner_start(pid_t *pid)
 	*pid = fork();
 	error = errno;
 	if (*pid == 0)
-		be_spawner(pair[1]);
+		be_spawner(pair[1], ready_fd);
 	close(pair[1]);
 	if (*pid > 0 && fcntl(pair[0], F_SETFL, O_NONBLOCK) == 0)
 		return pair[0];

@@ -42,9 +42,10 @@ struct scout_reply {
 	struct marker_view view;
 };
 
-/* Forks the spawner. Call it before there are threads, an event loop or descriptors that matter. Returns its
- * socket, which is non-blocking and close-on-exec, and its pid; -1 with errno. */
-int spawner_start(pid_t *pid);
+/* Forks the spawner. Call it before there are threads, an event loop or descriptors that matter. It closes
+ * what was inherited but standard error, and that if it is ready_fd (-1: none). Returns its socket, which is
+ * non-blocking and close-on-exec, and its pid; -1 with errno. */
+int spawner_start(int ready_fd, pid_t *pid);
 
 /* What a scout does. Returns when the socket is closed. Not static for the unit test. */
 void scout_serve(int sock);

@@ -327,6 +327,37 @@ START_TEST(lone_caller_scans_for_child_namespaces_only)
 }
 END_TEST
 
+static void view_hang(
+    const struct marker_place *where, const struct process *p, struct marker_view *its, void *context)
+{
+	(void)where;
+	(void)p;
+	(void)context;
+	*its = (struct marker_view){.where = MARKER_DIR_HANGS, .marker = {.kind = MARKER_UNKNOWN}};
+}
+
+/* Only that of a process that could have left the marker is looked at. */
+START_TEST(directory_that_hangs_is_told_from_a_shortage)
+{
+	const struct marker_viewer viewer = {view_hang, NULL};
+	pid_t here, other;
+	struct process p;
+
+	set_scene();
+	marker_name = 1;
+	here = unit_spawn_in_child_ns();
+	other = unit_spawn_in_child_ns();
+	leave_marker();
+	process_open(&p, here);
+	ck_assert_int_eq(collision_find(&namespaces.collisions, &place, &p, &view, &viewer), COLLISION_HANGS);
+	view.marker.uid = 4321;
+	ck_assert_int_eq(collision_find(&namespaces.collisions, &place, &p, &view, &viewer), COLLISION_NONE);
+	process_close(&p);
+	unit_kill(other);
+	unit_kill(here);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	const bool can_create_pid_ns = unit_can_create_pid_ns(),
@@ -343,6 +374,8 @@ static Suite *suite(void)
 	unit_add_if(tcase, other_directory_or_later_start_is_excluded, can_choose,
 	    "needs root and CONFIG_CHECKPOINT_RESTORE");
 	unit_add_if(tcase, other_users_are_excluded, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(tcase, directory_that_hangs_is_told_from_a_shortage, can_choose,
+	    "needs root and CONFIG_CHECKPOINT_RESTORE");
 	unit_add_if(
 	    tcase, unknown_without_descriptors, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
 	unit_add_if(tcase, lone_caller_scans_for_child_namespaces_only, can_choose,

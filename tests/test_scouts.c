@@ -61,7 +61,7 @@ static void set_up(void)
 {
 	struct scouts_config config = {.place = &place, .dirs = &dirs, .late = on_late};
 
-	config.spawner = spawner_start(&spawner);
+	config.spawner = spawner_start(-1, &spawner);
 	ck_assert_int_ge(config.spawner, 0);
 	config.spawner_pid = spawner;
 	make_root();
