@@ -1,28 +1,24 @@
 #include "config.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/reserve.h"
-#include "src/rootcheck.h"
 #include "daemon/scout.h"
 #include "daemon/scout_accounts.h"
+#include "daemon/scout_starter.h"
 #include "daemon/scouts.h"
 #include "daemon/xalloc.h"
 #include "src/clock.h"
 #include "src/dirwatch.h"
+#include "src/rootcheck.h"
 #include "src/sock.h"
 
-/* How long the spawner may take to start one. It never sleeps in a file system, so no user can delay it. */
-#define SPAWN_MS 200
 /* A scout that is stuck for this long is killed. */
 #define KILL_MS 1000
 /* A scout that is not used for this long ends. */
@@ -56,13 +52,11 @@ struct scout {
 struct scouts {
 	struct scouts_config config;
 	struct loop *loop;
-	struct loop_fd *spawner_event;
+	struct scout_starter starter;
 	struct loop_timer *timer; /* runs while there are scouts */
 	LIST_HEAD(, scout) scouts;
 	size_t count;
 	struct scout_accounts accounts;
-	bool starting;	 /* the spawner has been asked for a scout, and has not replied */
-	bool complained; /* that no scout can be started */
 	/* The view that has come late, while late() is called; NULL else. */
 	const struct scout *late;
 	const struct scout_reply *late_reply;
@@ -92,49 +86,11 @@ static void free_scout(struct scout *scout)
 	xalloc_free(scout);
 }
 
-static void end_spawner(struct scouts *scouts)
-{
-	if (scouts->config.spawner < 0)
-		return;
-	loop_fd_free(scouts->spawner_event);
-	scouts->spawner_event = NULL;
-	close(scouts->config.spawner);
-	scouts->config.spawner = -1;
-	/* It has no look of its own to be stuck in. */
-	(void)kill(scouts->config.spawner_pid, SIGKILL);
-	(void)waitpid(scouts->config.spawner_pid, NULL, 0);
-}
-
-static void lose_spawner(struct scouts *scouts)
-{
-	log_warning("the process that starts scouts has ended; processes with another root are unreachable "
-		    "until readyd is restarted");
-	end_spawner(scouts);
-}
-
-/* Milliseconds until the deadline, for poll(2). */
-static int left_until(int64_t deadline)
-{
-	int64_t left = deadline - clock_ms();
-
-	return left < 0 ? 0 : (int)left;
-}
-
-static bool await(int fd, int64_t deadline)
-{
-	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-	int n;
-
-	do
-		n = poll(&poll_fd, 1, left_until(deadline));
-	while (n < 0 && errno == EINTR);
-	return n > 0;
-}
-
 static void on_scout(int fd, void *context);
 
-static struct scout *enter_scout(struct scouts *scouts, int fd, pid_t pid)
+static void enter_scout(int fd, pid_t pid, void *context)
 {
+	struct scouts *scouts = context;
 	struct scout *scout = xalloc_new(sizeof(*scout));
 
 	scout->scouts = scouts;
@@ -147,58 +103,26 @@ static struct scout *enter_scout(struct scouts *scouts, int fd, pid_t pid)
 	scouts->count++;
 	if (!loop_timer_runs(scouts->timer))
 		loop_timer_start(scouts->timer, KILL_MS);
-	return scout;
 }
 
-/* The spawner's reply; NULL if there is none, or it is that no scout could be started. */
-static struct scout *take_scout(struct scouts *scouts)
-{
-	struct spawner_reply reply;
-	int fd;
-	ssize_t n = sock_recv_fd(scouts->config.spawner, &reply, sizeof(reply), &fd);
-
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-		lose_spawner(scouts);
-	if (n != (ssize_t)sizeof(reply))
-		return NULL;
-	scouts->starting = false;
-	if (reply.scout > 0 && fd >= 0) {
-		scouts->complained = false;
-		return enter_scout(scouts, fd, reply.scout);
-	}
-	if (!scouts->complained)
-		log_warning("cannot start a scout: %s", strerror(fd == SOCK_FD_LOST ? EMFILE : reply.error));
-	scouts->complained = true;
-	return NULL;
-}
-
-/* One that comes late, or the end of the spawner. */
-static void on_spawner(int fd, void *context)
-{
-	(void)fd;
-	(void)take_scout(context);
-}
-
-static struct scout *start_scout(struct scouts *scouts)
-{
-	const struct spawner_order order = {0};
-
-	if (scouts->config.spawner < 0 || scouts->starting || scouts->count > SCOUT_STUCK_ALL)
-		return NULL;
-	if (sock_send(scouts->config.spawner, &order, sizeof(order)) != (ssize_t)sizeof(order))
-		return NULL;
-	scouts->starting = true;
-	return await(scouts->config.spawner, clock_ms() + SPAWN_MS) ? take_scout(scouts) : NULL;
-}
-
-static struct scout *find_idle(struct scouts *scouts)
+static struct scout *first_idle(const struct scouts *scouts)
 {
 	struct scout *scout;
 
 	LIST_FOREACH (scout, &scouts->scouts, link)
 		if (scout->state == SCOUT_IDLE)
 			return scout;
-	return start_scout(scouts);
+	return NULL;
+}
+
+static struct scout *find_idle(struct scouts *scouts)
+{
+	struct scout *scout = first_idle(scouts);
+
+	if (scout != NULL || scouts->count > SCOUT_STUCK_ALL)
+		return scout;
+	scout_starter_start(&scouts->starter);
+	return first_idle(scouts);
 }
 
 /* Whether the look at this process is under way. */
@@ -263,7 +187,7 @@ static int await_reply(struct scout *scout, int patience, struct scout_reply *re
 
 	for (int i = 0; result == 0 && i < BUSY_FACTOR; i++) {
 		deadline = clock_ms() + patience;
-		while (await(scout->fd, deadline) && (result = take_reply(scout, reply)) == 0)
+		while (scout_await(scout->fd, deadline) && (result = take_reply(scout, reply)) == 0)
 			;
 		if (result == 0 && !is_running(scout))
 			return 0;
@@ -424,10 +348,8 @@ static void on_scout(int fd, void *context)
 
 static void kill_scout(struct scout *scout)
 {
-	const struct spawner_order order = {.kill = scout->pid};
-
 	set_state(scout, SCOUT_KILLED);
-	(void)sock_send(scout->scouts->config.spawner, &order, sizeof(order));
+	scout_starter_kill(&scout->scouts->starter, scout->pid);
 }
 
 static void on_timer(void *context)
@@ -455,10 +377,7 @@ struct scouts *scouts_new(struct loop *loop, const struct scouts_config *config)
 	scouts->loop = loop;
 	scouts->timer = loop_timer_new(loop, on_timer, scouts);
 	scout_accounts_init(&scouts->accounts, geteuid());
-	if (config->spawner < 0)
-		return scouts;
-	scouts->spawner_event = loop_fd_new(loop, config->spawner, LOOP_READ, on_spawner, scouts);
-	loop_fd_start(scouts->spawner_event);
+	scout_starter_init(&scouts->starter, loop, config->spawner, config->spawner_pid, enter_scout, scouts);
 	return scouts;
 }
 
@@ -466,7 +385,7 @@ void scouts_free(struct scouts *scouts)
 {
 	while (!LIST_EMPTY(&scouts->scouts))
 		free_scout(LIST_FIRST(&scouts->scouts));
-	end_spawner(scouts);
+	scout_starter_fini(&scouts->starter);
 	loop_timer_free(scouts->timer);
 	scout_accounts_fini(&scouts->accounts);
 	xalloc_free(scouts);
