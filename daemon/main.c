@@ -9,6 +9,7 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/options.h"
+#include "daemon/scout.h"
 #include "daemon/server.h"
 #include "daemon/supervisor.h"
 #include "src/program.h"
@@ -33,6 +34,17 @@ static void reset_inherited(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/* Before there is a descriptor that a scout must not hold; those that were inherited it closes. */
+static void start_spawner(struct server_config *config)
+{
+	config->spawner = spawner_start(config->ready_fd, &config->spawner_pid);
+	if (config->spawner < 0)
+		log_warning(
+		    "cannot start the process that starts scouts: %s; processes with another root are "
+		    "unreachable",
+		    strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
 	struct server_config config;
@@ -50,6 +62,7 @@ int main(int argc, char **argv)
 	/* Every client and every ready process uses a descriptor. */
 	if (program_raise_descriptor_limit() != 0)
 		log_warning("cannot raise the descriptor limit: %s", strerror(errno));
+	start_spawner(&config);
 	loop_prepare();
 	config.inherited = supervisor_inherited();
 	if (config.inherited == -2)

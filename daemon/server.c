@@ -17,6 +17,7 @@
 #include "daemon/xalloc.h"
 #include "daemon/quota.h"
 #include "daemon/requests.h"
+#include "daemon/scouts.h"
 #include "daemon/server.h"
 #include "daemon/connection.h"
 #include "daemon/supervisor.h"
@@ -40,6 +41,7 @@ struct server {
 	struct requests requests;
 	struct connection_pool connections;
 	struct dirwatch dirs;
+	struct scouts *scouts;
 	struct watch *watch;
 	struct listener *listener;
 	bool fresh; /* the sweep is to start again */
@@ -74,6 +76,15 @@ static void on_sweep(void *context)
 	server->fresh = false;
 	if (tracker_sweep(&server->tracker, fresh, SWEEP_SLICE))
 		loop_soon(server->sweep);
+}
+
+static void on_late_view(pid_t pid, void *context)
+{
+	struct server *server = context;
+	struct registry_entry *entry = registry_find(server->tracker.registry, pid);
+
+	if (entry != NULL)
+		tracker_recheck(&server->tracker, entry);
 }
 
 static void on_rescan(void *context)
@@ -146,6 +157,7 @@ static void write_stats(char *buf, size_t size, void *context)
 	struct server *server = context;
 	const struct watch_counts *watch = watch_counts(server->watch);
 	const struct listener_counts *listener = listener_counts(server->listener);
+	const struct scouts_counts scouts = scouts_count(server->scouts);
 	struct registry_counts registry;
 
 	registry_count(server->tracker.registry, &registry);
@@ -155,13 +167,15 @@ static void write_stats(char *buf, size_t size, void *context)
 	    " processes=%zu waited=%zu waits=%zu gates=%zu handed_out=%" PRIu64
 	    " remembered=%zu leftovers=%zu"
 	    " requests=%" PRIu64 " looks=%" PRIu64 " settled=%" PRIu64 " events=%" PRIu64
-	    " overflows=%" PRIu64 " scans=%" PRIu64 " ticks=%" PRIu64 " watching=%d procfs=%s",
+	    " overflows=%" PRIu64 " scans=%" PRIu64 " ticks=%" PRIu64 " watching=%d procfs=%s"
+	    " scouts=%zu scouts_stuck=%zu",
 	    PACKAGE_VERSION, (long)getpid(), clock_ms() - server->started, server->connections.count,
 	    server->refused, server->connections.dropped, listener->pauses, listener->rebinds,
 	    registry.entries, registry.waited, registry.waits - server->gates.count, server->gates.count,
 	    server->gates.handed_out, registry.tombstones, sightings_count(&server->tracker.sightings),
 	    server->requests.handled, server->tracker.looks, server->tracker.settled, watch->events,
-	    watch->overflows, watch->scans, watch->ticks, !watch->polling, procfs_word());
+	    watch->overflows, watch->scans, watch->ticks, !watch->polling, procfs_word(), scouts.scouts,
+	    scouts.stuck);
 }
 
 static void on_stop(int signal, void *context)
@@ -198,13 +212,17 @@ static void wire_up(struct server *server)
 	const struct connection_hooks connection_hooks = {
 	    requests_on_line, requests_on_resume, requests_on_closing};
 	const struct watch_hooks watch_hooks = {on_marker, on_rescan, on_environment_changed, has_waits};
+	const struct scouts_config scouts = {
+	    &config->place, &server->dirs, config->spawner, config->spawner_pid, on_late_view, server};
 	struct rlimit files = {1024, 1024};
 
 	(void)getrlimit(RLIMIT_NOFILE, &files);
 	server->started = clock_ms();
 	server->sweep = loop_timer_new(server->loop, on_sweep, server);
 	dirwatch_init(&server->dirs, &config->place, on_behind, server);
-	tracker_init(&server->tracker, server->loop, &config->place, &server->dirs, on_first_wait, server);
+	server->scouts = scouts_new(server->loop, &scouts);
+	tracker_init(&server->tracker, server->loop, &config->place, &server->dirs, server->scouts,
+	    on_first_wait, server);
 	/* The remaining descriptors are for clients and pidfds. */
 	gates_init(&server->gates, server->loop, &server->tracker, files.rlim_cur / 4);
 	quota_init(&server->quota, geteuid(), config->max_clients, config->max_waits);
@@ -247,6 +265,7 @@ static void tear_down(struct server *server)
 	quota_fini(&server->quota);
 	gates_fini(&server->gates);
 	tracker_fini(&server->tracker);
+	scouts_free(server->scouts);
 	watch_free(server->watch);
 	loop_timer_free(server->sweep);
 	loop_signal_free(server->sigterm);

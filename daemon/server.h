@@ -13,6 +13,8 @@ struct server_config {
 	mode_t socket_mode;
 	int ready_fd;  /* -1: none */
 	int inherited; /* listening socket from a supervisor, -1: none */
+	int spawner;   /* starts scouts, see daemon/scout.h; -1: none */
+	pid_t spawner_pid;
 	size_t max_clients;
 	size_t max_waits; /* for each client */
 };

@@ -6,6 +6,7 @@
 #include "daemon/log.h"
 #include "daemon/pidwatch.h"
 #include "daemon/reserve.h"
+#include "daemon/scouts.h"
 #include "daemon/tracker.h"
 #include "src/clock.h"
 #include "src/dirwatch.h"
@@ -31,7 +32,7 @@ static size_t idle_limit(void)
 }
 
 void tracker_init(struct tracker *w, struct loop *loop, const struct marker_place *place,
-    struct dirwatch *dirs, void (*on_first_wait)(void *context), void *context)
+    struct dirwatch *dirs, struct scouts *scouts, void (*on_first_wait)(void *context), void *context)
 {
 	const struct registry_limits limits = {.tombstones = TOMBSTONES, .idle = idle_limit()};
 
@@ -39,6 +40,7 @@ void tracker_init(struct tracker *w, struct loop *loop, const struct marker_plac
 	    .place = place,
 	    .registry = registry_new(&limits, pidwatch_stop),
 	    .dirs = dirs,
+	    .scouts = scouts,
 	    .on_first_wait = on_first_wait,
 	    .context = context};
 	ns_index_init(&w->namespaces);
@@ -77,36 +79,19 @@ static struct registry_entry *enter(
 	return entry;
 }
 
-struct extra_watch {
-	struct tracker *tracker;
-	const struct process *process;
-	struct history *history;
-	bool is_new;
-};
-
-/* Earlier arrivals belong to an earlier process. */
-static void on_other_dir(const char *dir, void *context)
+/* Also watches the directory, where the process has another one than ours. Earlier arrivals there belong to
+ * an earlier process. */
+static void check(struct tracker *w, const struct process *process, struct history *history, bool watch,
+    struct readyd_answer *answer)
 {
-	struct extra_watch *watch = context;
-	struct history *history = watch->history;
-	int before = history->extra_watch;
+	struct scouts_eye eye = {.scouts = w->scouts, .watched = watch ? process->pid : 0};
+	const struct marker_viewer viewer = {scouts_view, &eye};
 
-	watch->is_new = dirwatch_add_extra(watch->tracker->dirs, dir, &history->extra_watch);
-	if (history->extra_watch != before)
-		dirwatch_forget_arrival(watch->tracker->dirs, history->extra_watch, watch->process->ns_pid);
-}
-
-/* Watch, then check. */
-static void check_other_dir(
-    struct tracker *w, const struct process *process, struct history *history, struct readyd_answer *answer)
-{
-	struct extra_watch watch = {.tracker = w, .process = process, .history = history};
-
-	if (!verdict_begins_wait(answer) || !history->in_other_dir)
+	check_process(w->place, process, history, &w->namespaces.collisions, &viewer, answer);
+	if (eye.wd == 0 || eye.wd == history->extra_watch)
 		return;
-	(void)marker_dir_visit(w->place, process, on_other_dir, &watch);
-	if (watch.is_new)
-		check_process(w->place, process, history, &w->namespaces.collisions, answer);
+	history->extra_watch = eye.wd;
+	dirwatch_forget_arrival(w->dirs, eye.wd, process->ns_pid);
 }
 
 /* Whether another process may have the number of p, by now if that has ended. */
@@ -166,8 +151,7 @@ static bool examine(struct tracker *w, struct registry_entry *entry, struct read
 	if (entry->history.in_other_dir && process_gone(&entry->process))
 		entry->history.arrived |=
 		    dirwatch_has_arrived(w->dirs, entry->history.extra_watch, entry->process.ns_pid);
-	check_process(w->place, &entry->process, &entry->history, &w->namespaces.collisions, answer);
-	check_other_dir(w, &entry->process, &entry->history, answer);
+	check(w, &entry->process, &entry->history, !was_latched, answer);
 	if (!was_latched)
 		note_ready(w, &entry->process, &entry->history);
 	if (verdict_is_process_gone(answer->verdict)) {
@@ -258,9 +242,7 @@ static struct registry_entry *meet(
 	process_open_exact(&process, question->pid, question->start);
 	recall(w, &process, &history);
 	note_arrival(w, &process, question->arrival, &history);
-	check_process(w->place, &process, &history, &w->namespaces.collisions, answer);
-	if (question->waited)
-		check_other_dir(w, &process, &history, answer);
+	check(w, &process, &history, question->waited, answer);
 	leave_reserve(&process);
 	note_ready(w, &process, &history);
 	if (!verdict_is_process_gone(answer->verdict) && answer->reason != READYD_REASON_NO_RESOURCES &&

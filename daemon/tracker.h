@@ -18,6 +18,7 @@
 struct arrival;
 struct dirwatch;
 struct loop;
+struct scouts;
 
 struct tracker {
 	struct loop *loop;
@@ -29,14 +30,15 @@ struct tracker {
 	/* A process that is or was waited for has another pid in its marker's name. */
 	bool waited_in_child_ns;
 	struct dirwatch *dirs;
+	struct scouts *scouts;
 	void (*on_first_wait)(void *context);
 	void *context;
 };
 
-/* dirs watches the marker directories of other processes. on_first_wait(context) is called for the first
- * wait: from then on there must be a tick. */
+/* dirs watches the marker directories of other processes, and scouts look into them. on_first_wait(context)
+ * is called for the first wait: from then on there must be a tick. */
 void tracker_init(struct tracker *w, struct loop *loop, const struct marker_place *place,
-    struct dirwatch *dirs, void (*on_first_wait)(void *context), void *context);
+    struct dirwatch *dirs, struct scouts *scouts, void (*on_first_wait)(void *context), void *context);
 void tracker_fini(struct tracker *w);
 
 /* Checks pid and answers for the process with that start, or (0) for any process that has the pid. A

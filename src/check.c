@@ -13,7 +13,8 @@
 /* Sets o->ambiguous where the marker may be another process's. A marker stays ambiguous until it is
  * rewritten, even if the other process has ended. */
 static void check_ambiguity(const struct marker_place *place, const struct process *p,
-    struct history *history, struct collisions *collisions, struct observation *o)
+    struct history *history, struct collisions *collisions, const struct marker_view *view,
+    const struct marker_viewer *viewer, struct observation *o)
 {
 	if (history->latched || history->confirmed)
 		return;
@@ -24,10 +25,13 @@ static void check_ambiguity(const struct marker_place *place, const struct proce
 	o->ambiguity_unchecked = collisions == NULL;
 	if (o->ambiguity_unchecked)
 		return;
-	switch (collision_find(collisions, place, p, &o->marker)) {
+	switch (collision_find(collisions, place, p, view, viewer)) {
 	case COLLISION_FOUND:
 		history->ambiguous = o->marker;
 		o->ambiguous = true;
+		return;
+	case COLLISION_HANGS:
+		o->hangs = true;
 		return;
 	case COLLISION_UNKNOWN:
 		o->unknown = true;
@@ -106,7 +110,7 @@ static void note_failure(struct observation *o)
 
 /* A process may change its root or mount namespace during its set-up, so resolve its directory each time. */
 static void observe_marker(const struct marker_place *place, const struct process *p, struct history *history,
-    struct collisions *collisions, struct observation *o)
+    struct collisions *collisions, const struct marker_viewer *viewer, struct observation *o)
 {
 	struct marker_view view;
 
@@ -115,18 +119,20 @@ static void observe_marker(const struct marker_place *place, const struct proces
 		if (history->latched || o->marker.kind == MARKER_FILE)
 			return;
 	}
-	marker_view(place, p, &view);
+	viewer->view(place, p, &view, viewer->context);
 	if (view.where == MARKER_DIR_OTHER)
 		history->in_other_dir = true;
 	/* The process has ended, and its directory cannot be reached any more. */
-	if (view.where == MARKER_DIR_SAME && history->in_other_dir && process_gone(p)) {
+	if ((view.where == MARKER_DIR_SAME || view.where == MARKER_DIR_NONE) && history->in_other_dir &&
+	    process_gone(p)) {
 		o->arrived = history->arrived;
 		return;
 	}
 	o->inaccessible = view.where == MARKER_DIR_INACCESSIBLE ||
 			  (view.where == MARKER_DIR_HIDDEN && process_in_child_ns(p));
 	o->unknown |= view.where == MARKER_DIR_UNKNOWN;
-	if (o->inaccessible || o->unknown)
+	o->hangs = view.where == MARKER_DIR_HANGS;
+	if (o->inaccessible || o->unknown || o->hangs)
 		return;
 	o->marker = view.marker;
 	note_failure(o);
@@ -134,7 +140,7 @@ static void observe_marker(const struct marker_place *place, const struct proces
 		return;
 	if (history->absent_seen && !is_same_directory(place, &view, &history->absent))
 		history->absent_seen = false;
-	check_ambiguity(place, p, history, collisions, o);
+	check_ambiguity(place, p, history, collisions, &view, viewer, o);
 	if (evidence_needs_stamps(history, &o->marker))
 		check_clocks(place, p, &view, o);
 	check_owner(p, history, o);
@@ -162,21 +168,22 @@ static void remember(const struct process *p, struct history *history, const str
 }
 
 void check_process(const struct marker_place *place, const struct process *p, struct history *history,
-    struct collisions *collisions, struct readyd_answer *answer)
+    struct collisions *collisions, const struct marker_viewer *viewer, struct readyd_answer *answer)
 {
 	struct observation o = {
 	    .marker = {.kind = MARKER_ABSENT}, .unknown = p->unread && !p->no_such_process};
 	enum process_life life;
 
-	observe_marker(place, p, history, collisions, &o);
+	observe_marker(place, p, history, collisions, viewer, &o);
 	life = process_life(p);
 	o.gone = life == PROCESS_GONE;
 	o.unknown |= life == PROCESS_UNKNOWN;
 	if (o.gone && o.marker.kind != MARKER_FILE)
-		observe_marker(place, p, history, collisions, &o);
+		observe_marker(place, p, history, collisions, viewer, &o);
 	evaluate(p, history, &o, answer);
 	remember(p, history, &o, answer);
-	if (life == PROCESS_LIVES && !o.unknown && !o.inaccessible && o.marker.kind == MARKER_ABSENT)
+	if (life == PROCESS_LIVES && !o.unknown && !o.inaccessible && !o.hangs &&
+	    o.marker.kind == MARKER_ABSENT)
 		history_saw_none(history, &o.marker);
 	if (o.gone && !p->no_such_process)
 		answer->wait_status = process_wait_status(p);

@@ -9,8 +9,9 @@
 #include "src/evaluate.h"
 
 /*
- * Checks p, with its marker in place, and updates the history by what was seen. Never fails: what could not
- * be seen for lack of descriptors or memory gives READYD_REASON_NO_RESOURCES. answer->backend is left 0.
+ * Checks p, with its marker in place as the viewer sees it, and updates the history by what was seen. Never
+ * fails: what could not be seen for lack of descriptors or memory gives READYD_REASON_NO_RESOURCES.
+ * answer->backend is left 0.
  *
  * collisions NULL: do not check whether the marker may be another process's, because the daemon can do that
  * cheaply; history->unconfirmed is set where it may be.
@@ -20,6 +21,6 @@
  * marker seen before the process was found gone, nothing can be missed.
  */
 void check_process(const struct marker_place *place, const struct process *p, struct history *history,
-    struct collisions *collisions, struct readyd_answer *answer);
+    struct collisions *collisions, const struct marker_viewer *viewer, struct readyd_answer *answer);
 
 #endif

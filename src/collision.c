@@ -38,12 +38,28 @@ pid_t own_namespace_ns_pid(const struct own_namespace *own, pid_t pid)
 	return its.name[0] != '\0' && strcmp(its.name, own->name) == 0 ? pid : process_ns_pid_of(pid);
 }
 
-/* p and the marker under its name. */
+/* A search for another process that could have left p's marker. */
 struct search {
 	const struct marker_place *place;
 	const struct process *p;
-	const struct marker_stat *marker;
+	const struct marker_view *view;
+	const struct marker_viewer *viewer;
 };
+
+static enum collision shares_directory(const struct search *search, const struct process *other)
+{
+	struct marker_view others;
+
+	search->viewer->view(search->place, other, &others, search->viewer->context);
+	switch (marker_dir_is_shared(search->place, search->view, &others)) {
+	case 0:
+		return COLLISION_NONE;
+	case 1:
+		return COLLISION_FOUND;
+	default:
+		return others.where == MARKER_DIR_HANGS ? COLLISION_HANGS : COLLISION_UNKNOWN;
+	}
+}
 
 /*
  * The other process must have existed when the marker was created, have exactly the uid that owns it, also
@@ -53,10 +69,9 @@ struct search {
  */
 static enum collision could_have_left(const struct search *search, const struct process *other)
 {
-	const struct marker_stat *marker = search->marker;
+	const struct marker_stat *marker = &search->view->marker;
 	const int64_t came = clock_to_ns(&marker->ctime) - clock_boot_offset() + clock_tick_ns();
 	enum process_uid uid;
-	int shared;
 
 	if (other->kernel || process_gone(other))
 		return COLLISION_NONE;
@@ -68,10 +83,7 @@ static enum collision could_have_left(const struct search *search, const struct 
 	uid = process_check_uid(other, marker->uid);
 	if (uid != PROCESS_UID_OWN)
 		return uid == PROCESS_UID_FOREIGN ? COLLISION_NONE : COLLISION_UNKNOWN;
-	shared = marker_dir_is_shared(search->place, search->p, other);
-	if (shared < 0)
-		return COLLISION_UNKNOWN;
-	return shared != 0 ? COLLISION_FOUND : COLLISION_NONE;
+	return shares_directory(search, other);
 }
 
 static enum collision test(pid_t pid, void *context)
@@ -90,9 +102,9 @@ static enum collision test(pid_t pid, void *context)
 }
 
 enum collision collision_find(struct collisions *collisions, const struct marker_place *place,
-    const struct process *p, const struct marker_stat *marker)
+    const struct process *p, const struct marker_view *view, const struct marker_viewer *viewer)
 {
-	struct search search = {place, p, marker};
+	struct search search = {place, p, view, viewer};
 
 	return collisions->find(collisions, p, test, &search);
 }

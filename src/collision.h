@@ -10,19 +10,21 @@
 
 #include <sys/types.h>
 
-#include "src/marker.h"
+#include "src/marker_dir.h"
 #include "src/process.h"
 
+/* In ascending order of what decides. */
 enum collision {
 	COLLISION_NONE,
-	COLLISION_FOUND,
-	COLLISION_UNKNOWN /* descriptors or memory ran out */
+	COLLISION_HANGS,   /* another process's directory does not answer */
+	COLLISION_UNKNOWN, /* descriptors or memory ran out */
+	COLLISION_FOUND
 };
 
 /* A way to find the processes with the same ns_pid as p; the daemon has an index. */
 struct collisions {
-	/* Calls test(pid, context) for each that may have it, but p itself, until one is FOUND. Returns that,
-	 * else UNKNOWN if there may be others or a test returned it, else NONE. */
+	/* Calls test(pid, context) for each that may have it, but p itself, until one is FOUND. Joins what
+	 * they return, with UNKNOWN if there may be others. */
 	enum collision (*find)(struct collisions *collisions, const struct process *p,
 	    enum collision (*test)(pid_t pid, void *context), void *context);
 };
@@ -31,16 +33,15 @@ struct collisions {
  * namespace and finds no collisions for others, since many callers must not walk /proc at once. */
 struct collisions *collisions_lone(void);
 
-/* Whether another living process could have left the marker that is seen where p leaves its own. */
+/* Whether another living process could have left the marker that is in the view of p, which comes from the
+ * viewer. */
 enum collision collision_find(struct collisions *collisions, const struct marker_place *place,
-    const struct process *p, const struct marker_stat *marker);
+    const struct process *p, const struct marker_view *view, const struct marker_viewer *viewer);
 
 /* What two results amount to. */
 static inline enum collision collision_join(enum collision a, enum collision b)
 {
-	if (a == COLLISION_FOUND || b == COLLISION_FOUND)
-		return COLLISION_FOUND;
-	return a == COLLISION_UNKNOWN ? a : b;
+	return a > b ? a : b;
 }
 
 /* Our own pid namespace, as its link in /proc names it. */

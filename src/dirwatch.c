@@ -58,6 +58,11 @@ void dirwatch_close(struct dirwatch *d)
 	d->behind = false;
 }
 
+int dirwatch_add_watch(int inotify, const char *dir)
+{
+	return inotify_add_watch(inotify, dir, MASK);
+}
+
 enum dirwatch_armed dirwatch_arm(struct dirwatch *d)
 {
 	int old = d->wd, error;
@@ -66,7 +71,7 @@ enum dirwatch_armed dirwatch_arm(struct dirwatch *d)
 		d->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (d->fd < 0)
 		return DIRWATCH_NONE;
-	d->wd = inotify_add_watch(d->fd, d->place->dir, MASK);
+	d->wd = dirwatch_add_watch(d->fd, d->place->dir);
 	error = errno;
 	if (old >= 0 && d->wd != old)
 		(void)inotify_rm_watch(d->fd, old); /* fails if the kernel has removed it already */
@@ -99,25 +104,36 @@ static struct dirwatch_extra *new_extra(struct dirwatch *d, int wd)
 	return extra;
 }
 
+/* NULL: it is the marker directory, or cannot be remembered. */
+static struct dirwatch_extra *want_extra(struct dirwatch *d, int wd, bool *is_new)
+{
+	struct dirwatch_extra *extra;
+
+	if (wd < 0 || wd == d->wd)
+		return NULL;
+	extra = find_extra(d, wd);
+	*is_new = extra == NULL;
+	if (extra == NULL)
+		extra = new_extra(d, wd);
+	if (extra != NULL)
+		extra->wanted = extra->fresh = true;
+	return extra;
+}
+
 bool dirwatch_add_extra(struct dirwatch *d, const char *dir, int *number)
 {
-	int wd = d->fd < 0 ? -1 : inotify_add_watch(d->fd, dir, MASK);
-	struct dirwatch_extra *extra = NULL;
+	int wd = d->fd < 0 ? -1 : dirwatch_add_watch(d->fd, dir);
 	bool is_new = false;
 
-	*number = 0;
-	if (wd < 0 || wd == d->wd)
-		return false;
-	extra = find_extra(d, wd);
-	if (extra == NULL) {
-		extra = new_extra(d, wd);
-		is_new = extra != NULL;
-	}
-	if (extra == NULL)
-		return false;
-	extra->wanted = extra->fresh = true;
-	*number = wd;
-	return is_new;
+	*number = want_extra(d, wd, &is_new) != NULL ? wd : 0;
+	return *number != 0 && is_new;
+}
+
+int dirwatch_adopt_extra(struct dirwatch *d, int wd)
+{
+	bool is_new;
+
+	return want_extra(d, wd, &is_new) != NULL ? wd : 0;
 }
 
 void dirwatch_age(struct dirwatch *d)

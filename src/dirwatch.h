@@ -56,6 +56,10 @@ enum dirwatch_armed dirwatch_arm(struct dirwatch *d);
 /* Watches one more directory until dirwatch_age(). True if it was not watched before: check again. *wd is
  * its number; 0 if it cannot be watched or is the marker directory. */
 bool dirwatch_add_extra(struct dirwatch *d, const char *dir, int *wd);
+/* The same for a watch that another process has added by dirwatch_add_watch(). Returns its number, or 0. */
+int dirwatch_adopt_extra(struct dirwatch *d, int wd);
+/* Adds a watch to an inotify instance. Returns its number, or -1 with errno. */
+int dirwatch_add_watch(int inotify, const char *dir);
 /* Stops watching the extra directories that were not added again since the last call but one. */
 void dirwatch_age(struct dirwatch *d);
 void dirwatch_drop_extras(struct dirwatch *d);

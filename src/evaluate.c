@@ -82,7 +82,7 @@ static unsigned flags_of(const struct process *p, const struct history *history,
 		assumed = history->assumed;
 	return (marked && o->marker.size == 0 ? READYD_FLAG_EMPTY : 0) |
 	       (history->latched && !marked ? READYD_FLAG_LATCHED : 0) |
-	       (assumed && !o->unknown ? READYD_FLAG_AGE_ASSUMED : 0);
+	       (assumed && !o->unknown && (!o->hangs || history->latched) ? READYD_FLAG_AGE_ASSUMED : 0);
 }
 
 void evaluate(const struct process *p, const struct history *history, const struct observation *o,
@@ -99,6 +99,8 @@ void evaluate(const struct process *p, const struct history *history, const stru
 	answer->flags = flags_of(p, history, o, evidence);
 	if (o->unknown)
 		set_verdict(answer, READYD_PENDING, READYD_REASON_NO_RESOURCES);
+	else if (o->hangs && !history->latched)
+		set_verdict(answer, READYD_UNREACHABLE, READYD_REASON_DIRECTORY_HANGS);
 	else if (o->look_failed)
 		set_verdict(answer, READYD_PENDING, READYD_REASON_LOOK_FAILED);
 	else if (history->latched || (o->arrived && !p->identity_unknown) ||

@@ -58,9 +58,11 @@ struct observation {
 	bool inaccessible;	   /* the process's marker directory cannot be entered */
 	bool ambiguous;		   /* the marker may be another process's, see src/collision.h */
 	bool ambiguity_unchecked;  /* it may be ambiguous, but that was not checked */
-	bool unknown;		   /* descriptors or memory ran out before all of this could be seen */
-	bool look_failed;	   /* the file system did not say whether the marker is there */
-	bool arrived;		   /* its directory ended with it, but its marker was reported there before */
+	bool hangs;	  /* the process's directory, or that of one that may have left the marker, does not
+			   * answer */
+	bool unknown;	  /* descriptors or memory ran out before all of this could be seen */
+	bool look_failed; /* the file system did not say whether the marker is there */
+	bool arrived;	  /* its directory ended with it, but its marker was reported there before */
 };
 
 enum evidence {

@@ -41,7 +41,7 @@ static enum marker_dir explain_failure(const char *root)
 	if (!has_no_directory(errno))
 		return MARKER_DIR_UNKNOWN;
 	/* The process has no such directory, or has ended in the meantime. */
-	return stat(root, &st) == 0 ? MARKER_DIR_OTHER : MARKER_DIR_SAME;
+	return stat(root, &st) == 0 ? MARKER_DIR_OTHER : MARKER_DIR_NONE;
 }
 
 /* *fd is the directory if the process has another root, for the caller to close; else -1. */
@@ -53,11 +53,12 @@ static enum marker_dir open_dir(
 
 	*fd = -1;
 	if (p->no_such_process)
-		return MARKER_DIR_SAME;
+		return MARKER_DIR_NONE;
 	switch (process_root_find(p, root)) {
 	case PROCESS_ROOT_OURS:
-	case PROCESS_ROOT_NONE:
 		return MARKER_DIR_SAME;
+	case PROCESS_ROOT_NONE:
+		return MARKER_DIR_NONE;
 	case PROCESS_ROOT_UNKNOWN:
 		return MARKER_DIR_UNKNOWN;
 	case PROCESS_ROOT_CLOSED:
@@ -111,6 +112,7 @@ static void view_marker(
 			view_below(place, p, fd, view);
 		return;
 	case MARKER_DIR_SAME:
+	case MARKER_DIR_NONE:
 	case MARKER_DIR_HIDDEN:
 		/* The same directory may show other owners below its root (mount_setattr(2)). */
 		if (fd >= 0)
@@ -120,6 +122,7 @@ static void view_marker(
 		return;
 	case MARKER_DIR_UNKNOWN:
 	case MARKER_DIR_INACCESSIBLE:
+	case MARKER_DIR_HANGS:
 		view->marker.kind = MARKER_UNKNOWN;
 		return;
 	}
@@ -159,39 +162,35 @@ enum marker_dir marker_dir_visit(const struct marker_place *place, const struct 
 	return where;
 }
 
-/* Stats its directory; -1 and errno if that cannot be determined. */
-static int stat_own(const struct marker_place *place, const struct process *p, struct stat *st)
+static void view_directly(
+    const struct marker_place *place, const struct process *p, struct marker_view *view, void *context)
 {
-	char root[PROCESS_ROOT_SIZE];
-	int fd, result;
-
-	switch (process_root_find(p, root)) {
-	case PROCESS_ROOT_OURS:
-		return stat(place->dir, st);
-	case PROCESS_ROOT_OTHER:
-		fd = process_root_open(root, place->dir);
-		result = fd < 0 ? -1 : fstat(fd, st);
-		close_dir(fd);
-		return result;
-	case PROCESS_ROOT_CLOSED:
-	case PROCESS_ROOT_NONE:
-		errno = ENOENT;
-		return -1;
-	case PROCESS_ROOT_UNKNOWN:
-		errno = EMFILE;
-		return -1;
-	}
-	return -1;
+	(void)context;
+	marker_view(place, p, view);
 }
 
-int marker_dir_is_shared(const struct marker_place *place, const struct process *p, const struct process *q)
-{
-	struct stat its, others;
+const struct marker_viewer marker_viewer_direct = {view_directly, NULL};
 
-	/* Ours if p no longer has a root, or has one that we may not enter. */
-	if (stat_own(place, p, &its) != 0 && (is_shortage(errno) || stat(place->dir, &its) != 0))
-		return is_shortage(errno) ? -1 : 0;
-	if (stat_own(place, q, &others) != 0)
-		return is_shortage(errno) ? -1 : 0;
-	return is_same(&its, &others);
+/* False: none that can be found. */
+static bool identify(const struct marker_place *place, const struct marker_view *view, dev_t *dev, ino_t *ino)
+{
+	if (view->where != MARKER_DIR_OTHER)
+		return marker_place_identify(place, dev, ino);
+	*dev = view->dev;
+	*ino = view->ino;
+	return *ino != 0;
+}
+
+int marker_dir_is_shared(
+    const struct marker_place *place, const struct marker_view *its, const struct marker_view *others)
+{
+	dev_t dev, other_dev;
+	ino_t ino, other_ino;
+
+	if (others->where == MARKER_DIR_UNKNOWN || others->where == MARKER_DIR_HANGS)
+		return -1;
+	if (others->where != MARKER_DIR_SAME && others->where != MARKER_DIR_OTHER)
+		return 0;
+	return identify(place, its, &dev, &ino) && identify(place, others, &other_dev, &other_ino) &&
+	       dev == other_dev && ino == other_ino;
 }

@@ -352,6 +352,15 @@ static int read_uids(const struct process *p, struct process *now)
 	return 0;
 }
 
+bool process_real_uid(const struct process *p, uid_t *uid)
+{
+	struct process now;
+	const struct process *known = read_uids(p, &now) == 0 ? &now : p;
+
+	*uid = known->uids[0];
+	return known->uids_known;
+}
+
 enum process_uid process_check_uid(const struct process *p, uid_t uid)
 {
 	struct process now;

@@ -99,6 +99,10 @@ char process_state(const struct process *p);
  * was opened before (PIDFD_INFO_EXIT, include/uapi/linux/pidfd.h). */
 int process_wait_status(const struct process *p);
 
+/* The real uid of the process, which tells whose it is: only a privileged process can change it. False: it
+ * cannot be read. */
+bool process_real_uid(const struct process *p, uid_t *uid);
+
 enum process_uid {
 	PROCESS_UID_OWN,
 	PROCESS_UID_FOREIGN,

@@ -58,6 +58,8 @@ const char *readyd_reason_name(enum readyd_reason reason)
 		return "age-unknown";
 	case READYD_REASON_LOOK_FAILED:
 		return "look-failed";
+	case READYD_REASON_DIRECTORY_HANGS:
+		return "directory-hangs";
 	}
 	return NULL;
 }

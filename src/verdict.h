@@ -12,10 +12,11 @@
 int verdict_exit_code(enum readyd_verdict verdict);
 
 /* Whether a wait that is about to begin ends with this answer. A stale marker does not end it: the process
- * may still write its own over it. */
+ * may still write its own over it. Nor does a directory that does not answer, since it may do so later. */
 static inline bool verdict_ends_new_wait(const struct readyd_answer *answer)
 {
-	return answer->verdict != READYD_PENDING && answer->verdict != READYD_STALE;
+	return answer->verdict != READYD_PENDING && answer->verdict != READYD_STALE &&
+	       answer->reason != READYD_REASON_DIRECTORY_HANGS;
 }
 
 /* Whether the answer also ends a wait that has begun earlier. A missing or inaccessible directory does not:

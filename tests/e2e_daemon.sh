@@ -454,8 +454,8 @@ test_socket_activation_with_a_descriptor_in_the_backlog() {
 	alive
 	until_true 60 grep -sqx end heard
 	expect "what the client receives" "$(cat heard)" end
-	# That is the client, forked before the daemon was executed.
-	until_true 60 has_children "$DAEMON" 1
+	# These are the client, forked before the daemon was executed, and the spawner.
+	until_true 60 has_children "$DAEMON" 2
 	kill -TERM "$DAEMON"
 	ends 0
 }

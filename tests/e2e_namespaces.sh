@@ -74,7 +74,7 @@ test_a_worker_in_another_mount_namespace() {
 # The marker directory is gone with the process's mount namespace; what remains is the event that reported the marker.
 # One backend at a time, since a frozen daemon that has been asked would be late.
 marked_and_gone() {
-	local backend=$1 asker
+	local backend=$1 asker askers
 	spawn unshare --mount --propagation private bash -c '
 		mount -t tmpfs none "$0/m"
 		echo >"$0/up"
@@ -84,13 +84,15 @@ marked_and_gone() {
 	PID=$LAST
 	until_true 60 exists up
 	start_waiter "$backend" "$PID"
-	for asker in "$WAITER" ${DAEMON:+"$DAEMON"}; do
+	mapfile -t askers < <(lookouts "$WAITER" | tr -s ' ' '\n')
+	askers=("$WAITER" "${askers[@]}" ${DAEMON:+"$DAEMON"})
+	for asker in "${askers[@]}"; do
 		kill -STOP "$asker"
 		until_true 60 is_stopped "$asker"
 	done
 	echo >go
 	until_true 60 has_ended "$PID"
-	kill -CONT ${DAEMON:+"$DAEMON"} "$WAITER"
+	kill -CONT "${askers[@]}"
 	all_end 4 "$WAITER"
 	grep -qE "^exited $PID start=[0-9]+ (signal=9|status=unknown)" "out.$WAITER" || die "$(cat "out.$WAITER")"
 	rm up

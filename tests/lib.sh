@@ -187,11 +187,22 @@ spawn_waiters() {
 	done
 }
 
+# lookouts PID...: the children in which some readyctl look, see client/ctl/lookout.h.
+lookouts() {
+	local pid children
+	for pid; do
+		# The line has no end.
+		read -r children 2>/dev/null <"/proc/$pid/task/$pid/children" || echo "$children"
+	done
+}
+
 # holders LINK PID...: how many of the processes have such a descriptor open; each_holds, none_holds.
 GATE='pipe:*' INOTIFY='*inotify'
 holders() {
 	local link=$1
 	shift
+	# shellcheck disable=SC2046
+	set -- "$@" $(lookouts "$@")
 	set -- "${@/#//proc/}"
 	find "${@/%//fd}" -lname "$link" -printf '%h\n' 2>/dev/null | sort -u | wc -l
 }

@@ -49,7 +49,8 @@ test_a_daemon_that_dies_fails() {
 	spawn timeout 60 "$BUILD/bench/bench" fanout --waiters 3 --baselines gate --bin "$BUILD" --dir "$T/b" >figures 2>err
 	bench=$LAST
 	until_true 30 waits_at_gate
-	DAEMON=$(pgrep -f "^$READYD --socket $T/b/")
+	# The oldest: the spawner has the same command line.
+	DAEMON=$(pgrep -o -f "^$READYD --socket $T/b/")
 	kill -KILL "$DAEMON"
 	wait "$bench" || got=$?
 	expect "exit status" "$got" 1

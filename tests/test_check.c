@@ -59,8 +59,8 @@ static void set_up(pid_t pid)
 static void expect(enum readyd_verdict verdict, enum readyd_reason reason, unsigned flags)
 {
 	memset(&fixture.answer, 0xff, sizeof(fixture.answer));
-	check_process(
-	    &fixture.place, &fixture.process, &fixture.history, fixture.collisions, &fixture.answer);
+	check_process(&fixture.place, &fixture.process, &fixture.history, fixture.collisions,
+	    &marker_viewer_direct, &fixture.answer);
 	ck_assert_int_eq(fixture.answer.verdict, verdict);
 	ck_assert_int_eq(fixture.answer.reason, reason);
 	ck_assert_uint_eq(fixture.answer.flags & ~READYD_FLAG_AGE_ASSUMED, flags);
@@ -651,15 +651,18 @@ START_TEST(unchecked_ambiguity_is_unconfirmed)
 	struct readyd_answer answer;
 
 	set_up(child);
-	check_process(&fixture.place, &fixture.process, &fixture.history, NULL, &answer);
+	check_process(
+	    &fixture.place, &fixture.process, &fixture.history, NULL, &marker_viewer_direct, &answer);
 	ck_assert(!fixture.history.unconfirmed);
 	write_marker(1);
-	check_process(&fixture.place, &fixture.process, &fixture.history, NULL, &answer);
+	check_process(
+	    &fixture.place, &fixture.process, &fixture.history, NULL, &marker_viewer_direct, &answer);
 	ck_assert_int_eq(answer.verdict, READYD_READY);
 	ck_assert(fixture.history.unconfirmed);
 	ck_assert(!fixture.history.latched);
 	fixture.history.confirmed = true;
-	check_process(&fixture.place, &fixture.process, &fixture.history, NULL, &answer);
+	check_process(
+	    &fixture.place, &fixture.process, &fixture.history, NULL, &marker_viewer_direct, &answer);
 	ck_assert_int_eq(answer.verdict, READYD_READY);
 	ck_assert(!fixture.history.unconfirmed);
 	ck_assert(fixture.history.latched);
@@ -678,8 +681,8 @@ START_TEST(unreadable_process_has_no_verdict)
 	unit_write(fixture.marker, "ready\n");
 	limit = unit_forbid_new_fds();
 	process_open(&fixture.process, getpid());
-	check_process(
-	    &fixture.place, &fixture.process, &fixture.history, fixture.collisions, &fixture.answer);
+	check_process(&fixture.place, &fixture.process, &fixture.history, fixture.collisions,
+	    &marker_viewer_direct, &fixture.answer);
 	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(fixture.answer.verdict, READYD_PENDING);
 	ck_assert_int_eq(fixture.answer.reason, READYD_REASON_NO_RESOURCES);
@@ -699,8 +702,8 @@ START_TEST(unreadable_owner_has_no_verdict)
 	unit_write(fixture.marker, "ready\n");
 	ck_assert_int_eq(chown(fixture.marker, 65534, 65534), 0);
 	limit = unit_forbid_new_fds();
-	check_process(
-	    &fixture.place, &fixture.process, &fixture.history, fixture.collisions, &fixture.answer);
+	check_process(&fixture.place, &fixture.process, &fixture.history, fixture.collisions,
+	    &marker_viewer_direct, &fixture.answer);
 	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(fixture.answer.reason, READYD_REASON_NO_RESOURCES);
 	expect(READYD_STALE, READYD_REASON_FOREIGN_OWNER, 0);

@@ -7,7 +7,7 @@
 
 static struct ns_index namespaces;
 static struct marker_place place;
-static struct marker_stat marker;
+static struct marker_view view;
 static pid_t marker_name;
 
 /* Mounts a directory for one marker that only our own processes see: other programs on this machine may have
@@ -30,8 +30,9 @@ static void leave_marker(void)
 
 	snprintf(path, sizeof(path), "%s/%s%d", place.dir, place.prefix, (int)marker_name);
 	unit_write(path, "ready\n");
-	marker_stat(&place, marker_name, &marker);
-	ck_assert_int_eq(marker.kind, MARKER_FILE);
+	view = (struct marker_view){.where = MARKER_DIR_SAME};
+	marker_stat(&place, marker_name, &view.marker);
+	ck_assert_int_eq(view.marker.kind, MARKER_FILE);
 }
 
 static bool has_collision(struct collisions *collisions, pid_t pid)
@@ -41,7 +42,7 @@ static bool has_collision(struct collisions *collisions, pid_t pid)
 
 	process_open(&p, pid);
 	ck_assert_int_eq(p.ns_pid, marker_name);
-	has = collision_find(collisions, &place, &p, &marker) == COLLISION_FOUND;
+	has = collision_find(collisions, &place, &p, &view, &marker_viewer_direct) == COLLISION_FOUND;
 	process_close(&p);
 	return has;
 }
@@ -243,7 +244,7 @@ START_TEST(other_directory_or_later_start_is_excluded)
 	late = spawn_namesake();
 	leave_marker();
 	ck_assert(has_collision(&namespaces.collisions, here));
-	marker.ctime.tv_sec -= 1;
+	view.marker.ctime.tv_sec -= 1;
 	ck_assert(!has_collision(&namespaces.collisions, here));
 	unit_kill(late);
 	unit_kill(outside);
@@ -267,9 +268,9 @@ START_TEST(other_users_are_excluded)
 	here = unit_spawn_in_child_ns();
 	other = spawn_in_child_ns_after(become_another_user);
 	leave_marker();
-	ck_assert_uint_eq(marker.uid, 0);
+	ck_assert_uint_eq(view.marker.uid, 0);
 	ck_assert(!has_collision(&namespaces.collisions, here));
-	marker.uid = 65534;
+	view.marker.uid = 65534;
 	ck_assert(has_collision(&namespaces.collisions, here));
 	unit_kill(other);
 	unit_kill(here);
@@ -289,13 +290,13 @@ START_TEST(unknown_without_descriptors)
 	leave_marker();
 	process_open(&p, nested);
 	limit = unit_forbid_new_fds();
-	found = collision_find(&namespaces.collisions, &place, &p, &marker);
+	found = collision_find(&namespaces.collisions, &place, &p, &view, &marker_viewer_direct);
 	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(found, COLLISION_UNKNOWN);
 	process_close(&p);
 	process_open(&p, getpid());
 	limit = unit_forbid_new_fds();
-	found = collision_find(&namespaces.collisions, &place, &p, &marker);
+	found = collision_find(&namespaces.collisions, &place, &p, &view, &marker_viewer_direct);
 	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(found, COLLISION_UNKNOWN);
 	process_close(&p);
@@ -326,6 +327,37 @@ START_TEST(lone_caller_scans_for_child_namespaces_only)
 }
 END_TEST
 
+static void view_hang(
+    const struct marker_place *where, const struct process *p, struct marker_view *its, void *context)
+{
+	(void)where;
+	(void)p;
+	(void)context;
+	*its = (struct marker_view){.where = MARKER_DIR_HANGS, .marker = {.kind = MARKER_UNKNOWN}};
+}
+
+/* Only that of a process that could have left the marker is looked at. */
+START_TEST(directory_that_hangs_is_told_from_a_shortage)
+{
+	const struct marker_viewer viewer = {view_hang, NULL};
+	pid_t here, other;
+	struct process p;
+
+	set_scene();
+	marker_name = 1;
+	here = unit_spawn_in_child_ns();
+	other = unit_spawn_in_child_ns();
+	leave_marker();
+	process_open(&p, here);
+	ck_assert_int_eq(collision_find(&namespaces.collisions, &place, &p, &view, &viewer), COLLISION_HANGS);
+	view.marker.uid = 4321;
+	ck_assert_int_eq(collision_find(&namespaces.collisions, &place, &p, &view, &viewer), COLLISION_NONE);
+	process_close(&p);
+	unit_kill(other);
+	unit_kill(here);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	const bool can_create_pid_ns = unit_can_create_pid_ns(),
@@ -342,6 +374,8 @@ static Suite *suite(void)
 	unit_add_if(tcase, other_directory_or_later_start_is_excluded, can_choose,
 	    "needs root and CONFIG_CHECKPOINT_RESTORE");
 	unit_add_if(tcase, other_users_are_excluded, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	unit_add_if(tcase, directory_that_hangs_is_told_from_a_shortage, can_choose,
+	    "needs root and CONFIG_CHECKPOINT_RESTORE");
 	unit_add_if(
 	    tcase, unknown_without_descriptors, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
 	unit_add_if(tcase, lone_caller_scans_for_child_namespaces_only, can_choose,

@@ -326,6 +326,25 @@ START_TEST(failed_look_has_no_verdict)
 }
 END_TEST
 
+/* Whatever else was seen, but that it was ready before. */
+START_TEST(directory_that_hangs_is_unreachable)
+{
+	const struct observation o = {
+	    .marker = {.kind = _i > 0 ? MARKER_FILE : MARKER_ABSENT}, .hangs = true, .gone = _i > 1};
+	const struct process p = {.pid = PID, .start = START_TICKS, .start_known = true};
+	struct history history = {0};
+	struct readyd_answer answer;
+
+	evaluate(&p, &history, &o, &answer);
+	ck_assert_int_eq(answer.verdict, READYD_UNREACHABLE);
+	ck_assert_int_eq(answer.reason, READYD_REASON_DIRECTORY_HANGS);
+	ck_assert_uint_eq(answer.flags & READYD_FLAG_AGE_ASSUMED, 0);
+	history.latched = true;
+	evaluate(&p, &history, &o, &answer);
+	ck_assert_int_eq(answer.verdict, o.gone ? READYD_EXITED : READYD_READY);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("evaluate");
@@ -337,6 +356,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, unknown_identity_is_never_ready, 0, UNIT_COUNT(unknowns));
 	tcase_add_test(tcase, start_of_zero_is_a_start);
 	tcase_add_loop_test(tcase, failed_look_has_no_verdict, 0, 3);
+	tcase_add_loop_test(tcase, directory_that_hangs_is_unreachable, 0, 3);
 	return s;
 }
 

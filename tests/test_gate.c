@@ -4,6 +4,7 @@
 
 #include "daemon/loop.h"
 #include "daemon/gate.h"
+#include "daemon/scouts.h"
 #include "daemon/tracker.h"
 #include "src/dirwatch.h"
 #include "tests/unit.h"
@@ -29,6 +30,9 @@ static void on_behind(void *context)
 	(void)context;
 }
 
+static const struct scouts_config without_scouts = {.place = &place, .dirs = &dirs, .spawner = -1};
+static struct scouts *scouts;
+
 static void set_up(void)
 {
 	char dir[UNIT_PATH_SIZE];
@@ -42,7 +46,8 @@ static void set_up(void)
 	fds_before = unit_count_fds();
 	loop = loop_new();
 	dirwatch_init(&dirs, &place, on_behind, NULL);
-	tracker_init(&tracker, loop, &place, &dirs, on_first_wait, NULL);
+	scouts = scouts_new(loop, &without_scouts);
+	tracker_init(&tracker, loop, &place, &dirs, scouts, on_first_wait, NULL);
 	gates_init(&gates, loop, &tracker, LIMIT);
 }
 
@@ -51,6 +56,7 @@ static void tear_down(void)
 	if (tracker.registry != NULL)
 		gates_fini(&gates);
 	tracker_fini(&tracker);
+	scouts_free(scouts);
 	loop_free(loop);
 	ck_assert_uint_eq(gates.count, 0);
 	ck_assert_int_eq(unit_count_fds(), fds_before);

@@ -1,5 +1,6 @@
 #include "src/marker_dir.h"
 #include "src/dirwatch.h"
+#include "src/rootcheck.h"
 #include "tests/unit.h"
 
 #include <errno.h>
@@ -215,6 +216,25 @@ START_TEST(our_own_root_needs_no_descriptor)
 }
 END_TEST
 
+/* Only from the names, so that no file system is asked; without a descriptor. */
+START_TEST(roots_are_told_apart_by_their_names)
+{
+	struct process ours, below_root, ended;
+	struct rlimit before;
+
+	make_root();
+	process_open(&ours, unit_spawn(NULL));
+	process_open(&below_root, spawn_and_await(live_below));
+	process_open(&ended, unit_spawn_ending(0, 0));
+	unit_await_zombie(ended.pid);
+	before = unit_forbid_new_fds();
+	ck_assert_int_eq(rootcheck(&ours), ROOTCHECK_OURS);
+	ck_assert_int_eq(rootcheck(&below_root), ROOTCHECK_OTHER);
+	ck_assert_int_eq(rootcheck(&ended), ROOTCHECK_NONE);
+	unit_restore_fd_limit(&before);
+}
+END_TEST
+
 static void unshare_mounts(void)
 {
 	if (unshare(CLONE_NEWNS) != 0)
@@ -225,10 +245,14 @@ static void unshare_mounts(void)
 START_TEST(other_mount_namespace_with_the_same_directory)
 {
 	struct marker_view seen;
+	struct process p;
 	pid_t pid;
 
 	make_root();
 	pid = spawn_and_await(unshare_mounts);
+	process_open(&p, pid);
+	ck_assert_int_eq(rootcheck(&p), ROOTCHECK_OTHER);
+	process_close(&p);
 	view(below("/var/here/m"), pid, &seen);
 	ck_assert_int_eq(seen.where, MARKER_DIR_SAME);
 	view(root, pid, &seen);
@@ -296,6 +320,44 @@ START_TEST(our_own_directory_is_not_visited)
 }
 END_TEST
 
+static const struct {
+	enum marker_dir its, others;
+	bool same; /* device and inode number, for OTHER */
+	int shared;
+} pairs[] = {
+    {MARKER_DIR_SAME, MARKER_DIR_SAME, false, 1},
+    {MARKER_DIR_SAME, MARKER_DIR_OTHER, false, 0},
+    {MARKER_DIR_SAME, MARKER_DIR_OTHER, true, 1},
+    {MARKER_DIR_OTHER, MARKER_DIR_OTHER, true, 1},
+    {MARKER_DIR_OTHER, MARKER_DIR_SAME, false, 0},
+    /* What the first one left is here; the second one, which has no root any more, may have had any. */
+    {MARKER_DIR_NONE, MARKER_DIR_SAME, false, 1},
+    {MARKER_DIR_HIDDEN, MARKER_DIR_SAME, false, 1},
+    {MARKER_DIR_SAME, MARKER_DIR_NONE, false, 0},
+    {MARKER_DIR_SAME, MARKER_DIR_HIDDEN, false, 0},
+    {MARKER_DIR_SAME, MARKER_DIR_INACCESSIBLE, false, 0},
+    {MARKER_DIR_SAME, MARKER_DIR_UNKNOWN, false, -1},
+    {MARKER_DIR_SAME, MARKER_DIR_HANGS, false, -1},
+};
+
+START_TEST(shared_directory_is_found_by_views)
+{
+	struct marker_view its = {.where = pairs[_i].its}, others = {.where = pairs[_i].others};
+	struct marker_place place;
+	struct stat st;
+
+	make_root();
+	ck_assert_int_eq(marker_place_init(&place, root, PREFIX), 0);
+	ck_assert_int_eq(stat(root, &st), 0);
+	its.dev = others.dev = st.st_dev;
+	its.ino = st.st_ino;
+	others.ino = st.st_ino + !pairs[_i].same;
+	if (pairs[_i].its == MARKER_DIR_OTHER && !pairs[_i].same)
+		its.ino++;
+	ck_assert_int_eq(marker_dir_is_shared(&place, &its, &others), pairs[_i].shared);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("marker_dir");
@@ -303,12 +365,14 @@ static Suite *suite(void)
 
 	tcase_add_test(tcase, our_own_root_needs_no_descriptor);
 	tcase_add_test(tcase, our_own_directory_is_not_visited);
+	tcase_add_loop_test(tcase, shared_directory_is_found_by_views, 0, UNIT_COUNT(pairs));
 	if (geteuid() == 0)
 		tcase_add_loop_test(tcase, paths_are_resolved_as_the_process_does, 0, UNIT_COUNT(ways));
 	else
 		printf("# skipped: paths_are_resolved_as_the_process_does: needs root\n");
 	unit_add_if(tcase, directory_that_may_not_be_searched_is_inaccessible, geteuid() == 0, "needs root");
 	unit_add_if(tcase, no_descriptors_is_unknown, geteuid() == 0, "needs root");
+	unit_add_if(tcase, roots_are_told_apart_by_their_names, geteuid() == 0, "needs root");
 	unit_add_if(tcase, other_mount_namespace_with_the_same_directory, geteuid() == 0, "needs root");
 	unit_add_if(tcase, visited_directory_can_be_watched, geteuid() == 0, "needs root");
 	return s;

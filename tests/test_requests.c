@@ -9,6 +9,7 @@
 #include "daemon/quota.h"
 #include "daemon/requests.h"
 #include "daemon/connection.h"
+#include "daemon/scouts.h"
 #include "daemon/tracker.h"
 #include "src/sock.h"
 #include "src/dirwatch.h"
@@ -58,6 +59,9 @@ static int connect_client(void)
 	return ends[1];
 }
 
+static const struct scouts_config without_scouts = {.place = &place, .dirs = &dirs, .spawner = -1};
+static struct scouts *scouts;
+
 static void set_up(void)
 {
 	static const struct connection_hooks connection_hooks = {
@@ -72,7 +76,8 @@ static void set_up(void)
 	snprintf(marker, sizeof(marker), "%s/ready-%d", dir, (int)child);
 	loop = loop_new();
 	dirwatch_init(&dirs, &place, on_behind, NULL);
-	tracker_init(&tracker, loop, &place, &dirs, on_first_wait, NULL);
+	scouts = scouts_new(loop, &without_scouts);
+	tracker_init(&tracker, loop, &place, &dirs, scouts, on_first_wait, NULL);
 	gates_init(&gates, loop, &tracker, GATES);
 	quota_init(&quota, geteuid(), 100, WAITS_PER_CLIENT);
 	requests = (struct requests){.loop = loop,

@@ -3,6 +3,7 @@
 
 #include "daemon/arrival.h"
 #include "daemon/loop.h"
+#include "daemon/scouts.h"
 #include "daemon/tracker.h"
 #include "src/clock.h"
 #include "src/dirwatch.h"
@@ -13,6 +14,8 @@ static struct loop *loop;
 static struct marker_place place;
 static struct tracker tracker;
 static struct dirwatch dirs;
+static const struct scouts_config without_scouts = {.place = &place, .dirs = &dirs, .spawner = -1};
+static struct scouts *scouts;
 static unsigned searches;
 
 static void on_first_wait(void *context)
@@ -33,13 +36,15 @@ static void set_up(void)
 	ck_assert_int_eq(marker_place_init(&place, dir, "ready-"), 0);
 	loop = loop_new();
 	dirwatch_init(&dirs, &place, on_behind, NULL);
-	tracker_init(&tracker, loop, &place, &dirs, on_first_wait, NULL);
+	scouts = scouts_new(loop, &without_scouts);
+	tracker_init(&tracker, loop, &place, &dirs, scouts, on_first_wait, NULL);
 	searches = 100;
 }
 
 static void tear_down(void)
 {
 	tracker_fini(&tracker);
+	scouts_free(scouts);
 	loop_free(loop);
 }
 

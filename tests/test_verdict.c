@@ -25,6 +25,7 @@ static const char *const reasons[] = {
     [READYD_REASON_IDENTITY_UNKNOWN] = "identity-unknown",
     [READYD_REASON_AGE_UNKNOWN] = "age-unknown",
     [READYD_REASON_LOOK_FAILED] = "look-failed",
+    [READYD_REASON_DIRECTORY_HANGS] = "directory-hangs",
     [READYD_REASON_PID_REUSED] = "pid-reused",
     [READYD_REASON_NOT_STARTED] = "not-started",
 };
@@ -122,6 +123,18 @@ START_TEST(missing_directory_does_not_end_a_wait)
 }
 END_TEST
 
+/* The look may come back. */
+START_TEST(directory_that_hangs_ends_no_wait)
+{
+	const struct readyd_answer answer = {
+	    .verdict = READYD_UNREACHABLE, .reason = READYD_REASON_DIRECTORY_HANGS};
+
+	ck_assert(verdict_begins_wait(&answer));
+	ck_assert(!verdict_ends_new_wait(&answer));
+	ck_assert(!verdict_ends_wait(&answer));
+}
+END_TEST
+
 /* Nothing is known of the process, so there is nothing to wait on; but it does not end a wait. */
 START_TEST(shortage_neither_begins_nor_ends_a_wait)
 {
@@ -138,6 +151,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("verdict");
 	TCase *tcase = unit_case(s, "verdict");
 
+	tcase_add_test(tcase, directory_that_hangs_ends_no_wait);
 	tcase_add_test(tcase, shortage_neither_begins_nor_ends_a_wait);
 	tcase_add_test(tcase, missing_directory_does_not_end_a_wait);
 	tcase_add_loop_test(tcase, each_verdict_has_its_exit_code, 0, UNIT_COUNT(verdicts));

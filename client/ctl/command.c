@@ -76,6 +76,8 @@ static const char *words_for(enum readyd_reason reason)
 	case READYD_REASON_LOOK_FAILED:
 		return "its marker could not be checked, since the file system reports an error; see the "
 		       "kernel's log (dmesg(1)) and try again";
+	case READYD_REASON_DIRECTORY_HANGS:
+		return "the file system of its marker directory does not answer";
 	case READYD_REASON_NONE:
 	case READYD_REASON_DEADLINE:
 	case READYD_REASON_NOT_A_FILE:

@@ -24,6 +24,7 @@ struct command_line {
 	int64_t timeout_ms; /* -1: none */
 	struct named_process *processes;
 	size_t process_count;
+	bool *told; /* for each process: its answer has been printed; NULL: no other process asks for that */
 	const char *legend[256]; /* what the user calls an exit status; NULL: nothing */
 };
 

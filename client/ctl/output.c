@@ -114,10 +114,18 @@ static void print_json(const struct readyd_answer *answer, const char *legend,
 
 static int write_error; /* errno of the first write that failed */
 
+static void note_told(const struct command_line *line, const struct readyd_answer *answer)
+{
+	for (size_t i = 0; line->told != NULL && i < line->process_count; i++)
+		line->told[i] |= line->processes[i].pid == answer->pid &&
+				 (line->processes[i].start == 0 || line->processes[i].start == answer->start);
+}
+
 /* Flushed at once: a reader may be waiting for just this line. */
 void output_answer(const struct command_line *line, const struct readyd_answer *answer,
     const struct readyd_explanation *why, int64_t elapsed_ms)
 {
+	note_told(line, answer);
 	if (line->quiet)
 		return;
 	if (line->json)

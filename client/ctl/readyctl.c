@@ -9,6 +9,7 @@
 
 #include "client/ctl/command.h"
 #include "client/ctl/duration.h"
+#include "client/ctl/lookout.h"
 #include "client/ctl/output.h"
 #include "client/ctl/usage.h"
 #include "readyd/marker.h"
@@ -53,12 +54,13 @@ static const struct command {
 	const char *name;
 	int (*run)(const struct command_line *line);
 	bool takes_pids, waits;
+	bool looks; /* at markers, by itself */
 } commands[] = {
-    {"wait", command_wait, true, true},
-    {"status", command_status, true, false},
-    {"list", command_list, false, false},
-    {"ping", command_ping, false, false},
-    {"stats", command_stats, false, false},
+    {"wait", command_wait, true, true, true},
+    {"status", command_status, true, false, true},
+    {"list", command_list, false, false, true},
+    {"ping", command_ping, false, false, false},
+    {"stats", command_stats, false, false, false},
 };
 
 static const char help[] =
@@ -241,6 +243,13 @@ static int parse(struct parsed *parsed, int argc, char **argv)
 	return take_pids(parsed, argv + optind + 1, (size_t)(argc - optind - 1));
 }
 
+static int run(struct parsed *parsed)
+{
+	if (parsed->command->looks && lookout_is_needed(&parsed->line))
+		return lookout_run(&parsed->line, parsed->command->run, parsed->command->waits);
+	return parsed->command->run(&parsed->line);
+}
+
 int main(int argc, char **argv)
 {
 	struct parsed parsed = {0};
@@ -258,7 +267,7 @@ int main(int argc, char **argv)
 	/* Each process takes a pidfd; fewer need no more than the limit that everything has. */
 	if (parsed.line.process_count > 100)
 		(void)program_raise_descriptor_limit();
-	code = parsed.command->run(&parsed.line);
+	code = run(&parsed);
 out:
 	free(parsed.line.processes);
 	return code;

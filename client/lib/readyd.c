@@ -23,7 +23,7 @@ static bool look(const struct settings *settings, pid_t pid, uint64_t start, str
 	struct process process;
 
 	process_open_exact(&process, pid, start);
-	check_process(&settings->place, &process, &history, collisions, answer);
+	check_process(&settings->place, &process, &history, collisions, &marker_viewer_direct, answer);
 	process_close(&process);
 	answer->backend = READYD_BACKEND_FILE;
 	*refuted = history.refuted;

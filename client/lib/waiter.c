@@ -153,7 +153,8 @@ static struct readyd_answer not_started(pid_t pid)
 
 static void peek(struct readyd_waiter *w, struct target *t, struct readyd_answer *answer)
 {
-	check_process(&w->settings.place, &t->process, &t->history, collisions_lone(), answer);
+	check_process(
+	    &w->settings.place, &t->process, &t->history, collisions_lone(), &marker_viewer_direct, answer);
 	answer->backend = READYD_BACKEND_FILE;
 	if (target_ends_wait(t, answer) && !t->history.unconfirmed)
 		return;

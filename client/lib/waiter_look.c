@@ -154,7 +154,8 @@ static void check(
 	/* A directory of its own has disappeared with the process: only earlier events tell. */
 	if (t->history.extra_watch != 0 && !t->history.arrived)
 		t->history.arrived = dirwatch_has_arrived(&w->dir, t->history.extra_watch, t->process.ns_pid);
-	check_process(&w->settings.place, &t->process, &t->history, collisions, answer);
+	check_process(
+	    &w->settings.place, &t->process, &t->history, collisions, &marker_viewer_direct, answer);
 	answer->backend = READYD_BACKEND_FILE;
 }
 

@@ -14,9 +14,12 @@
  *              inherited waiter.
  * Process      The library never prints or exits, and does not change signals, the environment or the
  *              allocator. All of its descriptors are close-on-exec.
- * Environment  READYD_BACKEND=auto|daemon|file sets the backend where the options say READYD_BACKEND_AUTO.
- *              READYD_SOCKET and READYD_DIR replace the defaults where the options leave them NULL. An empty
- *              variable counts as unset.
+ * Blocking     A check of a marker calls lstat(2) and waits for as long as the file system of the marker
+ *              directory takes, whatever the deadline: forever, if it is on a server that does not answer, or
+ *              in the mount namespace of another process whose user has stopped it. A caller that cannot
+ * afford that lets a child process call the library, as readyctl(1) does. Environment
+ * READYD_BACKEND=auto|daemon|file sets the backend where the options say READYD_BACKEND_AUTO. READYD_SOCKET
+ * and READYD_DIR replace the defaults where the options leave them NULL. An empty variable counts as unset.
  * Linux        Process identity relies on pidfds (pidfd_open(2), since Linux 5.3); on older kernels, pid and
  *              start time (proc_pid_stat(5)) are compared instead.
  *
@@ -75,8 +78,10 @@ enum readyd_reason {
 					 * is the process that was meant, or whether the marker is its own */
 	READYD_REASON_AGE_UNKNOWN,	/* pending or died: nothing tells whether the marker is older than the
 					 * process, since its time stamp is in the future */
-	READYD_REASON_LOOK_FAILED	/* pending: the file system reported an error (lstat(2)), such as
+	READYD_REASON_LOOK_FAILED,	/* pending: the file system reported an error (lstat(2)), such as
 					 * EIO or ESTALE; nothing is known of the marker */
+	READYD_REASON_DIRECTORY_HANGS	/* unreachable: the marker directory is below another root, and its
+					 * file system does not answer */
 };
 
 enum readyd_backend {

@@ -25,6 +25,7 @@ static bool frozen;
 static uint64_t cpu_time;
 static struct server_config config = {.place = {.dir = SIM_DIR, .prefix = SIM_PREFIX},
     .socket = SIM_SOCKET,
+    .spawner = -1,
     .max_clients = 64,
     .max_waits = 64};
 

@@ -1,5 +1,5 @@
-/* src/process.h, src/marker_dir.h and src/collision.h in the simulated world. All processes are in one mount
- * and pid namespace here. */
+/* src/process.h, src/marker_dir.h, src/collision.h and src/rootcheck.h in the simulated world. All
+ * processes are in one mount and pid namespace here. */
 #include "config.h"
 
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include "src/collision.h"
 #include "src/marker_dir.h"
 #include "src/process.h"
+#include "src/rootcheck.h"
 #include "src/procfs.h"
 #include "tests/sim/actors.h"
 #include "tests/sim/faults.h"
@@ -141,6 +142,20 @@ enum process_uid process_check_uid(const struct process *p, uid_t uid)
 	return life->uid == uid ? PROCESS_UID_OWN : PROCESS_UID_FOREIGN;
 }
 
+bool process_real_uid(const struct process *p, uid_t *uid)
+{
+	const struct life *life = world_life_of(p->pid);
+
+	*uid = life == NULL ? 0 : life->uid;
+	return life != NULL;
+}
+
+enum rootcheck rootcheck(const struct process *p)
+{
+	(void)p;
+	return ROOTCHECK_OURS;
+}
+
 char process_state(const struct process *p)
 {
 	return process_gone(p) ? 'X' : 'S';
@@ -187,13 +202,14 @@ enum marker_dir marker_dir_visit(const struct marker_place *place, const struct 
 	return MARKER_DIR_SAME;
 }
 
-int marker_dir_is_shared(const struct marker_place *place, const struct process *p, const struct process *q)
+static void view_directly(
+    const struct marker_place *place, const struct process *p, struct marker_view *view, void *context)
 {
-	(void)place;
-	(void)p;
-	(void)q;
-	return 1;
+	(void)context;
+	marker_view(place, p, view);
 }
+
+const struct marker_viewer marker_viewer_direct = {view_directly, NULL};
 
 /* daemon/ns_index.h: there are no pid namespaces. */
 void ns_index_init(struct ns_index *index)
@@ -228,11 +244,12 @@ struct collisions *collisions_lone(void)
 }
 
 enum collision collision_find(struct collisions *collisions, const struct marker_place *place,
-    const struct process *p, const struct marker_stat *marker)
+    const struct process *p, const struct marker_view *view, const struct marker_viewer *viewer)
 {
 	(void)collisions;
 	(void)place;
 	(void)p;
-	(void)marker;
+	(void)view;
+	(void)viewer;
 	return COLLISION_NONE;
 }

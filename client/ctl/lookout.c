@@ -1,0 +1,195 @@
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client/ctl/command.h"
+#include "client/ctl/hanging_mounts.h"
+#include "client/ctl/lookout.h"
+#include "client/ctl/output.h"
+#include "src/clock.h"
+#include "src/rootcheck.h"
+#include "src/verdict.h"
+
+/* For the child to end by its own time-out, with an explanation of what it sees. */
+#define GRACE_MS 250
+/* How long status may take, which has no time-out of its own. */
+#define STATUS_MS 5000
+/* For a child to end by a signal. */
+#define SIGNAL_MS 250
+
+static const int forwarded[] = {SIGHUP, SIGINT, SIGTERM};
+
+static const char *marker_dir(const struct command_line *line)
+{
+	const char *dir = line->options.dir != NULL ? line->options.dir : getenv("READYD_DIR");
+
+	return dir != NULL && dir[0] == '/' ? dir : NULL;
+}
+
+bool lookout_is_needed(const struct command_line *line)
+{
+	struct process process = {.fd = -1, .start_known = true};
+
+	/* The daemon may serve any directory. */
+	if (hanging_mounts_cross("/proc/self/mountinfo", marker_dir(line)))
+		return true;
+	for (size_t i = 0; i < line->process_count; i++) {
+		process.pid = line->processes[i].pid;
+		if (rootcheck(&process) == ROOTCHECK_OTHER)
+			return true;
+	}
+	return false;
+}
+
+/* One that is ignored (nohup(1), a job in the background) stays so. */
+static void watched_signals(sigset_t *set)
+{
+	struct sigaction action;
+
+	sigemptyset(set);
+	sigaddset(set, SIGCHLD);
+	for (size_t i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++)
+		if (sigaction(forwarded[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+			sigaddset(set, forwarded[i]);
+}
+
+/* Ends by the signal that has ended the child. It is blocked until then. */
+static int die_by(int number)
+{
+	sigset_t set;
+
+	(void)signal(number, SIG_DFL);
+	(void)kill(getpid(), number);
+	sigemptyset(&set);
+	sigaddset(&set, number);
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+	return 128 + number;
+}
+
+static int code_of(int status)
+{
+	return WIFSIGNALED(status) ? die_by(WTERMSIG(status)) : WEXITSTATUS(status);
+}
+
+/* The next of the watched signals; 0: the deadline (-1: none) has passed. */
+static int next_signal(int64_t deadline)
+{
+	int64_t ms = deadline < 0 ? 0 : deadline - clock_ms();
+	struct timespec left;
+	sigset_t set;
+	int got;
+
+	watched_signals(&set);
+	if (ms < 0)
+		ms = 0;
+	left = (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+	do
+		got = sigtimedwait(&set, NULL, deadline < 0 ? NULL : &left);
+	while (got < 0 && errno == EINTR);
+	return got < 0 ? 0 : got;
+}
+
+/* Returns whether the child has ended before the deadline; *passed is a signal that it got before that. */
+static bool await_child(pid_t child, int64_t deadline, int *status, int *passed)
+{
+	*passed = 0;
+	for (;;) {
+		int got;
+
+		if (waitpid(child, status, WNOHANG) == child)
+			return true;
+		got = next_signal(deadline);
+		if (got == 0)
+			return waitpid(child, status, WNOHANG) == child;
+		if (got == SIGCHLD)
+			continue;
+		(void)kill(child, got);
+		*passed = got;
+		deadline = clock_ms() + SIGNAL_MS;
+	}
+}
+
+static int64_t deadline_of(const struct command_line *line, bool waits)
+{
+	if (waits)
+		return line->timeout_ms < 0 ? -1 : clock_ms() + line->timeout_ms + GRACE_MS;
+	return line->process_count > 0 ? clock_ms() + STATUS_MS : -1;
+}
+
+/* The answers that the child owes. */
+static int answer_for_child(const struct command_line *line, bool waits)
+{
+	struct readyd_answer answer = {.verdict = READYD_UNREACHABLE,
+	    .reason = READYD_REASON_DIRECTORY_HANGS,
+	    .backend = READYD_BACKEND_FILE,
+	    .wait_status = -1};
+
+	for (size_t i = 0; i < line->process_count; i++) {
+		if (line->told[i])
+			continue;
+		answer.pid = line->processes[i].pid;
+		answer.start = line->processes[i].start;
+		if (waits)
+			fprintf(stderr, "readyctl: timed out after %" PRId64 " ms\n", line->timeout_ms);
+		output_answer(line, &answer, NULL, -1);
+		command_say_why(&answer);
+	}
+	if (output_finish() != 0)
+		return EXIT_FAILED;
+	return waits ? EXIT_TIMED_OUT : verdict_exit_code(answer.verdict);
+}
+
+static _Noreturn void be_child(
+    const struct command_line *line, int (*run)(const struct command_line *line), const sigset_t *mask)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)sigprocmask(SIG_SETMASK, mask, NULL);
+	exit(run(line));
+}
+
+/* The child may be beyond SIGKILL; then it ends with its look. */
+static int supervise(pid_t child, const struct command_line *line, bool waits)
+{
+	int status, passed;
+
+	if (await_child(child, deadline_of(line, waits), &status, &passed))
+		return code_of(status);
+	(void)kill(child, SIGKILL);
+	return passed != 0 ? die_by(passed) : answer_for_child(line, waits);
+}
+
+/* Shared with the child. */
+static bool *new_told(size_t count)
+{
+	void *told = mmap(NULL, count + 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return told == MAP_FAILED ? NULL : told;
+}
+
+int lookout_run(struct command_line *line, int (*run)(const struct command_line *line), bool waits)
+{
+	sigset_t set, mask;
+	pid_t child;
+
+	line->told = new_told(line->process_count);
+	if (line->told == NULL)
+		return run(line);
+	(void)signal(SIGCHLD, SIG_DFL);
+	watched_signals(&set);
+	(void)sigprocmask(SIG_BLOCK, &set, &mask);
+	child = fork();
+	if (child == 0)
+		be_child(line, run, &mask);
+	if (child > 0)
+		return supervise(child, line, waits);
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
+	return run(line);
+}
