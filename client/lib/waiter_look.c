@@ -169,7 +169,7 @@ static void look_again_soon(
 {
 	if (verdict_is_blind(answer))
 		w->look_at = clock_earlier(w->look_at, clock_ms() + clock_jitter(BLIND_MS));
-	if (answer->verdict == READYD_STALE && !is_covered(t))
+	if (verdict_awaits_rewrite(answer) && !is_covered(t))
 		w->stale_at = clock_earlier(w->stale_at, clock_ms() + clock_jitter(STALE_MS));
 }
 
@@ -207,7 +207,7 @@ void waiter_recheck_stale(struct readyd_waiter *w)
 	struct target *t, *next;
 
 	TARGETS_EACH (&w->set, t, next)
-		if (t->state.phase == TARGET_WAITING && t->answer.verdict == READYD_STALE && !is_covered(t))
+		if (t->state.phase == TARGET_WAITING && verdict_awaits_rewrite(&t->answer) && !is_covered(t))
 			waiter_look(w, t);
 }
 
