@@ -520,7 +520,7 @@ test_a_refused_wait_is_explained() {
 	start_readyd --max-waits 10
 	spawn_workers 12
 	run 124 wait --timeout 1 "${WORKERS[@]}"
-	expect "refused ones" "$(grep -c "waited by inotify (the daemon refuses: too-many-waits)," err)" 2
+	expect "refused ones" "$(grep -c "waiting via inotify (the daemon refuses: too-many-waits);" err)" 2
 	run 124 wait --json --timeout 1 "${WORKERS[@]}"
 	expect "refused ones" "$(grep -c '"via":"inotify","refusal":"too-many-waits"' out)" 2
 }
