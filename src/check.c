@@ -99,7 +99,7 @@ static bool is_ownership_known(const struct history *history)
 	return (history->latched || history->confirmed) && !history->in_other_dir;
 }
 
-/* Neither is an acquittal: a shortage is over soon, and another error may be. */
+/* Neither proves anything. A shortage does not last; another error may. */
 static void note_failure(struct observation *o)
 {
 	bool failed = o->marker.kind == MARKER_UNKNOWN, shortage = is_shortage(o->marker.error);

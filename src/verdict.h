@@ -39,6 +39,13 @@ static inline bool verdict_is_blind(const struct readyd_answer *answer)
 	return answer->reason == READYD_REASON_NO_RESOURCES || answer->reason == READYD_REASON_LOOK_FAILED;
 }
 
+/* Whether a marker is there that does not count, by its age or owner: the process may rewrite it in place,
+ * which raises no event. */
+static inline bool verdict_awaits_rewrite(const struct readyd_answer *answer)
+{
+	return answer->verdict == READYD_STALE || answer->reason == READYD_REASON_AGE_UNKNOWN;
+}
+
 /* Whether the process has exited, by this verdict. */
 static inline bool verdict_is_process_gone(enum readyd_verdict verdict)
 {

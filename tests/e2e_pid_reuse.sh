@@ -175,7 +175,7 @@ never_ready() {
 test_a_marker_that_the_daemon_saw_before_the_process_is_stale() { in_pid_namespace seen_before_the_process; }
 test_a_marker_that_a_scan_found_before_the_process_is_stale() { in_pid_namespace found_before_the_process; }
 test_a_process_with_a_leftover_that_never_was_ready_has_died() { in_pid_namespace never_ready; }
-# A leftover lies there, a process gets its pid and ends without having written anything: it was never ready, whatever
+# A leftover exists, a process gets its pid and ends without having written anything: it was never ready, whatever
 # the daemon makes of it, which has not seen the process.
 never_was_ready() { # BACKEND
 	local start

@@ -100,7 +100,7 @@ START_TEST(word_on_another_process)
 }
 END_TEST
 
-/* An older marker lies there, so the process has written none: it was never ready. */
+/* An older marker exists, so the process has written none: it was never ready. */
 START_TEST(exited_without_a_marker_of_its_own)
 {
 	const struct readyd_answer own = {.start = 7, .verdict = READYD_DIED, .wait_status = 9};

@@ -146,6 +146,18 @@ START_TEST(shortage_neither_begins_nor_ends_a_wait)
 }
 END_TEST
 
+START_TEST(marker_of_wrong_age_may_be_rewritten)
+{
+	struct readyd_answer answer = {.verdict = READYD_STALE, .reason = READYD_REASON_OLDER};
+
+	ck_assert(verdict_awaits_rewrite(&answer));
+	answer = (struct readyd_answer){.verdict = READYD_PENDING, .reason = READYD_REASON_AGE_UNKNOWN};
+	ck_assert(verdict_awaits_rewrite(&answer));
+	answer.reason = READYD_REASON_NONE;
+	ck_assert(!verdict_awaits_rewrite(&answer));
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("verdict");
@@ -153,6 +165,7 @@ static Suite *suite(void)
 
 	tcase_add_test(tcase, directory_that_hangs_ends_no_wait);
 	tcase_add_test(tcase, shortage_neither_begins_nor_ends_a_wait);
+	tcase_add_test(tcase, marker_of_wrong_age_may_be_rewritten);
 	tcase_add_test(tcase, missing_directory_does_not_end_a_wait);
 	tcase_add_loop_test(tcase, each_verdict_has_its_exit_code, 0, UNIT_COUNT(verdicts));
 	tcase_add_loop_test(tcase, verdicts_and_words_convert, 0, UNIT_COUNT(verdicts));

@@ -20,7 +20,7 @@ struct waiters {
 int waiters_init(struct waiters *waiters, const struct readyd_options *options, size_t processes);
 void waiters_free(struct waiters *waiters);
 
-/* The waiter of a pid: what is named twice meets itself. */
+/* The waiter of a pid, always the same one, so that a process that is named twice is waited for once. */
 struct readyd_waiter *waiters_of(const struct waiters *waiters, pid_t pid);
 
 /* As readyd_waiter_next(), readyd_waiter_sleep() and readyd_waiter_pending(). */

@@ -164,20 +164,13 @@ static bool is_covered(const struct target *t)
 	return t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
 }
 
-/* Whether a file with the marker's name exists that does not count. The process may rewrite it, which raises
- * no event. */
-static bool may_be_rewritten(const struct readyd_answer *answer)
-{
-	return answer->verdict == READYD_STALE || answer->reason == READYD_REASON_AGE_UNKNOWN;
-}
-
 /* After a check that did not end the wait, for what may raise no event. */
 static void look_again_soon(
     struct readyd_waiter *w, const struct target *t, const struct readyd_answer *answer)
 {
 	if (verdict_is_blind(answer))
 		w->look_at = clock_earlier(w->look_at, clock_ms() + clock_jitter(BLIND_MS));
-	if (may_be_rewritten(answer) && !is_covered(t))
+	if (verdict_awaits_rewrite(answer) && !is_covered(t))
 		w->stale_at = clock_earlier(w->stale_at, clock_ms() + clock_jitter(STALE_MS));
 }
 
@@ -215,7 +208,7 @@ void waiter_recheck_stale(struct readyd_waiter *w)
 	struct target *t, *next;
 
 	TARGETS_EACH (&w->set, t, next)
-		if (t->state.phase == TARGET_WAITING && may_be_rewritten(&t->answer) && !is_covered(t))
+		if (t->state.phase == TARGET_WAITING && verdict_awaits_rewrite(&t->answer) && !is_covered(t))
 			waiter_look(w, t);
 }
 

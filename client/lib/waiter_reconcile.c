@@ -58,7 +58,7 @@ static struct plan make_plan(const struct readyd_waiter *w)
 	struct plan plan =
 	    plan_make(&w->set, w->settings.backend, daemon_conn_is_absent(&w->conn), w->watching);
 
-	/* The daemon does not tell of a stale marker. */
+	/* The daemon does not report a stale marker. */
 	plan.watch |= w->settings.fail_stale && target_set_waiting(&w->set) > 0;
 	return plan;
 }

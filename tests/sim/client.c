@@ -329,7 +329,7 @@ static int64_t due_since(const struct waited *waited, int64_t calm_since)
 	return life == NULL ? 0 : due;
 }
 
-/* No event tells of a marker that is rewritten in place. */
+/* A marker that is rewritten in place raises no event. */
 static bool is_in_place(const struct waited *waited)
 {
 	return world_dir()->markers[world_pid_index(waited->pid)].in_place;
