@@ -68,6 +68,13 @@ static void on_marker(pid_t pid, const struct arrival *arrival, void *context)
 		begin_sweep(server);
 }
 
+static void on_written(pid_t ns_pid, uint64_t position, void *context)
+{
+	struct server *server = context;
+
+	tracker_marker_written(&server->tracker, ns_pid, position);
+}
+
 static void on_sweep(void *context)
 {
 	struct server *server = context;
@@ -211,7 +218,8 @@ static void wire_up(struct server *server)
 	const struct server_config *config = server->config;
 	const struct connection_hooks connection_hooks = {
 	    requests_on_line, requests_on_resume, requests_on_closing};
-	const struct watch_hooks watch_hooks = {on_marker, on_rescan, on_environment_changed, has_waits};
+	const struct watch_hooks watch_hooks = {
+	    on_marker, on_written, on_rescan, on_environment_changed, has_waits};
 	const struct scouts_config scouts = {
 	    &config->place, &server->dirs, config->spawner, config->spawner_pid, on_late_view, server};
 	struct rlimit files = {1024, 1024};
@@ -220,6 +228,7 @@ static void wire_up(struct server *server)
 	server->started = clock_ms();
 	server->sweep = loop_timer_new(server->loop, on_sweep, server);
 	dirwatch_init(&server->dirs, &config->place, on_behind, server);
+	server->dirs.reports_writes = true;
 	server->scouts = scouts_new(server->loop, &scouts);
 	tracker_init(&server->tracker, server->loop, &config->place, &server->dirs, server->scouts,
 	    on_first_wait, server);

@@ -82,6 +82,16 @@ const struct marker_stat *sightings_leftover(const struct sightings *sightings, 
 	return &sighting->marker;
 }
 
+bool sightings_rewritten(struct sightings *sightings, pid_t ns_pid, uint64_t position)
+{
+	struct sighting *sighting = find(sightings, ns_pid);
+
+	if (sighting == NULL || position <= sighting->position)
+		return false;
+	forget(sightings, sighting);
+	return true;
+}
+
 size_t sightings_count(const struct sightings *sightings)
 {
 	return HASH_COUNT(sightings->leftovers);

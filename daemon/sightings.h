@@ -20,8 +20,9 @@
 struct sighting {
 	pid_t ns_pid;
 	struct marker_stat marker;
-	bool alone;   /* no process had the number, or only one that has ended when this counts */
-	int64_t seen; /* CLOCK_BOOTTIME in nanoseconds: it was there then */
+	bool alone;	   /* no process had the number, or only one that has ended when this counts */
+	int64_t seen;	   /* CLOCK_BOOTTIME in nanoseconds: it was there then */
+	uint64_t position; /* the end of the queue of events before that, see dirwatch_position() */
 	TAILQ_ENTRY(sighting) age;
 	UT_hash_handle hh;
 };
@@ -43,6 +44,10 @@ void sightings_note(struct sightings *sightings, const struct sighting *seen);
 /* The leftover that the process cannot have written, if it is still there; NULL if none is known. */
 const struct marker_stat *sightings_leftover(
     const struct sightings *sightings, const struct process *process);
+
+/* The file of that name was written, by an event at that position. True if that was after the sighting of a
+ * leftover, which is forgotten then: it is another file now, even if its stamps do not show it. */
+bool sightings_rewritten(struct sightings *sightings, pid_t ns_pid, uint64_t position);
 
 size_t sightings_count(const struct sightings *sightings);
 

@@ -116,6 +116,7 @@ static void note_marker_of(
 	marker->kind = MARKER_ABSENT;
 	if (history->in_other_dir)
 		return;
+	seen.position = dirwatch_position(w->dirs);
 	marker_stat(w->place, p->ns_pid, marker);
 	seen.marker = *marker;
 	seen.seen = clock_now_ns(CLOCK_BOOTTIME);
@@ -331,6 +332,7 @@ static void search(struct tracker *w, pid_t ns_pid, bool exists, const struct ar
 	pid_t pids[NAMESAKES];
 	size_t count;
 
+	seen.position = dirwatch_position(w->dirs);
 	marker_stat(w->place, ns_pid, &seen.marker);
 	seen.seen = clock_now_ns(CLOCK_BOOTTIME);
 	count = ns_index_list(&w->namespaces, ns_pid, pids, NAMESAKES);
@@ -351,6 +353,32 @@ void tracker_marker_seen(struct tracker *w, pid_t ns_pid, const struct arrival *
 	if (arrival != NULL)
 		--*arrival->searches;
 	search(w, ns_pid, exists, arrival);
+}
+
+static void forget_leftover(struct tracker *w, pid_t pid, pid_t ns_pid)
+{
+	struct registry_entry *entry = registry_find(w->registry, pid);
+
+	if (entry == NULL || entry->process.ns_pid != ns_pid || !entry->history.has_leftover)
+		return;
+	entry->history.has_leftover = false;
+	tracker_recheck(w, entry);
+}
+
+/* The first write of a leftover may be reported after it was seen: then it is seen again, and no process has
+ * its number. */
+void tracker_marker_written(struct tracker *w, pid_t ns_pid, uint64_t position)
+{
+	pid_t pids[NAMESAKES];
+	size_t count;
+
+	if (!sightings_rewritten(&w->sightings, ns_pid, position))
+		return;
+	forget_leftover(w, ns_pid, ns_pid);
+	count = ns_index_list(&w->namespaces, ns_pid, pids, NAMESAKES);
+	for (size_t i = 0; count != SIZE_MAX && i < count && i < NAMESAKES; i++)
+		forget_leftover(w, pids[i], ns_pid);
+	search(w, ns_pid, process_exists(ns_pid), NULL);
 }
 
 bool tracker_enroll(struct tracker *w, pid_t pid, uint64_t start,

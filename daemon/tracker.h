@@ -62,6 +62,10 @@ void tracker_leave(struct tracker *w, struct registry_wait *wait);
 /* Something may have happened to the entry's process or marker. The entry may be gone afterwards. */
 void tracker_recheck(struct tracker *w, struct registry_entry *entry);
 
+/* The file with that marker name was written, at that position of the queue of events. A leftover that was
+ * seen earlier is none any more. */
+void tracker_marker_written(struct tracker *w, pid_t ns_pid, uint64_t position);
+
 /* Checks the entry's own process, even if another process has its pid by now. False if that settled it:
  * then all waits have been settled, and the entry may be gone. */
 bool tracker_still_waits(struct tracker *w, struct registry_entry *entry, struct readyd_answer *answer);

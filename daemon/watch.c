@@ -179,6 +179,10 @@ static void take_marker(struct watch *watch, struct batch *batch, const struct d
 {
 	struct arrival arrival = {.searches = &batch->searches};
 
+	if (event->written) {
+		watch->hooks.written(event->ns_pid, event->position, watch->context);
+		return;
+	}
 	if (event->came) {
 		identify(watch, batch);
 		arrival = batch->arrival;

@@ -19,6 +19,8 @@ struct watch;
 struct watch_hooks {
 	/* Something happened to this pid's marker: what the event says, or NULL if it was found in a scan. */
 	void (*marker)(pid_t pid, const struct arrival *arrival, void *context);
+	/* The file with this pid's marker name was written: where in the queue of the dirwatch. */
+	void (*written)(pid_t pid, uint64_t position, void *context);
 	/* Anything may have happened to any marker that is waited for. */
 	void (*rescan)(void *context);
 	/* The mounts have changed, or time has passed. */

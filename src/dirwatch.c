@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "src/dirwatch.h"
@@ -63,6 +64,13 @@ int dirwatch_add_watch(int inotify, const char *dir)
 	return inotify_add_watch(inotify, dir, MASK);
 }
 
+uint64_t dirwatch_position(const struct dirwatch *d)
+{
+	int unread;
+
+	return d->fd >= 0 && ioctl(d->fd, FIONREAD, &unread) == 0 ? d->read + (uint64_t)unread : UINT64_MAX;
+}
+
 enum dirwatch_armed dirwatch_arm(struct dirwatch *d)
 {
 	int old = d->wd, error;
@@ -71,7 +79,7 @@ enum dirwatch_armed dirwatch_arm(struct dirwatch *d)
 		d->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (d->fd < 0)
 		return DIRWATCH_NONE;
-	d->wd = dirwatch_add_watch(d->fd, d->place->dir);
+	d->wd = inotify_add_watch(d->fd, d->place->dir, d->reports_writes ? MASK | IN_CLOSE_WRITE : MASK);
 	error = errno;
 	if (old >= 0 && d->wd != old)
 		(void)inotify_rm_watch(d->fd, old); /* fails if the kernel has removed it already */
@@ -240,6 +248,7 @@ static ssize_t read_events(struct dirwatch *d, char *buffer, size_t size)
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	d->read += (uint64_t)n;
 	note_arrivals(d, buffer, buffer + n);
 	return n;
 }
@@ -303,6 +312,8 @@ bool dirwatch_next(struct dirwatch *d, struct dirwatch_event *event)
 		return false;
 	event->ns_pid = name_of(d, raw);
 	event->came = (raw->mask & (IN_CREATE | IN_MOVED_TO)) != 0;
+	event->written = (raw->mask & IN_CLOSE_WRITE) != 0;
+	event->position = d->read - (uint64_t)(d->end - d->at);
 	event->kind = kind_of(d, raw, event->ns_pid);
 	return true;
 }

@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
 
@@ -29,6 +30,8 @@ struct dirwatch {
 	LIST_HEAD(, dirwatch_extra) extras;
 	const char *at, *end; /* what dirwatch_read() has left for dirwatch_next() */
 	bool behind;	      /* events were read ahead and dropped */
+	bool reports_writes;  /* set before it is armed: also report that a marker was written (closed) */
+	uint64_t read;	      /* bytes read from the queue so far */
 	void (*on_behind)(void *context);
 	void *context;
 };
@@ -70,6 +73,10 @@ bool dirwatch_has_arrived(struct dirwatch *d, int wd, pid_t ns_pid);
 /* From now on only a new marker counts as arrived: an earlier process may have had the name. */
 void dirwatch_forget_arrival(struct dirwatch *d, int wd, pid_t ns_pid);
 
+/* The position of the queue's end: an event with a greater one happens later. UINT64_MAX if that is not
+ * known. */
+uint64_t dirwatch_position(const struct dirwatch *d);
+
 /* A buffer of this size takes any event. */
 #define DIRWATCH_BUFFER_LEAST 512
 
@@ -89,7 +96,9 @@ enum dirwatch_kind {
 struct dirwatch_event {
 	enum dirwatch_kind kind;
 	pid_t ns_pid;
-	bool came; /* an entry of that name was created or renamed to it */
+	bool came;	   /* an entry of that name was created or renamed to it */
+	bool written;	   /* nothing but that its file was open for writing, and was closed */
+	uint64_t position; /* in the queue, comparable with dirwatch_position() */
 };
 
 /* The next of the events read; false at the end. */

@@ -99,6 +99,40 @@ START_TEST(marker_comes_and_goes)
 }
 END_TEST
 
+/* Only where that is asked for: each private watch costs the writer time. */
+START_TEST(writes_are_reported_with_their_position)
+{
+	struct dirwatch_event event;
+	uint64_t before;
+
+	make(place.dir, 7);
+	watch.reports_writes = true;
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_OTHER);
+	before = dirwatch_position(&watch);
+	ck_assert_uint_eq(before, 0);
+	make(place.dir, 7);
+	ck_assert_uint_gt(dirwatch_position(&watch), before);
+	ck_assert_int_gt(dirwatch_read(&watch, buffer, sizeof(buffer)), 0);
+	ck_assert(dirwatch_next(&watch, &event));
+	ck_assert_int_eq(event.kind, DIRWATCH_MARKER);
+	ck_assert(event.written && !event.came);
+	ck_assert_uint_gt(event.position, before);
+	ck_assert_uint_eq(event.position, dirwatch_position(&watch));
+	ck_assert(!dirwatch_next(&watch, &event));
+	dirwatch_close(&watch);
+	ck_assert_uint_eq(dirwatch_position(&watch), UINT64_MAX);
+}
+END_TEST
+
+START_TEST(writes_are_not_reported_unasked)
+{
+	make(place.dir, 7);
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_OTHER);
+	make(place.dir, 7);
+	ck_assert_uint_eq(count(DIRWATCH_MARKER), 0);
+}
+END_TEST
+
 START_TEST(other_names_are_unrelated)
 {
 	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_OTHER);
@@ -374,6 +408,8 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, marker_comes_and_goes);
+	tcase_add_test(tcase, writes_are_reported_with_their_position);
+	tcase_add_test(tcase, writes_are_not_reported_unasked);
 	tcase_add_test(tcase, other_names_are_unrelated);
 	tcase_add_test(tcase, arming_keeps_queued_events);
 	tcase_add_test(tcase, directory_is_replaced);

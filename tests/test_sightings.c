@@ -149,6 +149,21 @@ START_TEST(first_sighting_counts)
 END_TEST
 
 /* Nothing is known of a process that is gone but the start that the asker says it had. */
+/* An event that was queued before the sighting is the leftover's own. */
+START_TEST(written_later_is_no_leftover)
+{
+	struct sighting seen = leftover(1, 10);
+
+	seen.position = 100;
+	sightings_note(&sightings, &seen);
+	ck_assert(!sightings_rewritten(&sightings, 2, 200));
+	ck_assert(!sightings_rewritten(&sightings, 1, 100));
+	ck_assert_uint_eq(ino_for(1, START), 10);
+	ck_assert(sightings_rewritten(&sightings, 1, 101));
+	ck_assert_uint_eq(ino_for(1, START), 0);
+}
+END_TEST
+
 START_TEST(process_that_is_gone)
 {
 	struct process process = process_of(1, START - 1);
@@ -177,6 +192,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, sighting_alone_counts);
 	tcase_add_test(tcase, marker_seen_before_it_was_written);
 	tcase_add_test(tcase, first_sighting_counts);
+	tcase_add_test(tcase, written_later_is_no_leftover);
 	tcase_add_test(tcase, process_that_is_gone);
 	return s;
 }

@@ -50,6 +50,13 @@ static void on_behind(void *context)
 	watch_on_behind(watch);
 }
 
+static void on_written(pid_t pid, uint64_t position, void *context)
+{
+	(void)pid;
+	(void)position;
+	(void)context;
+}
+
 static void on_rescan(void *context)
 {
 	ck_assert_ptr_eq(context, &place);
@@ -123,7 +130,8 @@ static void turn(void)
 
 static void arm(void)
 {
-	static const struct watch_hooks hooks = {on_marker, on_rescan, on_environment_changed, has_waits};
+	static const struct watch_hooks hooks = {
+	    on_marker, on_written, on_rescan, on_environment_changed, has_waits};
 
 	dirwatch_init(&dirs, &place, on_behind, &place);
 	watch = watch_new(loop, &place, &dirs, &hooks, &place);
