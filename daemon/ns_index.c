@@ -50,10 +50,13 @@ static void forget(struct ns_index *index, struct ns_process *process)
 
 	LIST_REMOVE(process, same);
 	if (LIST_EMPTY(&name->processes)) {
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the name is in the table, so there is
+		 * one */
 		HASH_DEL(index->names, name);
 		xalloc_free(name);
 	}
 	TAILQ_REMOVE(&index->by_check, process, check);
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is in the table */
 	HASH_DEL(index->processes, process);
 	index->count--;
 	xalloc_free(process);

@@ -145,7 +145,8 @@ void scout_accounts_freed(
 	struct scout_hung *hung = find_hung(accounts, pid, start);
 
 	accounts->stuck--;
-	user->stuck--;
+	if (user != NULL)
+		user->stuck--;
 	if (answered && hung != NULL)
 		*hung = (struct scout_hung){0};
 }

@@ -17,6 +17,7 @@ void sightings_init(struct sightings *sightings, size_t limit)
 
 static void forget(struct sightings *sightings, struct sighting *sighting)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is in the table */
 	HASH_DEL(sightings->leftovers, sighting);
 	TAILQ_REMOVE(&sightings->by_age, sighting, age);
 	xalloc_free(sighting);

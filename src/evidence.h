@@ -25,7 +25,7 @@
 struct history {
 	bool strict;  /* set by the caller: no EVIDENCE_ASSUMED, but EVIDENCE_UNDATED */
 	bool latched; /* it was seen ready */
-	bool assumed; /* when latched: on EVIDENCE_ASSUMED alone */
+	bool assumed; /* when latched or confirmed: on EVIDENCE_ASSUMED alone */
 	/* It was alive while no marker was in the directory `absent`: a marker that appears there later
 	 * cannot be older than the process, whatever the clocks say, so setting the clock does not affect
 	 * such waits. */

@@ -352,7 +352,7 @@ start_close() {
 		spawn bash -c 'echo ready >"m/ktstr-worker-ready-$$"; exec sleep 1000'
 		PID=$LAST
 		until_true 60 test -s "$(marker "$PID")"
-		READYD_BACKEND=file ctl status "$PID" >out || die "not ready: $(cat out)"
+		READYD_BACKEND="file" ctl status "$PID" >out || die "not ready: $(cat out)"
 		! grep -q "age=assumed" out || return 0
 	done
 	skip "each process took longer than the stamps can tell to its marker"

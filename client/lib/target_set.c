@@ -47,6 +47,11 @@ struct target *target_set_find(struct target_set *set, pid_t pid, uint64_t start
 	return t;
 }
 
+/* The analyzer loses sight of the buckets that uthash keeps in the table of the hash. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
 /* -1: no memory. */
 static int index_target(struct target_set *set, struct target *t)
 {
@@ -109,11 +114,6 @@ static struct target *allocate(struct target_set *set)
 	return &set->only;
 }
 
-/* The analyzer loses sight of the buckets that uthash keeps in the table of the hash. */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
-#endif
 struct target *target_set_add(struct target_set *set, pid_t pid, uint64_t start)
 {
 	struct target *t = allocate(set);
@@ -133,9 +133,6 @@ struct target *target_set_add(struct target_set *set, pid_t pid, uint64_t start)
 	errno = ENOMEM;
 	return NULL;
 }
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
 
 void target_set_remove(struct target_set *set, struct target *t)
 {
@@ -151,6 +148,10 @@ void target_set_remove(struct target_set *set, struct target *t)
 	else
 		free(t);
 }
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 /* The only place that changes the tally, besides adding and removing. */
 static void move(struct target_set *set, struct target *t, struct target_state to)

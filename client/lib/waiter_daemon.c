@@ -72,7 +72,10 @@ static void take_answer(struct readyd_waiter *w, struct target *t, const struct 
 	}
 	answer = opinion_complete(&t->answer, said);
 	answer.backend = READYD_BACKEND_DAEMON;
-	t->history.confirmed |= answer.verdict == READYD_READY && answer.start == t->process.start;
+	if (answer.verdict == READYD_READY && answer.start == t->process.start) {
+		t->history.confirmed = true;
+		t->history.assumed |= (answer.flags & READYD_FLAG_AGE_ASSUMED) != 0;
+	}
 	if (waiter_is_forced(w) ? !t->pending || answer.verdict == READYD_STALE || verdict_ends_wait(&answer)
 				: opinion_counts(&t->answer, t->history.refuted, &answer))
 		(void)waiter_step(w, t, TARGET_TOLD, &answer);

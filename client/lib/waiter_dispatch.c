@@ -72,12 +72,15 @@ void waiter_read_dir(struct readyd_waiter *w)
 
 /* The gate is closed: check, and ask again if that does not end the wait. A byte in the gate says that this
  * very process was seen ready, which saves every waiter a request; the pidfd tells whether it has exited
- * since. */
+ * since. The byte does not say on what evidence, so what was assumed here stays so. */
 static void take_gate_event(struct readyd_waiter *w, struct target *t, uint32_t bits)
 {
 	if (t->state.subscription != SUBSCRIPTION_GATE)
 		return;
-	t->history.latched |= (bits & POLLIN) != 0;
+	if ((bits & POLLIN) != 0 && !t->history.latched) {
+		t->history.latched = true;
+		t->history.assumed = (t->answer.flags & READYD_FLAG_AGE_ASSUMED) != 0;
+	}
 	(void)waiter_step(w, t, TARGET_LEFT, NULL);
 	waiter_look(w, t);
 	if (!target_is_done(t))

@@ -218,7 +218,7 @@ test_a_clock_that_is_set_forward_changes_no_answer() {
 	now=$(date +%s)
 	for by in 60 86400; do
 		date -s "@$((now + by))" >/dev/null
-		got=$(READYD_BACKEND=file readyctl status "$PID") || got="$got $?"
+		got=$(READYD_BACKEND="file" readyctl status "$PID") || got="$got $?"
 		date -s "@$now" >/dev/null
 		[ "${got%% *}" = ready ] || die "set forward by $by s: $got"
 	done
