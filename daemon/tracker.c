@@ -88,10 +88,13 @@ static void check(struct tracker *w, const struct process *process, struct histo
 	const struct marker_viewer viewer = {scouts_view, &eye};
 
 	check_process(w->place, process, history, &w->namespaces.collisions, &viewer, answer);
-	if (eye.wd == 0 || eye.wd == history->extra_watch)
-		return;
-	history->extra_watch = eye.wd;
-	dirwatch_forget_arrival(w->dirs, eye.wd, process->ns_pid);
+	if (eye.wd != 0 && eye.wd != history->extra_watch) {
+		history->extra_watch = eye.wd;
+		dirwatch_forget_arrival(w->dirs, eye.wd, process->ns_pid);
+	}
+	/* What has arrived is not a marker. */
+	if (history->in_other_dir && answer->reason == READYD_REASON_NOT_A_FILE)
+		dirwatch_forget_arrival(w->dirs, history->extra_watch, process->ns_pid);
 }
 
 /* Whether another process may have the number of p, by now if that has ended. */
@@ -355,14 +358,19 @@ void tracker_marker_seen(struct tracker *w, pid_t ns_pid, const struct arrival *
 	search(w, ns_pid, exists, arrival);
 }
 
-static void forget_leftover(struct tracker *w, pid_t pid, pid_t ns_pid)
+/* What a ready process writes is its own, and stays noted for the next one. */
+static void note_written(struct tracker *w, pid_t pid, pid_t ns_pid)
 {
 	struct registry_entry *entry = registry_find(w->registry, pid);
 
-	if (entry == NULL || entry->process.ns_pid != ns_pid || !entry->history.has_leftover)
+	if (entry == NULL || entry->process.ns_pid != ns_pid)
 		return;
-	entry->history.has_leftover = false;
-	tracker_recheck(w, entry);
+	if (entry->history.latched) {
+		note_ready(w, &entry->process, &entry->history);
+	} else if (entry->history.has_leftover) {
+		entry->history.has_leftover = false;
+		tracker_recheck(w, entry);
+	}
 }
 
 /* The first write of a leftover may be reported after it was seen: then it is seen again, and no process has
@@ -374,10 +382,10 @@ void tracker_marker_written(struct tracker *w, pid_t ns_pid, uint64_t position)
 
 	if (!sightings_rewritten(&w->sightings, ns_pid, position))
 		return;
-	forget_leftover(w, ns_pid, ns_pid);
+	note_written(w, ns_pid, ns_pid);
 	count = ns_index_list(&w->namespaces, ns_pid, pids, NAMESAKES);
 	for (size_t i = 0; count != SIZE_MAX && i < count && i < NAMESAKES; i++)
-		forget_leftover(w, pids[i], ns_pid);
+		note_written(w, pids[i], ns_pid);
 	search(w, ns_pid, process_exists(ns_pid), NULL);
 }
 

@@ -234,7 +234,10 @@ static void note_arrivals(struct dirwatch *d, const char *at, const char *end)
 	pid_t ns_pid;
 
 	while (!LIST_EMPTY(&d->extras) && (event = take(&at, end)) != NULL) {
-		ns_pid = event->mask & (IN_CREATE | IN_MOVED_TO) ? name_of(d, event) : 0;
+		/* A directory is not a marker. */
+		ns_pid = event->mask & (IN_CREATE | IN_MOVED_TO) && (event->mask & IN_ISDIR) == 0
+			     ? name_of(d, event)
+			     : 0;
 		extra = ns_pid == 0 ? NULL : find_extra(d, event->wd);
 		if (extra != NULL)
 			remember_arrival(extra, ns_pid);

@@ -35,8 +35,8 @@ static bool is_in_future(const struct observation *o)
 
 /*
  * The start is rounded down to a tick, and the stamp to its grain. So only a marker that is older by more
- * than the tolerance is certainly older, and only one that is younger by more than a tick and the tolerance
- * is certainly younger. Where the clock has been set forward since, the marker may be as old as it looks or
+ * than the tolerance is certainly older, and only one that is younger by more than a tick and the margin is
+ * certainly younger. Where the clock has been set forward since, the marker may be as old as it looks or
  * valid: that is as close as stamps get.
  */
 static enum age age_by_stamps(const struct process *p, const struct observation *o)
@@ -48,7 +48,7 @@ static enum age age_by_stamps(const struct process *p, const struct observation 
 	age = evidence_age_at_start(p, o);
 	if (age > tolerance(o))
 		return o->clock_was_set ? AGE_CLOSE : AGE_OLDER;
-	return age < -clock_tick_ns() - tolerance(o) ? AGE_YOUNGER : AGE_CLOSE;
+	return age < -clock_tick_ns() - o->stamps.margin_ns ? AGE_YOUNGER : AGE_CLOSE;
 }
 
 static bool is_known_leftover(const struct history *history, const struct marker_stat *marker)
@@ -104,7 +104,8 @@ enum evidence evidence_weigh(
 bool evidence_is_weak(const struct process *p, const struct history *history, const struct observation *o)
 {
 	return evidence_needs_stamps(history, &o->marker) &&
-	       (!has_start(p) || age_by_stamps(p, o) != AGE_YOUNGER);
+	       (!has_start(p) || is_in_future(o) ||
+		   evidence_age_at_start(p, o) >= -clock_tick_ns() - tolerance(o));
 }
 
 void history_saw_none(struct history *history, const struct marker_stat *directory)

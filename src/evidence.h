@@ -85,7 +85,8 @@ enum evidence evidence_weigh(
 bool evidence_needs_stamps(const struct history *history, const struct marker_stat *marker);
 
 /* Whether evidence for the marker may yet be overruled by an observer that saw the file earlier: nothing was
- * seen of it before, and its stamp does not prove that it is younger than the process. */
+ * seen of it before, and its stamp is near the start, or in the future. The conversion between the clocks is
+ * not exact: slewing since the marker was written shifts it. */
 bool evidence_is_weak(const struct process *p, const struct history *history, const struct observation *o);
 
 /* How many nanoseconds before the start of the process the marker was written, by its stamp as converted to

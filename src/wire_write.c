@@ -104,6 +104,8 @@ static void put_answer(struct out *o, const struct readyd_answer *answer)
 
 	put_text(o, readyd_verdict_name(answer->verdict));
 	put_number(o, " ", (uint64_t)answer->pid);
+	if (answer->flags & READYD_FLAG_AGE_ASSUMED)
+		put_text(o, " age=assumed");
 	if (answer->start != 0)
 		put_number(o, " start=", answer->start);
 	if (reason != NULL) {
@@ -122,8 +124,6 @@ static void put_answer(struct out *o, const struct readyd_answer *answer)
 		put_text(o, " latched=1");
 	if (answer->flags & READYD_FLAG_EMPTY)
 		put_text(o, " empty=1");
-	if (answer->flags & READYD_FLAG_AGE_ASSUMED)
-		put_text(o, " age=assumed");
 }
 
 size_t wire_write_answer(char *buf, size_t size, const struct readyd_answer *answer)

@@ -36,7 +36,7 @@ markers_below_a_mount() {
 	mark "$seen"
 	until_true 60 counter_is processes 1
 	tmpfs m
-	expect_status daemon 0 "ready $seen .*latched=1$AGE" "$seen"
+	expect_status daemon 0 "ready $seen .*latched=1" "$seen"
 	expect_status file 1 "$PENDING" "$seen"
 	kill_readyd
 	start_readyd

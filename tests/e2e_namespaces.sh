@@ -59,7 +59,7 @@ ready_in_namespaces() {
 	SINCE=$(now_ms)
 	echo >go
 	waiter_ends 0 "$READY"
-	expect_status "$backend" 0 "ready $PID start=[0-9]+$AGE" "$PID"
+	expect_status "$backend" 0 "ready $PID$AGE start=[0-9]+" "$PID"
 	kill -KILL "$PID"
 	until_true 60 status_is "$backend" "(died|exited) $PID .*" "$PID"
 }
@@ -106,6 +106,36 @@ test_a_marker_that_is_gone_with_its_mount_namespace() {
 	marked_and_gone file
 	start_readyd
 	marked_and_gone daemon
+}
+
+# Something else than a file has come under the name, and is gone with the directory.
+no_file_and_gone() { # BACKEND COMMAND
+	spawn unshare --mount --propagation private bash -c '
+		mount -t tmpfs none "$0/m"
+		echo >"$0/up"
+		read -r <"$0/go"
+		"$1" "$0/m/ktstr-worker-ready-$$"
+		read -r <"$0/go"' "$T" "$2"
+	PID=$LAST
+	until_true 60 exists up
+	start_waiter "$1" "$PID"
+	echo >go
+	until_true 60 status_is "$1" "pending $PID .*reason=not-a-file" "$PID"
+	echo >go
+	all_end 3 "$WAITER"
+	rm up
+}
+
+test_what_is_no_file_is_no_marker_of_a_directory_that_is_gone() {
+	local kind
+	need_root
+	mkfifo go
+	mkdir m
+	start_readyd
+	for kind in mkdir mkfifo; do
+		no_file_and_gone file $kind
+		no_file_and_gone daemon $kind
+	done
 }
 
 test_a_worker_in_a_child_pid_namespace() {

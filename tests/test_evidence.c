@@ -22,7 +22,9 @@ static const struct {
     {"a second younger", S, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_OWN, false},
     {"a tick and the grain younger", TICK + 40 * MS + 1, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_OWN,
 	false},
-    {"not quite that", TICK + 40 * MS, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_ASSUMED, true},
+    {"not quite that", TICK + 40 * MS, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_OWN, true},
+    {"more than a tick younger", TICK + 1, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_OWN, true},
+    {"a tick younger", TICK, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_ASSUMED, true},
     {"as old", 0, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_ASSUMED, true},
     {"the grain older", -40 * MS, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_ASSUMED, true},
     {"more than the grain older", -40 * MS - 1, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_LEFTOVER,
@@ -31,7 +33,7 @@ static const struct {
     /* Whole seconds: the stamp is up to a second before the writing. */
     {"most of a second older, grain 1 s", -999 * MS, LATER, {S, 0, 0, false}, false, EVIDENCE_ASSUMED, true},
     {"more than a second older, grain 1 s", -S - 1, LATER, {S, 0, 0, false}, false, EVIDENCE_LEFTOVER, true},
-    {"a second younger, grain 1 s", S, LATER, {S, 0, 0, false}, false, EVIDENCE_ASSUMED, true},
+    {"a second younger, grain 1 s", S, LATER, {S, 0, 0, false}, false, EVIDENCE_OWN, true},
     {"two seconds younger, grain 1 s", 2 * S, LATER, {S, 0, 0, false}, false, EVIDENCE_OWN, false},
     /* A server's clock, which may be behind or ahead by the margin. */
     {"4 s older, margin 5 s", -4 * S, LATER, {40 * MS, 5 * S, 0, false}, false, EVIDENCE_ASSUMED, true},

@@ -299,7 +299,7 @@ static const struct {
     {{5, READYD_READY, READYD_REASON_NONE, 0, 0, -1, 0}, "ready 5\n"},
     {{5, READYD_READY, READYD_REASON_NONE, 0, 3, -1, 9}, "ready 5 start=9 latched=1 empty=1\n"},
     {{5, READYD_READY, READYD_REASON_NONE, 0, READYD_FLAG_AGE_ASSUMED, -1, 9},
-	"ready 5 start=9 age=assumed\n"},
+	"ready 5 age=assumed start=9\n"},
     {{5, READYD_PENDING, READYD_REASON_DEADLINE, 0, 0, -1, 9}, "pending 5 start=9 reason=deadline\n"},
     {{5, READYD_DIED, READYD_REASON_NONE, 0, 0, W_EXITCODE(3, 0), 9}, "died 5 start=9 status=3\n"},
     {{5, READYD_EXITED, READYD_REASON_NONE, 0, 0, W_EXITCODE(0, 9), 9}, "exited 5 start=9 signal=9\n"},

@@ -157,6 +157,11 @@ static void check(
 	check_process(
 	    &w->settings.place, &t->process, &t->history, collisions, &marker_viewer_direct, answer);
 	answer->backend = READYD_BACKEND_FILE;
+	/* What has arrived is not a marker. */
+	if (t->history.in_other_dir && answer->reason == READYD_REASON_NOT_A_FILE) {
+		t->history.arrived = false;
+		dirwatch_forget_arrival(&w->dir, t->history.extra_watch, t->process.ns_pid);
+	}
 }
 
 static bool is_covered(const struct target *t)
