@@ -22,14 +22,25 @@ static bool was_born_since(const struct statx *file, int64_t start)
 		   clock_now_ns(CLOCK_BOOTTIME) - start + STAMP_GRAIN_NS;
 }
 
+/* The start is rounded down. */
+static bool was_alive(const struct arrival *arrival, const struct process *p)
+{
+	return p->start_known && !p->no_such_process &&
+	       clock_ticks_to_ns(p->start) + clock_tick_ns() <= arrival->since;
+}
+
+bool arrival_went(const struct arrival *arrival, const struct marker_place *place, const struct process *p)
+{
+	return was_alive(arrival, p) && marker_is_absent(place, p->ns_pid);
+}
+
 bool arrival_is_new(const struct arrival *arrival, const struct marker_place *place, const struct process *p)
 {
 	const int64_t start = clock_ticks_to_ns(p->start);
 	char path[sizeof(place->dir) + sizeof(place->prefix) + 16];
 	struct statx file;
 
-	/* The start is rounded down. */
-	if (!p->start_known || p->no_such_process || start + clock_tick_ns() > arrival->since)
+	if (!was_alive(arrival, p))
 		return false;
 	snprintf(path, sizeof(path), "%s/%s%ld", place->dir, place->prefix, (long)p->ns_pid);
 	return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW,

@@ -23,4 +23,7 @@ struct arrival {
  * the event of an earlier process that is read late, says nothing. */
 bool arrival_is_new(const struct arrival *arrival, const struct marker_place *place, const struct process *p);
 
+/* Whether something came while the process lived, and is gone by now. */
+bool arrival_went(const struct arrival *arrival, const struct marker_place *place, const struct process *p);
+
 #endif

@@ -210,8 +210,10 @@ static void recall(struct tracker *w, const struct process *process, struct hist
 static void note_arrival(
     struct tracker *w, const struct process *process, const struct arrival *arrival, struct history *history)
 {
-	if (arrival == NULL || history->latched || history->absent_seen ||
-	    !arrival_is_new(arrival, w->place, process))
+	if (arrival == NULL || history->latched)
+		return;
+	history->came |= arrival_went(arrival, w->place, process);
+	if (history->absent_seen || !arrival_is_new(arrival, w->place, process))
 		return;
 	history->absent_seen = true;
 	history->absent =

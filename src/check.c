@@ -108,6 +108,16 @@ static void note_failure(struct observation *o)
 	o->look_failed = failed && !shortage;
 }
 
+/* Whether only root and the user of the process can write to our directory. In another one, anybody could
+ * have made a file that was removed before it was looked at. */
+static bool is_private(const struct marker_place *place, const struct process *p)
+{
+	struct stat st;
+
+	return stat(place->dir, &st) == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0 &&
+	       (st.st_uid == 0 || process_check_uid(p, st.st_uid) == PROCESS_UID_OWN);
+}
+
 /* A process may change its root or mount namespace during its set-up, so resolve its directory each time. */
 static void observe_marker(const struct marker_place *place, const struct process *p, struct history *history,
     struct collisions *collisions, const struct marker_viewer *viewer, struct observation *o)
@@ -136,6 +146,8 @@ static void observe_marker(const struct marker_place *place, const struct proces
 		return;
 	o->marker = view.marker;
 	note_failure(o);
+	if (o->marker.kind == MARKER_ABSENT && history->came && view.where == MARKER_DIR_SAME)
+		o->arrived = is_private(place, p);
 	if (o->marker.kind != MARKER_FILE)
 		return;
 	if (history->absent_seen && !is_same_directory(place, &view, &history->absent))

@@ -96,7 +96,7 @@ enum dirwatch_kind {
 struct dirwatch_event {
 	enum dirwatch_kind kind;
 	pid_t ns_pid;
-	bool came;	   /* an entry of that name was created or renamed to it */
+	bool came;	   /* an entry of that name, no directory, was created or renamed to it */
 	bool written;	   /* nothing but that its file was open for writing, and was closed */
 	uint64_t position; /* in the queue, comparable with dirwatch_position() */
 };

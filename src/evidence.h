@@ -36,6 +36,8 @@ struct history {
 	struct marker_stat leftover;
 	bool in_other_dir; /* its marker directory is not ours; /proc/<pid>/root leads there while it lives */
 	int extra_watch;   /* number of the watch on that directory; 0: none */
+	bool came;    /* set by the caller: an event reported a file of its marker's name in our directory,
+		       * while it lived */
 	bool arrived; /* an event reported its marker there: the only evidence once the process has ended */
 	struct marker_stat ambiguous; /* a marker that may be another process's; MARKER_ABSENT: none */
 	struct marker_stat foreign; /* a marker that was seen to have a foreign owner; MARKER_ABSENT: none */

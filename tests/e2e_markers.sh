@@ -194,4 +194,49 @@ written_by_another() {
 	waiter_ends 0 "$READY"
 }
 
+# come_and_go BACKEND ARGUMENT...: a marker is created and removed before anything can look at it.
+come_and_go() {
+	local backend=$1 asker
+	shift
+	spawn_worker
+	start_waiter "$backend" "$@" "$PID"
+	# The daemon knows then that the process was there before the events that follow.
+	[ "$backend" = file ] || until_true 60 has_ticked "$(counter ticks)"
+	for asker in "$WAITER" ${DAEMON:+"$DAEMON"}; do
+		kill -STOP "$asker"
+		until_true 60 is_state T "$asker"
+	done
+	mark "$PID"
+	rm "$(marker "$PID")"
+	kill -CONT ${DAEMON:+"$DAEMON"} "$WAITER"
+}
+has_ticked() { [ "$(counter ticks)" -gt "$1" ]; }
+
+gone_but_seen() {
+	come_and_go "$1"
+	all_end 0 "$WAITER"
+	grep -qx "ready $PID .*" "out.$WAITER" || die "$1: $(cat "out.$WAITER")"
+}
+
+test_a_marker_that_is_gone_at_once_counts_in_a_private_directory() {
+	mkdir -m 755 m
+	DAEMON=
+	gone_but_seen file
+	start_readyd
+	gone_but_seen daemon
+}
+
+# Another user could have created and removed it.
+test_a_marker_that_is_gone_at_once_is_explained_in_a_shared_directory() {
+	mkdir m
+	chmod 1777 m
+	DAEMON=
+	come_and_go file --timeout 1
+	all_end 124 "$WAITER"
+	grep -q ": came-and-went; " "err.$WAITER" || die "not explained: $(cat "err.$WAITER")"
+	start_readyd
+	come_and_go daemon --timeout 1
+	all_end 124 "$WAITER"
+}
+
 run_tests "$@"

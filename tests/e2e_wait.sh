@@ -644,7 +644,7 @@ test_one_particular_process() {
 	start=$(sed -n 's/.* start=\([0-9]*\).*/\1/p' out)
 	quiet_run 0 status "$PID:$start"
 	quiet_run 0 wait "$PID:$start"
-	says out "ready $PID start=$start empty=1"
+	says out "ready $PID$AGE start=$start empty=1"
 	quiet_run 3 wait "$PID:$((start - 1))"
 	says out "died $PID start=$((start - 1)) reason=pid-reused.*"
 	quiet_run 3 status "$PID:$((start - 1))"

@@ -53,6 +53,7 @@ struct target {
 	bool watched;		 /* its pidfd is polled */
 	bool no_gate;		 /* a gate was refused: use WAIT */
 	enum wire_error refusal; /* why the daemon has refused the wait; WIRE_OK: it has not */
+	uint64_t known_from;	 /* the position of the directory's events when the process was opened */
 	bool fail_stale;	 /* a stale marker ends the wait */
 	bool pending; /* it was pending once: from then on, a missing directory does not end the wait */
 	struct marker_stat asked;  /* what was there when the daemon was asked whose it is */

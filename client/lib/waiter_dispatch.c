@@ -27,11 +27,17 @@ void waiter_arm_dir(struct readyd_waiter *w)
 		waiter_close_dir(w);
 }
 
-static void look_at_marker(struct readyd_waiter *w, pid_t pid)
+/* An event that was queued before the process was known may be an earlier process's. */
+static void look_at_marker(struct readyd_waiter *w, const struct dirwatch_event *event)
 {
-	for (struct target *t = target_set_first(&w->set, pid); t != NULL; t = target_set_next(&w->set, t))
-		if (!target_is_done(t))
-			waiter_look(w, t);
+	struct target *t = target_set_first(&w->set, event->ns_pid);
+
+	for (; t != NULL; t = target_set_next(&w->set, t)) {
+		if (target_is_done(t))
+			continue;
+		t->history.came |= event->came && event->position > t->known_from;
+		waiter_look(w, t);
+	}
 }
 
 /* True: anything may have happened. */
@@ -42,7 +48,7 @@ static bool take_dir_event(struct readyd_waiter *w, const struct dirwatch_event 
 		return false;
 	case DIRWATCH_MARKER:
 		if (!w->nested)
-			look_at_marker(w, event->ns_pid);
+			look_at_marker(w, event);
 		return w->nested;
 	case DIRWATCH_EXTRA:
 		return true;

@@ -40,7 +40,7 @@ static const char *process_word(const struct target *t)
 
 /* What is there instead of a valid marker. An existing marker cannot be that of a process that has not
  * started. */
-static const char *marker_word(const struct readyd_answer *now, const struct marker_place *place)
+static const char *marker_word(const struct readyd_answer *now, const struct marker_place *place, bool came)
 {
 	bool counts = (now->verdict == READYD_READY || now->verdict == READYD_EXITED) &&
 		      !(now->flags & READYD_FLAG_LATCHED);
@@ -51,7 +51,9 @@ static const char *marker_word(const struct readyd_answer *now, const struct mar
 	if (now->reason != READYD_REASON_NONE && now->reason != READYD_REASON_NO_PROCESS &&
 	    now->reason != READYD_REASON_PID_REUSED)
 		return readyd_reason_name(now->reason);
-	return counts ? "there" : "absent";
+	if (counts)
+		return "there";
+	return came ? "came-and-went" : "absent";
 }
 
 /* Checks once more; an error that has passed by now is not reported. */
@@ -183,7 +185,7 @@ int readyd_waiter_explain_exact(
 	}
 	memset(explanation, 0, sizeof(*explanation));
 	explanation->process = process_word(t);
-	explanation->marker = marker_word(&now, place);
+	explanation->marker = marker_word(&now, place, t->history.came);
 	explanation->marker_error = marker_error(t, place, &now);
 	explanation->directory = describe_directory(place, &t->process, &other);
 	explanation->via = via_word(w, t);

@@ -63,6 +63,8 @@ static void watch_process(struct readyd_waiter *w, struct target *t)
 /* Without a pidfd, /proc shows whether the process lives. */
 static void open_process(struct readyd_waiter *w, struct target *t, uint64_t start)
 {
+	t->history.came = false;
+	t->known_from = w->dir.fd < 0 ? w->dir.read : dirwatch_position(&w->dir);
 	process_open_exact(&t->process, t->process.pid, start);
 	if (t->process.fd >= 0 && poller_is_scarce(&w->poller, t->process.fd))
 		process_close(&t->process);

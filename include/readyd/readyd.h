@@ -236,7 +236,8 @@ int readyd_waiter_peek_exact(
 struct readyd_explanation {
 	const char *process;   /* running, sleeping, stopped, uninterruptible, leader-exited (its first thread
 				* has exited, others live), gone, not-started, unknown */
-	const char *marker;    /* absent, there, or the word of the reason why it does not count */
+	const char *marker;    /* absent, came-and-went, there, or the word of the reason why it does
+				* not count */
 	const char *directory; /* ok, missing, denied, not-a-directory, read-only, full, out-of-inodes, hidden
 				* (the process may see another directory; see readyctl(1)) */
 	const char *via;       /* how an answer would arrive: daemon, asking (the daemon has not answered

@@ -178,7 +178,7 @@ int __wrap_stat(const char *path, struct stat *st)
 	errno = ENOENT;
 	if (!world_dir()->present)
 		return -1;
-	st->st_mode = S_IFDIR | 0755;
+	st->st_mode = S_IFDIR | 01777;
 	st->st_ino = world_dir()->ino;
 	return 0;
 }
