@@ -1,6 +1,6 @@
 /*
- * What is known of looks that did not come back: who is charged for them, and how long the daemon waits for
- * the next one. Pure: the caller says what time it is.
+ * What is known of looks that did not come back: which user is charged for them, and how long the daemon
+ * waits for the next one. Pure: the caller says what time it is.
  *
  * A directory can only be made to hang by its user, so its user pays: with SCOUT_STUCK_USER looks stuck, the
  * user gets no further one. The daemon waits less for each look of a user after one has hung or was slow.
@@ -30,7 +30,7 @@
 /* The directory of a process that has hung is tried again after this time, which doubles up to the most. */
 #define SCOUT_RETRY_MS	    250
 #define SCOUT_RETRY_MOST_MS 16000
-/* Processes whose retry is remembered; the oldest is forgotten first. */
+/* Processes with a remembered retry; the oldest is forgotten first. */
 #define SCOUT_HUNG_MOST 64
 
 struct scout_user {

@@ -217,7 +217,7 @@ static void view_nothing(struct marker_view *view, enum marker_dir where)
 	view->marker.kind = MARKER_UNKNOWN;
 }
 
-/* Whom to charge: the user that has started the process, since only that one can have given it another
+/* Which user to charge: the user that has started the process, since only that one can have given it another
  * root. */
 static uid_t user_of(const struct process *p)
 {

@@ -72,7 +72,7 @@ enum evidence {
 	EVIDENCE_ASSUMED,   /* its stamp is too close to the start to tell: a young leftover of the same pid
 			     * is far rarer than a valid marker */
 	EVIDENCE_UNDATED,   /* it cannot be determined whether it is older than the process */
-	EVIDENCE_NAMELESS,  /* nor which process this is, or whose the file */
+	EVIDENCE_NAMELESS,  /* nor which process this is, or which user owns the file */
 	EVIDENCE_LEFTOVER,  /* it is older than the process */
 	EVIDENCE_FOREIGN,   /* its owner is another user */
 	EVIDENCE_AMBIGUOUS, /* it may be that of a process with the same pid in another namespace */

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Markers on file systems that round their stamps, or whose clock is not the kernel's.
+# Markers on file systems that round their stamps, or have a clock that is not the kernel's.
 # shellcheck source=tests/lib.sh disable=SC1091,SC2016,SC2031
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/backends.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Marker directories whose file system does not answer.
+# Marker directories on file systems that do not answer.
 # shellcheck source=tests/lib.sh disable=SC1091,SC2016,SC2031,SC2119
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/backends.sh

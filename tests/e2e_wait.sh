@@ -525,7 +525,7 @@ test_a_refused_wait_is_explained() {
 	expect "refused ones" "$(grep -c '"via":"inotify","refusal":"too-many-waits"' out)" 2
 }
 
-# look_fails ERROR WHEN ARGUMENT...: readyctl without a daemon, whose checks of the marker of $PID fail.
+# look_fails ERROR WHEN ARGUMENT...: readyctl without a daemon; its checks of the marker of $PID fail.
 look_fails() {
 	local error=$1 when=$2
 	shift 2
@@ -564,7 +564,7 @@ test_a_check_that_fails_each_time() {
 	says out "pending $PID reason=look-failed"
 }
 
-# last_poll_fails STATUS REGEX ARGUMENT...: of `readyctl wait` without a daemon, whose answer is known at once.
+# last_poll_fails STATUS REGEX ARGUMENT...: of `readyctl wait` without a daemon; its answer is known at once.
 last_poll_fails() {
 	local want=$1 regex=$2 trace=(-qq -e "trace=poll,ppoll")
 	shift 2

@@ -125,7 +125,7 @@ test_the_worker_knows_the_contract_only() {
 		select_lines -vE '"(readyd/marker|config)\.h"')" ""
 }
 
-# Functions of the C library whose result follows from their arguments alone, and what the compiler itself calls.
+# Functions of the C library with a result that follows from their arguments alone, and what the compiler itself calls.
 PURE='(__)?(mem(chr|cmp|cpy|move|set)|str(chr|cmp|cspn|len|ncasecmp|ncmp|spn)|v?snprintf)(_chk)?|__ctype_b_loc|'
 PURE+='(__isoc[0-9]+_)?sscanf|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_'
 

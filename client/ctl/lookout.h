@@ -1,5 +1,5 @@
 /*
- * The lookout: a child process that runs a command whose looks may hang in a file system, so that the
+ * The lookout: a child process that runs a command that may hang in a file system, so that the
  * time-out and signals hold. A process that waits for a file system cannot see either.
  */
 #ifndef CLIENT_LOOKOUT_H

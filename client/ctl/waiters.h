@@ -13,7 +13,7 @@ struct waiters {
 	struct readyd_waiter **each;
 	struct pollfd *fds;
 	size_t count;
-	size_t at; /* the one whose answers are taken */
+	size_t at; /* the one that answers are taken from */
 };
 
 /* For so many processes. -1: errno as from readyd_waiter_new(). Free it in any case. */

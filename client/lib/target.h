@@ -56,7 +56,7 @@ struct target {
 	uint64_t known_from;	 /* the position of the directory's events when the process was opened */
 	bool fail_stale;	 /* a stale marker ends the wait */
 	bool pending; /* it was pending once: from then on, a missing directory does not end the wait */
-	struct marker_stat asked;  /* what was there when the daemon was asked whose it is */
+	struct marker_stat asked;  /* what was there when the daemon was asked about it */
 	STAILQ_ENTRY(target) link; /* in the queue of done targets */
 	TAILQ_ENTRY(target) all;
 	struct target *twin; /* the next with the same pid, if both are indexed */

@@ -46,7 +46,7 @@ struct readyd_waiter {
 	int64_t poll_ms; /* interval of checks while the directory cannot be watched */
 	/* Times on clock_ms(), 0: none. */
 	int64_t look_at;    /* when to check all targets */
-	int64_t stale_at;   /* when to check those whose marker is not their own */
+	int64_t stale_at;   /* when to check those with a marker that is not theirs */
 	int64_t last_event; /* of a descriptor */
 	int64_t since;	    /* when the last target was added */
 	struct dirwatch dir;
@@ -108,7 +108,8 @@ void waiter_look(struct readyd_waiter *w, struct target *t);
 /* All targets that are neither done nor unconfirmed. */
 void waiter_look_all(struct readyd_waiter *w);
 void waiter_recheck_all(struct readyd_waiter *w);
-/* Checks those whose marker is not their own: it may have been rewritten in place, which raises no event. */
+/* Checks those with a marker that is not theirs: it may have been rewritten in place, which raises no event.
+ */
 void waiter_recheck_stale(struct readyd_waiter *w);
 /* Notes the marker that the daemon is about to be asked about. */
 void waiter_note_marker(struct readyd_waiter *w, struct target *t);

@@ -116,8 +116,8 @@ struct readyd_options {
 /* For readyd_wait() and waiters: a marker that is not the process's own ends the wait with READYD_STALE.
  * Without this flag the wait goes on, since the process may still write its own marker over it. */
 #define READYD_OPTION_FAIL_STALE 0x2u
-/* A marker whose age would be assumed (READYD_FLAG_AGE_ASSUMED) does not count: the verdict is READYD_PENDING
- * with READYD_REASON_AGE_UNKNOWN, until the process writes its marker again. */
+/* A marker with an age that would be assumed (READYD_FLAG_AGE_ASSUMED) does not count: the verdict is
+ * READYD_PENDING with READYD_REASON_AGE_UNKNOWN, until the process writes its marker again. */
 #define READYD_OPTION_STRICT_AGE 0x4u
 #define READYD_OPTIONS_INIT                                                                                  \
 	{                                                                                                    \

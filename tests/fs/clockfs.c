@@ -1,6 +1,6 @@
 /*
- * A file system for the tests: a flat directory of files, without their contents, whose clock is not the
- * kernel's, and that can hang.
+ * A file system for the tests: a flat directory of files, without their contents, with a clock that is not
+ * the kernel's, and that can hang.
  *
  *     clockfs [--skew=SECONDS] [--grain=NANOSECONDS] DIRECTORY
  *

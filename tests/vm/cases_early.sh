@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run in a guest whose /init (early_init.c) starts readyd before /run, /tmp or /proc are mounted, and ignores SIGCHLD:
+# Run in a guest; its /init (early_init.c) starts readyd before /run, /tmp or /proc are mounted, and ignores SIGCHLD:
 # readyd finds its directories once they are there.
 # shellcheck source=tests/vm/tap.sh disable=SC1091
 . /guest/tap.sh
