@@ -142,6 +142,8 @@ stale_and_stepped() {
 		mark 20003
 		until_true 60 has_events
 		kill_and_reap 20003
+		# An end that is noticed only when the pid has been reused proves nothing.
+		until_true 60 counter_is processes 0
 		spawn_worker_with_pid 20003
 		expect_status daemon 5 "stale 20003 start=[0-9]+ reason=older-than-process.*" 20003
 		kill_and_reap 20003

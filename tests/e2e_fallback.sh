@@ -50,7 +50,7 @@ test_no_daemon_real_worker() {
 	wait_for_watches
 	echo >go
 	all_end 0 "${WAITERS[@]}"
-	each_says "ready $PID start=[0-9]+( empty=1)?"
+	each_says "ready $PID$AGE start=[0-9]+( empty=1)?"
 	kill_and_reap "$PID"
 	expect_exit 4 ctl wait "$PID"
 }
@@ -145,7 +145,7 @@ test_killed_and_then_ready() {
 	kill_readyd
 	mark "$PID"
 	all_end 0 "${WAITERS[@]}"
-	each_says "ready $PID start=[0-9]+( empty=1)?"
+	each_says "ready $PID$AGE start=[0-9]+( empty=1)?"
 }
 
 test_killed_and_ready_later() {
@@ -216,7 +216,7 @@ test_restarted() {
 	expect "gates" "$(counter gates)" 1
 	mark "$PID"
 	all_end 0 "${WAITERS[@]}"
-	each_says "ready $PID start=[0-9]+( empty=1)?"
+	each_says "ready $PID$AGE start=[0-9]+( empty=1)?"
 }
 
 test_restarted_again_and_again() {
@@ -266,7 +266,7 @@ test_frozen_in_the_middle() {
 	freeze_readyd
 	mark "$PID"
 	all_end 0 "${WAITERS[@]}"
-	each_says "ready $PID start=[0-9]+( empty=1)?"
+	each_says "ready $PID$AGE start=[0-9]+( empty=1)?"
 }
 
 test_frozen_before_the_wait() {
@@ -277,7 +277,7 @@ test_frozen_before_the_wait() {
 	wait_for_watches
 	mark "$PID"
 	all_end 0 "${WAITERS[@]}"
-	each_says "ready $PID start=[0-9]+( empty=1)?"
+	each_says "ready $PID$AGE start=[0-9]+( empty=1)?"
 	expect_exit 0 ctl status "$PID"
 	expect_exit 0 ctl wait "$PID"
 	expect_exit 3 ctl status "$NO_SUCH_PID"
@@ -461,7 +461,7 @@ test_marker_removed_after_it_was_seen() {
 	wait "$LAST" || die "the first waiter failed"
 	rm "$(marker "$PID")"
 	all_end 0 "${WAITERS[@]}"
-	each_says "ready $PID start=[0-9]+( empty=1| latched=1)?"
+	each_says "ready $PID$AGE start=[0-9]+( empty=1| latched=1)?"
 	spawn_waiters 50 --json "$PID"
 	all_end 0 "${WAITERS[@]}"
 	each_says ".*\"verdict\":\"ready\",.*\"latched\":true,.*\"backend\":\"daemon\"\}"
@@ -477,7 +477,7 @@ test_no_inotify_for_the_waiter() {
 	none_holds "$INOTIFY" "$LAST" || die "it has an inotify instance"
 	mark "$PID"
 	all_end 0 "$LAST"
-	each_says "ready $PID start=[0-9]+( empty=1)?"
+	each_says "ready $PID$AGE start=[0-9]+( empty=1)?"
 }
 
 # waits_for WAITER WORKER: the waiter holds a pidfd of the worker.
@@ -494,7 +494,7 @@ test_no_inotify_for_the_daemon() {
 	wait_for_gates
 	mark "$PID"
 	all_end 0 "${WAITERS[@]}"
-	each_says "ready $PID start=[0-9]+( empty=1)?"
+	each_says "ready $PID$AGE start=[0-9]+( empty=1)?"
 	spawn_worker
 	spawn_waiters 5 --no-fallback "$PID"
 	wait_for_gates

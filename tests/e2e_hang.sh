@@ -160,7 +160,7 @@ test_a_wait_goes_on_while_the_directory_hangs() {
 	expect "told" "$(ls told 2>/dev/null)" ""
 	echo >"hung/go.$PID"
 	until_true 60 exists told
-	grep -qxE "ready $PID start=[0-9]+.*" told || die "told: $(cat told)"
+	grep -qxE "ready $PID$AGE start=[0-9]+.*" told || die "told: $(cat told)"
 }
 
 # SIGKILL is pending for it.

@@ -94,7 +94,7 @@ marked_and_gone() {
 	until_true 60 has_ended "$PID"
 	kill -CONT "${askers[@]}"
 	all_end 4 "$WAITER"
-	grep -qE "^exited $PID start=[0-9]+ (signal=9|status=unknown)" "out.$WAITER" || die "$(cat "out.$WAITER")"
+	grep -qE "^exited $PID$AGE start=[0-9]+ (signal=9|status=unknown)" "out.$WAITER" || die "$(cat "out.$WAITER")"
 	rm up
 }
 
@@ -373,7 +373,7 @@ test_a_waiter_in_another_time_namespace() {
 		until_true 60 is_waiting
 		mark "$PID"
 		expect_exit 0 wait "$WAITER"
-		grep -qE "^ready $PID start=[0-9]+" out || die "$(cat out)"
+		grep -qE "^ready $PID$AGE start=[0-9]+" out || die "$(cat out)"
 	done
 	got=0
 	READYD_BACKEND=daemon unshare --time --boottime 5000 "$READYCTL" status "$PID" 2>err || got=$?

@@ -28,7 +28,7 @@ reuse_is_seen_by_the_daemon() {
 	until_true 60 each_holds "$GATE" "$WAITER"
 	[ "$(start_of 20000)" != "$start" ] || echo "both started within one clock tick: they have the same pid and start"
 	if [ "$(start_of 20000)" != "$start" ]; then
-		expect_status daemon 4 "exited 20000 start=$start .*" "20000:$start"
+		expect_status daemon 4 "exited 20000$AGE start=$start .*" "20000:$start"
 		expect_status file 3 "died 20000 start=$start reason=pid-reused.*" "20000:$start"
 	fi
 	SINCE=$(now_ms)

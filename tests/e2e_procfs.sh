@@ -176,6 +176,7 @@ without_proc() {
 test_a_leftover_is_not_ready_without_proc() {
 	need_root
 	need_strace
+	! is_sanitized || skip "sanitizers need /proc"
 	in_namespaces "$MOUNTS" without_proc
 }
 

@@ -41,7 +41,7 @@ test_200_waits_on_one_process() {
 	mark "$PID"
 	all_end 0 "${WAITERS[@]}"
 	for waiter in "${WAITERS[@]}"; do
-		says "out.$waiter" "ready $PID start=[0-9]+( empty=1)?"
+		says "out.$waiter" "ready $PID$AGE start=[0-9]+( empty=1)?"
 		expect "standard error" "$(cat "err.$waiter")" ""
 	done
 	until_true 60 counter_is gates 0
@@ -59,7 +59,7 @@ test_one_wait_on_200_processes() {
 	all_end 0 "${WAITERS[@]}"
 	has_lines "out.${WAITERS[0]}" 200 || die "not 200 lines: $(cat "out.${WAITERS[0]}")"
 	for worker in "${WORKERS[@]}"; do
-		expect "lines of $worker" "$(count "out.${WAITERS[0]}" "ready $worker start=[0-9]+( empty=1)?")" 1
+		expect "lines of $worker" "$(count "out.${WAITERS[0]}" "ready $worker$AGE start=[0-9]+( empty=1)?")" 1
 	done
 	until_true 60 counter_is waits 0
 	expect "processes waited for" "$(counter waited)" 0
@@ -146,7 +146,7 @@ test_ready_by_rename() {
 	echo ready >elsewhere
 	mv elsewhere "$(marker "$PID")"
 	all_end 0 "${WAITERS[@]}"
-	says "out.${WAITERS[0]}" "ready $PID start=[0-9]+"
+	says "out.${WAITERS[0]}" "ready $PID$AGE start=[0-9]+"
 }
 
 # The age of the file does not matter: its name is new.
@@ -176,11 +176,11 @@ test_ready_by_the_real_worker() {
 	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
 	echo >go
 	all_end 0 "${WAITERS[@]}"
-	says "out.${WAITERS[0]}" "ready $PID start=[0-9]+( empty=1)?"
+	says "out.${WAITERS[0]}" "ready $PID$AGE start=[0-9]+( empty=1)?"
 	until_true 60 has_lines worker.out 1
 	expect "marker" "$(cat "$(marker "$PID")")" "ready"
 	quiet_run 0 status "$PID"
-	says out "ready $PID start=[0-9]+"
+	says out "ready $PID$AGE start=[0-9]+"
 	kill_and_reap "$PID"
 	quiet_run 4 wait "$PID"
 }
@@ -211,7 +211,7 @@ test_any() {
 	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
 	mark "${WORKERS[1]}"
 	all_end 0 "${WAITERS[@]}"
-	says "out.${WAITERS[0]}" "ready ${WORKERS[1]} start=[0-9]+( empty=1)?"
+	says "out.${WAITERS[0]}" "ready ${WORKERS[1]}$AGE start=[0-9]+( empty=1)?"
 }
 
 test_any_goes_on_after_a_death() {
@@ -482,7 +482,7 @@ two_starts() { # BACKEND
 		quiet_run 3 wait --timeout 60 "$worker:1" "$worker:$start" "$worker" "$worker:1" "$worker:$start" "${more[@]}"
 		has_lines out $((3 + count)) || die "not a line for each: $(cat out)"
 		expect "those that died" "$(count out "died $worker start=1 reason=pid-reused.*")" 1
-		expect "those that are ready" "$(count out "ready $worker start=$start.*")" 2
+		expect "those that are ready" "$(count out "ready $worker$AGE start=$start.*")" 2
 		quiet_run 0 wait --json --timeout 60 --any "$worker:1" "$worker:$start"
 		grep -q "\"pid\":$worker,\"verdict\":\"ready\",\"exit\":0,\"start\":$start," out || die "not in JSON: $(cat out)"
 	done

@@ -64,9 +64,9 @@ test_query() {
 	mark "$PID"
 	replies "QUERY $PID\n" "ready $PID$AGE start=[0-9]+ empty=1"
 	rm "$(marker "$PID")"
-	replies "QUERY $PID\n" "ready $PID start=[0-9]+ latched=1"
+	replies "QUERY $PID\n" "ready $PID$AGE start=[0-9]+ latched=1"
 	kill_and_reap "$PID"
-	replies "QUERY $PID\n" "exited $PID start=[0-9]+ .*"
+	replies "QUERY $PID\n" "exited $PID$AGE start=[0-9]+ .*"
 	replies "QUERY $NO_SUCH_PID\n" "died $NO_SUCH_PID reason=no-process.*"
 }
 

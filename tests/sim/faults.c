@@ -38,7 +38,7 @@ static const struct {
     [FAULT_DIED] = {"died", 200},
     [FAULT_PID_REUSED] = {"pid-reused", 400},
     [FAULT_DIRECTORY] = {"directory-replaced", 120},
-    [FAULT_CLOCK_SET] = {"clock-set", 120},
+    [FAULT_CLOCK_SET] = {"clock-set", 60},
 };
 
 const char *fault_name(enum fault fault)
