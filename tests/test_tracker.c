@@ -338,16 +338,17 @@ static Suite *suite(void)
 	return s;
 }
 
-/* In a pid namespace of its own, other programs take no pids. */
-/* The tests' processes are in a pid namespace of their own, where the leak checker finds no /proc of its pid.
- */
-int __lsan_is_turned_off(
-    void); /* NOLINT(bugprone-reserved-identifier): its name in <sanitizer/lsan_interface.h> */
-int __lsan_is_turned_off(void) /* NOLINT(bugprone-reserved-identifier) */
+/* The leak checker finds no /proc of its pid in the namespace of the tests. The name is that of
+ * <sanitizer/lsan_interface.h>. */
+/* NOLINTBEGIN(bugprone-reserved-identifier) */
+int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void)
 {
 	return 1;
 }
+/* NOLINTEND(bugprone-reserved-identifier) */
 
+/* In a pid namespace of its own, other programs take no pids. */
 int main(void)
 {
 	int status;
