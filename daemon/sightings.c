@@ -6,8 +6,7 @@
 #define uthash_free(block, size) xalloc_free(block)
 #include "daemon/sightings.h"
 #include "src/clock.h"
-
-#define WRITE_NS 40000000
+#include "src/stamp_trust.h"
 
 void sightings_init(struct sightings *sightings, size_t limit)
 {
@@ -43,7 +42,7 @@ static bool is_same_write(const struct marker_stat *a, const struct marker_stat 
 	const int64_t passed = clock_to_ns(&b->mtime) - clock_to_ns(&a->mtime);
 
 	return a->kind == b->kind && a->dev == b->dev && a->ino == b->ino && passed >= 0 &&
-	       passed <= WRITE_NS;
+	       passed <= STAMP_GRAIN_NS;
 }
 
 void sightings_note(struct sightings *sightings, const struct sighting *seen)

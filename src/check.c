@@ -65,8 +65,6 @@ static void check_owner(const struct process *p, struct history *history, struct
 static void check_clocks(const struct marker_place *place, const struct process *p,
     const struct marker_view *view, struct observation *o)
 {
-	int64_t age;
-
 	o->now = clock_now_ns(CLOCK_REALTIME);
 	o->boot_offset = clock_boot_offset();
 	if (view->where == MARKER_DIR_OTHER)
@@ -74,9 +72,8 @@ static void check_clocks(const struct marker_place *place, const struct process 
 	else if (!stamp_read(
 		     place->dir, &o->marker.ctime, clock_ticks_to_ns(p->start) + o->boot_offset, &o->stamps))
 		o->unknown = true;
-	age = evidence_age_at_start(p, o);
-	o->clock_was_set = age > o->stamps.grain_ns + o->stamps.margin_ns &&
-			   clock_set_excuses(clock_to_ns(&o->marker.ctime), age);
+	o->clock_was_set = evidence_looks_older(p, o) &&
+			   clock_set_excuses(clock_to_ns(&o->marker.ctime), evidence_age_at_start(p, o));
 }
 
 /* Whether its directory is still that one. Something may have been mounted over it, with old markers in it.

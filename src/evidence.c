@@ -27,6 +27,11 @@ static int64_t tolerance(const struct observation *o)
 	return o->stamps.grain_ns + o->stamps.margin_ns;
 }
 
+bool evidence_looks_older(const struct process *p, const struct observation *o)
+{
+	return evidence_age_at_start(p, o) > tolerance(o);
+}
+
 /* A stamp from the future, as after the clock was set back, says nothing. */
 static bool is_in_future(const struct observation *o)
 {
@@ -41,14 +46,11 @@ static bool is_in_future(const struct observation *o)
  */
 static enum age age_by_stamps(const struct process *p, const struct observation *o)
 {
-	int64_t age;
-
 	if (is_in_future(o))
 		return AGE_UNKNOWN;
-	age = evidence_age_at_start(p, o);
-	if (age > tolerance(o))
+	if (evidence_looks_older(p, o))
 		return o->clock_was_set ? AGE_CLOSE : AGE_OLDER;
-	return age < -clock_tick_ns() - o->stamps.margin_ns ? AGE_YOUNGER : AGE_CLOSE;
+	return evidence_age_at_start(p, o) < -clock_tick_ns() - o->stamps.margin_ns ? AGE_YOUNGER : AGE_CLOSE;
 }
 
 static bool is_known_leftover(const struct history *history, const struct marker_stat *marker)

@@ -95,6 +95,9 @@ bool evidence_is_weak(const struct process *p, const struct history *history, co
  * our clock; negative: after it. Meaningless where the start is not known. */
 int64_t evidence_age_at_start(const struct process *p, const struct observation *o);
 
+/* Whether that is more than the grain and the margin of its stamps explain. */
+bool evidence_looks_older(const struct process *p, const struct observation *o);
+
 /* Records that no marker was in that directory (MARKER_ABSENT): a later one is a new file, even if it has the
  * inode number and stamp of an earlier one. */
 void history_saw_none(struct history *history, const struct marker_stat *directory);
