@@ -15,8 +15,13 @@ enum process_root {
 	PROCESS_ROOT_UNKNOWN /* descriptors or memory ran out */
 };
 
-/* Writes the path that leads to the root of p. */
+/* Writes the path that leads to the root of p. May ask the file system that the root is on, which the user of
+ * the process may have mounted, and may have stopped. */
 enum process_root process_root_find(const struct process *p, char root[PROCESS_ROOT_SIZE]);
+
+/* The same answer, for a caller that may not sleep: follows /proc/<pid>/root only if its name leaves open
+ * whether the root is ours. */
+enum process_root process_root_find_nowait(const struct process *p);
 
 /*
  * Opens (O_PATH) the directory that `dir`, an absolute path, names to a process with that root: symbolic

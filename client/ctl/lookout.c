@@ -15,7 +15,7 @@
 #include "client/ctl/lookout.h"
 #include "client/ctl/output.h"
 #include "src/clock.h"
-#include "src/rootcheck.h"
+#include "src/process_root.h"
 #include "src/verdict.h"
 
 /* For the child to end by its own time-out, with an explanation of what it sees. */
@@ -43,7 +43,7 @@ bool lookout_is_needed(const struct command_line *line)
 		return true;
 	for (size_t i = 0; i < line->process_count; i++) {
 		process.pid = line->processes[i].pid;
-		if (rootcheck(&process) == ROOTCHECK_OTHER)
+		if (process_root_find_nowait(&process) == PROCESS_ROOT_OTHER)
 			return true;
 	}
 	return false;

@@ -1,4 +1,4 @@
-/* src/process.h, src/marker_dir.h, src/collision.h and src/rootcheck.h in the simulated world. All
+/* src/process.h, src/marker_dir.h, src/collision.h and src/process_root.h in the simulated world. All
  * processes are in one mount and pid namespace here. */
 #include "config.h"
 
@@ -9,7 +9,7 @@
 #include "src/collision.h"
 #include "src/marker_dir.h"
 #include "src/process.h"
-#include "src/rootcheck.h"
+#include "src/process_root.h"
 #include "src/procfs.h"
 #include "tests/sim/actors.h"
 #include "tests/sim/faults.h"
@@ -150,10 +150,10 @@ bool process_real_uid(const struct process *p, uid_t *uid)
 	return life != NULL;
 }
 
-enum rootcheck rootcheck(const struct process *p)
+enum process_root process_root_find_nowait(const struct process *p)
 {
 	(void)p;
-	return ROOTCHECK_OURS;
+	return PROCESS_ROOT_OURS;
 }
 
 char process_state(const struct process *p)
