@@ -1,4 +1,4 @@
-/* check_process() for a process in a child pid namespace, whose marker may have the name of another one's. */
+/* check_process() for a process in a child pid namespace, where two markers may have one name. */
 #include <errno.h>
 
 #include "tests/check_fixture.h"

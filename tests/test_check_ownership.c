@@ -1,4 +1,4 @@
-/* Whose marker it is that check_process() finds. */
+/* Which process a marker belongs to, as check_process() finds out. */
 #include "src/clock.h"
 #include "tests/check_fixture.h"
 

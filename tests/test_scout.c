@@ -278,7 +278,9 @@ START_TEST(spawner_kills_a_scout)
 	pid = new_scout(&sock);
 	order_kill(pid);
 	expect_end(sock);
-	/* It has been reaped, so the number may be another process's. */
+	while (process_exists(pid))
+		sched_yield();
+	/* The number may be another process's by now. */
 	order_kill(pid);
 	new_scout(&sock);
 	end_spawner();
