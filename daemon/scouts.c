@@ -53,6 +53,7 @@ struct scouts {
 	struct scouts_config config;
 	struct loop *loop;
 	struct scout_starter starter;
+	struct process_root_ours ours;
 	struct loop_timer *timer; /* runs while there are scouts */
 	LIST_HEAD(, scout) scouts;
 	size_t count;
@@ -299,7 +300,7 @@ void scouts_view(
 {
 	struct scouts_eye *eye = context;
 
-	switch (process_root_find_nowait(p)) {
+	switch (process_root_find_nowait(p, &eye->scouts->ours)) {
 	case PROCESS_ROOT_OURS:
 		view_ours(place, p, MARKER_DIR_SAME, view);
 		return;

@@ -34,8 +34,6 @@ struct open_how {
 
 /* "/proc/<pid>/task/<tid>" */
 #define TASK_SIZE 48
-/* "mnt:[4026531841]", and more than that */
-#define NAME_SIZE 48
 
 /* errno says why nothing can be seen of the root of a thread. */
 static enum process_root explain_failure(void)
@@ -46,34 +44,15 @@ static enum process_root explain_failure(void)
 }
 
 /* False with errno. The kernel makes these names up without calling a file system. */
-static bool read_name(const char *task, const char *link, char name[NAME_SIZE])
+static bool read_name(const char *task, const char *link, char name[PROCESS_ROOT_NAME_SIZE])
 {
 	char path[PROCESS_ROOT_SIZE];
 	ssize_t len;
 
 	snprintf(path, sizeof(path), "%s/%s", task, link);
-	len = readlink(path, name, NAME_SIZE - 1);
+	len = readlink(path, name, PROCESS_ROOT_NAME_SIZE - 1);
 	name[len < 0 ? 0 : len] = '\0';
 	return len >= 0;
-}
-
-/* By the names of mount namespace and root (proc_pid_ns(5), proc_pid_root(5)): OTHER is certain, OURS is not.
- * "/" is also the name of a root above ours, if ours was changed (chroot(2)), and of one in a detached mount.
- */
-static enum process_root compare_names(const char *task)
-{
-	char its[NAME_SIZE], ours[NAME_SIZE];
-
-	/* A kernel without mount namespaces has no such name. */
-	if (read_name("/proc/self", "ns/mnt", ours)) {
-		if (!read_name(task, "ns/mnt", its))
-			return explain_failure();
-		if (strcmp(its, ours) != 0)
-			return PROCESS_ROOT_OTHER;
-	}
-	if (!read_name(task, "root", its))
-		return explain_failure();
-	return strcmp(its, "/") == 0 ? PROCESS_ROOT_OURS : PROCESS_ROOT_OTHER;
 }
 
 /* By what the kernel remembers of the directory, without a request to a server or another process. Before
@@ -85,46 +64,77 @@ static int identify(const char *root, struct statx *found)
 	return result != 0 && errno == EINVAL ? statx(AT_FDCWD, root, 0, STATX_INO, found) : result;
 }
 
+static bool read_ours(struct process_root_ours *ours)
+{
+	if (!ours->known && !read_name("/proc/self", "ns/mnt", ours->mount_namespace) && is_shortage(errno))
+		return false;
+	ours->known = ours->known || identify("/", &ours->root) == 0;
+	return ours->known;
+}
+
+/* By the names of mount namespace and root (proc_pid_ns(5), proc_pid_root(5)): OTHER is certain, OURS is not.
+ * "/" is also the name of a root above ours, if ours was changed (chroot(2)), and of one in a detached mount.
+ */
+static enum process_root compare_names(const char *task, const struct process_root_ours *ours)
+{
+	char its[PROCESS_ROOT_NAME_SIZE];
+
+	if (ours->mount_namespace[0] != '\0') {
+		if (!read_name(task, "ns/mnt", its))
+			return explain_failure();
+		if (strcmp(its, ours->mount_namespace) != 0)
+			return PROCESS_ROOT_OTHER;
+	}
+	if (!read_name(task, "root", its))
+		return explain_failure();
+	return strcmp(its, "/") == 0 ? PROCESS_ROOT_OURS : PROCESS_ROOT_OTHER;
+}
+
 /* A file system's error says nothing of the process: it may have ended, or its root is on a file system that
  * refuses us or is broken, which ours is not. */
-static enum process_root explain_without_mounts(const char *task)
+static enum process_root explain_without_mounts(const char *task, const struct process_root_ours *ours)
 {
-	enum process_root found = is_shortage(errno) ? PROCESS_ROOT_UNKNOWN : compare_names(task);
+	enum process_root found = is_shortage(errno) ? PROCESS_ROOT_UNKNOWN : compare_names(task, ours);
 
 	return found == PROCESS_ROOT_OURS ? PROCESS_ROOT_OTHER : found;
 }
 
 /* A mount belongs to one mount namespace, so a root in the same place of the same mount is the same root
  * for us. Before Linux 5.8 there are no mount ids. */
-static enum process_root compare_mounts(const char *task)
+static enum process_root compare_mounts(const char *task, const struct process_root_ours *ours)
 {
 	char root[PROCESS_ROOT_SIZE];
-	struct statx its, ours;
+	struct statx its;
 
 	snprintf(root, sizeof(root), "%s/root", task);
-	if (identify(root, &its) != 0 || identify("/", &ours) != 0)
-		return explain_without_mounts(task);
-	if (ours.stx_dev_major != its.stx_dev_major || ours.stx_dev_minor != its.stx_dev_minor ||
-	    ours.stx_ino != its.stx_ino)
+	if (identify(root, &its) != 0)
+		return explain_without_mounts(task, ours);
+	if (ours->root.stx_dev_major != its.stx_dev_major || ours->root.stx_dev_minor != its.stx_dev_minor ||
+	    ours->root.stx_ino != its.stx_ino)
 		return PROCESS_ROOT_OTHER;
 	if ((its.stx_mask & STATX_MNT_ID) == 0)
-		return compare_names(task);
-	return ours.stx_mnt_id == its.stx_mnt_id ? PROCESS_ROOT_OURS : PROCESS_ROOT_OTHER;
+		return compare_names(task, ours);
+	return ours->root.stx_mnt_id == its.stx_mnt_id ? PROCESS_ROOT_OURS : PROCESS_ROOT_OTHER;
 }
 
-static enum process_root compare_names_and_mounts(const char *task)
+static enum process_root compare_names_and_mounts(const char *task, const struct process_root_ours *ours)
 {
-	enum process_root found = compare_names(task);
+	enum process_root found = compare_names(task, ours);
 
-	return found == PROCESS_ROOT_OURS ? compare_mounts(task) : found;
+	return found == PROCESS_ROOT_OURS ? compare_mounts(task, ours) : found;
 }
+
+/* How to compare the root of a thread with ours. */
+struct comparison {
+	enum process_root (*compare)(const char *task, const struct process_root_ours *ours);
+	struct process_root_ours *ours;
+};
 
 /* Links of /proc/<pid>/task: 2, and one for each thread. */
 #define LINKS_OF_LAST_THREAD 3
 
 /* A main thread that has ended no longer has a root, while the other threads still do. */
-static enum process_root find_in_other_threads(
-    pid_t pid, enum process_root (*compare)(const char *task), char task[TASK_SIZE])
+static enum process_root find_in_other_threads(pid_t pid, const struct comparison *how, char task[TASK_SIZE])
 {
 	enum process_root found = PROCESS_ROOT_NONE;
 	struct dirent *entry;
@@ -142,39 +152,43 @@ static enum process_root find_in_other_threads(
 		if (number_parse(entry->d_name, strlen(entry->d_name), INT_MAX, &tid) != 0)
 			continue;
 		snprintf(task, TASK_SIZE, "/proc/%ld/task/%ld", (long)pid, (long)tid);
-		found = compare(task);
+		found = how->compare(task, how->ours);
 	}
 	closedir(tasks);
 	return found;
 }
 
-static enum process_root find(
-    const struct process *p, enum process_root (*compare)(const char *task), char task[TASK_SIZE])
+static enum process_root find(const struct process *p, const struct comparison *how, char task[TASK_SIZE])
 {
 	enum process_root found;
 
 	/* Then there is nothing of it in /proc, or of another process. */
 	if (p->no_such_process || !p->start_known || !procfs_is_ours())
 		return PROCESS_ROOT_NONE;
+	if (!read_ours(how->ours))
+		return PROCESS_ROOT_UNKNOWN;
 	snprintf(task, TASK_SIZE, "/proc/%ld", (long)p->pid);
-	found = compare(task);
-	return found == PROCESS_ROOT_NONE ? find_in_other_threads(p->pid, compare, task) : found;
+	found = how->compare(task, how->ours);
+	return found == PROCESS_ROOT_NONE ? find_in_other_threads(p->pid, how, task) : found;
 }
 
 enum process_root process_root_find(const struct process *p, char root[PROCESS_ROOT_SIZE])
 {
+	struct process_root_ours ours = {0};
+	const struct comparison how = {compare_mounts, &ours};
 	char task[TASK_SIZE] = "";
-	enum process_root found = find(p, compare_mounts, task);
+	enum process_root found = find(p, &how, task);
 
 	snprintf(root, PROCESS_ROOT_SIZE, "%s/root", task);
 	return found;
 }
 
-enum process_root process_root_find_nowait(const struct process *p)
+enum process_root process_root_find_nowait(const struct process *p, struct process_root_ours *ours)
 {
+	const struct comparison how = {compare_names_and_mounts, ours};
 	char task[TASK_SIZE];
 
-	return find(p, compare_names_and_mounts, task);
+	return find(p, &how, task);
 }
 
 int process_root_open(const char *root, const char *dir)

@@ -72,9 +72,12 @@ static void spawn_without_leader(struct process *p, void (*run)(void))
 
 static void expect(const struct process *p, enum process_root expected)
 {
+	struct process_root_ours ours = {0};
 	char path[PROCESS_ROOT_SIZE];
 
-	ck_assert_int_eq(process_root_find_nowait(p), expected);
+	ck_assert_int_eq(process_root_find_nowait(p, &ours), expected);
+	/* Now it is known. */
+	ck_assert_int_eq(process_root_find_nowait(p, &ours), expected);
 	ck_assert_int_eq(process_root_find(p, path), expected);
 }
 

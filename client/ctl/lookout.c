@@ -37,13 +37,14 @@ static const char *marker_dir(const struct command_line *line)
 bool lookout_is_needed(const struct command_line *line)
 {
 	struct process process = {.fd = -1, .start_known = true};
+	struct process_root_ours ours = {0};
 
 	/* The daemon may serve any directory. */
 	if (hanging_mounts_cross("/proc/self/mountinfo", marker_dir(line)))
 		return true;
 	for (size_t i = 0; i < line->process_count; i++) {
 		process.pid = line->processes[i].pid;
-		if (process_root_find_nowait(&process) == PROCESS_ROOT_OTHER)
+		if (process_root_find_nowait(&process, &ours) == PROCESS_ROOT_OTHER)
 			return true;
 	}
 	return false;

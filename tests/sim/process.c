@@ -150,8 +150,9 @@ bool process_real_uid(const struct process *p, uid_t *uid)
 	return life != NULL;
 }
 
-enum process_root process_root_find_nowait(const struct process *p)
+enum process_root process_root_find_nowait(const struct process *p, struct process_root_ours *ours)
 {
+	(void)ours;
 	(void)p;
 	return PROCESS_ROOT_OURS;
 }
