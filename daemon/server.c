@@ -17,6 +17,8 @@
 #include "daemon/xalloc.h"
 #include "daemon/quota.h"
 #include "daemon/requests.h"
+#include "daemon/rights.h"
+#include "daemon/sandbox.h"
 #include "daemon/scouts.h"
 #include "daemon/server.h"
 #include "daemon/connection.h"
@@ -166,6 +168,7 @@ static void write_stats(char *buf, size_t size, void *context)
 	const struct listener_counts *listener = listener_counts(server->listener);
 	const struct scouts_counts scouts = scouts_count(server->scouts);
 	struct registry_counts registry;
+	char rights[24];
 
 	registry_count(server->tracker.registry, &registry);
 	snprintf(buf, size,
@@ -175,14 +178,14 @@ static void write_stats(char *buf, size_t size, void *context)
 	    " remembered=%zu leftovers=%zu"
 	    " requests=%" PRIu64 " looks=%" PRIu64 " settled=%" PRIu64 " events=%" PRIu64
 	    " overflows=%" PRIu64 " scans=%" PRIu64 " ticks=%" PRIu64 " watching=%d procfs=%s"
-	    " scouts=%zu scouts_stuck=%zu",
+	    " scouts=%zu scouts_stuck=%zu sandbox=%s rights=%s",
 	    PACKAGE_VERSION, (long)getpid(), clock_ms() - server->started, server->connections.count,
 	    server->refused, server->connections.dropped, listener->pauses, listener->rebinds,
 	    registry.entries, registry.waited, registry.waits - server->gates.count, server->gates.count,
 	    server->gates.handed_out, registry.tombstones, sightings_count(&server->tracker.sightings),
 	    server->requests.handled, server->tracker.looks, server->tracker.settled, watch->events,
 	    watch->overflows, watch->scans, watch->ticks, !watch->polling, procfs_word(), scouts.scouts,
-	    scouts.stuck);
+	    scouts.stuck, sandbox_word(), rights_words(rights, sizeof(rights)));
 }
 
 static void on_stop(int signal, void *context)

@@ -60,8 +60,9 @@ static void make_root(void)
 static void set_up(void)
 {
 	struct scouts_config config = {.place = &place, .dirs = &dirs, .late = on_late};
+	const struct account same = {0};
 
-	config.spawner = spawner_start(-1, &spawner);
+	config.spawner = spawner_start(-1, &same, &spawner);
 	ck_assert_int_ge(config.spawner, 0);
 	config.spawner_pid = spawner;
 	make_root();
