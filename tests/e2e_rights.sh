@@ -94,4 +94,87 @@ test_a_scout_sees_below_closed_directories() {
 	until_true 60 status_is daemon 'ready .*' "$LAST"
 }
 
+# --- the place of the socket
+
+# refuses TEXT ARGUMENT...: the daemon does not start, and says why.
+refuses() {
+	local text=$1 got=0
+	shift
+	timeout 60 "$READYD" --dir "$T/m" "$@" 2>refused.log || got=$?
+	expect "exit status" "$got" 1
+	grep -qF -- "$text" refused.log || die "'$text' is not in: $(cat refused.log)"
+}
+
+test_a_directory_that_others_may_write_to_is_refused() {
+	mkdir -m 777 open
+	mkdir -m 775 group
+	mkdir -m 755 open/below
+	refuses "other users may write to $T/open and could replace the socket; use chmod go-w, or choose another place with --socket" \
+		--socket "$T/open/s"
+	refuses "other users may write to $T/group" --socket "$T/group/s"
+	refuses "other users may write to $T/open" --socket "$T/open/below/s"
+	ln -s open/below link
+	refuses "other users may write to $T/open" --socket "$T/link/s"
+	expect "what was created" "$(find open/ group/ -mindepth 1)" open/below
+	chmod +t open
+	start_readyd --socket "$T/open/s"
+}
+
+test_a_directory_of_another_user_is_refused() {
+	need_other_user
+	mkdir -m 755 foreign
+	mkdir -m 755 foreign/own
+	chown "$OTHER_UID" foreign
+	refuses "$T/foreign belongs to user $OTHER_UID, which could replace the socket; make it root's, or choose another place with --socket" \
+		--socket "$T/foreign/s"
+	refuses "$T/foreign belongs to user $OTHER_UID" --socket "$T/foreign/own/s"
+	mkdir -m 1777 shared
+	as_other_user ln -s "$T" shared/link
+	refuses "$T/shared/link belongs to user $OTHER_UID" --socket "$T/shared/link/s"
+	chmod +t foreign
+	refuses "$T/foreign belongs to user $OTHER_UID" --socket "$T/foreign/s"
+}
+
+# A link or a file that another user has put in the way, where it may.
+test_planted_names_are_not_followed() {
+	need_other_user
+	mkdir -m 1777 shared
+	install -m 600 /dev/null secret
+	as_other_user ln -s "$T/secret" shared/s.new
+	as_other_user ln -s "$T/secret" shared/s.lock
+	refuses "cannot create $T/shared/s.lock: " --socket "$T/shared/s"
+	rm shared/s.lock
+	as_other_user touch shared/s.lock
+	as_other_user chmod 666 shared/s.lock
+	refuses "$T/shared/s.lock" --socket "$T/shared/s"
+	# With fs.protected_regular, the file is not even opened.
+	grep -qE "$T/shared/s.lock(: Permission denied| is not a file of this daemon's user; remove it, or)" refused.log ||
+		die "$(cat refused.log)"
+	rm shared/s.lock
+	# An old socket, so that the new one is bound at s.new.
+	start_readyd --socket "$T/shared/s"
+	kill_readyd
+	as_other_user ln -sf "$T/secret" shared/s.new
+	start_readyd --socket "$T/shared/s"
+	READYD_SOCKET=$T/shared/s alive
+	expect "the file" "$(stat -c '%a %U %s %F' secret)" "600 root 0 regular empty file"
+	kill "$DAEMON"
+	ends 0
+}
+
+# Its owner replaces the directory while the daemon runs.
+test_the_socket_is_not_bound_again_where_others_may_write() {
+	need_root
+	mkdir -m 755 run
+	export READYD_SOCKET=$T/run/s
+	start_readyd --socket "$READYD_SOCKET"
+	chmod 777 run
+	rm run/s
+	until_true 60 grep -q "cannot bind the socket again: other users may write to $T/run" readyd.log
+	! exists run/s || die "the socket is there"
+	chmod 755 run
+	until_true 60 exists run/s
+	alive
+}
+
 run_tests "$@"
