@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
@@ -26,24 +25,22 @@ const char *malloc_conf = "narenas:1,tcache:false,dirty_decay_ms:0,muzzy_decay_m
 #endif
 
 /* Dispositions, masks, timers and the working directory are inherited; a guest's first process may have set
- * any. With a mask of 0777, the lock file could not be opened a second time. */
+ * any. With a mask of 0777, the lock file could not be opened a second time. All paths are absolute, so the
+ * file system that the daemon was started in need not stay busy. */
 static void reset_inherited(void)
 {
-	static const int timers[] = {ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF};
-	const struct itimerval off = {{0, 0}, {0, 0}};
+	/* That of a timer which an earlier program has set, also where it is pending already. A log that has
+	 * reached the limit of a file's size is not worth the end of the daemon. */
+	static const int ignored[] = {SIGPIPE, SIGXFSZ, SIGALRM, SIGVTALRM, SIGPROF};
 	sigset_t none;
 
 	(void)umask(077);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGCHLD, SIG_DFL);
-	signal(SIGPIPE, SIG_IGN);
-	/* A log that has reached the limit of a file's size is not worth the end of the daemon. */
-	signal(SIGXFSZ, SIG_IGN);
-	for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++)
-		(void)setitimer(timers[i], &off, NULL);
-	/* All paths are absolute. The file system that it was started in can then be unmounted. */
 	(void)!chdir("/");
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		(void)signal(ignored[i], SIG_IGN);
+	(void)signal(SIGCHLD, SIG_DFL);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* Before there is a descriptor that a scout must not hold; those that were inherited it closes. */

@@ -177,4 +177,164 @@ test_the_socket_is_not_bound_again_where_others_may_write() {
 	alive
 }
 
+# --- the filter of system calls
+
+need_sandbox() { [ "$(counter sandbox)" = on ] || skip "built without the filter, or no list for this machine"; }
+
+test_each_process_is_filtered() {
+	local pid
+	start_all_processes
+	need_sandbox
+	for pid in "$DAEMON" "$SPAWNER" "$SCOUT"; do
+		expect_field "$pid" Seccomp 2
+	done
+}
+
+# The whole life of a daemon: a call that it needs and may not make would end it by SIGSYS.
+test_the_filter_permits_what_the_daemon_does() {
+	start_all_processes --max-clients 4
+	need_sandbox
+	kill -HUP "$DAEMON"
+	until_true 60 grep -q 'SIGHUP: rechecking everything' readyd.log
+	rm s
+	until_true 60 counter_is rebinds 1
+	rm s.lock
+	until_true 60 grep -q 'the lock was lost' readyd.log
+	marker_ends_a_new_wait daemon
+	kill_and_reap "$PID"
+	expect_status daemon 4 'exited .*' "$PID"
+	mv m n
+	mkdir m
+	marker_ends_a_new_wait daemon
+	kill "$DAEMON"
+	ends 0
+	# A core that is denied to a process would show as SIGSYS in the status of the loop or of a scout.
+	! grep -q 'has ended' readyd.log || die "$(cat readyd.log)"
+}
+
+# --- another user
+
+# user_directory USER: a directory for its socket.
+user_directory() {
+	mkdir -m 755 run
+	chown "$1" run
+	export READYD_SOCKET=$T/run/s
+	chmod 755 .
+}
+
+expect_user() { # PID UID:GID
+	expect_field "$1" Uid "$(printf '%s\t' "${2%:*}" "${2%:*}" "${2%:*}")${2%:*}"
+	expect_field "$1" Gid "$(printf '%s\t' "${2#*:}" "${2#*:}" "${2#*:}")${2#*:}"
+	expect_field "$1" Groups " "
+}
+
+test_the_user_changes() {
+	local pid
+	need_other_user
+	user_directory 1234
+	start_all_processes --socket "$READYD_SOCKET" --user 1234:2345
+	for pid in "$DAEMON" "$SPAWNER" "$SCOUT"; do
+		expect_user "$pid" 1234:2345
+	done
+	expect_field "$DAEMON" CapEff "$(shared_rights $SYS_PTRACE)"
+	expect_field "$SCOUT" CapEff "$(shared_rights $SYS_PTRACE_AND_DAC_READ_SEARCH)"
+	marker_ends_a_new_wait daemon
+	rm run/s run/s.lock
+	until_true 60 counter_is rebinds 1
+	expect "owner of the socket" "$(stat -c %u run/s)" 1234
+	kill "$DAEMON"
+	ends 0
+	expect "what is left" "$(ls run)" ""
+}
+
+test_a_user_is_found_by_its_name() {
+	need_root
+	getent passwd nobody >/dev/null || skip "there is no user nobody"
+	user_directory nobody
+	start_readyd --socket "$READYD_SOCKET" --user nobody
+	expect_user "$DAEMON" "$(id -u nobody):$(id -g nobody)"
+}
+
+without_passwd() {
+	tmpfs "$T/etc"
+	mount --bind "$T/etc" /etc
+	user_directory 1234
+	start_readyd --socket "$READYD_SOCKET" --user 1234
+	expect_user "$DAEMON" 1234:1234
+	expect_exit 2 "$READYD" --user nobody 2>err
+	grep -q "readyd: --user: 'nobody' is not a number, and /etc/passwd cannot be read; use UID\[:GID\]" err || die "$(cat err)"
+}
+test_a_number_needs_no_file_of_users() {
+	need_root
+	in_namespaces -m without_passwd
+}
+
+test_a_user_that_cannot_be_had_is_refused() {
+	local user
+	need_other_user
+	for user in '' no-such-user 12: 12:x :12 4294967295 -1; do
+		expect_exit 2 "$READYD" --user "$user" 2>err
+		grep -q "readyd: --user: '$user' is not a user in /etc/passwd, or UID\[:GID\]; try" err || die "$(cat err)"
+	done
+	# The socket could not be bound again.
+	mkdir -m 755 run
+	refuses "cannot create $T/run/s.lock: Permission denied" --socket "$T/run/s" --user 1234
+	as_other_user timeout 60 "$READYD" --dir "$T/m" --socket "$T/s" --user 1234 2>err && die "it starts"
+	grep -q 'cannot change to the user 1234: Operation not permitted; start readyd as root, or without --user' err || die "$(cat err)"
+}
+
+# --- what is inherited
+
+test_what_is_inherited_has_no_effect() {
+	need python3
+	mkdir -p m gone
+	cd gone
+	UNDER=(python3 -c '
+import os, signal, sys, resource
+os.umask(0o777)
+signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+timers = {signal.SIGALRM, signal.SIGPROF}
+for number in set(range(1, 32)) - {signal.SIGKILL, signal.SIGSTOP} - timers:
+    signal.signal(number, signal.SIG_IGN)
+# One is pending, the other one is to come.
+os.kill(os.getpid(), signal.SIGALRM)
+signal.setitimer(signal.ITIMER_PROF, 0.01, 0.01)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+os.execvp(sys.argv[1], sys.argv[1:])')
+	start_readyd
+	mv readyd.log ..
+	cd ..
+	rmdir gone
+	expect "working directory" "$(readlink "/proc/$DAEMON/cwd")" /
+	expect "descriptors" "$(awk '/^Max open files/ { print $4 }' "/proc/$DAEMON/limits")" "$(ulimit -Hn)"
+	expect "mode of the socket" "$(stat -c %a s)" 666
+	expect "mode of the lock" "$(stat -c %a s.lock)" 600
+	expect_field "$DAEMON" Umask 77
+	marker_ends_a_new_wait daemon
+	kill -HUP "$DAEMON"
+	until_true 60 grep -q 'SIGHUP: rechecking everything' readyd.log
+	# Another start, over what the first one leaves.
+	kill_readyd
+	start_readyd
+	marker_ends_a_new_wait daemon
+	kill "$DAEMON"
+	ends 0
+}
+
+# A log that has reached its limit.
+test_a_full_log_does_not_end_the_daemon() {
+	mkdir -p m
+	# In blocks of 1024 bytes.
+	UNDER=(bash -c 'ulimit -f 1 && exec "$@"' bash)
+	start_readyd
+	for _ in {1..40}; do
+		kill -HUP "$DAEMON"
+		alive
+	done
+	expect "bytes of the log" "$(stat -c %s readyd.log)" 1024
+	kill "$DAEMON"
+	ends 0
+}
+
 run_tests "$@"
