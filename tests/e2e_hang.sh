@@ -166,6 +166,17 @@ test_a_wait_goes_on_while_the_directory_hangs() {
 # SIGKILL is pending for it.
 is_killed() { [ $((0x$(awk '$1 == "ShdPnd:" { print $2 }' "/proc/$1/status") & 0x100)) -ne 0 ]; }
 
+# The inode of the socket in /proc/net/unix that listens at the path.
+listening_inode() { awk -v path="$T/s" '$8 == path && $4 == "00010000" { print $7 }' /proc/net/unix; }
+# open_in LINK PID...: which of them and the daemon have such a descriptor.
+open_in() {
+	local link=$1 pid
+	shift
+	for pid in "$DAEMON" "$@"; do
+		[ -z "$(find "/proc/$pid/fd" -lname "$link")" ] || echo "$pid"
+	done
+}
+
 # stop_with_a_stuck_scout SIGNAL: the scout has been killed, but the file system has its request, so it stays. The daemon
 # ends within a second, and another one can be started.
 stop_with_a_stuck_scout() {
@@ -175,6 +186,8 @@ stop_with_a_stuck_scout() {
 	starter=$(spawner)
 	scout=$(children "$starter" | tr -d ' ')
 	until_true 60 is_killed "$scout"
+	expect "processes that hold the lock" "$(open_in "$T/s.lock" "$starter" "$scout")" "$DAEMON"
+	expect "processes that hold the socket" "$(open_in "socket:\\[$(listening_inode)\\]" "$starter" "$scout")" "$DAEMON"
 	since=$(now_ms)
 	kill "-$1" "$DAEMON"
 	until_true 60 has_ended "$DAEMON"
@@ -183,8 +196,13 @@ stop_with_a_stuck_scout() {
 	[ $took -le 1000 ] || die "the daemon took $took ms to end"
 	until_true 60 has_ended "$starter"
 	! has_ended "$scout" || die "the scout is not stuck"
+	since=$(now_ms)
 	start_readyd
 	alive
+	took=$(($(now_ms) - since))
+	echo "start after SIG$1: $took ms"
+	[ $took -le 1000 ] || die "the daemon took $took ms to start"
+	marker_ends_a_new_wait daemon
 	SCOUTS+=("$scout")
 }
 
