@@ -177,6 +177,22 @@ test_the_socket_is_not_bound_again_where_others_may_write() {
 	alive
 }
 
+# The directory of markers that readyd(8) recommends, against a third user.
+test_a_directory_of_the_workers_user_keeps_others_out() {
+	need_other_user
+	mkdir -m 755 markers
+	chown "$OTHER_UID" markers
+	export READYD_DIR=$T/markers
+	start_readyd --dir "$READYD_DIR"
+	spawn "${AS_OTHER_USER[@]}" sleep 1000
+	PID=$LAST
+	start_waiter daemon "$PID"
+	! setpriv --reuid 1234 --regid 1234 --clear-groups touch "$(marker "$PID")" 2>/dev/null || die "others may write there"
+	SINCE=$(now_ms)
+	as_other_user touch "$(marker "$PID")"
+	waiter_ends 0 "$READY"
+}
+
 # --- the filter of system calls
 
 need_sandbox() { [ "$(counter sandbox)" = on ] || skip "built without the filter, or no list for this machine"; }
