@@ -9,6 +9,7 @@
 #include "daemon/loop.h"
 #include "daemon/xalloc.h"
 #include "daemon/connection.h"
+#include "daemon/discard.h"
 #include "src/sock.h"
 #include "src/wire.h"
 
@@ -27,6 +28,16 @@ void connection_pool_init(struct connection_pool *pool, struct loop *loop,
 	TAILQ_INIT(&pool->all);
 }
 
+static void close_socket(const struct connection *connection)
+{
+	if (connection->refuses_fds)
+		close(connection->fd);
+	else if (connection->pool->ending)
+		(void)shutdown(connection->fd, SHUT_RDWR);
+	else
+		discard_unread(connection->pool->loop, connection->fd);
+}
+
 static void connection_free(struct connection *connection)
 {
 	struct connection_pool *pool = connection->pool;
@@ -37,7 +48,7 @@ static void connection_free(struct connection *connection)
 	loop_fd_free(connection->read);
 	loop_fd_free(connection->write);
 	loop_timer_free(connection->again);
-	close(connection->fd);
+	close_socket(connection);
 	xalloc_free(connection->input);
 	xalloc_free(connection->output);
 	xalloc_free(connection);
@@ -45,6 +56,7 @@ static void connection_free(struct connection *connection)
 
 void connection_pool_fini(struct connection_pool *pool)
 {
+	pool->ending = true;
 	while (!TAILQ_EMPTY(&pool->all))
 		connection_free(TAILQ_FIRST(&pool->all));
 }
@@ -62,6 +74,7 @@ struct connection *connection_new(struct connection_pool *pool, int fd)
 
 	connection->pool = pool;
 	connection->fd = fd;
+	connection->refuses_fds = sock_refuses_fds(fd);
 	LIST_INIT(&connection->waits);
 	connection->read = loop_fd_new(pool->loop, fd, LOOP_READ, on_read, connection);
 	read_on(connection);
@@ -280,7 +293,8 @@ static void on_read(int fd, void *context)
 	}
 	if (len > 0)
 		memcpy(pool->in, connection->input, len);
-	n = recv(fd, pool->in + len, sizeof(pool->in) - len, MSG_DONTWAIT);
+	n = connection->refuses_fds ? recv(fd, pool->in + len, sizeof(pool->in) - len, MSG_DONTWAIT)
+				    : sock_recv_bytes(fd, pool->in + len, sizeof(pool->in) - len);
 	if (n > 0)
 		take_turn(connection, pool->in, len + (size_t)n);
 	else if (n == 0)

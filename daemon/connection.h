@@ -41,8 +41,9 @@ struct connection_pool {
 	void *context;
 	TAILQ_HEAD(, connection) all;
 	size_t count;
-	size_t output_limit;	    /* bytes that a client may leave unread before it is dropped */
-	uint64_t dropped;	    /* connections dropped at that limit */
+	size_t output_limit; /* bytes that a client may leave unread before it is dropped */
+	uint64_t dropped;    /* connections dropped at that limit */
+	bool ending; /* what may block to close is left to the exit of the process, which does not wait */
 	struct connection *current; /* its lines are being answered; its output is collected in out */
 	uint64_t batch;		    /* number of the turn; all its lines had arrived when it began */
 	size_t out_len;
@@ -58,8 +59,9 @@ struct connection {
 	struct request_list
 	    *list; /* an incomplete answer, to finish before any other line; used by requests.c only */
 	int fd;
-	bool eof;     /* the client has closed its sending half: it may still be waiting for answers */
-	bool closing; /* freed after the current batch of events */
+	bool refuses_fds; /* that the client sends */
+	bool eof;	  /* the client has closed its sending half: it may still be waiting for answers */
+	bool closing;	  /* freed after the current batch of events */
 	struct loop_fd *read, *write;
 	struct loop_timer *again; /* the next turn, for input that is already here */
 	char *input;		  /* input not handled yet: a partial line, or more before the next turn */

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/discard.h"
 #include "daemon/gate.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
@@ -28,6 +29,7 @@
 #include "src/clock.h"
 #include "src/dirwatch.h"
 #include "src/procfs.h"
+#include "src/sock.h"
 
 /* Bytes that a client may leave unread. Answers are short: a client this far behind does not read. */
 #define OUTPUT_LIMIT (256 * 1024)
@@ -158,7 +160,10 @@ static void on_accepted(int fd, void *context)
 		    server->config->max_clients);
 	(void)send(fd, line, wire_write_error(line, sizeof(line), WIRE_TOO_MANY_CLIENTS, 0),
 	    MSG_DONTWAIT | MSG_NOSIGNAL);
-	close(fd);
+	if (sock_refuses_fds(fd))
+		close(fd);
+	else
+		discard_unread(server->loop, fd);
 }
 
 static void write_stats(char *buf, size_t size, void *context)

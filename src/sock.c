@@ -130,3 +130,28 @@ bool sock_refuse_fds(int sock)
 		return false;
 	return setsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &refuse, sizeof(refuse)) == 0;
 }
+
+bool sock_refuses_fds(int sock)
+{
+	socklen_t len = sizeof(int);
+	int taken = 1;
+
+	return getsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &taken, &len) == 0 && !taken;
+}
+
+/* Peeking closes no last descriptor, since the queue still holds it; without room for one, it is only
+ * reported. What comes in between is not read. */
+ssize_t sock_recv_bytes(int sock, void *data, size_t len)
+{
+	struct iovec iov = {.iov_base = data, .iov_len = len};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	const ssize_t n = recvmsg(sock, &msg, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n <= 0)
+		return n;
+	if (msg.msg_flags & MSG_CTRUNC) {
+		errno = EBADMSG;
+		return -1;
+	}
+	return recv(sock, data, (size_t)n, MSG_DONTWAIT);
+}

@@ -44,4 +44,11 @@ void sock_close(int fd);
  * queue; false before Linux 6.16, which cannot refuse any. */
 bool sock_refuse_fds(int sock);
 
+/* Whether the kernel refuses descriptors that the peer sends. */
+bool sock_refuses_fds(int sock);
+
+/* Like recv(2) with MSG_DONTWAIT, but -1 with errno EBADMSG, and nothing is read, if a descriptor is among
+ * the bytes: recv(2) would close it, which can block. */
+ssize_t sock_recv_bytes(int sock, void *data, size_t len);
+
 #endif

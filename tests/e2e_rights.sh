@@ -353,4 +353,66 @@ test_a_full_log_does_not_end_the_daemon() {
 	ends 0
 }
 
+# --- descriptors that a client sends
+
+# The last close of a descriptor that a client sends takes 1000 seconds. The kernel does not refuse it, as before
+# Linux 6.16.
+test_descriptors_that_are_not_refused_do_not_block() {
+	need_strace
+	UNDER=(strace -D -f -o strace.out -e trace=getsockopt -e inject=getsockopt:error=ENOPROTOOPT:when=1)
+	start_for_python --max-clients 4
+	grep -q INJECTED strace.out || die "the socket refuses descriptors: $(cat strace.out)"
+	python <<-'EOT'
+	import struct
+
+	def lingering():
+	    with socket.create_server(("127.0.0.1", 0)) as server:
+	        sender = socket.create_connection(server.getsockname())
+	        receiver, _ = server.accept()
+	    sender.setblocking(False)
+	    try:
+	        while True:
+	            sender.send(bytes(65536))
+	    except BlockingIOError:
+	        pass
+	    sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 1000))
+	    return sender, receiver
+
+	def attack(*before):
+	    client = Client()
+	    sender, receiver = lingering()
+	    for text in before:
+	        client.send(text)
+	    socket.send_fds(client.socket, [b"PING\n"], [sender.fileno()])
+	    sender.close()
+	    return client, receiver
+
+	def answers():
+	    client = Client(5)
+	    same(client.ask("PING"), "PONG")
+	    client.close()
+
+	answers()
+	receivers = []
+	# With a request, after another one, and behind what the daemon closes unread after a line that is too long.
+	for before in ((), ("PING\n",), ("x" * 20000,)):
+	    client, receiver = attack(*before)
+	    receivers.append(receiver)
+	    answers()
+	    client.close()
+	    answers()
+	# One client too many.
+	clients = [Client() for _ in range(4)]
+	for client in clients:
+	    same(client.ask("PING"), "PONG")
+	_, receiver = attack()
+	for client in clients:
+	    same(client.ask("PING"), "PONG")
+	open("sent", "w").close()
+	EOT
+	exists sent
+	kill "$DAEMON"
+	until_true 5 has_ended "$DAEMON"
+}
+
 run_tests "$@"
