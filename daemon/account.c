@@ -1,10 +1,10 @@
 #include "config.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/account.h"
@@ -30,23 +30,35 @@ static bool parse_ids(const char *text, struct account *account)
 	return true;
 }
 
+/* name:password:uid:gid:... (passwd(5)) */
+static bool parse_line(char *line, const char *name, struct account *account)
+{
+	char *its_name = strsep(&line, ":"), *ids;
+
+	if (strcmp(its_name, name) != 0 || strsep(&line, ":") == NULL || line == NULL)
+		return false;
+	ids = line;
+	line += strcspn(line, ":");
+	line += *line == ':';
+	line[strcspn(line, ":")] = '\0';
+	return parse_ids(ids, account);
+}
+
 static int find_in_file(const char *name, struct account *account)
 {
 	FILE *file = fopen(PASSWD, "re");
-	const struct passwd *entry;
+	bool found = false;
+	char *line = NULL;
+	size_t size = 0;
 
 	if (file == NULL)
 		return -1;
-	do
-		entry = fgetpwent(file);
-	while (entry != NULL && strcmp(entry->pw_name, name) != 0);
-	if (entry != NULL) {
-		account->uid = entry->pw_uid;
-		account->gid = entry->pw_gid;
-	}
+	while (!found && getline(&line, &size, file) > 0)
+		found = parse_line(line, name, account);
+	free(line);
 	(void)fclose(file);
 	errno = EINVAL;
-	return entry != NULL ? 0 : -1;
+	return found ? 0 : -1;
 }
 
 int account_find(const char *name, struct account *account)
