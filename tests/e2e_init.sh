@@ -122,6 +122,7 @@ test_systemd_unit_is_hardened() {
 
 # The user, the rights and the limits of the unit, as far as they can be set without systemd.
 test_daemon_runs_with_the_rights_of_the_systemd_unit() {
+	local rights=-all,+sys_ptrace,+dac_read_search
 	need_root
 	need setpriv
 	setpriv --bounding-set -all,+sys_ptrace true 2>/dev/null || skip "the bounding set cannot be changed"
@@ -129,8 +130,8 @@ test_daemon_runs_with_the_rights_of_the_systemd_unit() {
 	expect "bounds" "$(unit_says service CapabilityBoundingSet)" "CAP_SYS_PTRACE CAP_DAC_READ_SEARCH"
 	expect "what is killed" "$(unit_says service KillMode)" process
 	chmod 1777 .
-	UNDER=(setpriv --reuid 1234 --regid 1234 --clear-groups --no-new-privs --inh-caps -all,+sys_ptrace,+dac_read_search
-		--ambient-caps -all,+sys_ptrace,+dac_read_search --bounding-set -all,+sys_ptrace,+dac_read_search)
+	UNDER=(setpriv --reuid 1234 --regid 1234 --clear-groups --no-new-privs --inh-caps "$rights" --ambient-caps "$rights"
+		--bounding-set "$rights")
 	start_readyd
 	expect "rights" "$(counter rights)" sys_ptrace
 	spawn_worker

@@ -304,7 +304,7 @@ test_a_user_that_cannot_be_had_is_refused() {
 test_what_is_inherited_has_no_effect() {
 	need python3
 	mkdir -p m gone
-	cd gone
+	cd gone || return
 	UNDER=(python3 -c '
 import os, signal, sys, resource
 os.umask(0o777)
@@ -319,8 +319,8 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIM
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 os.execvp(sys.argv[1], sys.argv[1:])')
 	start_readyd
-	mv readyd.log ..
-	cd ..
+	cd "$T" || return
+	mv gone/readyd.log .
 	rmdir gone
 	expect "working directory" "$(readlink "/proc/$DAEMON/cwd")" /
 	expect "descriptors" "$(awk '/^Max open files/ { print $4 }' "/proc/$DAEMON/limits")" "$(ulimit -Hn)"
