@@ -165,9 +165,10 @@ static const uint16_t forbidden[] = {
 
 #define LOAD(member)                                                                                         \
 	(struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
-#define RETURN(action)		     (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, action)
+#define RETURN(action) (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, (action))
 /* The instruction after it is skipped unless the comparison holds. */
-#define UNLESS_SKIP(operator, value) (struct sock_filter) BPF_JUMP(BPF_JMP | operator| BPF_K, value, 0, 1)
+#define UNLESS_SKIP(operator, value)                                                                         \
+	(struct sock_filter) BPF_JUMP(BPF_JMP | (operator) | BPF_K, (value), 0, 1)
 
 /* Numbers mean other calls in another architecture, as in that of 32-bit programs. */
 static unsigned short compile(struct sock_filter *code)
