@@ -27,8 +27,6 @@
 #include "src/dirwatch.h"
 #include "src/procfs.h"
 
-/* Bytes that a client may leave unread. Answers are short: a client this far behind does not read. */
-#define OUTPUT_LIMIT (256 * 1024)
 /* Checks in one turn of a sweep (a check takes a few microseconds). */
 #define SWEEP_SLICE 64
 
@@ -128,28 +126,16 @@ static void on_environment_changed(void *context)
 		listener_check(server->listener);
 }
 
-/* Counts the client for its user; NULL when the user or the daemon has reached its limit. */
-static struct quota_user *admit(struct server *server, int fd)
-{
-	struct ucred peer = {.uid = (uid_t)-1};
-	socklen_t len = sizeof(peer);
-
-	if (server->connections.count >= server->config->max_clients)
-		return NULL;
-	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
-	return quota_enter(&server->quota, peer.uid);
-}
-
 static void on_accepted(int fd, void *context)
 {
 	struct server *server = context;
-	struct quota_user *user = admit(server, fd);
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t len = sizeof(peer);
 	char line[WIRE_REPLY_MAX];
 
-	if (user != NULL) {
-		connection_new(&server->connections, fd)->user = user;
+	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+	if (connection_new(&server->connections, fd, peer.uid) != NULL)
 		return;
-	}
 	if (server->refused++ == 0)
 		log_warning(
 		    "too many clients, refusing more; see --max-clients (%zu, half of it for one user)",
@@ -217,7 +203,7 @@ static void wire_up(struct server *server)
 {
 	const struct server_config *config = server->config;
 	const struct connection_hooks connection_hooks = {
-	    requests_on_line, requests_on_resume, requests_on_closing};
+	    requests_on_line, requests_on_resume, requests_close_some, requests_on_closing};
 	const struct watch_hooks watch_hooks = {
 	    on_marker, on_written, on_rescan, on_environment_changed, has_waits};
 	const struct scouts_config scouts = {
@@ -225,16 +211,16 @@ static void wire_up(struct server *server)
 	struct rlimit files = {1024, 1024};
 
 	(void)getrlimit(RLIMIT_NOFILE, &files);
+	quota_init(&server->quota, geteuid(),
+	    &(struct quota_config){files.rlim_cur, config->max_clients, config->max_waits});
 	server->started = clock_ms();
 	server->sweep = loop_timer_new(server->loop, on_sweep, server);
 	dirwatch_init(&server->dirs, &config->place, on_behind, server);
 	server->dirs.reports_writes = true;
 	server->scouts = scouts_new(server->loop, &scouts);
 	tracker_init(&server->tracker, server->loop, &config->place, &server->dirs, server->scouts,
-	    on_first_wait, server);
-	/* The remaining descriptors are for clients and pidfds. */
-	gates_init(&server->gates, server->loop, &server->tracker, files.rlim_cur / 4);
-	quota_init(&server->quota, geteuid(), config->max_clients, config->max_waits);
+	    &server->quota, on_first_wait, server);
+	gates_init(&server->gates, server->loop, &server->tracker);
 	server->requests = (struct requests){.loop = server->loop,
 	    .tracker = &server->tracker,
 	    .gates = &server->gates,
@@ -244,8 +230,8 @@ static void wire_up(struct server *server)
 	    .waits_per_client = config->max_waits,
 	    .stats = write_stats,
 	    .context = server};
-	connection_pool_init(
-	    &server->connections, server->loop, &connection_hooks, &server->requests, OUTPUT_LIMIT);
+	connection_pool_init(&server->connections, server->loop, &connection_hooks, &server->requests,
+	    &server->quota, QUOTA_OUTPUT_OF_CLIENT);
 	server->sigterm = loop_signal_new(server->loop, SIGTERM, on_stop, server);
 	server->sigint = loop_signal_new(server->loop, SIGINT, on_stop, server);
 	server->sighup = loop_signal_new(server->loop, SIGHUP, on_hangup, server);
@@ -271,9 +257,9 @@ static void tear_down(struct server *server)
 	if (server->listener != NULL)
 		listener_free(server->listener);
 	connection_pool_fini(&server->connections);
-	quota_fini(&server->quota);
 	gates_fini(&server->gates);
 	tracker_fini(&server->tracker);
+	quota_fini(&server->quota);
 	scouts_free(server->scouts);
 	watch_free(server->watch);
 	loop_timer_free(server->sweep);

@@ -5,6 +5,7 @@
 #include "daemon/arrival.h"
 #include "daemon/log.h"
 #include "daemon/pidwatch.h"
+#include "daemon/quota.h"
 #include "daemon/reserve.h"
 #include "daemon/scouts.h"
 #include "daemon/tracker.h"
@@ -13,14 +14,12 @@
 #include "src/marker_dir.h"
 #include "src/verdict.h"
 
-/* Ended processes that are remembered; the oldest is forgotten first. */
-#define TOMBSTONES 1024
 /* Leftovers that are remembered. */
 #define LEFTOVERS 4096
 /* Processes of one ns_pid in child pid namespaces that are examined for an event. */
 #define NAMESAKES 16
-/* Entries that stay although nothing waits for them: enough for a few clients that poll. Each costs a pidfd;
- * so all together at most this share of the descriptors. */
+/* Entries of a user that stay although nothing waits for them: enough for a few clients that poll. Each costs
+ * a pidfd; so at most this share of the descriptors. */
 #define IDLE	   16
 #define IDLE_SHARE 8
 
@@ -32,15 +31,15 @@ static size_t idle_limit(void)
 }
 
 void tracker_init(struct tracker *w, struct loop *loop, const struct marker_place *place,
-    struct dirwatch *dirs, struct scouts *scouts, void (*on_first_wait)(void *context), void *context)
+    struct dirwatch *dirs, struct scouts *scouts, struct quota *quota, void (*on_first_wait)(void *context),
+    void *context)
 {
-	const struct registry_limits limits = {.tombstones = TOMBSTONES, .idle = idle_limit()};
-
 	*w = (struct tracker){.loop = loop,
 	    .place = place,
-	    .registry = registry_new(&limits, pidwatch_stop),
+	    .registry = registry_new(quota, idle_limit(), pidwatch_stop),
 	    .dirs = dirs,
 	    .scouts = scouts,
+	    .quota = quota,
 	    .on_first_wait = on_first_wait,
 	    .context = context};
 	ns_index_init(&w->namespaces);
@@ -71,9 +70,9 @@ static void on_ended(struct registry_entry *entry, void *context)
 }
 
 static struct registry_entry *enter(
-    struct tracker *w, const struct process *process, const struct history *history)
+    struct tracker *w, const struct process *process, const struct history *history, struct quota_user *user)
 {
-	struct registry_entry *entry = registry_enter(w->registry, process, history);
+	struct registry_entry *entry = registry_enter(w->registry, process, history, user);
 
 	pidwatch_start(w->loop, entry, on_ended, w);
 	return entry;
@@ -220,15 +219,23 @@ static void note_arrival(
 	    (struct marker_stat){.kind = MARKER_ABSENT, .dev = arrival->dev, .ino = arrival->ino};
 }
 
-/* No pidfd is kept in the reserve: the process is then identified by its start. */
-static void leave_reserve(struct process *process)
+/* No pidfd is kept in the reserve, or for a user that has enough: the process is then identified by its
+ * start. */
+static void leave_reserve(struct tracker *w, struct process *process, const struct quota_user *user)
 {
-	if (process->fd >= 0 && !reserve_allows(process->fd))
+	if (process->fd >= 0 &&
+	    (!reserve_allows(process->fd) || !quota_has_room(w->quota, user, QUOTA_PROCESSES, 1)))
 		process_close(process);
+}
+
+static uid_t owner_of(const struct process *process)
+{
+	return process->uids_known ? process->uids[0] : (uid_t)-1;
 }
 
 /* Which process is asked about, and why. */
 struct question {
+	struct quota_user *user; /* that asks, NULL: the process's own */
 	pid_t pid;
 	uint64_t start; /* 0: the process that has the pid now */
 	bool waited;	/* the caller is willing to wait */
@@ -237,29 +244,56 @@ struct question {
 
 /* Checks a process that has no entry. Enters it, and returns the entry, if it lives and its end will be seen
  * or if it must be waited for. */
-static struct registry_entry *meet(
-    struct tracker *w, const struct question *question, struct readyd_answer *answer)
+static struct registry_entry *meet_process(struct tracker *w, const struct question *question,
+    struct process *process, struct quota_user *user, struct readyd_answer *answer)
 {
-	struct process process;
 	struct history history;
 	struct marker_stat marker;
 
 	w->looks++;
-	process_open_exact(&process, question->pid, question->start);
-	recall(w, &process, &history);
-	note_arrival(w, &process, question->arrival, &history);
-	check(w, &process, &history, question->waited, answer);
-	leave_reserve(&process);
-	note_ready(w, &process, &history);
+	recall(w, process, &history);
+	note_arrival(w, process, question->arrival, &history);
+	check(w, process, &history, question->waited, answer);
+	leave_reserve(w, process, user);
+	note_ready(w, process, &history);
 	if (!verdict_is_process_gone(answer->verdict) && answer->reason != READYD_REASON_NO_RESOURCES &&
-	    !process.identity_unknown &&
-	    (process.fd >= 0 || (question->waited && verdict_begins_wait(answer))))
-		return enter(w, &process, &history);
-	if (verdict_is_process_gone(answer->verdict) && !recall_ended(w, &process, answer) &&
-	    !process.no_such_process)
-		note_marker_of(w, &process, &history, &marker);
-	process_close(&process);
+	    !process->identity_unknown &&
+	    (process->fd >= 0 || (question->waited && verdict_begins_wait(answer))))
+		return enter(w, process, &history, user);
+	if (verdict_is_process_gone(answer->verdict) && !recall_ended(w, process, answer) &&
+	    !process->no_such_process)
+		note_marker_of(w, process, &history, &marker);
+	process_close(process);
 	return NULL;
+}
+
+static struct registry_entry *meet(
+    struct tracker *w, const struct question *question, struct readyd_answer *answer)
+{
+	struct registry_entry *entry;
+	struct quota_user *user;
+	struct process process;
+
+	process_open_exact(&process, question->pid, question->start);
+	user =
+	    question->user != NULL ? quota_hold(question->user) : quota_enter(w->quota, owner_of(&process));
+	entry = meet_process(w, question, &process, user, answer);
+	quota_leave(w->quota, user);
+	return entry;
+}
+
+/* The process's own user pays for it as soon as it asks; else another one, which has asked before, could use
+ * up what is remembered of it. NULL, for an event, is that user. */
+static void give_to_owner(struct tracker *w, struct registry_entry *entry, const struct question *question)
+{
+	const uid_t owner = owner_of(&entry->process);
+	struct quota_user *user;
+
+	if (entry->user->uid == owner || (question->user != NULL && question->user->uid != owner))
+		return;
+	user = quota_enter(w->quota, owner);
+	registry_give(w->registry, entry, user);
+	quota_leave(w->quota, user);
 }
 
 /* The requested process is gone, since another has its pid: what is remembered of it. */
@@ -294,8 +328,10 @@ static struct registry_entry *look(
 {
 	struct registry_entry *entry = registry_find(w->registry, question->pid);
 
-	if (entry != NULL)
+	if (entry != NULL) {
 		note_arrival(w, &entry->process, question->arrival, &entry->history);
+		give_to_owner(w, entry, question);
+	}
 	/* If it has just ended and no other process has the pid yet, its tombstone answers. */
 	if (entry == NULL || !examine(w, entry, answer))
 		return meet(w, question, answer);
@@ -318,9 +354,10 @@ static void ask(struct tracker *w, const struct question *question, struct ready
 		registry_release(w->registry, entry);
 }
 
-void tracker_query(struct tracker *w, pid_t pid, uint64_t start, struct readyd_answer *answer)
+void tracker_query(
+    struct tracker *w, struct quota_user *user, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
-	ask(w, &(struct question){.pid = pid, .start = start}, answer);
+	ask(w, &(struct question){.user = user, .pid = pid, .start = start}, answer);
 }
 
 static void ask_for_event(struct tracker *w, pid_t pid, const struct arrival *arrival)
@@ -391,11 +428,11 @@ void tracker_marker_written(struct tracker *w, pid_t ns_pid, uint64_t position)
 	search(w, ns_pid, process_exists(ns_pid), NULL);
 }
 
-bool tracker_enroll(struct tracker *w, pid_t pid, uint64_t start,
+bool tracker_enroll(struct tracker *w, struct quota_user *user, pid_t pid, uint64_t start,
     void (*join)(struct registry_entry *entry, void *context), void *context, struct readyd_answer *answer)
 {
 	struct registry_entry *entry =
-	    look(w, &(struct question){.pid = pid, .start = start, .waited = true}, answer);
+	    look(w, &(struct question){.user = user, .pid = pid, .start = start, .waited = true}, answer);
 	bool begins = entry != NULL && verdict_begins_wait(answer);
 	bool had_waits = registry_is_waited(w->registry);
 
