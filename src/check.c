@@ -10,8 +10,17 @@
 #include "src/stamp.h"
 #include "src/uidmap.h"
 
+/* Whether age or owner prove that the marker is not the process's own, whichever other process has left it.
+ */
+static bool is_refuted(const struct process *p, const struct history *history, const struct observation *o)
+{
+	enum evidence evidence = evidence_weigh(p, history, o);
+
+	return evidence == EVIDENCE_FOREIGN || evidence == EVIDENCE_LEFTOVER;
+}
+
 /* Sets o->ambiguous where the marker may be another process's. A marker stays ambiguous until it is
- * rewritten, even if the other process has ended. */
+ * rewritten, even if the other process has ended. Called last, since the search may take long. */
 static void check_ambiguity(const struct marker_place *place, const struct process *p,
     struct history *history, struct collisions *collisions, const struct marker_view *view,
     const struct marker_viewer *viewer, struct observation *o)
@@ -23,7 +32,7 @@ static void check_ambiguity(const struct marker_place *place, const struct proce
 		return;
 	}
 	o->ambiguity_unchecked = collisions == NULL;
-	if (o->ambiguity_unchecked)
+	if (o->ambiguity_unchecked || is_refuted(p, history, o))
 		return;
 	switch (collision_find(collisions, place, p, view, viewer)) {
 	case COLLISION_FOUND:
@@ -149,10 +158,10 @@ static void observe_marker(const struct marker_place *place, const struct proces
 		return;
 	if (history->absent_seen && !is_same_directory(place, &view, &history->absent))
 		history->absent_seen = false;
-	check_ambiguity(place, p, history, collisions, &view, viewer, o);
 	if (evidence_needs_stamps(history, &o->marker))
 		check_clocks(place, p, &view, o);
 	check_owner(p, history, o);
+	check_ambiguity(place, p, history, collisions, &view, viewer, o);
 }
 
 /* If another process has the pid now, the marker says nothing of this one. */

@@ -644,6 +644,40 @@ START_TEST(marker_of_two_processes_is_refused)
 }
 END_TEST
 
+static unsigned searches;
+
+static enum collision count_search(struct collisions *collisions, const struct process *p,
+    enum collision (*test)(pid_t pid, void *context), void *context)
+{
+	(void)collisions;
+	(void)p;
+	(void)test;
+	(void)context;
+	searches++;
+	return COLLISION_FOUND;
+}
+
+/* A marker that cannot be the process's own in any case is not searched for, however many processes there
+ * are. */
+START_TEST(known_leftover_is_not_searched_for)
+{
+	struct collisions counting = {count_search};
+
+	searches = 0;
+	set_up(getpid());
+	fixture.collisions = &counting;
+	unit_write(fixture.marker, "ready\n");
+	marker_stat(&fixture.place, getpid(), &fixture.history.leftover);
+	fixture.history.has_leftover = true;
+	expect(READYD_STALE, READYD_REASON_OLDER, 0);
+	ck_assert_uint_eq(searches, 0);
+	fixture.history.has_leftover = false;
+	expect(READYD_UNREACHABLE, READYD_REASON_NAME_COLLISION, 0);
+	ck_assert_uint_eq(searches, 1);
+	tear_down();
+}
+END_TEST
+
 /* Without `collisions` other namespaces are not searched, and the answer is marked as unconfirmed. */
 START_TEST(unchecked_ambiguity_is_unconfirmed)
 {
@@ -778,6 +812,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, unconfirmed_if_marker_is_as_old_as_process);
 	tcase_add_test(tcase, confirmed_if_marker_was_seen_to_appear);
 	tcase_add_test(tcase, time_stamps_do_not_count_if_marker_was_seen_to_appear);
+	tcase_add_test(tcase, known_leftover_is_not_searched_for);
 	tcase_add_test(tcase, unreadable_process_has_no_verdict);
 	add_privileged(tcase);
 	return s;
