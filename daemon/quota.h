@@ -43,7 +43,8 @@ struct quota_user {
 	TAILQ_HEAD(, registry_tombstone) tombstones;
 	TAILQ_HEAD(, registry_entry) idle;
 	size_t idle_count;
-	struct turns_user turns;
+	struct turns_user turns; /* of its connections */
+	struct turns_user hints; /* of its processes' markers; used by hints.c only */
 	UT_hash_handle hh;
 };
 

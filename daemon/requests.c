@@ -11,6 +11,8 @@
 #include "daemon/tracker.h"
 #include "src/procfs.h"
 
+/* What a look at a process costs in addition to its line. */
+#define LOOK_COST 1
 /* Waits that are examined or ended for the cost of a line. */
 #define WAITS_A_LINE 16
 
@@ -139,6 +141,7 @@ static void do_query(
 	 * before the first of them is answered. */
 	if (requests->last.batch != connection->pool->batch || requests->last.start != request->start ||
 	    answer->pid != request->pid) {
+		connection_spend(connection, LOOK_COST);
 		tracker_query(requests->tracker, connection->user, request->pid, request->start, answer);
 		requests->last.batch = connection->pool->batch;
 		requests->last.start = request->start;
@@ -163,6 +166,7 @@ static void do_wait(
 		put_error(connection, WIRE_TOO_MANY_WAITS, request->pid);
 		return;
 	}
+	connection_spend(connection, LOOK_COST);
 	if (!tracker_enroll(requests->tracker, connection->user, request->pid, request->start, join_wait,
 		wait, &answer)) {
 		wait_free(wait);
@@ -193,6 +197,7 @@ static void do_gate(
 	char line[WIRE_REPLY_MAX];
 	struct readyd_answer answer;
 
+	connection_spend(connection, LOOK_COST);
 	if (!tracker_enroll(requests->tracker, connection->user, request->pid, request->start, join_gate,
 		&wait, &answer)) {
 		put_answer(connection, &answer);
@@ -340,7 +345,7 @@ static void resume_list(struct requests *requests, struct connection *connection
 	char line[WIRE_REPLY_MAX];
 
 	while (connection_budget(connection) > 0) {
-		connection_spend(connection, 1);
+		connection_spend(connection, 1 + LOOK_COST);
 		entry = registry_cursor_next(&list->cursor);
 		if (entry == NULL) {
 			connection_put(connection, line, wire_write_end(line, sizeof(line), list->count));

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "daemon/gate.h"
+#include "daemon/hints.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
@@ -34,6 +35,7 @@ struct server {
 	const struct server_config *config;
 	struct loop *loop;
 	struct tracker tracker;
+	struct hints hints;
 	struct gates gates;
 	struct quota quota;
 	struct requests requests;
@@ -60,7 +62,11 @@ static void on_marker(pid_t pid, const struct arrival *arrival, void *context)
 {
 	struct server *server = context;
 
-	tracker_marker_seen(&server->tracker, pid, arrival);
+	/* A scan is sliced by itself. */
+	if (arrival == NULL)
+		tracker_marker_seen(&server->tracker, pid, NULL);
+	else
+		hints_seen(&server->hints, pid, arrival);
 	/* The number may come from another pid namespace. */
 	if (server->tracker.waited_in_child_ns)
 		begin_sweep(server);
@@ -70,7 +76,7 @@ static void on_written(pid_t ns_pid, uint64_t position, void *context)
 {
 	struct server *server = context;
 
-	tracker_marker_written(&server->tracker, ns_pid, position);
+	hints_written(&server->hints, ns_pid, position);
 }
 
 static void on_sweep(void *context)
@@ -116,6 +122,13 @@ static void on_behind(void *context)
 	struct server *server = context;
 
 	watch_on_behind(server->watch);
+}
+
+static void on_hints_lost(void *context)
+{
+	struct server *server = context;
+
+	watch_refresh(server->watch);
 }
 
 static void on_environment_changed(void *context)
@@ -220,6 +233,7 @@ static void wire_up(struct server *server)
 	server->scouts = scouts_new(server->loop, &scouts);
 	tracker_init(&server->tracker, server->loop, &config->place, &server->dirs, server->scouts,
 	    &server->quota, on_first_wait, server);
+	hints_init(&server->hints, server->loop, &server->tracker, on_hints_lost, server);
 	gates_init(&server->gates, server->loop, &server->tracker);
 	server->requests = (struct requests){.loop = server->loop,
 	    .tracker = &server->tracker,
@@ -258,6 +272,7 @@ static void tear_down(struct server *server)
 		listener_free(server->listener);
 	connection_pool_fini(&server->connections);
 	gates_fini(&server->gates);
+	hints_fini(&server->hints);
 	tracker_fini(&server->tracker);
 	quota_fini(&server->quota);
 	scouts_free(server->scouts);
