@@ -131,6 +131,12 @@ struct registry_entry *registry_enter(struct registry *registry, const struct pr
 	return entry;
 }
 
+void registry_take_pidfd(struct registry *registry, struct registry_entry *entry, int fd)
+{
+	entry->process.fd = fd;
+	charge(registry, entry, true);
+}
+
 void registry_give(struct registry *registry, struct registry_entry *entry, struct quota_user *user)
 {
 	struct quota_user *before = entry->user;

@@ -82,6 +82,9 @@ struct registry_entry *registry_find(const struct registry *registry, pid_t pid)
 struct registry_entry *registry_enter(struct registry *registry, const struct process *process,
     const struct history *history, struct quota_user *user);
 
+/* An entry without a pidfd gets one, for which its user must have room. */
+void registry_take_pidfd(struct registry *registry, struct registry_entry *entry, int fd);
+
 /* From now on the entry is that user's, if it has room. */
 void registry_give(struct registry *registry, struct registry_entry *entry, struct quota_user *user);
 

@@ -30,6 +30,13 @@ static size_t idle_limit(void)
 	return share >= 0 && share < IDLE ? (size_t)share : IDLE;
 }
 
+static void on_watch_gone(void *charged, void *context)
+{
+	struct tracker *w = context;
+
+	quota_release(w->quota, charged, QUOTA_WATCHES, 1);
+}
+
 void tracker_init(struct tracker *w, struct loop *loop, const struct marker_place *place,
     struct dirwatch *dirs, struct scouts *scouts, struct quota *quota, void (*on_first_wait)(void *context),
     void *context)
@@ -44,12 +51,15 @@ void tracker_init(struct tracker *w, struct loop *loop, const struct marker_plac
 	    .context = context};
 	ns_index_init(&w->namespaces);
 	sightings_init(&w->sightings, LEFTOVERS);
+	dirs->on_extra_gone = on_watch_gone;
+	dirs->extra_context = w;
 }
 
 void tracker_fini(struct tracker *w)
 {
 	ns_index_fini(&w->namespaces);
 	sightings_fini(&w->sightings);
+	dirwatch_drop_extras(w->dirs);
 	registry_free(w->registry);
 	w->registry = NULL;
 }
@@ -78,15 +88,48 @@ static struct registry_entry *enter(
 	return entry;
 }
 
+static uid_t owner_of(const struct process *process)
+{
+	return process->uids_known ? process->uids[0] : (uid_t)-1;
+}
+
+/* A watch of another directory is charged to the user of a process that has it: only that can have given it
+ * to the process. */
+static void charge_watch(struct tracker *w, const struct process *process, int wd)
+{
+	struct quota_user *user;
+
+	if (dirwatch_extra_charged(w->dirs, wd) != NULL)
+		return;
+	user = quota_enter(w->quota, owner_of(process));
+	if (quota_charge(w->quota, user, QUOTA_WATCHES, 1))
+		dirwatch_charge_extra(w->dirs, wd, user);
+	quota_leave(w->quota, user);
+}
+
+/* A watch that is there already ends unless it is asked for again. */
+static bool may_watch(struct tracker *w, const struct process *process, const struct history *history)
+{
+	struct quota_user *user = quota_enter(w->quota, owner_of(process));
+	bool may = dirwatch_extra_charged(w->dirs, history->extra_watch) != NULL ||
+		   quota_has_room(w->quota, user, QUOTA_WATCHES, 1);
+
+	quota_leave(w->quota, user);
+	return may;
+}
+
 /* Also watches the directory, where the process has another one than ours. Earlier arrivals there belong to
  * an earlier process. */
 static void check(struct tracker *w, const struct process *process, struct history *history, bool watch,
     struct readyd_answer *answer)
 {
-	struct scouts_eye eye = {.scouts = w->scouts, .watched = watch ? process->pid : 0};
+	struct scouts_eye eye = {
+	    .scouts = w->scouts, .watched = watch && may_watch(w, process, history) ? process->pid : 0};
 	const struct marker_viewer viewer = {scouts_view, &eye};
 
 	check_process(w->place, process, history, &w->namespaces.collisions, &viewer, answer);
+	if (eye.wd != 0)
+		charge_watch(w, process, eye.wd);
 	if (eye.wd != 0 && eye.wd != history->extra_watch) {
 		history->extra_watch = eye.wd;
 		dirwatch_forget_arrival(w->dirs, eye.wd, process->ns_pid);
@@ -228,11 +271,6 @@ static void leave_reserve(struct tracker *w, struct process *process, const stru
 		process_close(process);
 }
 
-static uid_t owner_of(const struct process *process)
-{
-	return process->uids_known ? process->uids[0] : (uid_t)-1;
-}
-
 /* Which process is asked about, and why. */
 struct question {
 	struct quota_user *user; /* that asks, NULL: the process's own */
@@ -282,6 +320,24 @@ static struct registry_entry *meet(
 	return entry;
 }
 
+/* The user that has asked before had no room for a pidfd; without one, it would not be remembered that the
+ * process was ready. */
+static void regain_pidfd(struct tracker *w, struct registry_entry *entry)
+{
+	struct process again;
+
+	if (entry->process.fd >= 0 || !entry->process.start_known)
+		return;
+	process_open_exact(&again, entry->process.pid, entry->process.start);
+	leave_reserve(w, &again, entry->user);
+	if (again.fd < 0 || again.no_such_process) {
+		process_close(&again);
+		return;
+	}
+	registry_take_pidfd(w->registry, entry, again.fd);
+	pidwatch_start(w->loop, entry, on_ended, w);
+}
+
 /* The process's own user pays for it as soon as it asks; else another one, which has asked before, could use
  * up what is remembered of it. NULL, for an event, is that user. */
 static void give_to_owner(struct tracker *w, struct registry_entry *entry, const struct question *question)
@@ -293,6 +349,7 @@ static void give_to_owner(struct tracker *w, struct registry_entry *entry, const
 		return;
 	user = quota_enter(w->quota, owner);
 	registry_give(w->registry, entry, user);
+	regain_pidfd(w, entry);
 	quota_leave(w->quota, user);
 }
 

@@ -166,7 +166,12 @@ test_the_decisions_of_the_library_are_pure() {
 test_the_registry_is_pure() {
 	none "of the registry" '<(event2/|unistd\.h|fcntl\.h|time\.h|sys/time\.h|poll\.h|sys/socket\.h|signal\.h|stdio\.h)' \
 		daemon/registry.c daemon/registry.h
-	uses_only 'exit|process_close|xalloc_free|xalloc_new' daemon/registry
+	uses_only 'exit|process_close|quota_[a-z_]*|xalloc_free|xalloc_new' daemon/registry
+}
+
+test_the_quotas_and_the_turns_are_pure() {
+	uses_only 'exit|turns_user_init|xalloc_free|xalloc_new' daemon/quota
+	uses_only 'none' daemon/turns
 }
 
 # It translates bytes and messages, without I/O or memory of its own.

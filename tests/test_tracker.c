@@ -143,6 +143,47 @@ START_TEST(a_process_is_charged_to_its_own_user_in_the_end)
 }
 END_TEST
 
+static void join_nothing(struct registry_entry *entry, void *context)
+{
+	registry_attach(tracker.registry, entry, context);
+}
+
+static void on_settled(struct registry_wait *wait, const struct readyd_answer *answer)
+{
+	(void)wait;
+	ck_assert_int_eq(answer->verdict, READYD_READY);
+}
+
+/* A user without room waits for the process of another one first: that it was ready is remembered all the
+ * same. */
+START_TEST(a_process_gets_its_pidfd_from_its_own_user)
+{
+	struct quota_user *asker = quota_enter(&quota, geteuid() + 1);
+	struct registry_wait wait = {.settled = on_settled};
+	pid_t child = unit_spawn(NULL);
+	const struct registry_entry *entry;
+	struct readyd_answer answer;
+
+	quota.limits[QUOTA_PROCESSES] = (struct quota_limit){SIZE_MAX, 2};
+	ck_assert(quota_charge(&quota, asker, QUOTA_PROCESSES, 1));
+	ck_assert(tracker_enroll(&tracker, asker, child, 0, join_nothing, &wait, &answer));
+	entry = registry_find(tracker.registry, child);
+	ck_assert_int_lt(entry->process.fd, 0);
+	ck_assert_uint_eq(asker->used[QUOTA_PROCESSES], 1);
+	mark(child);
+	tracker_marker_seen(&tracker, child, &(struct arrival){.searches = &searches});
+	ck_assert_ptr_eq(registry_find(tracker.registry, child), entry);
+	ck_assert_int_ge(entry->process.fd, 0);
+	ck_assert_uint_eq(entry->user->uid, geteuid());
+	ck_assert_uint_eq(entry->user->used[QUOTA_PROCESSES], 1);
+	ck_assert_int_eq(unlink(path_of(child)), 0);
+	expect_of(child, 0, READYD_READY, READYD_REASON_NONE);
+	unit_kill(child);
+	quota_release(&quota, asker, QUOTA_PROCESSES, 1);
+	quota_leave(&quota, asker);
+}
+END_TEST
+
 /* It gets its answers all the same, and nothing is kept for it. */
 START_TEST(a_user_without_room_is_answered)
 {
@@ -386,6 +427,7 @@ static Suite *suite(void)
 	unit_add_if(tcase, number_in_use_below_is_not_a_leftover, have_namespace, why);
 	unit_add_if(tcase, marker_that_is_gone_is_no_leftover, have_namespace, why);
 	tcase_add_test(tcase, a_process_is_charged_to_its_own_user_in_the_end);
+	tcase_add_test(tcase, a_process_gets_its_pidfd_from_its_own_user);
 	tcase_add_test(tcase, a_user_without_room_is_answered);
 	tcase_add_test(tcase, arrival_while_the_process_lives);
 	tcase_add_test(tcase, arrivals_that_say_nothing);
