@@ -281,7 +281,7 @@ START_TEST(question_is_less_patient)
 {
 	const struct wire_request query = {.verb = WIRE_QUERY, .pid = 5};
 
-	daemon_conn_init_question(&conn, &settings);
+	daemon_conn_init_question(&conn, &settings, false);
 	ck_assert(daemon_conn_begin(&conn, NOW, true, &event));
 	daemon_conn_put(&conn, &query);
 	ck_assert(daemon_conn_commit(&conn, NOW, false, &event));

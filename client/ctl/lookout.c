@@ -29,7 +29,7 @@ static const int forwarded[] = {SIGHUP, SIGINT, SIGTERM};
 
 static const char *marker_dir(const struct command_line *line)
 {
-	const char *dir = line->options.dir != NULL ? line->options.dir : getenv("READYD_DIR");
+	const char *dir = line->options.dir != NULL ? line->options.dir : secure_getenv("READYD_DIR");
 
 	return dir != NULL && dir[0] == '/' ? dir : NULL;
 }

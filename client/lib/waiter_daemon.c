@@ -72,7 +72,7 @@ static void take_answer(struct readyd_waiter *w, struct target *t, const struct 
 	}
 	answer = opinion_complete(&t->answer, said);
 	answer.backend = READYD_BACKEND_DAEMON;
-	if (answer.verdict == READYD_READY && answer.start == t->process.start) {
+	if (answer.verdict == READYD_READY && answer.start != 0 && answer.start == t->process.start) {
 		t->history.confirmed = true;
 		t->history.assumed |= (answer.flags & READYD_FLAG_AGE_ASSUMED) != 0;
 	}
@@ -83,15 +83,29 @@ static void take_answer(struct readyd_waiter *w, struct target *t, const struct 
 		go_without(w, t);
 }
 
+/* A daemon that hides the start answers about the process that was named by its start. Of several with one
+ * pid, the answer does not say which. */
+static struct readyd_answer name_hidden(struct readyd_waiter *w, const struct readyd_answer *said)
+{
+	struct target *t = target_set_first(&w->set, said->pid);
+	struct readyd_answer named = *said;
+
+	if ((said->flags & READYD_FLAG_STATUS_HIDDEN) != 0 && said->start == 0 && t != NULL &&
+	    target_set_next(&w->set, t) == NULL)
+		named.start = t->process.start;
+	return named;
+}
+
 static void take_answers(struct readyd_waiter *w, const struct readyd_answer *said)
 {
+	struct readyd_answer named = name_hidden(w, said);
 	struct target *t = target_set_first(&w->set, said->pid);
 
 	if (said->verdict == READYD_PENDING)
 		return;
 	for (; t != NULL; t = target_set_next(&w->set, t))
 		if (is_open(t))
-			take_answer(w, t, said);
+			take_answer(w, t, &named);
 }
 
 static bool may_have_gate(const struct target *t, uint64_t start)
@@ -103,9 +117,10 @@ static bool may_have_gate(const struct target *t, uint64_t start)
 /* Not if it is for another process with this pid. If the gate cannot be polled, WAIT is used. */
 static void take_gate(struct readyd_waiter *w, const struct readyd_answer *of, int fd)
 {
+	uint64_t start = name_hidden(w, of).start;
 	struct target *t = target_set_first(&w->set, of->pid);
 
-	while (t != NULL && !may_have_gate(t, of->start))
+	while (t != NULL && !may_have_gate(t, start))
 		t = target_set_next(&w->set, t);
 	if (t == NULL) {
 		sock_close(fd);
@@ -223,15 +238,21 @@ int waiter_take_daemon_event(struct readyd_waiter *w, const struct daemon_event 
 	return 0;
 }
 
+/* So many in a turn: lines that keep coming must not keep the caller from its deadline. */
+#define REPLIES_MOST 1024
+
 int waiter_take_replies(struct readyd_waiter *w)
 {
 	struct daemon_event event;
+	int count = 0;
 
-	while (daemon_conn_next(&w->conn, clock_ms(), &event)) {
+	while (count < REPLIES_MOST && daemon_conn_next(&w->conn, clock_ms(), &event)) {
+		count++;
 		(void)waiter_poll_conn(w);
 		if (waiter_take_daemon_event(w, &event) != 0)
 			return -1;
 	}
+	w->replies_left = count == REPLIES_MOST;
 	(void)waiter_poll_conn(w);
 	return 0;
 }
