@@ -46,7 +46,6 @@ test_another_users_listener_counts_as_absent() {
 	local asker
 	prepare
 	says_ready
-	spawn_worker
 	not_believed env
 	not_believed "${AS_THIRD[@]}"
 	# It is named once.

@@ -83,26 +83,31 @@ static void take_answer(struct readyd_waiter *w, struct target *t, const struct 
 		go_without(w, t);
 }
 
-/* A daemon that hides the start answers about the process that was named by its start. Of several with one
- * pid, the answer does not say which. */
-static struct readyd_answer name_hidden(struct readyd_waiter *w, const struct readyd_answer *said)
+/* The start that the reply is about: of a daemon that says none, the one that the request named. Of several
+ * with one pid, the reply does not say which. */
+static uint64_t start_meant(struct readyd_waiter *w, const struct readyd_answer *said)
 {
 	struct target *t = target_set_first(&w->set, said->pid);
-	struct readyd_answer named = *said;
 
-	if ((said->flags & READYD_FLAG_STATUS_HIDDEN) != 0 && said->start == 0 && t != NULL &&
-	    target_set_next(&w->set, t) == NULL)
-		named.start = t->process.start;
-	return named;
+	if (said->start == 0 && t != NULL && target_set_next(&w->set, t) == NULL)
+		return t->process.start;
+	return said->start;
+}
+
+static bool is_hidden(const struct readyd_answer *said)
+{
+	return (said->flags & READYD_FLAG_STATUS_HIDDEN) != 0;
 }
 
 static void take_answers(struct readyd_waiter *w, const struct readyd_answer *said)
 {
-	struct readyd_answer named = name_hidden(w, said);
 	struct target *t = target_set_first(&w->set, said->pid);
+	struct readyd_answer named = *said;
 
 	if (said->verdict == READYD_PENDING)
 		return;
+	if (is_hidden(said))
+		named.start = start_meant(w, said);
 	for (; t != NULL; t = target_set_next(&w->set, t))
 		if (is_open(t))
 			take_answer(w, t, &named);
@@ -117,7 +122,7 @@ static bool may_have_gate(const struct target *t, uint64_t start)
 /* Not if it is for another process with this pid. If the gate cannot be polled, WAIT is used. */
 static void take_gate(struct readyd_waiter *w, const struct readyd_answer *of, int fd)
 {
-	uint64_t start = name_hidden(w, of).start;
+	uint64_t start = start_meant(w, of);
 	struct target *t = target_set_first(&w->set, of->pid);
 
 	while (t != NULL && !may_have_gate(t, start))
@@ -133,6 +138,7 @@ static void take_gate(struct readyd_waiter *w, const struct readyd_answer *of, i
 		return;
 	}
 	t->gate = fd;
+	t->gate_is_hint = of->start == 0 && start != 0 && !is_hidden(of);
 	(void)waiter_step(w, t, TARGET_GATE, NULL);
 	waiter_look(w, t);
 }
