@@ -7,7 +7,7 @@
 SIZE=$((64 * MIB))
 OVERRIDE=KTSTR_WORKER_READY_MARKER_OVERRIDE
 
-with_marker() { KTSTR_WORKER_READY_MARKER_OVERRIDE=$T/marker "$@"; }
+with_marker() { KTSTR_WORKER_READY_MARKER_OVERRIDE=${MARKER:-$T/marker} "$@"; }
 need_jemalloc() { "$WORKER" --version | grep -q '^jemalloc [0-9]' || skip "built without jemalloc"; }
 
 need_namespace() {
@@ -298,12 +298,95 @@ test_three_system_calls_from_the_allocation_to_the_breadcrumb() {
 	local mode
 	need_strace
 	for mode in "" --churn; do
+		rm -f marker
 		start_traced "$WORKER" ${mode:+"$mode"} "$SIZE"
 		kill -KILL "$LAST"
 		until_true 60 grep -q '^+++ killed by SIGKILL' trace
 		expect "system calls with '$mode'" "$(quiet_part trace)" "openat write close breadcrumb"
-		grep -q "^openat(.*O_WRONLY|O_CREAT|O_TRUNC|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC, 0644" trace
+		grep -q "^openat(.*O_WRONLY|O_CREAT|O_EXCL|O_NOFOLLOW|O_CLOEXEC, 0644" trace
 	done
+}
+
+# --- what has the name already
+
+OTHERS_UID=65534
+need_other_user() {
+	need_root
+	need setpriv
+	chmod 755 "$T"
+	setpriv --reuid=$OTHERS_UID --clear-groups test -x "$WORKER" || skip "another user may not run $WORKER"
+	mkdir -m 1777 shared
+}
+as_other_user() { setpriv --reuid=$OTHERS_UID --regid=$OTHERS_UID --clear-groups "$@"; }
+
+# start_at MARKER COMMAND...: as start, with another marker.
+start_at() {
+	MARKER=$1
+	shift
+	start "$@"
+	expect "content" "$(cat "$MARKER")" ready
+	expect "names of the marker" "$(stat -c %h "$MARKER")" 1
+}
+
+# A leftover that stays the same file would pass its age on.
+test_a_leftover_is_replaced_by_a_new_file() {
+	echo "an old marker, longer than the new one" >marker
+	exec 7<marker
+	start "$WORKER" 1
+	[ ! marker -ef /proc/self/fd/7 ] || die "the leftover was rewritten"
+	printf 'ready\n' | cmp - marker
+	exec 7<&-
+}
+
+# Another user has made a link to a file of the worker's, to its content or to its name.
+test_what_a_link_points_to_is_not_written_to() {
+	need_other_user
+	echo precious >shared/file
+	ln shared/file shared/hard
+	start_at "$T/shared/hard" "$WORKER" 1
+	expect "file" "$(cat shared/file)" precious
+	as_other_user ln -s "$T/shared/file" shared/symbolic
+	start_at "$T/shared/symbolic" "$WORKER" 1
+	expect "file" "$(cat shared/file)" precious
+}
+
+test_a_user_removes_a_link_to_its_own_file() {
+	need_other_user
+	echo precious >shared/file
+	chown $OTHERS_UID shared/file
+	ln shared/file shared/hard
+	start_at "$T/shared/hard" setpriv --reuid=$OTHERS_UID --clear-groups "$WORKER" 1
+	expect "file" "$(cat shared/file)" precious
+	expect "owner" "$(stat -c %u shared/hard)" $OTHERS_UID
+}
+
+test_what_another_user_has_put_there_is_removed() {
+	need_other_user
+	as_other_user sh -c 'umask 0; : >"$0/file"; mkfifo "$0/fifo"; ln -s nowhere "$0/dangling"' "$T/shared"
+	for name in file fifo dangling; do
+		start_at "$T/shared/$name" "$WORKER" 1
+		expect "owner" "$(stat -c %u "shared/$name")" 0
+	done
+}
+
+# In a sticky directory it may not be removed: it would be no marker.
+test_exit_4_another_users_file_may_not_be_removed() {
+	need_other_user
+	: >shared/file
+	chmod 666 shared/file
+	refuse_marker "Operation not permitted" "$T/shared/file" setpriv --reuid=$OTHERS_UID --clear-groups "$WORKER" 1
+	expect "content" "$(cat shared/file)" ""
+}
+
+test_a_file_in_a_closed_directory_is_written_to() {
+	need_other_user
+	mkdir closed
+	echo old >closed/file
+	chown $OTHERS_UID closed/file
+	set -- setpriv --reuid=$OTHERS_UID --clear-groups "$WORKER" 1
+	start_at "$T/closed/file" "$@"
+	ln closed/file closed/again
+	refuse_marker "Too many links" "$T/closed/file" "$@"
 }
 
 test_jemalloc_is_linked_statically() {
