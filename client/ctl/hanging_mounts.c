@@ -10,8 +10,8 @@
 
 #include "client/ctl/hanging_mounts.h"
 
-/* An overlay counts only by its layers, which are among the mounts or out of reach; most containers have one
- * as their root. */
+/* An overlay counts only by its layers, as far as these are among the mounts; most containers have one as
+ * their root. */
 static const char *const types[] = {
     "9p", "afs", "autofs", "ceph", "cifs", "fuse", "fuseblk", "nfs", "nfs4", "smb3", "virtiofs"};
 
@@ -39,20 +39,25 @@ static void unescape(char *text)
 	*to = '\0';
 }
 
-/* Cuts out the fields of a line: where it is mounted, and the type. */
-static bool parse(char *line, char **point, char **type)
+struct mount {
+	char *point, *type, *options; /* where, what, and the options of the file system or NULL */
+};
+
+/* Cuts out the fields of a line. */
+static bool parse(char *line, struct mount *mount)
 {
 	char *rest, *field = strtok_r(line, " ", &rest);
 
 	for (int number = 1; field != NULL && number < 5; number++)
 		field = strtok_r(NULL, " ", &rest);
-	*point = field;
+	mount->point = field;
 	while (field != NULL && strcmp(field, "-") != 0)
 		field = strtok_r(NULL, " ", &rest);
-	*type = field == NULL ? NULL : strtok_r(NULL, " \n", &rest);
-	if (*type == NULL)
+	mount->type = field == NULL ? NULL : strtok_r(NULL, " \n", &rest);
+	if (mount->type == NULL)
 		return false;
-	unescape(*point);
+	mount->options = strtok_r(NULL, " ", &rest) == NULL ? NULL : strtok_r(NULL, " \n", &rest);
+	unescape(mount->point);
 	return true;
 }
 
@@ -82,22 +87,79 @@ static bool has_links(const char *dir)
 	return false;
 }
 
-bool hanging_mounts_cross(const char *mountinfo, const char *dir)
+/* An overlay over overlays: those that are examined, so that none is again. */
+struct overlays {
+	const char *point;
+	const struct overlays *above;
+};
+
+static bool cross(const char *mountinfo, const char *dir, const struct overlays *above);
+
+static bool is_layer_option(const char *option)
 {
+	static const char *const names[] = {"lowerdir=", "lowerdir+=", "datadir+=", "upperdir="};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strncmp(option, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
+/* Whether a layer lies on such a mount; one with a relative path may lie anywhere. */
+static bool layers_cross(const char *mountinfo, char *options, const struct overlays *above)
+{
+	char *rest, *paths, *option = strtok_r(options, ",", &rest);
+
+	for (; option != NULL; option = strtok_r(NULL, ",", &rest)) {
+		if (!is_layer_option(option))
+			continue;
+		option = strtok_r(strchr(option, '=') + 1, ":", &paths);
+		for (; option != NULL; option = strtok_r(NULL, ":", &paths)) {
+			unescape(option);
+			if (cross(mountinfo, option[0] == '/' ? option : NULL, above))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool is_overlay_of(const struct mount *mount, const char *dir, const struct overlays *above)
+{
+	for (; above != NULL; above = above->above)
+		if (strcmp(above->point, mount->point) == 0)
+			return false;
+	return dir != NULL && mount->options != NULL && strcmp(mount->type, "overlay") == 0 &&
+	       is_below(dir, mount->point);
+}
+
+/* dir NULL: whether there is such a mount at all. */
+static bool cross(const char *mountinfo, const char *dir, const struct overlays *above)
+{
+	struct overlays own = {.above = above};
 	FILE *file = fopen(mountinfo, "re");
-	char *line = NULL, *point, *type;
 	bool any = false, on_path = false;
+	struct mount mount;
+	char *line = NULL;
 	size_t size = 0;
 
 	if (file == NULL)
 		return false;
 	while (!on_path && getline(&line, &size, file) > 0) {
-		if (!parse(line, &point, &type) || !can_hang(type))
+		if (!parse(line, &mount))
 			continue;
-		any = true;
-		on_path = dir == NULL || is_below(dir, point);
+		any |= can_hang(mount.type);
+		if (can_hang(mount.type))
+			on_path = dir == NULL || is_below(dir, mount.point);
+		own.point = mount.point;
+		if (!on_path && is_overlay_of(&mount, dir, above))
+			on_path = layers_cross(mountinfo, mount.options, &own);
 	}
 	free(line);
 	fclose(file);
 	return on_path || (any && has_links(dir));
+}
+
+bool hanging_mounts_cross(const char *mountinfo, const char *dir)
+{
+	return cross(mountinfo, NULL, NULL) && (dir == NULL || cross(mountinfo, dir, NULL));
 }
