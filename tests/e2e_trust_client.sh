@@ -271,4 +271,23 @@ test_a_daemon_that_hides_starts_confirms_and_denies() {
 	run 3 wait "$PID:$start"
 }
 
+# says_gate KEYS: a gate of the worker with a byte in it, which says that the process was seen ready.
+says_gate() {
+	rm -f h/s
+	hostile "GATE $PID$1"$'\nPONG\n' -1 1 <&8
+}
+
+test_a_gate_without_a_start_is_a_hint() {
+	prepare
+	export READYD_TRUST_UID=$OTHER_UID
+	mkfifo gate
+	exec 8<>gate
+	echo >&8
+	says_gate ""
+	run 124 wait --timeout 0.3 "$PID"
+	says_gate " status=hidden"
+	run 0 wait "$PID"
+	exec 8<&-
+}
+
 run_tests "$@"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The reference worker does what its --help says: its marker and output, each of its errors, and how little it does
 # between its allocation and its marker.
-# shellcheck source=tests/lib.sh disable=SC1091
+# shellcheck source=tests/lib.sh disable=SC1091,SC2016
 . "$(dirname "$0")/lib.sh"
 
 SIZE=$((64 * MIB))
@@ -129,7 +129,6 @@ test_marker_goes_to_tmp_without_override() {
 	need_namespace
 	mkdir tmp
 	cp "$WORKER" tmp/worker
-	# shellcheck disable=SC2016
 	start unshare -Urm sh -c 'mount --bind "$0" /tmp && exec env "$@"' "$T/tmp" "$OVERRIDE=" /tmp/worker 1
 	printf 'ready\n' | cmp - "tmp/ktstr-worker-ready-$LAST"
 	[ ! -e marker ] || die "the empty override was used"
@@ -223,7 +222,6 @@ test_exit_5_more_than_the_allocator_has() {
 test_exit_6_proc_is_hidden() {
 	need_jemalloc
 	need_namespace
-	# shellcheck disable=SC2016
 	set -- unshare -Urm sh -c 'mount -t tmpfs none /proc && exec "$0" "$@"' "$WORKER"
 	refuse_early 6 "mount procfs" "$@" 1
 	start "$@" --churn 1
@@ -367,6 +365,15 @@ test_what_another_user_has_put_there_is_removed() {
 		start_at "$T/shared/$name" "$WORKER" 1
 		expect "owner" "$(stat -c %u "shared/$name")" 0
 	done
+}
+
+# A worker that inherits such a umask leaves a marker that its user cannot open.
+test_a_leftover_that_cannot_be_opened_is_replaced() {
+	need_other_user
+	set -- setpriv --reuid=$OTHERS_UID --clear-groups sh -c 'umask 0777; exec "$0" 1' "$WORKER"
+	start_at "$T/shared/marker" "$@"
+	expect "mode" "$(stat -c %a shared/marker)" 0
+	start_at "$T/shared/marker" "$@"
 }
 
 # In a sticky directory it may not be removed: it would be no marker.
