@@ -187,6 +187,7 @@ test_no_listener_delays_the_answer() {
 	mark "$PID"
 	hostile $'CANCELLED 1 1\n' 0
 	ends_in_time 3000 0 status "$PID"
+	ends_in_time 4000 0 wait --timeout 0.3 "$PID"
 	hostile_ping_and_stats
 }
 

@@ -78,9 +78,7 @@ bool daemon_conn_next(struct daemon_conn *conn, int64_t now, struct daemon_event
 
 	if (conn->io.fd < 0)
 		return false;
-	more = daemon_io_flush(&conn->io);
-	if (more == 0)
-		more = daemon_io_next(&conn->io, &reply, &fd);
+	more = daemon_io_flush(&conn->io) != 0 ? -1 : daemon_io_next(&conn->io, &reply, &fd);
 	if (more < 0) {
 		daemon_conn_fail(conn, now, event);
 		return true;

@@ -8,12 +8,15 @@
  *
  * Errors       Functions that can fail return -1 (or NULL) and set errno; what *answer holds then is not
  *              defined. A verdict is never an error.
+ *
  * Threads      There is no global state. A waiter belongs to one thread at a time; different waiters are
- *              independent; all other functions may be called from any thread. They call getenv(3), so no
- *              other thread may change the environment meanwhile. After fork(2), the child may only free an
- *              inherited waiter.
+ *              independent; all other functions may be called from any thread. They call secure_getenv(3),
+ *              so no other thread may change the environment meanwhile. After fork(2), the child may only
+ *              free an inherited waiter.
+ *
  * Process      The library never prints or exits, and does not change signals, the environment or the
  *              allocator. All of its descriptors are close-on-exec.
+ *
  * Blocking     A check of a marker calls lstat(2) and waits for as long as the file system of the marker
  *              directory takes, whatever the deadline: forever, if it is on a server that does not answer, or
  *              in the mount namespace of another process whose user has stopped it. The library does not
