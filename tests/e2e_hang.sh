@@ -253,6 +253,7 @@ test_a_daemon_that_cannot_fork_says_so() {
 	need python3
 	: >wire.py
 	chmod 1777 .
+	export READYD_TRUST_UID=$OTHER_UID
 	UNDER=("${AS_OTHER_USER[@]}" prlimit --nproc=1)
 	start_for_python
 	UNDER=()
