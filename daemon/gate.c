@@ -81,14 +81,17 @@ static void gate_free(struct gate *gate)
 	xalloc_free(gate);
 }
 
-/* The byte spares waiters from asking whether the process was ready; if it cannot be written, they ask. */
+/* The byte spares waiters from asking whether the process was ready; if it cannot be written, they ask. It
+ * does not say on what evidence: where that is weak, they ask too. */
 static void on_settled(struct registry_wait *wait, const struct readyd_answer *answer)
 {
 	struct gate *gate = (struct gate *)wait;
+	bool was_ready = answer->verdict == READYD_READY || answer->verdict == READYD_EXITED;
+	bool assumed = (answer->flags & READYD_FLAG_AGE_ASSUMED) != 0;
 	struct shard *shard;
 
 	while ((shard = TAILQ_FIRST(&gate->shards)) != NULL) {
-		if (answer->verdict == READYD_READY || answer->verdict == READYD_EXITED)
+		if (was_ready && !assumed)
 			(void)!write(shard->fd, "r", 1);
 		shard_free(shard);
 	}

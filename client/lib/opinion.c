@@ -17,6 +17,10 @@ struct readyd_answer opinion_strict(const struct readyd_answer *answer)
 
 bool opinion_counts(const struct readyd_answer *own, bool refuted, const struct readyd_answer *said)
 {
+	/* There was a process, but neither side knows its start: what the daemon knows may be another's. */
+	if (said->verdict == READYD_EXITED && said->start == 0 && own->start == 0 &&
+	    own->reason != READYD_REASON_NO_PROCESS)
+		return false;
 	if (verdict_is_blind(own))
 		return true;
 	/* It may be about another process than the one that was checked here. */

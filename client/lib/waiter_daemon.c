@@ -42,13 +42,19 @@ static bool is_open(const struct target *t)
 	return !target_is_done(t) && t->state.phase != TARGET_NOT_STARTED;
 }
 
+/* 0 may be a start, or stand for one that is not known. */
+static bool has_start(const struct process *p)
+{
+	return p->start_known || p->start != 0;
+}
+
 /* Where its start is not known, a living process has had the pid all the time. */
 static bool is_another(const struct target *t, const struct readyd_answer *answer)
 {
 	if (!t->process.start_known && !t->process.no_such_process &&
 	    !verdict_is_process_gone(answer->verdict) && process_gone(&t->process))
 		return true;
-	return t->process.start != 0 && answer->start != 0 && answer->start != t->process.start;
+	return has_start(&t->process) && answer->start != 0 && answer->start != t->process.start;
 }
 
 /* With READYD_BACKEND_DAEMON the daemon's answer counts. Otherwise it counts if the daemon knows more; what
@@ -97,7 +103,7 @@ static void take_answers(struct readyd_waiter *w, const struct readyd_answer *sa
 static bool may_have_gate(const struct target *t, uint64_t start)
 {
 	return is_open(t) && t->gate < 0 && t->state.subscription != SUBSCRIPTION_WAIT &&
-	       (t->process.start == 0 || t->process.start == start);
+	       (!has_start(&t->process) || t->process.start == start);
 }
 
 /* Not if it is for another process with this pid. If the gate cannot be polled, WAIT is used. */
