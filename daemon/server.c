@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/clockwatch.h"
 #include "daemon/gate.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
@@ -43,6 +44,7 @@ struct server {
 	struct dirwatch dirs;
 	struct scouts *scouts;
 	struct watch *watch;
+	struct clockwatch clockwatch;
 	struct listener *listener;
 	bool fresh; /* the sweep is to start again */
 	struct loop_timer *sweep;
@@ -232,6 +234,7 @@ static void wire_up(struct server *server)
 	server->scouts = scouts_new(server->loop, &scouts);
 	tracker_init(&server->tracker, server->loop, &config->place, &server->dirs, server->scouts,
 	    on_first_wait, server);
+	clockwatch_init(&server->clockwatch, server->loop, &server->tracker.clock, on_rescan, server);
 	/* The remaining descriptors are for clients and pidfds. */
 	gates_init(&server->gates, server->loop, &server->tracker, files.rlim_cur / 4);
 	quota_init(&server->quota, geteuid(), config->max_clients, config->max_waits);
@@ -276,6 +279,7 @@ static void tear_down(struct server *server)
 	tracker_fini(&server->tracker);
 	scouts_free(server->scouts);
 	watch_free(server->watch);
+	clockwatch_fini(&server->clockwatch);
 	loop_timer_free(server->sweep);
 	loop_signal_free(server->sigterm);
 	loop_signal_free(server->sigint);

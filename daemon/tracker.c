@@ -85,7 +85,7 @@ static void check(struct tracker *w, const struct process *process, struct histo
     struct readyd_answer *answer)
 {
 	struct scouts_eye eye = {.scouts = w->scouts, .watched = watch ? process->pid : 0};
-	const struct marker_viewer viewer = {scouts_view, &eye};
+	const struct marker_viewer viewer = {scouts_view, &eye, &w->clock};
 
 	check_process(w->place, process, history, &w->namespaces.collisions, &viewer, answer);
 	if (eye.wd != 0 && eye.wd != history->extra_watch) {

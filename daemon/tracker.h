@@ -13,6 +13,7 @@
 #include "daemon/registry.h"
 #include "daemon/sightings.h"
 #include "src/check.h"
+#include "src/clock_steps.h"
 #include "src/marker.h"
 
 struct arrival;
@@ -29,6 +30,7 @@ struct tracker {
 	struct sightings sightings;
 	/* A process that is or was waited for has another pid in its marker's name. */
 	bool waited_in_child_ns;
+	struct clock_steps clock; /* while the daemon runs; the caller's to note */
 	struct dirwatch *dirs;
 	struct scouts *scouts;
 	void (*on_first_wait)(void *context);

@@ -248,6 +248,7 @@ START_TEST(marker_older_than_process_is_stale)
 	unit_write(fixture.marker, "ready\n");
 	fixture.process.start = latest_start() + 100;
 	expect(READYD_STALE, READYD_REASON_OLDER, 0);
+	fixture.history = (struct history){0};
 	fixture.process.start = latest_start() - 1;
 	expect(READYD_READY, READYD_REASON_NONE, 0);
 	tear_down();

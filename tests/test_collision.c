@@ -339,7 +339,7 @@ static void view_hang(
 /* Only that of a process that could have left the marker is looked at. */
 START_TEST(directory_that_hangs_is_told_from_a_shortage)
 {
-	const struct marker_viewer viewer = {view_hang, NULL};
+	const struct marker_viewer viewer = {.view = view_hang};
 	pid_t here, other;
 	struct process p;
 

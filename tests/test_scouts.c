@@ -247,7 +247,7 @@ static void view_hang(
 /* No conclusion is drawn from it: not that there is no marker, nor that a wait is over. */
 START_TEST(a_hang_proves_nothing)
 {
-	const struct marker_viewer viewer = {view_hang, NULL};
+	const struct marker_viewer viewer = {.view = view_hang};
 	struct collisions collisions = {0};
 	struct history history = {0};
 	struct readyd_answer answer;
