@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -174,6 +175,15 @@ static bool *new_told(size_t count)
 	return told == MAP_FAILED ? NULL : told;
 }
 
+/* A look of our own could outlast the time-out. */
+static int failed(void)
+{
+	fprintf(stderr,
+	    "readyctl: cannot start a process to look in: %s; raise the limits of processes and memory\n",
+	    strerror(errno));
+	return EXIT_FAILED;
+}
+
 int lookout_run(struct command_line *line, int (*run)(const struct command_line *line), bool waits)
 {
 	sigset_t set, mask;
@@ -181,7 +191,7 @@ int lookout_run(struct command_line *line, int (*run)(const struct command_line 
 
 	line->told = new_told(line->process_count);
 	if (line->told == NULL)
-		return run(line);
+		return failed();
 	(void)signal(SIGCHLD, SIG_DFL);
 	watched_signals(&set);
 	(void)sigprocmask(SIG_BLOCK, &set, &mask);
@@ -190,6 +200,5 @@ int lookout_run(struct command_line *line, int (*run)(const struct command_line 
 		be_child(line, run, &mask);
 	if (child > 0)
 		return supervise(child, line, waits);
-	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
-	return run(line);
+	return failed();
 }
