@@ -394,4 +394,23 @@ test_the_time_out_holds_for_a_hostile_process() {
 	owes_an_answer "${HOSTILE[0]}"
 }
 
+warnings() { select_lines -c "warning: $T/m may be on a network or FUSE file system" readyd.log; }
+
+# The daemon looks at its own directory by itself: it says so, once, whenever such a file system comes to be there.
+directory_of_the_daemon_may_hang() {
+	mkdir m
+	start_readyd
+	expect "warnings about a local directory" "$(warnings)" 0
+	mount_clockfs
+	until_true 60 counter_is scans 2
+	expect "warnings after the mount" "$(warnings)" 1
+	kill -HUP "$DAEMON"
+	until_true 60 counter_is scans 3
+	kill_readyd
+	expect "warnings after SIGHUP" "$(warnings)" 1
+	start_readyd
+	expect "warnings with that of the next daemon" "$(warnings)" 2
+}
+test_a_directory_of_the_daemon_that_may_hang_is_named() { in_mounts directory_of_the_daemon_may_hang; }
+
 run_tests "$@"

@@ -1,4 +1,4 @@
-#include "client/ctl/hanging_mounts.h"
+#include "src/hanging_mounts.h"
 #include "tests/unit.h"
 
 static char table[2 * UNIT_PATH_SIZE], dir[UNIT_PATH_SIZE], path[2 * UNIT_PATH_SIZE];

@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "client/ctl/command.h"
-#include "client/ctl/hanging_mounts.h"
 #include "client/ctl/lookout.h"
 #include "client/ctl/output.h"
 #include "src/clock.h"
+#include "src/hanging_mounts.h"
 #include "src/rootcheck.h"
 #include "src/verdict.h"
 

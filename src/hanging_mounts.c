@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "client/ctl/hanging_mounts.h"
+#include "src/hanging_mounts.h"
 
 /* An overlay counts only by its layers, which are among the mounts or out of reach; most containers have one
  * as their root. */
