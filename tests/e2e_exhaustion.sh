@@ -103,7 +103,7 @@ make_cgroup() {
 	need_root
 	for parent in "/sys/fs/cgroup/$1" /sys/fs/cgroup; do
 		CGROUP=$parent/readyd-test-$$
-		[ -d "$parent" ] && mkdir "$CGROUP" 2>/dev/null || continue
+		mkdir "$CGROUP" 2>/dev/null || continue
 		[ -z "$(find "$CGROUP" -name "$1.max" -o -name "$1.limit_in_bytes")" ] || return 0
 		rmdir "$CGROUP"
 	done

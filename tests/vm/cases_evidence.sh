@@ -39,8 +39,17 @@ has_got() {
 # says BACKEND REGEX PID
 says() {
 	line=$(READYD_DIR=$DIR READYD_BACKEND=$1 readyctl status "$3" 2>&1) || :
-	echo "$line" | grep -qxE "$2" || die "$1: not '$2': $line"
+	echo "$line" | grep -qxE "$2" || die "$1: not '$2': $line; changed $(stat -c %z "$(marker "$3")"), now $(uptime_s) s is $(date)"
 }
+
+# put_marker PID: like a worker that has something to do first. The tick that advances stamps is late on a busy host; by
+# more than 40 ms, a marker that comes at once looks older than its process.
+put_marker() {
+	until_true 60 is_past $(($(now_ms) + 200))
+	: >"$(marker "$1")"
+}
+# is_past MS: since the boot.
+is_past() { [ "$(now_ms)" -ge "$1" ]; }
 
 # prepare: the directory is empty, and the clock is right, whatever the case before has left.
 prepare() {
@@ -58,8 +67,6 @@ uptime_s() { cut -d . -f 1 /proc/uptime; }
 [ -e /run/booted ] || echo $(($(date +%s) - $(uptime_s))) >/run/booted
 restore_clock() { date -s "@$(($(cat /run/booted) + $(uptime_s)))" >/dev/null; }
 
-# is_past MS: since the boot.
-is_past() { [ "$(now_ms)" -ge "$1" ]; }
 is_older_than_a_tenth() { # FILE: than what starts now, by any stamp
 	until_true 60 is_past $(($(now_ms) + 100))
 	[ -e "$1" ]
@@ -73,7 +80,7 @@ with_steps() {
 	start_readyd
 	spawn_worker 3002
 	spawn_worker 3003
-	: >"$(marker 3002)"
+	put_marker 3002
 	says daemon "$READY" 3002
 	is_older_than_a_tenth "$(marker 3001)"
 	READYD_BACKEND="file" READYD_DIR=$DIR readyctl -q wait --timeout 60 3003 &
@@ -84,8 +91,8 @@ with_steps() {
 	for by; do set_clock "$by"; done
 	spawn_worker 3001
 	spawn_worker 3004
-	: >"$(marker 3003)"
-	: >"$(marker 3004)"
+	put_marker 3003
+	put_marker 3004
 	for pid in $waits; do wait "$pid"; done
 	says daemon "$STALE" 3001
 	for pid in 3002 3003 3004; do says daemon "$READY" "$pid"; done
@@ -109,10 +116,11 @@ test_a_clock_that_is_set_forward_twice() {
 	says file "$STALE|ready [0-9]+ age=assumed.*" 3001
 	says file "$READY" 3002
 }
+# Each step drops a part of a second, so that stamps may be in the future.
 test_a_clock_that_is_set_forward_and_back() {
 	with_steps 3600 -3600
-	says file "$STALE" 3001
-	says file "$READY" 3002
+	says file "$STALE|$AGE_UNKNOWN|ready [0-9]+ age=assumed.*" 3001
+	says file "$READY|$AGE_UNKNOWN" 3002
 }
 
 # before_the_start SECONDS: the daemon starts after the step and has seen nothing. No leftover is ready without a doubt, no
@@ -121,7 +129,7 @@ before_the_start() {
 	prepare
 	: >"$(marker 3001)"
 	spawn_worker 3002
-	: >"$(marker 3002)"
+	put_marker 3002
 	is_older_than_a_tenth "$(marker 3001)"
 	for by; do set_clock "$by"; done
 	spawn_worker 3001
@@ -131,7 +139,7 @@ before_the_start() {
 		says $backend "$READY|$AGE_UNKNOWN" 3002
 	done
 	spawn_worker 3004
-	: >"$(marker 3004)"
+	put_marker 3004
 	both says "$READY" 3004
 }
 both() { "$1" daemon "$2" "$3" && "$1" file "$2" "$3"; }
@@ -147,7 +155,7 @@ test_a_clock_that_is_set_back_and_forward_again() {
 	start_readyd
 	spawn_worker
 	set_clock -3600
-	: >"$(marker "$PID")"
+	put_marker "$PID"
 	says daemon "$READY" "$PID"
 	set_clock 3600
 	says daemon "$READY" "$PID"
@@ -177,7 +185,7 @@ rounds() {
 	since=$(now_ms)
 	start_readyd
 	spawn_worker
-	: >"$(marker "$PID")"
+	put_marker "$PID"
 	both says "$READY" "$PID"
 	spawn_worker 3001
 	says daemon "$STALE" 3001
@@ -207,7 +215,7 @@ test_an_overlay_and_a_tmpfs_over_the_directory() {
 	prepare
 	start_readyd
 	spawn_worker
-	: >"$(marker "$PID")"
+	put_marker "$PID"
 	both says "$READY" "$PID"
 	mkdir /run/layers
 	mount -t tmpfs layers /run/layers
@@ -227,7 +235,7 @@ is_ready_below_a_mount() {
 	READYD_BACKEND="daemon" readyctl -q wait --timeout 60 "$PID" &
 	waits=$!
 	until_true 60 is_waited_for
-	: >"$(marker "$PID")"
+	put_marker "$PID"
 	wait $waits
 	both says "$READY" "$PID"
 }
