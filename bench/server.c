@@ -39,15 +39,6 @@ const char *server_name(pid_t pid)
 	return NULL;
 }
 
-size_t server_count(void)
-{
-	size_t count = 0;
-
-	for (int kind = 1; kind < SERVER_KINDS; kind++)
-		count += pids[kind] != 0;
-	return count;
-}
-
 void server_stop(enum server_kind kind)
 {
 	if (pids[kind] == 0)

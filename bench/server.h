@@ -20,7 +20,5 @@ const char *server_socket(const struct bench *bench, enum server_kind kind);
 
 /* The name of the server with this pid, or NULL. */
 const char *server_name(pid_t pid);
-/* How many are running. */
-size_t server_count(void);
 
 #endif

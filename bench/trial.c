@@ -202,11 +202,25 @@ static void collect_tree(struct trial *trial)
 			tree_remove(&trial->tree, server_pid((enum server_kind)kind));
 }
 
+/* Servers have processes of their own, so what is there before and after a trial is compared. */
+static size_t count_processes(void)
+{
+	struct tree tree = {0};
+	size_t count;
+
+	tree_scan(&tree);
+	count = tree.count;
+	tree_fini(&tree);
+	return count;
+}
+
 void trial_open(struct trial *trial, const struct bench *bench, const struct baseline *baseline, int waiters)
 {
 	*trial = (struct trial){.bench = bench, .baseline = baseline, .waiters = waiters};
 	server_start(bench, baseline->server);
 	waiters_prepare(trial);
+	if (baseline->extra_processes > 0)
+		trial->processes_before = count_processes();
 	if (baseline->open != NULL)
 		baseline->open(trial);
 	start_worker(trial);
@@ -252,14 +266,8 @@ static void end_child(pid_t pid)
 /* Orphaned programs of the waiters become children of the bench, which is a subreaper, and end soon. */
 static int programs_have_ended(struct trial *trial)
 {
-	struct tree tree = {0};
-	size_t count;
-
 	check_children(trial);
-	tree_scan(&tree);
-	count = tree.count;
-	tree_fini(&tree);
-	return count == (size_t)waiters_count() + server_count();
+	return count_processes() == trial->processes_before;
 }
 
 void trial_close(struct trial *trial)

@@ -53,6 +53,7 @@ struct trial {
 	pid_t worker, helper; /* helper is 0 if there is none */
 	const pid_t *pids;    /* of the waiters */
 	char marker[BENCH_PATH_SIZE + 64];
+	size_t processes_before; /* that this process had started when the trial began; 0 if not counted */
 	struct tree tree; /* waiters and their descendants, worker, helper, and the baseline's server */
 };
 
