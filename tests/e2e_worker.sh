@@ -192,11 +192,18 @@ test_exit_4_fifo_does_not_hang() {
 
 test_exit_5_bad_bytes() {
 	local bad
-	for bad in "" +1 " 1" "1 " 1k 1.5 1e6 0x10 0x one $'1\n2' \
+	for bad in "" + ++1 +-1 "+ 1" " 1" "1 " 1k 1.5 1e6 0x10 0x one $'1\n2' \
 		9223372036854775808 18446744073709551615 18446744073709551616 99999999999999999999999; do
 		refuse_early 5 "BYTES is" "$WORKER" "$bad"
 		refuse_early 5 "BYTES is" "$WORKER" -- "-$bad"
 	done
+}
+
+test_plus_sign() {
+	refuse_early 2 "BYTES is 0" "$WORKER" +0
+	refuse_early 5 "out of range" "$WORKER" +9223372036854775808
+	start "$WORKER" +010
+	expect "breadcrumb" "$(cat out)" "jemalloc-alloc-worker ready pid=$LAST bytes=10"
 }
 
 test_leading_zeros_are_decimal() {
@@ -212,6 +219,20 @@ test_exit_5_bad_arguments() {
 	refuse_early 5 "option '-x'" "$WORKER" -x 1
 	refuse_early 5 "option '--no-such'" "$WORKER" --no-such 1
 	refuse_early 5 "option '--churn=1'" "$WORKER" --churn=1 1
+	refuse_early 5 "BYTES is '-'" "$WORKER" -
+	refuse_early 5 "BYTES is '--churn'" "$WORKER" -- --churn
+}
+
+test_exit_5_abbreviated_options() {
+	local short
+	for short in --c --chu --churn- --h --hel --v --version=; do
+		refuse_early 5 "option '$short'" "$WORKER" "$short" 1
+	done
+}
+
+test_options_may_follow() {
+	start "$WORKER" 4096 --churn
+	churns "$LAST"
 }
 
 test_exit_5_more_than_the_allocator_has() {
@@ -311,6 +332,64 @@ test_jemalloc_is_linked_statically() {
 	need readelf
 	expect "libraries" "$(ldd "$WORKER" 2>&1 | select_lines -E 'jemalloc|stdc\+\+')" ""
 	readelf -sW "$WORKER" | grep -q ' TLS .*tsd_tls' || die "no thread state in the executable"
+}
+
+# member NAME FILE: where the DWARF of the file has this member of struct tsd_s.
+member() {
+	readelf --debug-dump=info "$2" 2>/dev/null | awk -v name=": $1\$" '
+		/DW_TAG_structure_type/ { structure = 1 }
+		structure && /DW_AT_name/ && /: tsd_s$/ { inside = 1 }
+		inside && /DW_AT_name/ { found = $0 ~ name }
+		inside && found && /DW_AT_data_member_location/ { print $NF; exit }'
+}
+MANGLED=cant_access_tsd_items_directly_use_a_getter_or_setter_thread
+
+# note_number INDEX FILE: one of the two numbers of the note.
+note_number() {
+	readelf -x .note.readyd "$2" | awk '/^  0x/ { print $2 $3 $4 $5 }' | tr -d '\n' | cut -c $((41 + 8 * $1))-$((48 + 8 * $1)) |
+		sed 's/\(..\)\(..\)\(..\)\(..\)/0x\4\3\2\1/' | xargs printf '%d\n'
+}
+
+need_offsets() {
+	need_jemalloc
+	need readelf
+	need nm
+	[ -x "$BUILD/tests/tsd_check" ] || skip "tests/tsd_check is not built: make check builds it, except when cross compiling"
+}
+
+# counters_are_at ALLOCATED DEALLOCATED: by the linked jemalloc's own account.
+counters_are_at() {
+	"$BUILD/tests/tsd_check" "$(nm "$BUILD/tests/tsd_check" | awk '$3 ~ /tsd_tls$/ { print $1; exit }')" "$1" "$2"
+}
+
+test_offsets_of_the_counters_are_jemallocs() {
+	local allocated deallocated
+	need_offsets
+	allocated=$(member "${MANGLED}_allocated" "$WORKER")
+	deallocated=$(member "${MANGLED}_deallocated" "$WORKER")
+	counters_are_at "$allocated" "$deallocated"
+	expect_exit 1 counters_are_at "$((allocated + 8))" "$deallocated"
+	expect "allocated in the note" "$(note_number 0 "$WORKER")" "$allocated"
+	expect "deallocated in the note" "$(note_number 1 "$WORKER")" "$deallocated"
+	readelf -p .note.readyd "$WORKER" | grep -qF "$("$WORKER" --version | sed -n 's/^jemalloc //p')" ||
+		die "the note does not name the allocator"
+}
+
+test_note_survives_strip() {
+	need_offsets
+	need strip
+	strip -o stripped "$WORKER"
+	expect "note" "$(note_number 0 stripped) $(note_number 1 stripped)" "$(note_number 0 "$WORKER") $(note_number 1 "$WORKER")"
+	expect "symbols" "$(nm stripped 2>/dev/null)" ""
+}
+
+# The others are stripped, which shows that the option does something.
+test_install_strip_leaves_the_worker_alone() {
+	need_offsets
+	need make
+	make -s -C "$BUILD" DESTDIR="$T/root" install-strip >log 2>&1 || die "$(cat log)"
+	cmp "$WORKER" "$(find root -name ktstr-jemalloc-alloc-worker)"
+	expect "symbols of readyd" "$(nm "$(find root -name readyd -type f -path '*/sbin/*')" 2>/dev/null)" ""
 }
 
 run_tests "$@"

@@ -122,7 +122,7 @@ test_the_worker_knows_the_contract_only() {
 	local files
 	mapfile -t files < <(sources worker)
 	expect "own headers of the worker" "$(includes "${files[@]}" | select_lines '"' |
-		select_lines -vE '"(readyd/marker|config)\.h"')" ""
+		select_lines -vE '"(readyd/marker|config|worker/tsd_offsets)\.h"')" ""
 }
 
 # Functions of the C library with a result that follows from their arguments alone, and what the compiler itself calls.

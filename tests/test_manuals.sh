@@ -13,6 +13,9 @@ test_manuals_know_every_option() {
 	for option in $("$READYCTL" --help | grep -o -- '--[a-z-]*' | sort -u); do
 		grep -q -- "Fl -${option#--}" "$SRC/man/readyctl.1" || die "readyctl.1 does not know $option"
 	done
+	for option in $("$WORKER" --help | grep -o -- '--[a-z-]*' | sort -u); do
+		grep -q -- "Fl -${option#--}" "$SRC/man/${WORKER##*/}.1" || die "the worker's manual does not know $option"
+	done
 }
 
 # A figure of a manual that is a constant of the source has a comment in the line above it, with the constant's name:
