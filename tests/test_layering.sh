@@ -74,7 +74,7 @@ test_the_waiter_does_not_call_the_kernel() {
 # A name without a folder would be found in the folder of the file, and not be checked above.
 test_every_own_header_is_named_by_its_folder() {
 	local files
-	mapfile -t files < <(sources src daemon client/lib client/ctl)
+	mapfile -t files < <(sources src daemon client/lib client/ctl worker probe)
 	expect "own headers" "$(includes "${files[@]}" | select_lines '"' |
 		select_lines -vE ': "(src/|daemon/|client/|readyd/|config\.h")')" ""
 }
@@ -123,6 +123,15 @@ test_the_worker_knows_the_contract_only() {
 	mapfile -t files < <(sources worker)
 	expect "own headers of the worker" "$(includes "${files[@]}" | select_lines '"' |
 		select_lines -vE '"(readyd/marker|config|worker/tsd_offsets)\.h"')" ""
+}
+
+test_the_probe_knows_the_contract_only() {
+	local files
+	mapfile -t files < <(sources probe)
+	expect "own headers of the probe" "$(includes "${files[@]}" | select_lines '"' |
+		select_lines -vE '"(readyd/marker\.h|config\.h|probe/[a-z]+\.h)"')" ""
+	mapfile -t files < <(sources src daemon client/lib client/ctl worker include/readyd)
+	none "of the other parts" '("probe/|<(elfutils/|libelf|gelf|dwarf))' "${files[@]}"
 }
 
 # Functions of the C library with a result that follows from their arguments alone, and what the compiler itself calls.
@@ -185,10 +194,10 @@ test_what_is_not_pure_is_seen() {
 
 test_only_the_daemon_has_an_event_loop() {
 	local files
-	mapfile -t files < <(sources src client/lib client/ctl worker include/readyd)
+	mapfile -t files < <(sources src client/lib client/ctl worker probe include/readyd)
 	none "of the other parts" '<(event2/|event\.h|evutil\.h)' "${files[@]}"
 	expect "in the daemon" "$(sources daemon | while read -r file; do includes "$file"; done | grep -F '<event2/' | cut -d: -f1 | sort -u)" "daemon/loop.c"
-	mapfile -t files < <(sources src client/lib client/ctl include/readyd)
+	mapfile -t files < <(sources src client/lib client/ctl probe include/readyd)
 	none "of the parts that do not choose an allocator" '<jemalloc/' "${files[@]}"
 }
 
