@@ -16,9 +16,11 @@ static bool scan_value(struct scan *scan);
 
 static char peek(struct scan *scan)
 {
-	while (scan->at < scan->end && memchr(" \t\r\n", *scan->at, 4) != NULL)
+	while (scan->at < scan->end && *scan->at != '\0' && strchr(" \t\r\n", *scan->at) != NULL)
 		scan->at++;
-	return scan->at < scan->end ? *scan->at : '\0';
+	if (scan->at == scan->end)
+		return '\0';
+	return *scan->at;
 }
 
 static bool scan_char(struct scan *scan, char wanted)

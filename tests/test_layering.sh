@@ -76,7 +76,7 @@ test_every_own_header_is_named_by_its_folder() {
 	local files
 	mapfile -t files < <(sources src daemon client/lib client/ctl worker probe)
 	expect "own headers" "$(includes "${files[@]}" | select_lines '"' |
-		select_lines -vE ': "(src/|daemon/|client/|readyd/|config\.h")')" ""
+		select_lines -vE ': "(src/|daemon/|client/|worker/|probe/|readyd/|config\.h")')" ""
 }
 
 # arrows_drawn FOLDER: "FROM TO" for each arrow that the picture in ARCHITECTURE.md has below the line of the folder.

@@ -16,6 +16,10 @@ test_manuals_know_every_option() {
 	for option in $("$WORKER" --help | grep -o -- '--[a-z-]*' | sort -u); do
 		grep -q -- "Fl -${option#--}" "$SRC/man/${WORKER##*/}.1" || die "the worker's manual does not know $option"
 	done
+	# From the source, since the probe may not be built.
+	for option in $(sed -n 's/^	     "  *\(--[a-z-]*\) .*/\1/p' "$SRC/probe/main.c"); do
+		grep -q -- "Fl -${option#--}" "$SRC/man/ktstr-jemalloc-probe.1" || die "the probe's manual does not know $option"
+	done
 }
 
 # A figure of a manual that is a constant of the source has a comment in the line above it, with the constant's name:

@@ -396,7 +396,8 @@ START_TEST(nested_document_does_not_exhaust_the_stack)
 
 	ck_assert_ptr_nonnull(text);
 	memset(text, '[', size);
-	memcpy(text, "{\"metrics\":", 11);
+	snprintf(text, size, "{\"metrics\":");
+	text[strlen(text)] = '[';
 	ck_assert_int_eq(splice_find(text, size, "metrics", &splice), -1);
 	free(text);
 }
