@@ -107,4 +107,22 @@ test_interrupt_after_the_first_snapshot() {
 	done
 }
 
+# The script in readyd-ktstr(7) that leaves out what differs in every run.
+test_metrics_without_pid_and_start() {
+	need python3
+	start_readyd
+	sed -n '/^#!\/bin\/sh$/,/^exit /p' "$SRC/man/readyd-ktstr.7" | sed 's/\\e/\\/g' >script
+	grep -q '^exit' script || die "no script in the manual"
+	spawn_worker
+	mark "$PID"
+	PATH=$BUILD/client:$PATH sh script "$PID" >out
+	python3 - <<-'END' || die "not true of $(cat out)"
+		import json, sys
+		o = json.load(open("out"))
+		sys.exit(not (o["verdict"] == "ready" and o["exit"] == 0 and "elapsed_ms" in o and not {"pid", "start"} & set(o)))
+	END
+	kill_and_reap "$PID"
+	expect_exit 4 env PATH="$BUILD/client:$PATH" sh script "$PID" >out
+}
+
 run_tests "$@"

@@ -17,9 +17,9 @@ test_manuals_know_every_option() {
 		grep -q -- "Fl -${option#--}" "$SRC/man/${WORKER##*/}.1" || die "the worker's manual does not know $option"
 	done
 	# From the source, since the probe may not be built.
-	for option in $(sed -n 's/^	     "  *\(--[a-z-]*\) .*/\1/p' "$SRC/probe/main.c"); do
+	while read -r option; do
 		grep -q -- "Fl -${option#--}" "$SRC/man/ktstr-jemalloc-probe.1" || die "the probe's manual does not know $option"
-	done
+	done < <(grep -o '^	     "  *--[a-z-]* ' "$SRC/probe/main.c" | grep -o -- '--[a-z-]*')
 }
 
 # A figure of a manual that is a constant of the source has a comment in the line above it, with the constant's name:
