@@ -29,6 +29,8 @@ guests() {
 	local failed=0 init=$SRC/contrib/init
 	guest plain "$init/init" "$vm/cases_plain.sh" guest/wait_ready.sh="$dir/wait_ready.sh" \
 		guest/heap_watch="$BUILD/tests/vm/heap_watch" -- /guest/cases || failed=1
+	[ ! -x "$BUILD/probe/ktstr-jemalloc-probe" ] || guest probe "$init/init" "$vm/cases_probe.sh" \
+		usr/libexec/ktstr-jemalloc-probe="$BUILD/probe/ktstr-jemalloc-probe" -- /guest/cases || failed=1
 	guest inittab "$(command -v busybox)" "$vm/cases_inittab.sh" etc/inittab="$init/inittab" \
 		etc/job="$vm/cases_inittab.sh" -- || failed=1
 	guest early "$BUILD/tests/vm/early_init" "$vm/cases_early.sh" -- late /guest/cases || failed=1
