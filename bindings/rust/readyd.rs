@@ -16,6 +16,8 @@
 //! is not known acquits nothing: a marker that may be a leftover or another user's is never `Ready`. The daemon's death
 //! loses nothing, since the files decide.
 #![allow(dead_code)]
+// What these lints suggest came after Rust 1.63.
+#![allow(clippy::collapsible_if, clippy::manual_div_ceil, clippy::unnecessary_map_or)]
 
 use std::collections::VecDeque;
 use std::fmt;
