@@ -67,7 +67,7 @@ static int wait_exact(const struct readyd_options *options, pid_t pid, uint64_t 
 static int ask(const char *question, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
 	const struct readyd_options options = {.flags = flags_of(question)};
-	struct timespec deadline = deadline_after(is_long(question) ? 60000 : 300);
+	struct timespec deadline = deadline_after(is_long(question) ? 600000 : 300);
 
 	if (strcmp(question, "status") == 0)
 		return readyd_query_exact(&options, pid, start, answer);

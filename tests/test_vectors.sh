@@ -153,6 +153,7 @@ code_of() { # ANSWER
 # check_answer ROW ASKER WANT: the answer and the exit status that belongs to it.
 check_answer() {
 	local got=0 answer
+	until_true 30 has_ended "${ASKED[$2]}"
 	wait "${ASKED[$2]}" || got=$?
 	[ "$got" -eq 0 ] || die "$1, $2 ($WITH): exit status $got: $(cat "err.$2")"
 	answer=$(sed -E 's/ (daemon|file) [0-9]+$//' "answer.$2")

@@ -1858,6 +1858,11 @@ impl Target {
         self.own.as_ref().map_or(false, awaits)
     }
 
+    /// The own look would end a wait that the daemon has, and the daemon may be frozen.
+    fn needs_word(&self) -> bool {
+        self.phase == Phase::Unconfirmed && self.subscription == Subscription::Wait
+    }
+
     fn wants_daemon(&self) -> bool {
         self.subscription == Subscription::None && !self.refused && self.phase != Phase::NotStarted
     }
@@ -2277,6 +2282,9 @@ impl Waiter {
             let name = format_name(target.process.name());
             text.push_str(&format!("QUERY {name}\nWAIT {name}\n"));
         }
+        for target in self.targets.iter().filter(|target| target.needs_word()) {
+            text.push_str(&format!("QUERY {}\n", format_name(target.process.name())));
+        }
         text.push_str("PING\n");
         text
     }
@@ -2502,7 +2510,8 @@ impl Waiter {
 
     fn may_ask(&self) -> bool {
         let has_daemon = self.settings.backend != Backend::File && !self.pinged;
-        has_daemon && self.targets.iter().any(Target::wants_daemon)
+        let confirms = self.greeted && !self.settings.is_forced();
+        has_daemon && self.targets.iter().any(|target| target.wants_daemon() || (confirms && target.needs_word()))
     }
 
     fn reconcile(&mut self) -> io::Result<()> {

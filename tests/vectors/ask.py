@@ -4,7 +4,7 @@ import sys
 
 import readyd
 
-SECONDS = {"wait": 60, "fail-stale": 60}
+SECONDS = {"wait": 600, "fail-stale": 600}
 OPTIONS = {"strict": {"strict_age": True}, "fail-stale": {"stale": "fail"}, "await-start": {"not_started": "wait"}}
 
 question, process = sys.argv[1:]

@@ -15,7 +15,7 @@ fn main() {
         await_start: words[0] == "await-start",
         ..Options::default()
     };
-    let seconds = if words[0] == "wait" || words[0] == "fail-stale" { 60.0 } else { 0.3 };
+    let seconds = if words[0] == "wait" || words[0] == "fail-stale" { 600.0 } else { 0.3 };
     let answer = match &words[0][..] {
         "status" => readyd::status(name, &options),
         _ => readyd::wait(name, Duration::from_secs_f64(seconds), &options),

@@ -472,6 +472,8 @@ class Waiter:
                 target.noted = view.marker.id
                 lines += [f"QUERY {target.name}", f"WAIT {target.name}"]
                 target.subscription = "asked"
+            elif self._needs_word(target):
+                lines.append(f"QUERY {target.name}")
         return lines
 
     def _ask(self) -> None:
@@ -619,8 +621,14 @@ class Waiter:
             if target.phase != "unconfirmed":
                 self._look(target)
 
+    def _needs_word(self, target: _Target) -> bool:
+        """The own look would end a wait that the daemon has, and the daemon may be frozen."""
+        return (target.phase == "unconfirmed" and target.subscription == "wait" and self._greeted
+                and self._options.backend == "auto")
+
     def _wants_daemon(self) -> bool:
-        return any(target.subscription == "none" and not target.refused and target.phase in ("waiting", "unconfirmed")
+        return any(self._needs_word(target) or (target.subscription == "none" and not target.refused and
+                                                target.phase in ("waiting", "unconfirmed"))
                    for target in self._targets)
 
     def _look_when_due(self, now: float) -> None:
