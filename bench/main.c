@@ -24,6 +24,7 @@ static const struct {
     {"ready", "a whole process that waits for a marker that exists already", measure_ready},
     {"memory", "memory of the servers, idle and with thousands of waiters", measure_memory},
     {"start", "time from starting a server to its first answer", measure_start},
+    {"fairness", "a client's queries and waits while another user attacks the daemon", measure_fairness},
     {"scaling", "readyd with 32,000 markers in the directory, and with unrelated files created",
 	measure_scaling},
 };

@@ -5,6 +5,7 @@
 
 #include "bench/harness.h"
 
+void measure_fairness(const struct bench *bench);
 void measure_fanout(const struct bench *bench);
 void measure_noise(const struct bench *bench);
 void measure_join(const struct bench *bench);

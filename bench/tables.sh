@@ -106,8 +106,16 @@ goals() {
 	goal "resident memory of an idle readyd, MiB" "$(cell memory.csv '$1 == "readyd" && $3 == 0' rss_kib) / 1024" "<=" 3
 	goal "bytes per waiter at a gate" "$(bytes readyd gate-waiters)" "<=" 0
 	goal "bytes per waiter with a connection" "$(bytes readyd text-waiters)" "<=" 1024
+	goal "query while another user queries on 64 connections / alone, median" "$(fair 2 query_us) / $(fair 1 query_us)" "<=" 3
+	goal "the same, 99th percentile, ms" "$(fair 2 query_p99_us) / 1000" "<=" 20
+	goal "wake-up at that time / alone, median" "$(fair 2 wake_us) / $(fair 1 wake_us)" "<=" 3
+	goal "the same, 99th percentile, ms" "$(fair 2 wake_p99_us) / 1000" "<=" 20
+	goal "longest time to end on SIGTERM under an attack, ms" "$(slowest_stop)" "<=" 1000
 	goal "wake-ups per second of readyd without waiters" "$(cell noise.csv '$1 == "gate" && $2 == 0' server_wake_ups_per_s)" "<=" 0
 }
+# fair 1|2 COLUMN: without an attack, and during the first one.
+fair() { cell fairness.csv "NR == $1 + 1" "$2"; }
+slowest_stop() { [ ! -e "$results/fairness.csv" ] || awk -F, 'NR > 1 && $8 >= most { most = $8 } END { print most }' "$results/fairness.csv"; }
 query() { cell query.csv "\$1 == \"$1\" && \$2 == \"$3\" && \$3 == \"$2\"" query_us; }
 run() { cell ready.csv "\$1 == \"$1\"" cost_us; }
 
@@ -281,6 +289,12 @@ $(rows sizes.csv)
 ## Scaling
 
 $(rows scaling.csv)
+
+## Fairness
+
+A client of one user while another user attacks the daemon; see `bench/attacks.c`.
+
+$(rows fairness.csv query_us wake_us)
 EOT
 printf '\n## Where a baseline is better\n\n'
 losses

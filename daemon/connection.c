@@ -9,22 +9,37 @@
 #include "daemon/loop.h"
 #include "daemon/xalloc.h"
 #include "daemon/connection.h"
+#include "daemon/discard.h"
+#include "daemon/quota.h"
 #include "src/sock.h"
 #include "src/wire.h"
 
 static void on_read(int fd, void *context);
 static void on_write(int fd, void *context);
-static void on_again(void *context);
+static void on_turn(void *context);
 
 void connection_pool_init(struct connection_pool *pool, struct loop *loop,
-    const struct connection_hooks *hooks, void *context, size_t output_limit)
+    const struct connection_hooks *hooks, void *context, struct quota *quota, size_t output_limit)
 {
 	memset(pool, 0, sizeof(*pool));
 	pool->loop = loop;
 	pool->hooks = *hooks;
 	pool->context = context;
+	pool->quota = quota;
 	pool->output_limit = output_limit;
+	turns_init(&pool->turns);
+	pool->turn = loop_timer_new(loop, on_turn, pool);
 	TAILQ_INIT(&pool->all);
+}
+
+static void close_socket(const struct connection *connection)
+{
+	if (connection->refuses_fds)
+		close(connection->fd);
+	else if (connection->pool->ending)
+		(void)shutdown(connection->fd, SHUT_RDWR);
+	else
+		discard_unread(connection->pool->loop, connection->fd);
 }
 
 static void connection_free(struct connection *connection)
@@ -32,12 +47,14 @@ static void connection_free(struct connection *connection)
 	struct connection_pool *pool = connection->pool;
 
 	pool->hooks.on_close(connection, pool->context);
+	turns_cancel(&pool->turns, &connection->turn);
 	TAILQ_REMOVE(&pool->all, connection, link);
 	pool->count--;
 	loop_fd_free(connection->read);
 	loop_fd_free(connection->write);
-	loop_timer_free(connection->again);
-	close(connection->fd);
+	close_socket(connection);
+	quota_release(pool->quota, connection->user, QUOTA_OUTPUT, connection->output_len);
+	quota_release(pool->quota, connection->user, QUOTA_CONNECTIONS, 1);
 	xalloc_free(connection->input);
 	xalloc_free(connection->output);
 	xalloc_free(connection);
@@ -45,8 +62,11 @@ static void connection_free(struct connection *connection)
 
 void connection_pool_fini(struct connection_pool *pool)
 {
+	pool->ending = true;
 	while (!TAILQ_EMPTY(&pool->all))
 		connection_free(TAILQ_FIRST(&pool->all));
+	loop_timer_free(pool->turn);
+	pool->turn = NULL;
 }
 
 /* Failure to register one client (fs.epoll.max_user_watches) must not stop the daemon. */
@@ -56,18 +76,43 @@ static void read_on(struct connection *connection)
 		connection_end(connection);
 }
 
-struct connection *connection_new(struct connection_pool *pool, int fd)
+static struct quota_user *charge(struct quota *quota, uid_t uid)
 {
-	struct connection *connection = xalloc_new(sizeof(*connection));
+	struct quota_user *user = quota_enter(quota, uid);
+	bool charged = quota_charge(quota, user, QUOTA_CONNECTIONS, 1);
 
+	quota_leave(quota, user);
+	return charged ? user : NULL;
+}
+
+struct connection *connection_new(struct connection_pool *pool, int fd, uid_t uid)
+{
+	struct quota_user *user = charge(pool->quota, uid);
+	struct connection *connection;
+
+	if (user == NULL)
+		return NULL;
+	connection = xalloc_new(sizeof(*connection));
 	connection->pool = pool;
+	connection->user = user;
 	connection->fd = fd;
-	LIST_INIT(&connection->waits);
+	connection->refuses_fds = sock_refuses_fds(fd);
+	TAILQ_INIT(&connection->waits);
 	connection->read = loop_fd_new(pool->loop, fd, LOOP_READ, on_read, connection);
 	read_on(connection);
 	TAILQ_INSERT_TAIL(&pool->all, connection, link);
 	pool->count++;
 	return connection;
+}
+
+unsigned connection_budget(const struct connection *connection)
+{
+	return turns_budget(&connection->user->turns, loop_pass_number(connection->pool->loop));
+}
+
+void connection_spend(const struct connection *connection, unsigned cost)
+{
+	turns_spend(&connection->user->turns, cost);
 }
 
 static void flush(struct connection_pool *pool);
@@ -81,9 +126,19 @@ void connection_end(struct connection *connection)
 	loop_fd_raise(connection->read);
 }
 
+static void drop(struct connection *connection)
+{
+	connection->pool->dropped++;
+	connection_end(connection);
+}
+
 /* While output is stuck, nothing more is read from the client. */
 static void hold_back(struct connection *connection, const char *data, size_t len)
 {
+	if (!quota_charge(connection->pool->quota, connection->user, QUOTA_OUTPUT, len)) {
+		drop(connection);
+		return;
+	}
 	connection->output = xalloc_resize(connection->output, connection->output_len + len);
 	memcpy(connection->output + connection->output_len, data, len);
 	connection->output_len += len;
@@ -124,10 +179,8 @@ static void flush(struct connection_pool *pool)
 /* Only pushed lines can pile up: while an answer is stuck, no more requests are read. */
 static void drop_if_slow(struct connection *connection)
 {
-	if (connection->output_len <= connection->pool->output_limit || connection->closing)
-		return;
-	connection->pool->dropped++;
-	connection_end(connection);
+	if (connection->output_len > connection->pool->output_limit && !connection->closing)
+		drop(connection);
 }
 
 void connection_put(struct connection *connection, const char *data, size_t len)
@@ -191,16 +244,25 @@ static size_t handle_line(struct connection *connection, const char *data, size_
 	return line;
 }
 
-/* Handles at most REQUESTS_A_TURN lines. */
 static size_t handle_lines(struct connection *connection, const char *data, size_t len)
 {
 	size_t at = 0;
 
-	for (unsigned n = 0; n < REQUESTS_A_TURN && connection->list == NULL && !is_stuck(connection) &&
-			     has_line(data + at, len - at);
-	     n++)
+	while (connection_budget(connection) > 0 && connection->list == NULL && !is_stuck(connection) &&
+	       has_line(data + at, len - at)) {
+		connection_spend(connection, 1);
 		at += handle_line(connection, data + at, len - at);
+	}
 	return at;
+}
+
+static void await_turn(struct connection *connection)
+{
+	struct connection_pool *pool = connection->pool;
+
+	loop_fd_stop(connection->read);
+	turns_queue(&pool->turns, &connection->user->turns, &connection->turn);
+	loop_soon(pool->turn);
 }
 
 /* Schedules the next step: the next turn for input that is already here, else more reading. Stuck output
@@ -213,10 +275,7 @@ static void go_on(struct connection *connection)
 		read_on(connection);
 		return;
 	}
-	loop_fd_stop(connection->read);
-	if (connection->again == NULL)
-		connection->again = loop_timer_new(connection->pool->loop, on_again, connection);
-	loop_soon(connection->again);
+	await_turn(connection);
 }
 
 static void take_turn(struct connection *connection, const char *data, size_t len)
@@ -228,6 +287,8 @@ static void take_turn(struct connection *connection, const char *data, size_t le
 	pool->batch++;
 	if (connection->list != NULL) {
 		pool->hooks.resume(connection, pool->context);
+		if (connection->list != NULL)
+			connection_spend(connection, TURNS_BUDGET);
 	} else {
 		at = handle_lines(connection, data, len);
 		keep_input(connection, data + at, len - at);
@@ -252,6 +313,19 @@ static void take_eof(struct connection *connection)
 	loop_fd_start(connection->read);
 }
 
+/* Many waits take several turns, in which the connection is as good as closed. */
+static void finish(struct connection *connection)
+{
+	connection->closing = true;
+	if (connection->pool->hooks.close_some(connection, connection->pool->context)) {
+		connection_free(connection);
+		return;
+	}
+	if (connection->write != NULL)
+		loop_fd_stop(connection->write);
+	await_turn(connection);
+}
+
 static bool hung_up(const struct connection *connection)
 {
 	struct pollfd poll_fd = {.fd = connection->fd, .events = 0};
@@ -267,20 +341,17 @@ static bool finished(const struct connection *connection)
 	       (hung_up(connection) || (connection->wait_count == 0 && connection->output_len == 0));
 }
 
-static void on_read(int fd, void *context)
+static void receive(struct connection *connection)
 {
-	struct connection *connection = context;
 	struct connection_pool *pool = connection->pool;
 	size_t len = connection->input_len;
 	ssize_t n;
 
-	if (connection->closing) {
-		connection_free(connection);
-		return;
-	}
 	if (len > 0)
 		memcpy(pool->in, connection->input, len);
-	n = recv(fd, pool->in + len, sizeof(pool->in) - len, MSG_DONTWAIT);
+	n = connection->refuses_fds
+		? recv(connection->fd, pool->in + len, sizeof(pool->in) - len, MSG_DONTWAIT)
+		: sock_recv_bytes(connection->fd, pool->in + len, sizeof(pool->in) - len);
 	if (n > 0)
 		take_turn(connection, pool->in, len + (size_t)n);
 	else if (n == 0)
@@ -288,7 +359,21 @@ static void on_read(int fd, void *context)
 	else if (errno != EAGAIN && errno != EINTR)
 		connection->closing = true;
 	if (finished(connection))
-		connection_free(connection);
+		finish(connection);
+}
+
+static void on_read(int fd, void *context)
+{
+	struct connection *connection = context;
+	struct connection_pool *pool = connection->pool;
+
+	(void)fd;
+	if (connection->closing)
+		finish(connection);
+	else if (connection->eof || turns_is_free(&connection->user->turns, loop_pass_number(pool->loop)))
+		receive(connection);
+	else
+		await_turn(connection);
 }
 
 static void on_write(int fd, void *context)
@@ -299,10 +384,11 @@ static void on_write(int fd, void *context)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n < 0 || connection->closing) {
-		connection_free(connection);
+		finish(connection);
 		return;
 	}
 	connection->output_len -= (size_t)n;
+	quota_release(connection->pool->quota, connection->user, QUOTA_OUTPUT, (size_t)n);
 	memmove(connection->output, connection->output + n, connection->output_len);
 	if (connection->output_len > 0)
 		return;
@@ -311,16 +397,32 @@ static void on_write(int fd, void *context)
 	loop_fd_stop(connection->write);
 	go_on(connection);
 	if (finished(connection))
-		connection_free(connection);
+		finish(connection);
 }
 
-static void on_again(void *context)
+/* A verdict pushed in the meantime may have filled the output. */
+static void serve(struct connection *connection)
 {
-	struct connection *connection = context;
-
-	/* A verdict pushed in the meantime may have filled the output. */
+	if (connection->list == NULL && !is_stuck(connection) &&
+	    !has_line(connection->input, connection->input_len)) {
+		read_on(connection);
+		receive(connection);
+		return;
+	}
 	if (!is_stuck(connection))
 		take_turn(connection, connection->input, connection->input_len);
 	if (finished(connection))
-		connection_free(connection);
+		finish(connection);
+}
+
+static void on_turn(void *context)
+{
+	struct connection_pool *pool = context;
+	const uint64_t pass = loop_pass_number(pool->loop);
+	struct turns_client *client;
+
+	while ((client = turns_next(&pool->turns, pass)) != NULL)
+		serve((struct connection *)client);
+	if (pool->turns.count > 0)
+		loop_soon(pool->turn);
 }

@@ -2,10 +2,9 @@
  * One client's connection, from accept to close. Bytes come in and whole lines go to the hooks; what is put
  * is sent to the client as soon as possible. The module does not interpret the lines.
  *
- * Lines are handled in turns: REQUESTS_A_TURN of them, or a slice of a long answer; then the connection waits
- * until the loop has served all other pending events. So each connection with input gets a turn before any
- * gets its second. Unhandled input stays in the connection, and while there is some, nothing more is read;
- * so end of file is found only when all lines have been handled.
+ * Lines are handled in turns (daemon/turns.h), and so are the slices of a long answer; then the connection
+ * waits until the loop has served all other pending events. Unhandled input stays in the connection, and
+ * while there is some, nothing more is read; so end of file is found only when all lines have been handled.
  */
 #ifndef DAEMON_CONNECTION_H
 #define DAEMON_CONNECTION_H
@@ -14,6 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/types.h>
+
+#include "daemon/turns.h"
 
 struct loop;
 struct loop_fd;
@@ -21,16 +23,17 @@ struct loop_timer;
 struct connection;
 struct request_wait;
 struct request_list;
+struct quota;
 struct quota_user;
-
-#define REQUESTS_A_TURN 16
 
 struct connection_hooks {
 	/* One line, newline included, or (len 0) a line that is too long: the connection is then ended. */
 	void (*line)(struct connection *connection, const char *line, size_t len, void *context);
 	/* The connection's list is not NULL: continues that answer for one turn. */
 	void (*resume)(struct connection *connection, void *context);
-	/* The connection is about to be freed: release its waits. */
+	/* The connection is to be freed: releases its waits, at most for one turn. False: some are left. */
+	bool (*close_some)(struct connection *connection, void *context);
+	/* The connection is about to be freed: releases all that is left. */
 	void (*on_close)(struct connection *connection, void *context);
 };
 
@@ -41,8 +44,12 @@ struct connection_pool {
 	void *context;
 	TAILQ_HEAD(, connection) all;
 	size_t count;
-	size_t output_limit;	    /* bytes that a client may leave unread before it is dropped */
-	uint64_t dropped;	    /* connections dropped at that limit */
+	struct quota *quota;
+	struct turns turns;
+	struct loop_timer *turn; /* runs while a connection waits for its turn */
+	size_t output_limit;	 /* bytes that a client may leave unread before it is dropped */
+	uint64_t dropped;	 /* connections dropped at that limit */
+	bool ending; /* what may block to close is left to the exit of the process, which does not wait */
 	struct connection *current; /* its lines are being answered; its output is collected in out */
 	uint64_t batch;		    /* number of the turn; all its lines had arrived when it began */
 	size_t out_len;
@@ -50,30 +57,36 @@ struct connection_pool {
 };
 
 struct connection {
+	struct turns_client turn; /* first: cast back to the connection */
 	struct connection_pool *pool;
 	TAILQ_ENTRY(connection) link;
-	struct quota_user *user; /* the user it is counted for; used by server.c and requests.c only */
-	LIST_HEAD(, request_wait) waits; /* used by requests.c only */
+	struct quota_user *user;	  /* that is charged for it */
+	TAILQ_HEAD(, request_wait) waits; /* used by requests.c only */
 	size_t wait_count;
 	struct request_list
 	    *list; /* an incomplete answer, to finish before any other line; used by requests.c only */
 	int fd;
-	bool eof;     /* the client has closed its sending half: it may still be waiting for answers */
-	bool closing; /* freed after the current batch of events */
+	bool refuses_fds; /* that the client sends */
+	bool eof;	  /* the client has closed its sending half: it may still be waiting for answers */
+	bool closing;	  /* freed after the current batch of events */
 	struct loop_fd *read, *write;
-	struct loop_timer *again; /* the next turn, for input that is already here */
-	char *input;		  /* input not handled yet: a partial line, or more before the next turn */
+	char *input; /* not handled yet: a partial line, or more before the next turn */
 	size_t input_len;
 	char *output;
 	size_t output_len;
 };
 
 void connection_pool_init(struct connection_pool *pool, struct loop *loop,
-    const struct connection_hooks *hooks, void *context, size_t output_limit);
+    const struct connection_hooks *hooks, void *context, struct quota *quota, size_t output_limit);
 void connection_pool_fini(struct connection_pool *pool);
 
-/* Takes over fd, a non-blocking socket. The connection belongs to the pool, which frees it when it ends. */
-struct connection *connection_new(struct connection_pool *pool, int fd);
+/* Takes over fd, a non-blocking socket of that user. The connection belongs to the pool, which frees it when
+ * it ends. NULL, and fd stays the caller's: the user or the daemon may have no more. */
+struct connection *connection_new(struct connection_pool *pool, int fd, uid_t uid);
+
+/* What the connection's user may still spend in this pass, and spending it. A line costs 1 in any case. */
+unsigned connection_budget(const struct connection *connection);
+void connection_spend(const struct connection *connection, unsigned cost);
 
 /* Sends bytes, at once or when the client reads. */
 void connection_put(struct connection *connection, const char *data, size_t len);

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -54,4 +55,16 @@ void discard(struct loop *loop, int fd)
 	close(release[1]);
 	if (child > 0)
 		loop_once(loop, (int)syscall(SYS_pidfd_open, child, 0), on_exited);
+}
+
+/* Nothing comes any more after the shutdown. */
+void discard_unread(struct loop *loop, int fd)
+{
+	int unread;
+
+	shutdown(fd, SHUT_RDWR);
+	if (ioctl(fd, FIONREAD, &unread) != 0 || unread > 0)
+		discard(loop, fd);
+	else
+		close(fd);
 }

@@ -13,4 +13,7 @@ struct loop;
  * created, fd is shut down and stays open until the daemon exits. */
 void discard(struct loop *loop, int fd);
 
+/* Closes a connection that may have been sent descriptors which have not been read. */
+void discard_unread(struct loop *loop, int fd);
+
 #endif

@@ -9,6 +9,7 @@
 
 #include "daemon/endpoint.h"
 #include "daemon/probe.h"
+#include "daemon/socket_dir.h"
 #include "src/sock.h"
 
 #define BACKLOG	       4096
@@ -50,6 +51,9 @@ static int take_lock(struct endpoint *endpoint)
 		return 0;
 	case NAMELOCK_BUSY:
 		return fail_as_another_serves(endpoint);
+	case NAMELOCK_FOREIGN:
+		return fail(endpoint, "%s is not a file of this daemon's user; remove it, or " HINT,
+		    endpoint->lock.path);
 	case NAMELOCK_NO_FILE:
 		return fail(endpoint, "cannot create %s: %s; " HINT, endpoint->lock.path, strerror(errno));
 	case NAMELOCK_NOT_LOCKED:
@@ -146,7 +150,8 @@ int endpoint_listen(struct endpoint *endpoint)
 	bool is_free;
 	int fd, error;
 
-	if (take_lock(endpoint) != 0)
+	if (socket_dir_check(endpoint->path, endpoint->why, sizeof(endpoint->why)) != 0 ||
+	    take_lock(endpoint) != 0)
 		return -1;
 	if (holds_name(endpoint))
 		return 0;

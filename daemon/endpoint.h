@@ -1,5 +1,6 @@
 /*
  * The socket's name in the file system. Two daemons never share it, and it is bound again when it is lost.
+ * Each time, its place must be one that other users cannot replace (socket_dir).
  *
  * Where nothing has the name, the socket is bound to it and then listens. A client that connects in between
  * is refused (ECONNREFUSED), which is to it what the missing name (ENOENT) was a moment before: there is no
@@ -11,6 +12,7 @@
 #ifndef DAEMON_ENDPOINT_H
 #define DAEMON_ENDPOINT_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <sys/types.h>
 #include <sys/un.h>
@@ -27,7 +29,7 @@ struct endpoint {
 	bool bound; /* the name is ours to remove */
 	dev_t dev;  /* of the name while it is bound */
 	ino_t ino;
-	char why[320]; /* after a failure: what is wrong and what to do */
+	char why[PATH_MAX + 320]; /* after a failure: what is wrong and what to do */
 };
 
 /* -1: the path is too long. */

@@ -10,6 +10,7 @@
 #include "daemon/gate.h"
 #include "daemon/registry.h"
 #include "daemon/loop.h"
+#include "daemon/quota.h"
 #include "daemon/xalloc.h"
 #include "daemon/reserve.h"
 #include "daemon/tracker.h"
@@ -33,7 +34,7 @@
 
 struct shard {
 	TAILQ_ENTRY(shard) link;
-	struct gate *gate;
+	struct gate_user *user;
 	int fd;		     /* the write end */
 	int shared;	     /* the read end; -1 when idle, so that the last waiter's close is seen */
 	uint64_t handed_out; /* so far */
@@ -41,54 +42,80 @@ struct shard {
 	struct loop_timer *idle; /* runs while the read end is kept */
 };
 
+/* The pipes of one user's waiters. */
+struct gate_user {
+	LIST_ENTRY(gate_user) link;
+	struct gate *gate;
+	struct quota_user *user;	  /* that is charged for them */
+	TAILQ_HEAD(shards, shard) shards; /* the first is being filled; never empty */
+	unsigned shard_count;
+};
+
 struct gate {
 	struct registry_wait wait; /* first: cast back to the gate. Its settled() closes the gate. */
 	LIST_ENTRY(gate) link;
 	struct gates *gates;
 	struct registry_entry *entry;
-	TAILQ_HEAD(shards, shard) shards; /* the first is being filled; empty only at the end */
-	unsigned shard_count;
+	LIST_HEAD(, gate_user) users; /* empty only at the end */
 };
 
-void gates_init(struct gates *gates, struct loop *loop, struct tracker *tracker, size_t limit)
+void gates_init(struct gates *gates, struct loop *loop, struct tracker *tracker)
 {
-	*gates = (struct gates){.loop = loop, .tracker = tracker, .limit = limit};
+	*gates = (struct gates){.loop = loop, .tracker = tracker};
 	LIST_INIT(&gates->all);
 }
 
+/* The last one of its user takes that along. */
 static void shard_free(struct shard *shard)
 {
-	TAILQ_REMOVE(&shard->gate->shards, shard, link);
-	shard->gate->shard_count--;
-	shard->gate->gates->shards--;
+	struct gate_user *user = shard->user;
+	struct quota *quota = user->gate->gates->tracker->quota;
+
+	TAILQ_REMOVE(&user->shards, shard, link);
+	user->shard_count--;
+	quota_release(quota, user->user, QUOTA_GATES, 1);
 	loop_fd_free(shard->abandoned);
 	loop_timer_free(shard->idle);
 	close(shard->fd);
 	if (shard->shared >= 0)
 		close(shard->shared);
 	xalloc_free(shard);
+	if (user->shard_count > 0)
+		return;
+	LIST_REMOVE(user, link);
+	xalloc_free(user);
+}
+
+static struct shard *first_shard(const struct gate *gate)
+{
+	return LIST_EMPTY(&gate->users) ? NULL : TAILQ_FIRST(&LIST_FIRST(&gate->users)->shards);
 }
 
 /* The entry may be gone afterwards, unless the gate was settled. */
 static void gate_free(struct gate *gate)
 {
+	struct shard *shard;
+
 	LIST_REMOVE(gate, link);
 	gate->entry->gate = NULL;
 	gate->gates->count--;
-	while (!TAILQ_EMPTY(&gate->shards))
-		shard_free(TAILQ_FIRST(&gate->shards));
+	while ((shard = first_shard(gate)) != NULL)
+		shard_free(shard);
 	tracker_leave(gate->gates->tracker, &gate->wait);
 	xalloc_free(gate);
 }
 
-/* The byte spares waiters from asking whether the process was ready; if it cannot be written, they ask. */
+/* The byte spares waiters from asking whether the process was ready; if it cannot be written, they ask. It
+ * does not say on what evidence: where that is weak, they ask too. */
 static void on_settled(struct registry_wait *wait, const struct readyd_answer *answer)
 {
 	struct gate *gate = (struct gate *)wait;
+	bool was_ready = answer->verdict == READYD_READY || answer->verdict == READYD_EXITED;
+	bool assumed = (answer->flags & READYD_FLAG_AGE_ASSUMED) != 0;
 	struct shard *shard;
 
-	while ((shard = TAILQ_FIRST(&gate->shards)) != NULL) {
-		if (answer->verdict == READYD_READY || answer->verdict == READYD_EXITED)
+	while ((shard = first_shard(gate)) != NULL) {
+		if (was_ready && !assumed)
 			(void)!write(shard->fd, "r", 1);
 		shard_free(shard);
 	}
@@ -108,22 +135,21 @@ static void on_idle(void *context)
 static void on_abandoned(int fd, void *context)
 {
 	struct shard *shard = context;
-	struct gate *gate = shard->gate;
+	struct gate *gate = shard->user->gate;
 	struct pollfd poll_fd = {.fd = fd, .events = 0};
 
 	if (poll(&poll_fd, 1, 0) == 0)
 		return;
-	if (gate->shard_count > 1)
-		shard_free(shard);
-	else
+	shard_free(shard);
+	if (LIST_EMPTY(&gate->users))
 		gate_free(gate);
 }
 
 /* The pipe's inode belongs to this process's uid with mode 0600: no other user can open a write end
  * through /proc and hold the gate shut. */
-static int open_pipe(const struct gates *gates, int ends[2])
+static int open_pipe(const struct gates *gates, const struct quota_user *user, int ends[2])
 {
-	if (gates->shards >= gates->limit) {
+	if (!quota_has_room(gates->tracker->quota, user, QUOTA_GATES, 1)) {
 		errno = ENOSPC;
 		return -1;
 	}
@@ -141,35 +167,31 @@ static int open_pipe(const struct gates *gates, int ends[2])
 	return 0;
 }
 
-static void add_shard(struct gate *gate, const int ends[2])
+static void add_shard(struct gate_user *user, const int ends[2])
 {
 	struct shard *shard = xalloc_new(sizeof(*shard));
+	struct gates *gates = user->gate->gates;
 
-	shard->gate = gate;
+	(void)quota_charge(gates->tracker->quota, user->user, QUOTA_GATES, 1);
+	shard->user = user;
 	shard->fd = ends[1];
 	shard->shared = ends[0];
 	/* A write end only reports EPOLLERR, when no reader is left. */
-	shard->abandoned = loop_fd_new(gate->gates->loop, shard->fd, LOOP_READ, on_abandoned, shard);
+	shard->abandoned = loop_fd_new(gates->loop, shard->fd, LOOP_READ, on_abandoned, shard);
 	loop_fd_start(shard->abandoned);
-	shard->idle = loop_timer_new(gate->gates->loop, on_idle, shard);
-	TAILQ_INSERT_HEAD(&gate->shards, shard, link);
-	gate->shard_count++;
-	gate->gates->shards++;
+	shard->idle = loop_timer_new(gates->loop, on_idle, shard);
+	TAILQ_INSERT_HEAD(&user->shards, shard, link);
+	user->shard_count++;
 }
 
 static struct gate *gate_open(struct gates *gates, struct registry_entry *entry)
 {
-	struct gate *gate;
-	int ends[2];
+	struct gate *gate = xalloc_new(sizeof(*gate));
 
-	if (open_pipe(gates, ends) != 0)
-		return NULL;
-	gate = xalloc_new(sizeof(*gate));
 	gate->gates = gates;
 	gate->entry = entry;
 	gate->wait.settled = on_settled;
-	TAILQ_INIT(&gate->shards);
-	add_shard(gate, ends);
+	LIST_INIT(&gate->users);
 	registry_attach(gates->tracker->registry, entry, &gate->wait);
 	entry->gate = gate;
 	LIST_INSERT_HEAD(&gates->all, gate, link);
@@ -177,21 +199,49 @@ static struct gate *gate_open(struct gates *gates, struct registry_entry *entry)
 	return gate;
 }
 
-/* The shard for the next waiter. If another cannot be opened, the existing ones take more. */
-static struct shard *choose_shard(struct gate *gate)
+static struct gate_user *find_user(const struct gate *gate, const struct quota_user *user)
 {
-	struct shard *first = TAILQ_FIRST(&gate->shards);
+	struct gate_user *known;
+
+	LIST_FOREACH (known, &gate->users, link)
+		if (known->user == user)
+			return known;
+	return NULL;
+}
+
+/* The first shard of a user, and the gate if this is the first user. */
+static struct gate_user *add_user(
+    struct gates *gates, struct registry_entry *entry, struct quota_user *account)
+{
+	struct gate_user *user;
+	int ends[2];
+
+	if (open_pipe(gates, account, ends) != 0)
+		return NULL;
+	user = xalloc_new(sizeof(*user));
+	user->gate = entry->gate != NULL ? entry->gate : gate_open(gates, entry);
+	user->user = account;
+	TAILQ_INIT(&user->shards);
+	add_shard(user, ends);
+	LIST_INSERT_HEAD(&user->gate->users, user, link);
+	return user;
+}
+
+/* The shard for the next waiter. If another cannot be opened, the existing ones take more. */
+static struct shard *choose_shard(struct gate_user *user)
+{
+	struct shard *first = TAILQ_FIRST(&user->shards);
 	int ends[2];
 
 	if (first->handed_out == 0 || first->handed_out % SHARD_WAITERS != 0)
 		return first;
-	if (gate->shard_count < SHARDS_MAX && open_pipe(gate->gates, ends) == 0) {
-		add_shard(gate, ends);
+	if (user->shard_count < SHARDS_MAX && open_pipe(user->gate->gates, user->user, ends) == 0) {
+		add_shard(user, ends);
 	} else {
-		TAILQ_REMOVE(&gate->shards, first, link);
-		TAILQ_INSERT_TAIL(&gate->shards, first, link);
+		TAILQ_REMOVE(&user->shards, first, link);
+		TAILQ_INSERT_TAIL(&user->shards, first, link);
 	}
-	return TAILQ_FIRST(&gate->shards);
+	return TAILQ_FIRST(&user->shards);
 }
 
 static int share_again(struct shard *shard)
@@ -205,11 +255,14 @@ static int share_again(struct shard *shard)
 	return shard->shared;
 }
 
-int gate_join(struct gates *gates, struct registry_entry *entry)
+int gate_join(struct gates *gates, struct registry_entry *entry, struct quota_user *account)
 {
-	struct gate *gate = entry->gate != NULL ? entry->gate : gate_open(gates, entry);
-	struct shard *shard = gate == NULL ? NULL : choose_shard(gate);
+	struct gate_user *user = entry->gate == NULL ? NULL : find_user(entry->gate, account);
+	struct shard *shard;
 
+	if (user == NULL)
+		user = add_user(gates, entry, account);
+	shard = user == NULL ? NULL : choose_shard(user);
 	if (shard == NULL || share_again(shard) < 0)
 		return -1;
 	loop_timer_start(shard->idle, SHARE_MS);

@@ -24,8 +24,9 @@
 /* The name cannot be watched, so it is checked now and then. */
 #define UNWATCHED_LEAST_MS 1000
 #define UNWATCHED_MOST_MS  2000
-/* Connections accepted in one batch, so that other events are served in between. */
-#define ACCEPT_ROUND 64
+/* Connections accepted in one batch, so that other events are served in between. One takes as long as several
+ * requests, and its user is known only then. */
+#define ACCEPT_ROUND 8
 
 struct listener {
 	struct endpoint endpoint;

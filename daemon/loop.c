@@ -12,10 +12,16 @@
 
 struct loop {
 	struct event_base *base;
+	uint64_t pass;
+	bool stopped;
 };
+
+/* Callbacks so far. */
+static uint64_t served;
 
 struct loop_timer {
 	struct event event;
+	bool soon;
 	void (*fired)(void *context);
 	void *context;
 };
@@ -84,22 +90,41 @@ void loop_free(struct loop *loop)
 
 int loop_run(struct loop *loop)
 {
-	return event_base_dispatch(loop->base) < 0 ? -1 : 0;
+	int result = 0;
+
+	loop->stopped = false;
+	while (result == 0 && !loop->stopped) {
+		loop->pass++;
+		result = event_base_loop(loop->base, EVLOOP_ONCE);
+	}
+	return result < 0 ? -1 : 0;
 }
 
 void loop_stop(struct loop *loop)
 {
+	loop->stopped = true;
 	event_base_loopbreak(loop->base);
 }
 
 void loop_turn(struct loop *loop, bool may_wait)
 {
+	loop->pass++;
 	(void)event_base_loop(loop->base, EVLOOP_ONCE | (may_wait ? 0 : EVLOOP_NONBLOCK));
+}
+
+uint64_t loop_pass_number(const struct loop *loop)
+{
+	return loop->pass;
 }
 
 void loop_settle(struct loop *loop)
 {
-	(void)event_base_loop(loop->base, EVLOOP_NONBLOCK);
+	uint64_t before;
+
+	do {
+		before = served;
+		loop_turn(loop, false);
+	} while (served != before);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *context)
@@ -108,6 +133,8 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
 
 	(void)fd;
 	(void)what;
+	served++;
+	timer->soon = false;
 	timer->fired(timer->context);
 }
 
@@ -125,11 +152,13 @@ void loop_timer_start(struct loop_timer *timer, int64_t ms)
 {
 	const struct timeval delay = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
 
+	timer->soon = false;
 	add(&timer->event, &delay);
 }
 
 void loop_timer_stop(struct loop_timer *timer)
 {
+	timer->soon = false;
 	event_del(&timer->event);
 }
 
@@ -145,9 +174,14 @@ void loop_timer_free(struct loop_timer *timer)
 	xalloc_free(timer);
 }
 
+/* Starting it again would cancel a call that is due in this pass already: callbacks that do so in each pass
+ * would put it off for as long as they come. */
 void loop_soon(struct loop_timer *timer)
 {
+	if (timer->soon)
+		return;
 	loop_timer_start(timer, 0);
+	timer->soon = true;
 }
 
 bool loop_has_edges(const struct loop *loop)
@@ -160,6 +194,7 @@ static void on_ready(evutil_socket_t fd, short what, void *context)
 	struct loop_fd *event = context;
 
 	(void)what;
+	served++;
 	event->ready((int)fd, event->context);
 }
 
@@ -208,6 +243,7 @@ static void on_once(evutil_socket_t fd, short what, void *context)
 	void (*ready)(int fd) = (void (*)(int))context;
 
 	(void)what;
+	served++;
 	ready((int)fd);
 }
 
@@ -221,6 +257,7 @@ static void on_signal(evutil_socket_t signal, short what, void *context)
 	struct loop_signal *event = context;
 
 	(void)what;
+	served++;
 	event->raised((int)signal, event->context);
 }
 

@@ -33,6 +33,8 @@ int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 /* One pass: serves pending events; if there are none and may_wait is set, waits for the next. */
 void loop_turn(struct loop *loop, bool may_wait);
+/* A number that is the same for all callbacks of a pass, and another one in the next. */
+uint64_t loop_pass_number(const struct loop *loop);
 /* Runs passes until one finds nothing to serve. */
 void loop_settle(struct loop *loop);
 

@@ -5,10 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/options.h"
+#include "daemon/rights.h"
+#include "daemon/sandbox.h"
 #include "daemon/scout.h"
 #include "daemon/server.h"
 #include "daemon/supervisor.h"
@@ -21,28 +24,53 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 const char *malloc_conf = "narenas:1,tcache:false,dirty_decay_ms:0,muzzy_decay_ms:0";
 #endif
 
-/* Dispositions and masks are inherited; a guest's first process may have set any. With a mask of 0777, the
- * lock file could not be opened a second time. */
+/* Dispositions, masks, timers and the working directory are inherited; a guest's first process may have set
+ * any. With a mask of 0777, the lock file could not be opened a second time. All paths are absolute, so the
+ * file system that the daemon was started in need not stay busy. */
 static void reset_inherited(void)
 {
+	/* That of a timer which an earlier program has set, also where it is pending already. A log that has
+	 * reached the limit of a file's size is not worth the end of the daemon. */
+	static const int ignored[] = {SIGPIPE, SIGXFSZ, SIGALRM, SIGVTALRM, SIGPROF};
 	sigset_t none;
 
 	(void)umask(077);
+	(void)!chdir("/");
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		(void)signal(ignored[i], SIG_IGN);
+	(void)signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGCHLD, SIG_DFL);
-	signal(SIGPIPE, SIG_IGN);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* Before there is a descriptor that a scout must not hold; those that were inherited it closes. */
 static void start_spawner(struct server_config *config)
 {
-	config->spawner = spawner_start(config->ready_fd, &config->spawner_pid);
+	config->spawner = spawner_start(config->ready_fd, &config->account, &config->spawner_pid);
 	if (config->spawner < 0)
 		log_warning(
 		    "cannot start the process that starts scouts: %s; processes with another root are "
 		    "unreachable",
 		    strerror(errno));
+}
+
+/* Before the socket is bound: what the daemon can do at the start, it can then do again later. */
+static int give_up_rights(const struct account *account)
+{
+	const char *no_filter;
+
+	if (rights_reduce(RIGHTS_OF_LOOP, account) != 0) {
+		if (account->name != NULL) {
+			log_error("cannot change to the user %s: %s; start readyd as root, or without --user",
+			    account->name, strerror(errno));
+			return -1;
+		}
+		log_warning("cannot give up rights: %s", strerror(errno));
+	}
+	no_filter = sandbox_start();
+	if (no_filter != NULL)
+		log_info("no filter of system calls: %s", no_filter);
+	return 0;
 }
 
 int main(int argc, char **argv)
@@ -63,6 +91,8 @@ int main(int argc, char **argv)
 	if (program_raise_descriptor_limit() != 0)
 		log_warning("cannot raise the descriptor limit: %s", strerror(errno));
 	start_spawner(&config);
+	if (give_up_rights(&config.account) != 0)
+		return EXIT_FAILED;
 	loop_prepare();
 	config.inherited = supervisor_inherited();
 	if (config.inherited == -2)

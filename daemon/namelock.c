@@ -37,6 +37,13 @@ static void close_file(int fd)
 	errno = error;
 }
 
+static bool is_own(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && st.st_nlink <= 1;
+}
+
 enum namelock_result namelock_take(struct namelock *lock)
 {
 	while (!namelock_holds(lock)) {
@@ -44,6 +51,10 @@ enum namelock_result namelock_take(struct namelock *lock)
 
 		if (fd < 0)
 			return NAMELOCK_NO_FILE;
+		if (!is_own(fd)) {
+			close_file(fd);
+			return NAMELOCK_FOREIGN;
+		}
 		if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 			close_file(fd);
 			if (errno != EWOULDBLOCK)

@@ -22,12 +22,14 @@ bool namelock_holds(const struct namelock *lock);
 enum namelock_result {
 	NAMELOCK_HELD,
 	NAMELOCK_BUSY,	     /* another process holds it */
+	NAMELOCK_FOREIGN,    /* the file is another user's, or has other names */
 	NAMELOCK_NO_FILE,    /* cannot be created, see errno */
 	NAMELOCK_NOT_LOCKED, /* cannot be locked, see errno */
 };
 
-/* Locks the file that has the name, and creates it where there is none. A lock that is held already is given
- * up only for the new one: its directory may come back. */
+/* Locks the file that has the name, and creates it where there is none. In a directory that all may write to,
+ * another user may have created it, and may hold the lock as well. A lock that is held already is given up
+ * only for the new one: its directory may come back. */
 enum namelock_result namelock_take(struct namelock *lock);
 
 /* Removes the file if it is held. */

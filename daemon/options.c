@@ -13,6 +13,7 @@
 #include <jemalloc/jemalloc.h>
 #endif
 
+#include "daemon/account.h"
 #include "daemon/endpoint.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
@@ -22,7 +23,16 @@
 #include "src/escape.h"
 #include "src/number.h"
 
-enum { OPT_MODE = 256, OPT_READY_FD, OPT_LOG_LEVEL, OPT_MAX_CLIENTS, OPT_MAX_WAITS, OPT_PREFIX, OPT_VERSION };
+enum {
+	OPT_MODE = 256,
+	OPT_READY_FD,
+	OPT_LOG_LEVEL,
+	OPT_MAX_CLIENTS,
+	OPT_MAX_WAITS,
+	OPT_PREFIX,
+	OPT_USER,
+	OPT_VERSION
+};
 
 static const struct option longopts[] = {
     {"dir", required_argument, NULL, 'd'},
@@ -32,6 +42,7 @@ static const struct option longopts[] = {
     {"ready-fd", required_argument, NULL, OPT_READY_FD},
     {"max-clients", required_argument, NULL, OPT_MAX_CLIENTS},
     {"max-waits", required_argument, NULL, OPT_MAX_WAITS},
+    {"user", required_argument, NULL, OPT_USER},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, OPT_VERSION},
@@ -50,6 +61,7 @@ static const char help[] =
     "      --ready-fd N        write a newline to descriptor N when serving, and close it\n"
     "      --max-clients N     maximum number of connections (16384)\n"
     "      --max-waits N       maximum number of waits per connection (4096)\n"
+    "      --user NAME         run as this user, or as UID[:GID], with little more than its rights\n"
     "      --log-level LEVEL   error, warning, info or debug (info); logs to standard error\n"
     "  -h, --help              print this help and exit\n"
     "      --version           print the versions of readyd, libevent and the allocator, and exit\n"
@@ -154,6 +166,15 @@ static enum options_result set_prefix(const char *value, struct server_config *c
 	    errno == ENAMETOOLONG ? "a name of at most 63 bytes" : "a name without a slash");
 }
 
+static enum options_result set_user(const char *value, struct server_config *config)
+{
+	if (account_find(value, &config->account) == 0)
+		return OPTIONS_SERVE;
+	return bad("--user", value,
+	    errno == EINVAL ? "a user in /etc/passwd, or UID[:GID]"
+			    : "a number, and /etc/passwd cannot be read; use UID[:GID]");
+}
+
 static enum options_result set(
     int opt, char *value, struct server_config *config, const char **dir, const char **prefix)
 {
@@ -172,6 +193,8 @@ static enum options_result set(
 		if (parse_mode(value, &config->socket_mode) != 0)
 			return bad("--socket-mode", value, "octal permissions such as 0660");
 		return OPTIONS_SERVE;
+	case OPT_USER:
+		return set_user(value, config);
 	case OPT_LOG_LEVEL:
 		if (log_parse_level(value, &level) != 0)
 			return bad("--log-level", value, "one of error, warning, info, debug");

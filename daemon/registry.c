@@ -4,33 +4,30 @@
 /* Before uthash.h, which on a failed allocation would exit(-1) without a message. */
 #define uthash_malloc(size)	 xalloc_new(size)
 #define uthash_free(block, size) xalloc_free(block)
+#include "daemon/quota.h"
 #include "daemon/registry.h"
 
 TAILQ_HEAD(entry_queue, registry_entry);
-TAILQ_HEAD(tombstone_queue, registry_tombstone);
 
 struct registry {
 	struct registry_entry *entries;	       /* by pid */
 	struct registry_tombstone *tombstones; /* by pid */
-	struct tombstone_queue by_age;	       /* oldest first */
 	struct entry_queue waited; /* entries with waits; those visited in this sweep are at the end */
-	struct entry_queue idle;   /* the one used last is at the end */
 	uint64_t sweep;
 	uint64_t entered; /* number of the newest entry */
 	size_t waited_count, wait_count, idle_count;
-	struct registry_limits limits;
+	size_t idle_limit;
+	struct quota *quota;
 	void (*leaving)(struct registry_entry *entry);
 };
 
-struct registry *registry_new(
-    const struct registry_limits *limits, void (*leaving)(struct registry_entry *entry))
+struct registry *registry_new(struct quota *quota, size_t idle, void (*leaving)(struct registry_entry *entry))
 {
 	struct registry *registry = xalloc_new(sizeof(*registry));
 
-	TAILQ_INIT(&registry->by_age);
 	TAILQ_INIT(&registry->waited);
-	TAILQ_INIT(&registry->idle);
-	registry->limits = *limits;
+	registry->quota = quota;
+	registry->idle_limit = idle;
 	registry->leaving = leaving;
 	return registry;
 }
@@ -38,7 +35,8 @@ struct registry *registry_new(
 static void remove_tombstone(struct registry *registry, struct registry_tombstone *tombstone)
 {
 	HASH_DEL(registry->tombstones, tombstone);
-	TAILQ_REMOVE(&registry->by_age, tombstone, age);
+	TAILQ_REMOVE(&tombstone->user->tombstones, tombstone, age);
+	quota_release(registry->quota, tombstone->user, QUOTA_TOMBSTONES, 1);
 	xalloc_free(tombstone);
 }
 
@@ -53,7 +51,8 @@ static void move_cursor(struct registry_cursor *cursor, struct registry_entry *e
 
 static void set_idle(struct registry *registry, struct registry_entry *entry)
 {
-	TAILQ_INSERT_TAIL(&registry->idle, entry, unused);
+	TAILQ_INSERT_TAIL(&entry->user->idle, entry, unused);
+	entry->user->idle_count++;
 	entry->idle = true;
 	registry->idle_count++;
 }
@@ -62,9 +61,19 @@ static void set_used(struct registry *registry, struct registry_entry *entry)
 {
 	if (!entry->idle)
 		return;
-	TAILQ_REMOVE(&registry->idle, entry, unused);
+	TAILQ_REMOVE(&entry->user->idle, entry, unused);
+	entry->user->idle_count--;
 	entry->idle = false;
 	registry->idle_count--;
+}
+
+static void charge(struct registry *registry, struct registry_entry *entry, bool on)
+{
+	if (on)
+		entry->charged = quota_charge(registry->quota, entry->user, QUOTA_PROCESSES, 1);
+	else if (entry->charged)
+		quota_release(registry->quota, entry->user, QUOTA_PROCESSES, 1);
+	entry->charged &= on;
 }
 
 static void remove_entry(struct registry *registry, struct registry_entry *entry)
@@ -76,6 +85,8 @@ static void remove_entry(struct registry *registry, struct registry_entry *entry
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): an entry is in the table, so there is one */
 	HASH_DEL(registry->entries, entry);
 	process_close(&entry->process);
+	charge(registry, entry, false);
+	quota_leave(registry->quota, entry->user);
 	xalloc_free(entry);
 }
 
@@ -104,18 +115,39 @@ struct registry_entry *registry_find(const struct registry *registry, pid_t pid)
 	return entry;
 }
 
-struct registry_entry *registry_enter(
-    struct registry *registry, const struct process *process, const struct history *history)
+struct registry_entry *registry_enter(struct registry *registry, const struct process *process,
+    const struct history *history, struct quota_user *user)
 {
 	struct registry_entry *entry = xalloc_new(sizeof(*entry));
 
 	entry->process = *process;
 	entry->history = *history;
+	entry->user = quota_hold(user);
+	charge(registry, entry, process->fd >= 0);
 	LIST_INIT(&entry->waits);
 	LIST_INIT(&entry->cursors);
 	entry->number = ++registry->entered;
 	HASH_ADD_INT(registry->entries, process.pid, entry);
 	return entry;
+}
+
+void registry_take_pidfd(struct registry *registry, struct registry_entry *entry, int fd)
+{
+	entry->process.fd = fd;
+	charge(registry, entry, true);
+}
+
+void registry_give(struct registry *registry, struct registry_entry *entry, struct quota_user *user)
+{
+	struct quota_user *before = entry->user;
+
+	if (user == before || (entry->charged && !quota_has_room(registry->quota, user, QUOTA_PROCESSES, 1)))
+		return;
+	set_used(registry, entry);
+	charge(registry, entry, false);
+	entry->user = quota_hold(user);
+	charge(registry, entry, entry->process.fd >= 0);
+	quota_leave(registry->quota, before);
 }
 
 bool registry_must_keep(const struct history *history)
@@ -136,8 +168,8 @@ void registry_release(struct registry *registry, struct registry_entry *entry)
 		return;
 	}
 	set_idle(registry, entry);
-	if (registry->idle_count > registry->limits.idle)
-		remove_entry(registry, TAILQ_FIRST(&registry->idle));
+	if (entry->user->idle_count > registry->idle_limit)
+		remove_entry(registry, TAILQ_FIRST(&entry->user->idle));
 }
 
 void registry_attach(struct registry *registry, struct registry_entry *entry, struct registry_wait *wait)
@@ -180,29 +212,32 @@ void registry_settle(
 	}
 }
 
-static void add_tombstone(struct registry *registry, const struct process *process,
+static void add_tombstone(struct registry *registry, const struct process *process, struct quota_user *user,
     const struct readyd_answer *answer, const struct marker_stat *marker)
 {
 	struct registry_tombstone *tombstone;
 
 	HASH_FIND_INT(registry->tombstones, &process->pid, tombstone);
-	if (tombstone == NULL && HASH_COUNT(registry->tombstones) >= registry->limits.tombstones)
-		tombstone = TAILQ_FIRST(&registry->by_age);
+	if (tombstone == NULL && !quota_has_room(registry->quota, user, QUOTA_TOMBSTONES, 1))
+		tombstone = TAILQ_FIRST(&user->tombstones);
 	if (tombstone != NULL)
 		remove_tombstone(registry, tombstone);
+	if (!quota_charge(registry->quota, user, QUOTA_TOMBSTONES, 1))
+		return;
 	tombstone = xalloc_new(sizeof(*tombstone));
+	tombstone->user = user;
 	tombstone->pid = process->pid;
 	tombstone->ns_pid = process->ns_pid;
 	tombstone->answer = *answer;
 	tombstone->marker = *marker;
 	HASH_ADD_INT(registry->tombstones, pid, tombstone);
-	TAILQ_INSERT_TAIL(&registry->by_age, tombstone, age);
+	TAILQ_INSERT_TAIL(&user->tombstones, tombstone, age);
 }
 
 void registry_retire(struct registry *registry, struct registry_entry *entry,
     const struct readyd_answer *answer, const struct marker_stat *marker)
 {
-	add_tombstone(registry, &entry->process, answer, marker);
+	add_tombstone(registry, &entry->process, entry->user, answer, marker);
 	registry_settle(registry, entry, answer);
 	remove_entry(registry, entry);
 }

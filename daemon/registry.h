@@ -4,8 +4,8 @@
  * A pure data structure: it uses no clock and no event loop and examines nothing. It only carries and
  * closes descriptors. An entry is one process (pid and start) that lived when it was entered. It stays
  * while there are waits for it or while its history must be kept, and leaves when the process ends; a
- * bounded number of ended processes is remembered. A few other entries, those used last, stay as well, idle:
- * so that repeated queries need not determine everything again.
+ * bounded number of ended processes is remembered for each user. A few other entries, those used last, stay
+ * as well, idle: so that repeated queries need not determine everything again.
  */
 #ifndef DAEMON_REGISTRY_H
 #define DAEMON_REGISTRY_H
@@ -21,6 +21,8 @@ struct registry;
 struct registry_entry;
 struct gate;
 struct pidwatch;
+struct quota;
+struct quota_user;
 
 /* A wait for an entry; embed it. settled() is called once, with the wait already detached. It may free the
  * wait and detach others, but must not release entries or attach: the entry's other waits are still being
@@ -40,7 +42,9 @@ struct registry_cursor {
 };
 
 struct registry_entry {
-	struct process process; /* owned; closed with the entry */
+	struct process process;	 /* owned; closed with the entry */
+	struct quota_user *user; /* that the entry, if charged, and its tombstone are charged to */
+	bool charged;
 	struct history history;
 	LIST_HEAD(, registry_wait) waits;
 	TAILQ_ENTRY(registry_entry) waited;   /* in registry->waited while waits is not empty */
@@ -50,7 +54,7 @@ struct registry_entry {
 	struct gate *gate;		      /* used by gate.c only */
 	struct pidwatch *watch;		      /* used by pidwatch.c only */
 	bool idle;
-	TAILQ_ENTRY(registry_entry) unused; /* in registry->idle while idle */
+	TAILQ_ENTRY(registry_entry) unused; /* in user->idle while idle */
 	UT_hash_handle hh;
 };
 
@@ -59,31 +63,36 @@ struct registry_tombstone {
 	pid_t pid, ns_pid;	     /* ns_pid: in its own pid namespace */
 	struct readyd_answer answer; /* exited or died, with the status where known */
 	struct marker_stat marker;   /* the marker that was there when it ended, MARKER_ABSENT for none */
-	TAILQ_ENTRY(registry_tombstone) age;
+	struct quota_user *user;     /* that it is charged to */
+	TAILQ_ENTRY(registry_tombstone) age; /* in user->tombstones */
 	UT_hash_handle hh;
 };
 
-struct registry_limits {
-	size_t tombstones, idle;
-};
-
-/* leaving(entry) is called right before an entry is freed, to release its gate and watch. */
+/* Keeps at most `idle` idle entries for each user. leaving(entry) is called right before an entry is freed,
+ * to release its gate and watch. */
 struct registry *registry_new(
-    const struct registry_limits *limits, void (*leaving)(struct registry_entry *entry));
+    struct quota *quota, size_t idle, void (*leaving)(struct registry_entry *entry));
 void registry_free(struct registry *registry);
 
 /* NULL if there is no entry. */
 struct registry_entry *registry_find(const struct registry *registry, pid_t pid);
 
-/* Enters a living process and takes over its pidfd. There must be no entry of that pid. */
-struct registry_entry *registry_enter(
-    struct registry *registry, const struct process *process, const struct history *history);
+/* Enters a living process and takes over its pidfd, if there is one, for which the user must have room. There
+ * must be no entry of that pid. */
+struct registry_entry *registry_enter(struct registry *registry, const struct process *process,
+    const struct history *history, struct quota_user *user);
+
+/* An entry without a pidfd gets one, for which its user must have room. */
+void registry_take_pidfd(struct registry *registry, struct registry_entry *entry, int fd);
+
+/* From now on the entry is that user's, if it has room. */
+void registry_give(struct registry *registry, struct registry_entry *entry, struct quota_user *user);
 
 /* Whether the history holds what cannot be observed again: that the process was ready, or that a marker is
  * ambiguous. */
 bool registry_must_keep(const struct history *history);
 /* The entry is not used any more: if there are no waits for it and it need not be kept, it becomes idle, and
- * the idle entry that has not been used for longest may be removed; this one, if it has no pidfd. */
+ * the user's idle entry that has not been used for longest may be removed; this one, if it has no pidfd. */
 void registry_release(struct registry *registry, struct registry_entry *entry);
 
 void registry_attach(struct registry *registry, struct registry_entry *entry, struct registry_wait *wait);
@@ -94,8 +103,8 @@ void registry_detach(struct registry *registry, struct registry_wait *wait);
 void registry_settle(
     struct registry *registry, struct registry_entry *entry, const struct readyd_answer *answer);
 
-/* The process has ended: settles all waits, remembers the process, removes the entry. marker is what is
- * there now. */
+/* The process has ended: settles all waits, remembers the process, removes the entry. A user at its limit
+ * forgets its oldest one instead. marker is what is there now. */
 void registry_retire(struct registry *registry, struct registry_entry *entry,
     const struct readyd_answer *answer, const struct marker_stat *marker);
 /* The last remembered process that had this pid, or NULL. Valid until the next registry_retire(). */

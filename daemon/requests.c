@@ -11,13 +11,17 @@
 #include "daemon/tracker.h"
 #include "src/procfs.h"
 
-/* Processes that a LIST checks in one turn. */
-#define LIST_SLICE 64
+/* What a look at a process costs in addition to its line. */
+#define LOOK_COST 1
+/* Waits that are examined or ended for the cost of a line. */
+#define WAITS_A_LINE 16
 
-/* An incomplete LIST of one connection. */
+/* An incomplete LIST or CANCEL of one connection. */
 struct request_list {
 	struct registry_cursor cursor;
-	uint64_t count; /* answers so far */
+	pid_t cancelled;  /* by CANCEL; 0: it is a LIST */
+	size_t unchecked; /* waits that CANCEL has not examined; the first ones */
+	uint64_t count;	  /* answers, or waits cancelled, so far */
 };
 
 /* One WAIT of one connection. */
@@ -25,8 +29,8 @@ struct request_wait {
 	struct registry_wait wait; /* first */
 	struct requests *requests;
 	struct connection *connection;
-	LIST_ENTRY(request_wait) link; /* in connection->waits */
-	struct loop_timer *deadline;   /* NULL: none */
+	TAILQ_ENTRY(request_wait) link; /* in connection->waits */
+	struct loop_timer *deadline;	/* NULL: none */
 };
 
 static void put_error(struct connection *connection, enum wire_error error, pid_t pid)
@@ -50,9 +54,9 @@ static void put_answer(struct connection *connection, const struct readyd_answer
 /* Removes the wait from its connection; it is not attached to an entry. */
 static void wait_free(struct request_wait *wait)
 {
-	LIST_REMOVE(wait, link);
+	TAILQ_REMOVE(&wait->connection->waits, wait, link);
 	wait->connection->wait_count--;
-	wait->connection->user->waits--;
+	quota_release(wait->requests->quota, wait->connection->user, QUOTA_WAITS, 1);
 	loop_timer_free(wait->deadline);
 	xalloc_free(wait);
 }
@@ -72,16 +76,20 @@ static void on_settled(struct registry_wait *registry_wait, const struct readyd_
 	put_answer(connection, answer);
 }
 
+/* NULL: the client or its user may not have another one. */
 static struct request_wait *wait_new(struct requests *requests, struct connection *connection)
 {
-	struct request_wait *wait = xalloc_new(sizeof(*wait));
+	struct request_wait *wait;
 
+	if (connection->wait_count >= requests->waits_per_client ||
+	    !quota_charge(requests->quota, connection->user, QUOTA_WAITS, 1))
+		return NULL;
+	wait = xalloc_new(sizeof(*wait));
 	wait->requests = requests;
 	wait->connection = connection;
 	wait->wait.settled = on_settled;
-	LIST_INSERT_HEAD(&connection->waits, wait, link);
+	TAILQ_INSERT_TAIL(&connection->waits, wait, link);
 	connection->wait_count++;
-	connection->user->waits++;
 	return wait;
 }
 
@@ -133,7 +141,8 @@ static void do_query(
 	 * before the first of them is answered. */
 	if (requests->last.batch != connection->pool->batch || requests->last.start != request->start ||
 	    answer->pid != request->pid) {
-		tracker_query(requests->tracker, request->pid, request->start, answer);
+		connection_spend(connection, LOOK_COST);
+		tracker_query(requests->tracker, connection->user, request->pid, request->start, answer);
 		requests->last.batch = connection->pool->batch;
 		requests->last.start = request->start;
 	}
@@ -151,15 +160,15 @@ static void do_wait(
     struct requests *requests, struct connection *connection, const struct wire_request *request)
 {
 	struct readyd_answer answer;
-	struct request_wait *wait;
+	struct request_wait *wait = wait_new(requests, connection);
 
-	if (connection->wait_count >= requests->waits_per_client ||
-	    !quota_may_wait(requests->quota, connection->user)) {
+	if (wait == NULL) {
 		put_error(connection, WIRE_TOO_MANY_WAITS, request->pid);
 		return;
 	}
-	wait = wait_new(requests, connection);
-	if (!tracker_enroll(requests->tracker, request->pid, request->start, join_wait, wait, &answer)) {
+	connection_spend(connection, LOOK_COST);
+	if (!tracker_enroll(requests->tracker, connection->user, request->pid, request->start, join_wait,
+		wait, &answer)) {
 		wait_free(wait);
 		put_answer(connection, &answer);
 	} else if (request->has_ms) {
@@ -169,6 +178,7 @@ static void do_wait(
 
 struct gate_wait {
 	struct gates *gates;
+	struct quota_user *user;
 	int fd; /* its read end; -1: none */
 };
 
@@ -176,18 +186,20 @@ static void join_gate(struct registry_entry *entry, void *context)
 {
 	struct gate_wait *wait = context;
 
-	wait->fd = gate_join(wait->gates, entry);
+	wait->fd = gate_join(wait->gates, entry, wait->user);
 }
 
 /* If the read end cannot be sent, the gate shows as abandoned. */
 static void do_gate(
     struct requests *requests, struct connection *connection, const struct wire_request *request)
 {
-	struct gate_wait wait = {.gates = requests->gates, .fd = -1};
+	struct gate_wait wait = {.gates = requests->gates, .user = connection->user, .fd = -1};
 	char line[WIRE_REPLY_MAX];
 	struct readyd_answer answer;
 
-	if (!tracker_enroll(requests->tracker, request->pid, request->start, join_gate, &wait, &answer)) {
+	connection_spend(connection, LOOK_COST);
+	if (!tracker_enroll(requests->tracker, connection->user, request->pid, request->start, join_gate,
+		&wait, &answer)) {
 		put_answer(connection, &answer);
 		return;
 	}
@@ -196,27 +208,65 @@ static void do_gate(
 		put_error(connection, WIRE_NO_RESOURCES, request->pid);
 }
 
-static void do_cancel(struct connection *connection, pid_t pid)
-{
-	struct request_wait *wait, *next;
-	char line[WIRE_REPLY_MAX];
-	uint64_t count = 0;
-
-	for (wait = LIST_FIRST(&connection->waits); wait != NULL; wait = next) {
-		next = LIST_NEXT(wait, link);
-		if (wait->wait.entry->process.pid != pid)
-			continue;
-		wait_cancel(wait);
-		count++;
-	}
-	connection_put(connection, line, wire_write_cancelled(line, sizeof(line), pid, count));
-}
-
 static void list_free(struct connection *connection)
 {
 	registry_cursor_end(&connection->list->cursor);
 	xalloc_free(connection->list);
 	connection->list = NULL;
+}
+
+/* Waits that the connection may have examined or ended in this turn. */
+static size_t may_end(const struct connection *connection)
+{
+	return (size_t)connection_budget(connection) * WAITS_A_LINE;
+}
+
+static void pay_for(const struct connection *connection, size_t waits)
+{
+	connection_spend(connection, (unsigned)((waits + WAITS_A_LINE - 1) / WAITS_A_LINE));
+}
+
+/* A wait that is not cancelled goes to the end, behind those that are still to be examined. */
+static void cancel_some(struct connection *connection)
+{
+	struct request_list *list = connection->list;
+	size_t most = may_end(connection), n;
+	struct request_wait *wait;
+
+	for (n = 0; n < most && list->unchecked > 0 && (wait = TAILQ_FIRST(&connection->waits)) != NULL;
+	     n++, list->unchecked--) {
+		if (wait->wait.entry->process.pid == list->cancelled) {
+			wait_cancel(wait);
+			list->count++;
+			continue;
+		}
+		TAILQ_REMOVE(&connection->waits, wait, link);
+		TAILQ_INSERT_TAIL(&connection->waits, wait, link);
+	}
+	pay_for(connection, n);
+	if (TAILQ_EMPTY(&connection->waits))
+		list->unchecked = 0;
+}
+
+static void resume_cancel(struct connection *connection)
+{
+	struct request_list *list = connection->list;
+	char line[WIRE_REPLY_MAX];
+
+	cancel_some(connection);
+	if (list->unchecked > 0)
+		return;
+	connection_put(
+	    connection, line, wire_write_cancelled(line, sizeof(line), list->cancelled, list->count));
+	list_free(connection);
+}
+
+static void do_cancel(struct connection *connection, pid_t pid)
+{
+	connection->list = xalloc_new(sizeof(*connection->list));
+	connection->list->cancelled = pid;
+	connection->list->unchecked = connection->wait_count;
+	resume_cancel(connection);
 }
 
 /* Answers from the next turn on, until the list is complete. */
@@ -287,34 +337,51 @@ void requests_on_line(struct connection *connection, const char *line, size_t le
 }
 
 /* Each entry is rechecked. The recheck may retire it; the cursor has moved on by then. */
-void requests_on_resume(struct connection *connection, void *context)
+static void resume_list(struct requests *requests, struct connection *connection)
 {
-	struct requests *requests = context;
 	struct request_list *list = connection->list;
 	struct registry_entry *entry;
 	struct readyd_answer answer;
 	char line[WIRE_REPLY_MAX];
 
-	for (unsigned n = 0; n < LIST_SLICE; n++) {
+	while (connection_budget(connection) > 0) {
+		connection_spend(connection, 1 + LOOK_COST);
 		entry = registry_cursor_next(&list->cursor);
 		if (entry == NULL) {
 			connection_put(connection, line, wire_write_end(line, sizeof(line), list->count));
 			list_free(connection);
 			return;
 		}
-		tracker_query(requests->tracker, entry->process.pid, 0, &answer);
+		tracker_query(requests->tracker, connection->user, entry->process.pid, 0, &answer);
 		connection_put(connection, line, wire_write_list(line, sizeof(line), &answer));
 		list->count++;
 	}
 }
 
+void requests_on_resume(struct connection *connection, void *context)
+{
+	if (connection->list->cancelled != 0)
+		resume_cancel(connection);
+	else
+		resume_list(context, connection);
+}
+
+bool requests_close_some(struct connection *connection, void *context)
+{
+	size_t most = may_end(connection), n;
+
+	(void)context;
+	for (n = 0; n < most && !TAILQ_EMPTY(&connection->waits); n++)
+		wait_cancel(TAILQ_FIRST(&connection->waits));
+	pay_for(connection, n);
+	return TAILQ_EMPTY(&connection->waits);
+}
+
 void requests_on_closing(struct connection *connection, void *context)
 {
-	struct requests *requests = context;
-
-	while (!LIST_EMPTY(&connection->waits))
-		wait_cancel(LIST_FIRST(&connection->waits));
+	(void)context;
+	while (!TAILQ_EMPTY(&connection->waits))
+		wait_cancel(TAILQ_FIRST(&connection->waits));
 	if (connection->list != NULL)
 		list_free(connection);
-	quota_leave(requests->quota, connection->user);
 }

@@ -2,6 +2,7 @@
 #ifndef DAEMON_REQUESTS_H
 #define DAEMON_REQUESTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,7 @@ struct requests {
 /* The hooks of a connection; context is a struct requests. */
 void requests_on_line(struct connection *connection, const char *line, size_t len, void *context);
 void requests_on_resume(struct connection *connection, void *context);
+bool requests_close_some(struct connection *connection, void *context);
 void requests_on_closing(struct connection *connection, void *context);
 
 #endif

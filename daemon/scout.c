@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/rights.h"
+#include "daemon/sandbox.h"
 #include "daemon/scout.h"
 #include "src/dirwatch.h"
 #include "src/sock.h"
@@ -171,18 +173,28 @@ static void obey(int sock, const struct spawner_order *order)
 		(void)kill(order->kill, SIGKILL);
 }
 
-static _Noreturn void be_spawner(int sock, int ready_fd)
+/* Without the user that was asked for, there is no spawner; what else fails is reported by the daemon, which
+ * does the same. The order to die with the parent is lost by the change of the user. */
+static void confine(const struct account *account)
+{
+	if (rights_reduce(RIGHTS_OF_SCOUTS, account) != 0 && account->name != NULL)
+		_exit(1);
+	(void)sandbox_start();
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+static _Noreturn void be_spawner(int sock, int ready_fd, const struct account *account)
 {
 	struct pollfd poll_fd = {.fd = sock, .events = POLLIN};
 	struct spawner_order order;
 	sigset_t waiting;
 	ssize_t n;
 
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)prctl(PR_SET_NAME, "readyd-spawner");
 	(void)chdir("/");
 	close_others(sock, ready_fd);
 	set_signals(&waiting);
+	confine(account);
 	for (;;) {
 		(void)ppoll(&poll_fd, 1, NULL, &waiting);
 		reap();
@@ -194,7 +206,7 @@ static _Noreturn void be_spawner(int sock, int ready_fd)
 	}
 }
 
-int spawner_start(int ready_fd, pid_t *pid)
+int spawner_start(int ready_fd, const struct account *account, pid_t *pid)
 {
 	int pair[2], error;
 
@@ -203,7 +215,7 @@ int spawner_start(int ready_fd, pid_t *pid)
 	*pid = fork();
 	error = errno;
 	if (*pid == 0)
-		be_spawner(pair[1], ready_fd);
+		be_spawner(pair[1], ready_fd, account);
 	close(pair[1]);
 	if (*pid > 0 && fcntl(pair[0], F_SETFL, O_NONBLOCK) == 0)
 		return pair[0];

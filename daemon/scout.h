@@ -5,12 +5,14 @@
  * kernel, perhaps beyond SIGKILL. So the daemon itself never looks there. It asks a scout, a child process
  * without anything that matters: no lock, no listening socket, no connection.
  *
- * The spawner is forked before the daemon has any of these, and does nothing but start, kill and reap scouts.
- * All of them end when the other end of their socket is closed, thus also with the daemon.
+ * The spawner is forked before the daemon has any of these, and does nothing but start, kill and reap scouts:
+ * it holds the rights for their looks, which the daemon itself gives up, and hears of no client. All of them
+ * end when the other end of their socket is closed, thus also with the daemon.
  */
 #ifndef DAEMON_SCOUT_H
 #define DAEMON_SCOUT_H
 
+#include "daemon/account.h"
 #include "src/marker_dir.h"
 
 /* Below, all sockets are of type SOCK_SEQPACKET: each record is one message. */
@@ -43,9 +45,10 @@ struct scout_reply {
 };
 
 /* Forks the spawner. Call it before there are threads, an event loop or descriptors that matter. It closes
- * what was inherited but standard error, and that if it is ready_fd (-1: none). Returns its socket, which is
- * non-blocking and close-on-exec, and its pid; -1 with errno. */
-int spawner_start(int ready_fd, pid_t *pid);
+ * what was inherited but standard error, and that if it is ready_fd (-1: none). It changes to the account,
+ * keeps the rights of scouts only, and filters its system calls; scouts inherit all of this. Returns its
+ * socket, which is non-blocking and close-on-exec, and its pid; -1 with errno. */
+int spawner_start(int ready_fd, const struct account *account, pid_t *pid);
 
 /* What a scout does. Returns when the socket is closed. Not static for the unit test. */
 void scout_serve(int sock);

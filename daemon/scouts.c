@@ -16,7 +16,7 @@
 #include "daemon/xalloc.h"
 #include "src/clock.h"
 #include "src/dirwatch.h"
-#include "src/rootcheck.h"
+#include "src/process_root.h"
 #include "src/sock.h"
 
 /* A scout that is stuck for this long is killed. */
@@ -53,6 +53,7 @@ struct scouts {
 	struct scouts_config config;
 	struct loop *loop;
 	struct scout_starter starter;
+	struct process_root_ours ours;
 	struct loop_timer *timer; /* runs while there are scouts */
 	LIST_HEAD(, scout) scouts;
 	size_t count;
@@ -299,20 +300,20 @@ void scouts_view(
 {
 	struct scouts_eye *eye = context;
 
-	switch (rootcheck(p)) {
-	case ROOTCHECK_OURS:
+	switch (process_root_find_nowait(p, &eye->scouts->ours)) {
+	case PROCESS_ROOT_OURS:
 		view_ours(place, p, MARKER_DIR_SAME, view);
 		return;
-	case ROOTCHECK_NONE:
+	case PROCESS_ROOT_NONE:
 		view_ours(place, p, MARKER_DIR_NONE, view);
 		return;
-	case ROOTCHECK_HIDDEN:
+	case PROCESS_ROOT_CLOSED:
 		view_ours(place, p, where_if_hidden(place), view);
 		return;
-	case ROOTCHECK_UNKNOWN:
+	case PROCESS_ROOT_UNKNOWN:
 		view_nothing(view, MARKER_DIR_UNKNOWN);
 		return;
-	case ROOTCHECK_OTHER:
+	case PROCESS_ROOT_OTHER:
 		view_other(eye->scouts, p, eye, view);
 		return;
 	}

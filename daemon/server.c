@@ -10,13 +10,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/clockwatch.h"
+#include "daemon/discard.h"
 #include "daemon/gate.h"
+#include "daemon/hints.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/xalloc.h"
 #include "daemon/quota.h"
 #include "daemon/requests.h"
+#include "daemon/rights.h"
+#include "daemon/sandbox.h"
 #include "daemon/scouts.h"
 #include "daemon/server.h"
 #include "daemon/connection.h"
@@ -26,9 +31,8 @@
 #include "src/clock.h"
 #include "src/dirwatch.h"
 #include "src/procfs.h"
+#include "src/sock.h"
 
-/* Bytes that a client may leave unread. Answers are short: a client this far behind does not read. */
-#define OUTPUT_LIMIT (256 * 1024)
 /* Checks in one turn of a sweep (a check takes a few microseconds). */
 #define SWEEP_SLICE 64
 
@@ -36,6 +40,7 @@ struct server {
 	const struct server_config *config;
 	struct loop *loop;
 	struct tracker tracker;
+	struct hints hints;
 	struct gates gates;
 	struct quota quota;
 	struct requests requests;
@@ -43,6 +48,7 @@ struct server {
 	struct dirwatch dirs;
 	struct scouts *scouts;
 	struct watch *watch;
+	struct clockwatch clockwatch;
 	struct listener *listener;
 	bool fresh; /* the sweep is to start again */
 	struct loop_timer *sweep;
@@ -62,7 +68,11 @@ static void on_marker(pid_t pid, const struct arrival *arrival, void *context)
 {
 	struct server *server = context;
 
-	tracker_marker_seen(&server->tracker, pid, arrival);
+	/* A scan is sliced by itself. */
+	if (arrival == NULL)
+		tracker_marker_seen(&server->tracker, pid, NULL);
+	else
+		hints_seen(&server->hints, pid, arrival);
 	/* The number may come from another pid namespace. */
 	if (server->tracker.waited_in_child_ns)
 		begin_sweep(server);
@@ -72,7 +82,7 @@ static void on_written(pid_t ns_pid, uint64_t position, void *context)
 {
 	struct server *server = context;
 
-	tracker_marker_written(&server->tracker, ns_pid, position);
+	hints_written(&server->hints, ns_pid, position);
 }
 
 static void on_sweep(void *context)
@@ -120,6 +130,13 @@ static void on_behind(void *context)
 	watch_on_behind(server->watch);
 }
 
+static void on_hints_lost(void *context)
+{
+	struct server *server = context;
+
+	watch_refresh(server->watch);
+}
+
 static void on_environment_changed(void *context)
 {
 	struct server *server = context;
@@ -128,35 +145,26 @@ static void on_environment_changed(void *context)
 		listener_check(server->listener);
 }
 
-/* Counts the client for its user; NULL when the user or the daemon has reached its limit. */
-static struct quota_user *admit(struct server *server, int fd)
-{
-	struct ucred peer = {.uid = (uid_t)-1};
-	socklen_t len = sizeof(peer);
-
-	if (server->connections.count >= server->config->max_clients)
-		return NULL;
-	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
-	return quota_enter(&server->quota, peer.uid);
-}
-
 static void on_accepted(int fd, void *context)
 {
 	struct server *server = context;
-	struct quota_user *user = admit(server, fd);
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t len = sizeof(peer);
 	char line[WIRE_REPLY_MAX];
 
-	if (user != NULL) {
-		connection_new(&server->connections, fd)->user = user;
+	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+	if (connection_new(&server->connections, fd, peer.uid) != NULL)
 		return;
-	}
 	if (server->refused++ == 0)
 		log_warning(
 		    "too many clients, refusing more; see --max-clients (%zu, half of it for one user)",
 		    server->config->max_clients);
 	(void)send(fd, line, wire_write_error(line, sizeof(line), WIRE_TOO_MANY_CLIENTS, 0),
 	    MSG_DONTWAIT | MSG_NOSIGNAL);
-	close(fd);
+	if (sock_refuses_fds(fd))
+		close(fd);
+	else
+		discard_unread(server->loop, fd);
 }
 
 static void write_stats(char *buf, size_t size, void *context)
@@ -166,6 +174,7 @@ static void write_stats(char *buf, size_t size, void *context)
 	const struct listener_counts *listener = listener_counts(server->listener);
 	const struct scouts_counts scouts = scouts_count(server->scouts);
 	struct registry_counts registry;
+	char rights[24];
 
 	registry_count(server->tracker.registry, &registry);
 	snprintf(buf, size,
@@ -175,14 +184,14 @@ static void write_stats(char *buf, size_t size, void *context)
 	    " remembered=%zu leftovers=%zu"
 	    " requests=%" PRIu64 " looks=%" PRIu64 " settled=%" PRIu64 " events=%" PRIu64
 	    " overflows=%" PRIu64 " scans=%" PRIu64 " ticks=%" PRIu64 " watching=%d procfs=%s"
-	    " scouts=%zu scouts_stuck=%zu",
+	    " scouts=%zu scouts_stuck=%zu sandbox=%s rights=%s",
 	    PACKAGE_VERSION, (long)getpid(), clock_ms() - server->started, server->connections.count,
 	    server->refused, server->connections.dropped, listener->pauses, listener->rebinds,
 	    registry.entries, registry.waited, registry.waits - server->gates.count, server->gates.count,
 	    server->gates.handed_out, registry.tombstones, sightings_count(&server->tracker.sightings),
 	    server->requests.handled, server->tracker.looks, server->tracker.settled, watch->events,
 	    watch->overflows, watch->scans, watch->ticks, !watch->polling, procfs_word(), scouts.scouts,
-	    scouts.stuck);
+	    scouts.stuck, sandbox_word(), rights_words(rights, sizeof(rights)));
 }
 
 static void on_stop(int signal, void *context)
@@ -217,7 +226,7 @@ static void wire_up(struct server *server)
 {
 	const struct server_config *config = server->config;
 	const struct connection_hooks connection_hooks = {
-	    requests_on_line, requests_on_resume, requests_on_closing};
+	    requests_on_line, requests_on_resume, requests_close_some, requests_on_closing};
 	const struct watch_hooks watch_hooks = {
 	    on_marker, on_written, on_rescan, on_environment_changed, has_waits};
 	const struct scouts_config scouts = {
@@ -225,16 +234,18 @@ static void wire_up(struct server *server)
 	struct rlimit files = {1024, 1024};
 
 	(void)getrlimit(RLIMIT_NOFILE, &files);
+	quota_init(&server->quota, geteuid(),
+	    &(struct quota_config){files.rlim_cur, config->max_clients, config->max_waits});
 	server->started = clock_ms();
 	server->sweep = loop_timer_new(server->loop, on_sweep, server);
 	dirwatch_init(&server->dirs, &config->place, on_behind, server);
 	server->dirs.reports_writes = true;
 	server->scouts = scouts_new(server->loop, &scouts);
 	tracker_init(&server->tracker, server->loop, &config->place, &server->dirs, server->scouts,
-	    on_first_wait, server);
-	/* The remaining descriptors are for clients and pidfds. */
-	gates_init(&server->gates, server->loop, &server->tracker, files.rlim_cur / 4);
-	quota_init(&server->quota, geteuid(), config->max_clients, config->max_waits);
+	    &server->quota, on_first_wait, server);
+	clockwatch_init(&server->clockwatch, server->loop, &server->tracker.clock, on_rescan, server);
+	hints_init(&server->hints, server->loop, &server->tracker, on_hints_lost, server);
+	gates_init(&server->gates, server->loop, &server->tracker);
 	server->requests = (struct requests){.loop = server->loop,
 	    .tracker = &server->tracker,
 	    .gates = &server->gates,
@@ -244,8 +255,8 @@ static void wire_up(struct server *server)
 	    .waits_per_client = config->max_waits,
 	    .stats = write_stats,
 	    .context = server};
-	connection_pool_init(
-	    &server->connections, server->loop, &connection_hooks, &server->requests, OUTPUT_LIMIT);
+	connection_pool_init(&server->connections, server->loop, &connection_hooks, &server->requests,
+	    &server->quota, QUOTA_OUTPUT_OF_CLIENT);
 	server->sigterm = loop_signal_new(server->loop, SIGTERM, on_stop, server);
 	server->sigint = loop_signal_new(server->loop, SIGINT, on_stop, server);
 	server->sighup = loop_signal_new(server->loop, SIGHUP, on_hangup, server);
@@ -271,11 +282,13 @@ static void tear_down(struct server *server)
 	if (server->listener != NULL)
 		listener_free(server->listener);
 	connection_pool_fini(&server->connections);
-	quota_fini(&server->quota);
 	gates_fini(&server->gates);
+	hints_fini(&server->hints);
 	tracker_fini(&server->tracker);
+	quota_fini(&server->quota);
 	scouts_free(server->scouts);
 	watch_free(server->watch);
+	clockwatch_fini(&server->clockwatch);
 	loop_timer_free(server->sweep);
 	loop_signal_free(server->sigterm);
 	loop_signal_free(server->sigint);

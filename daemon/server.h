@@ -5,15 +5,17 @@
 
 #include <sys/types.h>
 
+#include "daemon/account.h"
 #include "src/marker.h"
 
 struct server_config {
 	struct marker_place place;
 	const char *socket;
 	mode_t socket_mode;
-	int ready_fd;  /* -1: none */
-	int inherited; /* listening socket from a supervisor, -1: none */
-	int spawner;   /* starts scouts, see daemon/scout.h; -1: none */
+	struct account account; /* to run as; for main() */
+	int ready_fd;		/* -1: none */
+	int inherited;		/* listening socket from a supervisor, -1: none */
+	int spawner;		/* starts scouts, see daemon/scout.h; -1: none */
 	pid_t spawner_pid;
 	size_t max_clients;
 	size_t max_waits; /* for each client */

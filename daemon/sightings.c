@@ -65,10 +65,10 @@ void sightings_note(struct sightings *sightings, const struct sighting *seen)
 	TAILQ_INSERT_TAIL(&sightings->by_age, known, age);
 }
 
-/* Without a clock: only processes that had ended had the number then, but this one lives. */
+/* Without a clock: only processes that had ended had the number then, but this one certainly lives. */
 static bool started_later(const struct sighting *sighting, const struct process *process)
 {
-	if (sighting->alone && !process_gone(process))
+	if (sighting->alone && process_life(process) == PROCESS_LIVES)
 		return true;
 	return process->start_known && clock_ticks_to_ns(process->start) >= sighting->seen;
 }

@@ -5,6 +5,7 @@
 #include "daemon/arrival.h"
 #include "daemon/log.h"
 #include "daemon/pidwatch.h"
+#include "daemon/quota.h"
 #include "daemon/reserve.h"
 #include "daemon/scouts.h"
 #include "daemon/tracker.h"
@@ -13,14 +14,12 @@
 #include "src/marker_dir.h"
 #include "src/verdict.h"
 
-/* Ended processes that are remembered; the oldest is forgotten first. */
-#define TOMBSTONES 1024
 /* Leftovers that are remembered. */
 #define LEFTOVERS 4096
 /* Processes of one ns_pid in child pid namespaces that are examined for an event. */
 #define NAMESAKES 16
-/* Entries that stay although nothing waits for them: enough for a few clients that poll. Each costs a pidfd;
- * so all together at most this share of the descriptors. */
+/* Entries of a user that stay although nothing waits for them: enough for a few clients that poll. Each costs
+ * a pidfd; so at most this share of the descriptors. */
 #define IDLE	   16
 #define IDLE_SHARE 8
 
@@ -31,26 +30,36 @@ static size_t idle_limit(void)
 	return share >= 0 && share < IDLE ? (size_t)share : IDLE;
 }
 
-void tracker_init(struct tracker *w, struct loop *loop, const struct marker_place *place,
-    struct dirwatch *dirs, struct scouts *scouts, void (*on_first_wait)(void *context), void *context)
+static void on_watch_gone(void *charged, void *context)
 {
-	const struct registry_limits limits = {.tombstones = TOMBSTONES, .idle = idle_limit()};
+	struct tracker *w = context;
 
+	quota_release(w->quota, charged, QUOTA_WATCHES, 1);
+}
+
+void tracker_init(struct tracker *w, struct loop *loop, const struct marker_place *place,
+    struct dirwatch *dirs, struct scouts *scouts, struct quota *quota, void (*on_first_wait)(void *context),
+    void *context)
+{
 	*w = (struct tracker){.loop = loop,
 	    .place = place,
-	    .registry = registry_new(&limits, pidwatch_stop),
+	    .registry = registry_new(quota, idle_limit(), pidwatch_stop),
 	    .dirs = dirs,
 	    .scouts = scouts,
+	    .quota = quota,
 	    .on_first_wait = on_first_wait,
 	    .context = context};
 	ns_index_init(&w->namespaces);
 	sightings_init(&w->sightings, LEFTOVERS);
+	dirs->on_extra_gone = on_watch_gone;
+	dirs->extra_context = w;
 }
 
 void tracker_fini(struct tracker *w)
 {
 	ns_index_fini(&w->namespaces);
 	sightings_fini(&w->sightings);
+	dirwatch_drop_extras(w->dirs);
 	registry_free(w->registry);
 	w->registry = NULL;
 }
@@ -71,12 +80,42 @@ static void on_ended(struct registry_entry *entry, void *context)
 }
 
 static struct registry_entry *enter(
-    struct tracker *w, const struct process *process, const struct history *history)
+    struct tracker *w, const struct process *process, const struct history *history, struct quota_user *user)
 {
-	struct registry_entry *entry = registry_enter(w->registry, process, history);
+	struct registry_entry *entry = registry_enter(w->registry, process, history, user);
 
 	pidwatch_start(w->loop, entry, on_ended, w);
 	return entry;
+}
+
+static uid_t owner_of(const struct process *process)
+{
+	return process->uids_known ? process->uids[0] : (uid_t)-1;
+}
+
+/* A watch of another directory is charged to the user of a process that has it: only that can have given it
+ * to the process. */
+static void charge_watch(struct tracker *w, const struct process *process, int wd)
+{
+	struct quota_user *user;
+
+	if (dirwatch_extra_charged(w->dirs, wd) != NULL)
+		return;
+	user = quota_enter(w->quota, owner_of(process));
+	if (quota_charge(w->quota, user, QUOTA_WATCHES, 1))
+		dirwatch_charge_extra(w->dirs, wd, user);
+	quota_leave(w->quota, user);
+}
+
+/* A watch that is there already ends unless it is asked for again. */
+static bool may_watch(struct tracker *w, const struct process *process, const struct history *history)
+{
+	struct quota_user *user = quota_enter(w->quota, owner_of(process));
+	bool may = dirwatch_extra_charged(w->dirs, history->extra_watch) != NULL ||
+		   quota_has_room(w->quota, user, QUOTA_WATCHES, 1);
+
+	quota_leave(w->quota, user);
+	return may;
 }
 
 /* Also watches the directory, where the process has another one than ours. Earlier arrivals there belong to
@@ -84,10 +123,13 @@ static struct registry_entry *enter(
 static void check(struct tracker *w, const struct process *process, struct history *history, bool watch,
     struct readyd_answer *answer)
 {
-	struct scouts_eye eye = {.scouts = w->scouts, .watched = watch ? process->pid : 0};
-	const struct marker_viewer viewer = {scouts_view, &eye};
+	struct scouts_eye eye = {
+	    .scouts = w->scouts, .watched = watch && may_watch(w, process, history) ? process->pid : 0};
+	const struct marker_viewer viewer = {scouts_view, &eye, &w->clock};
 
 	check_process(w->place, process, history, &w->namespaces.collisions, &viewer, answer);
+	if (eye.wd != 0)
+		charge_watch(w, process, eye.wd);
 	if (eye.wd != 0 && eye.wd != history->extra_watch) {
 		history->extra_watch = eye.wd;
 		dirwatch_forget_arrival(w->dirs, eye.wd, process->ns_pid);
@@ -220,15 +262,18 @@ static void note_arrival(
 	    (struct marker_stat){.kind = MARKER_ABSENT, .dev = arrival->dev, .ino = arrival->ino};
 }
 
-/* No pidfd is kept in the reserve: the process is then identified by its start. */
-static void leave_reserve(struct process *process)
+/* No pidfd is kept in the reserve, or for a user that has enough: the process is then identified by its
+ * start. */
+static void leave_reserve(struct tracker *w, struct process *process, const struct quota_user *user)
 {
-	if (process->fd >= 0 && !reserve_allows(process->fd))
+	if (process->fd >= 0 &&
+	    (!reserve_allows(process->fd) || !quota_has_room(w->quota, user, QUOTA_PROCESSES, 1)))
 		process_close(process);
 }
 
 /* Which process is asked about, and why. */
 struct question {
+	struct quota_user *user; /* that asks, NULL: the process's own */
 	pid_t pid;
 	uint64_t start; /* 0: the process that has the pid now */
 	bool waited;	/* the caller is willing to wait */
@@ -237,29 +282,75 @@ struct question {
 
 /* Checks a process that has no entry. Enters it, and returns the entry, if it lives and its end will be seen
  * or if it must be waited for. */
-static struct registry_entry *meet(
-    struct tracker *w, const struct question *question, struct readyd_answer *answer)
+static struct registry_entry *meet_process(struct tracker *w, const struct question *question,
+    struct process *process, struct quota_user *user, struct readyd_answer *answer)
 {
-	struct process process;
 	struct history history;
 	struct marker_stat marker;
 
 	w->looks++;
-	process_open_exact(&process, question->pid, question->start);
-	recall(w, &process, &history);
-	note_arrival(w, &process, question->arrival, &history);
-	check(w, &process, &history, question->waited, answer);
-	leave_reserve(&process);
-	note_ready(w, &process, &history);
+	recall(w, process, &history);
+	note_arrival(w, process, question->arrival, &history);
+	check(w, process, &history, question->waited, answer);
+	leave_reserve(w, process, user);
+	note_ready(w, process, &history);
 	if (!verdict_is_process_gone(answer->verdict) && answer->reason != READYD_REASON_NO_RESOURCES &&
-	    !process.identity_unknown &&
-	    (process.fd >= 0 || (question->waited && verdict_begins_wait(answer))))
-		return enter(w, &process, &history);
-	if (verdict_is_process_gone(answer->verdict) && !recall_ended(w, &process, answer) &&
-	    !process.no_such_process)
-		note_marker_of(w, &process, &history, &marker);
-	process_close(&process);
+	    !process->identity_unknown &&
+	    (process->fd >= 0 || (question->waited && verdict_begins_wait(answer))))
+		return enter(w, process, &history, user);
+	if (verdict_is_process_gone(answer->verdict) && !recall_ended(w, process, answer) &&
+	    !process->no_such_process)
+		note_marker_of(w, process, &history, &marker);
+	process_close(process);
 	return NULL;
+}
+
+static struct registry_entry *meet(
+    struct tracker *w, const struct question *question, struct readyd_answer *answer)
+{
+	struct registry_entry *entry;
+	struct quota_user *user;
+	struct process process;
+
+	process_open_exact(&process, question->pid, question->start);
+	user =
+	    question->user != NULL ? quota_hold(question->user) : quota_enter(w->quota, owner_of(&process));
+	entry = meet_process(w, question, &process, user, answer);
+	quota_leave(w->quota, user);
+	return entry;
+}
+
+/* The user that has asked before had no room for a pidfd; without one, it would not be remembered that the
+ * process was ready. */
+static void regain_pidfd(struct tracker *w, struct registry_entry *entry)
+{
+	struct process again;
+
+	if (entry->process.fd >= 0 || !entry->process.start_known)
+		return;
+	process_open_exact(&again, entry->process.pid, entry->process.start);
+	leave_reserve(w, &again, entry->user);
+	if (again.fd < 0 || again.no_such_process) {
+		process_close(&again);
+		return;
+	}
+	registry_take_pidfd(w->registry, entry, again.fd);
+	pidwatch_start(w->loop, entry, on_ended, w);
+}
+
+/* The process's own user pays for it as soon as it asks; else another one, which has asked before, could use
+ * up what is remembered of it. NULL, for an event, is that user. */
+static void give_to_owner(struct tracker *w, struct registry_entry *entry, const struct question *question)
+{
+	const uid_t owner = owner_of(&entry->process);
+	struct quota_user *user;
+
+	if (entry->user->uid == owner || (question->user != NULL && question->user->uid != owner))
+		return;
+	user = quota_enter(w->quota, owner);
+	registry_give(w->registry, entry, user);
+	regain_pidfd(w, entry);
+	quota_leave(w->quota, user);
 }
 
 /* The requested process is gone, since another has its pid: what is remembered of it. */
@@ -294,8 +385,10 @@ static struct registry_entry *look(
 {
 	struct registry_entry *entry = registry_find(w->registry, question->pid);
 
-	if (entry != NULL)
+	if (entry != NULL) {
 		note_arrival(w, &entry->process, question->arrival, &entry->history);
+		give_to_owner(w, entry, question);
+	}
 	/* If it has just ended and no other process has the pid yet, its tombstone answers. */
 	if (entry == NULL || !examine(w, entry, answer))
 		return meet(w, question, answer);
@@ -318,9 +411,10 @@ static void ask(struct tracker *w, const struct question *question, struct ready
 		registry_release(w->registry, entry);
 }
 
-void tracker_query(struct tracker *w, pid_t pid, uint64_t start, struct readyd_answer *answer)
+void tracker_query(
+    struct tracker *w, struct quota_user *user, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
-	ask(w, &(struct question){.pid = pid, .start = start}, answer);
+	ask(w, &(struct question){.user = user, .pid = pid, .start = start}, answer);
 }
 
 static void ask_for_event(struct tracker *w, pid_t pid, const struct arrival *arrival)
@@ -391,11 +485,11 @@ void tracker_marker_written(struct tracker *w, pid_t ns_pid, uint64_t position)
 	search(w, ns_pid, process_exists(ns_pid), NULL);
 }
 
-bool tracker_enroll(struct tracker *w, pid_t pid, uint64_t start,
+bool tracker_enroll(struct tracker *w, struct quota_user *user, pid_t pid, uint64_t start,
     void (*join)(struct registry_entry *entry, void *context), void *context, struct readyd_answer *answer)
 {
 	struct registry_entry *entry =
-	    look(w, &(struct question){.pid = pid, .start = start, .waited = true}, answer);
+	    look(w, &(struct question){.user = user, .pid = pid, .start = start, .waited = true}, answer);
 	bool begins = entry != NULL && verdict_begins_wait(answer);
 	bool had_waits = registry_is_waited(w->registry);
 

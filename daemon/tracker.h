@@ -13,11 +13,14 @@
 #include "daemon/registry.h"
 #include "daemon/sightings.h"
 #include "src/check.h"
+#include "src/clock_steps.h"
 #include "src/marker.h"
 
 struct arrival;
 struct dirwatch;
 struct loop;
+struct quota;
+struct quota_user;
 struct scouts;
 
 struct tracker {
@@ -29,21 +32,26 @@ struct tracker {
 	struct sightings sightings;
 	/* A process that is or was waited for has another pid in its marker's name. */
 	bool waited_in_child_ns;
+	struct clock_steps clock; /* while the daemon runs; the caller's to note */
 	struct dirwatch *dirs;
 	struct scouts *scouts;
+	struct quota *quota;
 	void (*on_first_wait)(void *context);
 	void *context;
 };
 
-/* dirs watches the marker directories of other processes, and scouts look into them. on_first_wait(context)
- * is called for the first wait: from then on there must be a tick. */
+/* dirs watches the marker directories of other processes, scouts look into them, and the quota limits what is
+ * kept for a user. on_first_wait(context) is called for the first wait: from then on there must be a tick. */
 void tracker_init(struct tracker *w, struct loop *loop, const struct marker_place *place,
-    struct dirwatch *dirs, struct scouts *scouts, void (*on_first_wait)(void *context), void *context);
+    struct dirwatch *dirs, struct scouts *scouts, struct quota *quota, void (*on_first_wait)(void *context),
+    void *context);
 void tracker_fini(struct tracker *w);
 
 /* Checks pid and answers for the process with that start, or (0) for any process that has the pid. A
- * process that is seen ready is remembered from now on. */
-void tracker_query(struct tracker *w, pid_t pid, uint64_t start, struct readyd_answer *answer);
+ * process that is seen ready is remembered from now on, which is charged to the user that first asks, then to
+ * the process's own user once that has asked or a marker has appeared. */
+void tracker_query(
+    struct tracker *w, struct quota_user *user, pid_t pid, uint64_t start, struct readyd_answer *answer);
 
 /* Something happened to the marker of that name, or a scan has found it (arrival NULL), perhaps one of
  * thousands of stale ones: remembers the processes that are ready, or that the marker is a leftover. To find
@@ -53,7 +61,7 @@ void tracker_marker_seen(struct tracker *w, pid_t ns_pid, const struct arrival *
 
 /* As tracker_query(), for a caller that is willing to wait: if it has to (verdict_begins_wait()), calls
  * join(entry, context), which may attach waits to the entry, and returns true. */
-bool tracker_enroll(struct tracker *w, pid_t pid, uint64_t start,
+bool tracker_enroll(struct tracker *w, struct quota_user *user, pid_t pid, uint64_t start,
     void (*join)(struct registry_entry *entry, void *context), void *context, struct readyd_answer *answer);
 
 /* Ends the wait without settling it; ignores one that is not attached. The entry may be gone afterwards. */

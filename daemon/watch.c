@@ -6,6 +6,7 @@
 #include <sys/inotify.h>
 
 #include "daemon/arrival.h"
+#include "daemon/hangcheck.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/mountwatch.h"
@@ -32,6 +33,7 @@ struct watch {
 	struct loop *loop;
 	struct dirwatch *dirs;
 	struct mountwatch mounts;
+	struct hangcheck hangs;
 	struct scan scan;
 	int64_t drained;	/* CLOCK_BOOTTIME in nanoseconds: no event was left unread; 0: not known */
 	int last_logged;	/* errno last logged, so that a lasting state is logged once */
@@ -112,6 +114,7 @@ static void make_sure(struct watch *watch)
 {
 	if (!rearm(watch))
 		return;
+	hangcheck_run(&watch->hangs, watch->place->dir);
 	begin_scan(watch);
 	watch->hooks.rescan(watch->context);
 }
@@ -301,6 +304,7 @@ struct watch *watch_new(struct loop *loop, const struct marker_place *place, str
 	watch->throttled = loop_timer_new(loop, on_throttled, watch);
 	mountwatch_init(&watch->mounts, loop, on_mounted, watch);
 	(void)mountwatch_arm(&watch->mounts);
+	hangcheck_run(&watch->hangs, place->dir);
 	make_sure(watch);
 	schedule(watch);
 	return watch;

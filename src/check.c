@@ -3,15 +3,23 @@
 #include <sys/stat.h>
 
 #include "src/check.h"
+#include "src/check_stamps.h"
 #include "src/clock.h"
-#include "src/clock_set.h"
 #include "src/marker_dir.h"
 #include "src/shortage.h"
-#include "src/stamp.h"
 #include "src/uidmap.h"
 
+/* Whether age or owner prove that the marker is not the process's own, whichever other process has left it.
+ */
+static bool is_refuted(const struct process *p, const struct history *history, const struct observation *o)
+{
+	enum evidence evidence = evidence_weigh(p, history, o);
+
+	return evidence == EVIDENCE_FOREIGN || evidence == EVIDENCE_LEFTOVER;
+}
+
 /* Sets o->ambiguous where the marker may be another process's. A marker stays ambiguous until it is
- * rewritten, even if the other process has ended. */
+ * rewritten, even if the other process has ended. Called last, since the search may take long. */
 static void check_ambiguity(const struct marker_place *place, const struct process *p,
     struct history *history, struct collisions *collisions, const struct marker_view *view,
     const struct marker_viewer *viewer, struct observation *o)
@@ -23,7 +31,7 @@ static void check_ambiguity(const struct marker_place *place, const struct proce
 		return;
 	}
 	o->ambiguity_unchecked = collisions == NULL;
-	if (o->ambiguity_unchecked)
+	if (o->ambiguity_unchecked || is_refuted(p, history, o))
 		return;
 	switch (collision_find(collisions, place, p, view, viewer)) {
 	case COLLISION_FOUND:
@@ -61,32 +69,21 @@ static void check_owner(const struct process *p, struct history *history, struct
 	o->unknown |= uid == PROCESS_UID_UNKNOWN;
 }
 
-/* What the stamps of another directory are worth came with the look at it. */
-static void check_clocks(const struct marker_place *place, const struct process *p,
-    const struct marker_view *view, struct observation *o)
-{
-	o->now = clock_now_ns(CLOCK_REALTIME);
-	o->boot_offset = clock_boot_offset();
-	if (view->where == MARKER_DIR_OTHER)
-		o->stamps = view->stamps;
-	else if (!stamp_read(
-		     place->dir, &o->marker.ctime, clock_ticks_to_ns(p->start) + o->boot_offset, &o->stamps))
-		o->unknown = true;
-	o->clock_was_set = evidence_looks_older(p, o) &&
-			   clock_set_excuses(clock_to_ns(&o->marker.ctime), evidence_age_at_start(p, o));
-}
-
-/* Whether its directory is still that one. Something may have been mounted over it, with old markers in it.
- */
-static bool is_same_directory(
-    const struct marker_place *place, const struct marker_view *view, const struct marker_stat *directory)
+/* Whether it is in that directory. Something may have been mounted over it, with old markers in it, and may
+ * be gone again: so it is seen again after the directory. */
+static bool is_in_directory(const struct marker_place *place, const struct process *p,
+    const struct marker_view *view, const struct marker_stat *directory)
 {
 	dev_t dev = view->dev;
 	ino_t ino = view->ino;
+	struct marker_stat again;
 
-	if (view->where != MARKER_DIR_OTHER && !marker_place_identify(place, &dev, &ino))
+	if (view->where == MARKER_DIR_OTHER)
+		return dev == directory->dev && ino == directory->ino;
+	if (!marker_place_identify(place, &dev, &ino) || dev != directory->dev || ino != directory->ino)
 		return false;
-	return dev == directory->dev && ino == directory->ino;
+	marker_stat(place, p->ns_pid, &again);
+	return marker_same(&again, &view->marker);
 }
 
 /* Whether a marker in our directory is known to be the process's own. Then only its existence matters, which
@@ -111,8 +108,7 @@ static bool is_private(const struct marker_place *place, const struct process *p
 {
 	struct stat st;
 
-	return stat(place->dir, &st) == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0 &&
-	       (st.st_uid == 0 || process_check_uid(p, st.st_uid) == PROCESS_UID_OWN);
+	return stat(place->dir, &st) == 0 && !check_stamps_is_shared(p, st.st_mode, st.st_uid);
 }
 
 /* A process may change its root or mount namespace during its set-up, so resolve its directory each time. */
@@ -147,12 +143,11 @@ static void observe_marker(const struct marker_place *place, const struct proces
 		o->arrived = is_private(place, p);
 	if (o->marker.kind != MARKER_FILE)
 		return;
-	if (history->absent_seen && !is_same_directory(place, &view, &history->absent))
+	if (history->absent_seen && !is_in_directory(place, p, &view, &history->absent))
 		history->absent_seen = false;
-	check_ambiguity(place, p, history, collisions, &view, viewer, o);
-	if (evidence_needs_stamps(history, &o->marker))
-		check_clocks(place, p, &view, o);
+	check_stamps(place, p, history, &view, viewer->steps, o);
 	check_owner(p, history, o);
+	check_ambiguity(place, p, history, collisions, &view, viewer, o);
 }
 
 /* If another process has the pid now, the marker says nothing of this one. */
@@ -162,12 +157,17 @@ static bool is_leftover(const struct process *p, const struct history *history, 
 	       evidence_weigh(p, history, o) == EVIDENCE_LEFTOVER;
 }
 
-/* Weak evidence is kept too: a process that counted as ready stays ready, and its answers say on what. */
+/* What clocks have proved, they cannot take back when they are set afterwards. Weak evidence is kept too: a
+ * process that counted as ready stays ready, and its answers say on what. */
 static void remember(const struct process *p, struct history *history, const struct observation *o,
     const struct readyd_answer *answer)
 {
 	bool first = answer->verdict == READYD_READY && !history->latched;
 
+	if (answer->reason == READYD_REASON_OLDER && o->marker.kind == MARKER_FILE) {
+		history->has_leftover = true;
+		history->leftover = o->marker;
+	}
 	history->unconfirmed = o->ambiguity_unchecked || (first && evidence_is_weak(p, history, o));
 	history->refuted = answer->verdict == READYD_DIED && is_leftover(p, history, o);
 	if (!first || o->ambiguity_unchecked)
@@ -176,24 +176,43 @@ static void remember(const struct process *p, struct history *history, const str
 	history->assumed = (answer->flags & READYD_FLAG_AGE_ASSUMED) != 0;
 }
 
+static void note_absence(struct history *history, const struct marker_stat *directory)
+{
+	if (!history->absent_seen || history->absent_since == 0)
+		history->absent_since = clock_now_ns(CLOCK_BOOTTIME);
+	history_saw_none(history, directory);
+}
+
+static enum process_life observe(const struct marker_place *place, const struct process *p,
+    struct history *history, struct collisions *collisions, const struct marker_viewer *viewer,
+    struct observation *o)
+{
+	enum process_life life;
+
+	*o = (struct observation){
+	    .marker = {.kind = MARKER_ABSENT}, .unknown = p->unread && !p->no_such_process};
+	observe_marker(place, p, history, collisions, viewer, o);
+	life = process_life(p);
+	o->gone = life == PROCESS_GONE;
+	o->unknown |= life == PROCESS_UNKNOWN;
+	return life;
+}
+
 void check_process(const struct marker_place *place, const struct process *p, struct history *history,
     struct collisions *collisions, const struct marker_viewer *viewer, struct readyd_answer *answer)
 {
-	struct observation o = {
-	    .marker = {.kind = MARKER_ABSENT}, .unknown = p->unread && !p->no_such_process};
-	enum process_life life;
+	struct observation o;
+	enum process_life life = observe(place, p, history, collisions, viewer, &o);
 
-	observe_marker(place, p, history, collisions, viewer, &o);
-	life = process_life(p);
-	o.gone = life == PROCESS_GONE;
-	o.unknown |= life == PROCESS_UNKNOWN;
-	if (o.gone && o.marker.kind != MARKER_FILE)
-		observe_marker(place, p, history, collisions, viewer, &o);
 	evaluate(p, history, &o, answer);
+	if (o.gone && answer->verdict == READYD_DIED) {
+		life = observe(place, p, history, collisions, viewer, &o);
+		evaluate(p, history, &o, answer);
+	}
 	remember(p, history, &o, answer);
 	if (life == PROCESS_LIVES && !o.unknown && !o.inaccessible && !o.hangs &&
 	    o.marker.kind == MARKER_ABSENT)
-		history_saw_none(history, &o.marker);
+		note_absence(history, &o.marker);
 	if (o.gone && !p->no_such_process)
 		answer->wait_status = process_wait_status(p);
 }

@@ -16,9 +16,9 @@
  * collisions NULL: do not check whether the marker may be another process's, because the daemon can do that
  * cheaply; history->unconfirmed is set where it may be.
  *
- * Marker first, then the process, then the marker again: a process may write its marker and exit between the
- * first look at the marker and the check of the process, and then the marker decides. In the other order, a
- * marker seen before the process was found gone, nothing can be missed.
+ * Marker first, then the process, then the marker again: a process may write its marker, perhaps over a
+ * leftover, and exit between the first look at the marker and the check of the process, and then the marker
+ * decides. In the other order, a marker seen before the process was found gone, nothing can be missed.
  */
 void check_process(const struct marker_place *place, const struct process *p, struct history *history,
     struct collisions *collisions, const struct marker_viewer *viewer, struct readyd_answer *answer);

@@ -25,6 +25,7 @@ struct dirwatch_extra {
 	pid_t *arrivals;
 	size_t count, size;
 	size_t next; /* the slot to reuse when the array is full */
+	void *charged;
 };
 
 void dirwatch_init(
@@ -38,6 +39,8 @@ static void remove_extra(struct dirwatch *d, struct dirwatch_extra *extra)
 {
 	(void)inotify_rm_watch(d->fd, extra->wd); /* fails if the directory is gone */
 	LIST_REMOVE(extra, link);
+	if (extra->charged != NULL)
+		d->on_extra_gone(extra->charged, d->extra_context);
 	free(extra->arrivals);
 	free(extra);
 }
@@ -142,6 +145,21 @@ int dirwatch_adopt_extra(struct dirwatch *d, int wd)
 	bool is_new;
 
 	return want_extra(d, wd, &is_new) != NULL ? wd : 0;
+}
+
+void *dirwatch_extra_charged(const struct dirwatch *d, int wd)
+{
+	const struct dirwatch_extra *extra = find_extra(d, wd);
+
+	return extra == NULL ? NULL : extra->charged;
+}
+
+void dirwatch_charge_extra(struct dirwatch *d, int wd, void *charged)
+{
+	struct dirwatch_extra *extra = find_extra(d, wd);
+
+	if (extra != NULL)
+		extra->charged = charged;
 }
 
 void dirwatch_age(struct dirwatch *d)

@@ -32,6 +32,9 @@ struct dirwatch {
 	bool behind;	      /* events were read ahead and dropped */
 	bool reports_writes;  /* set before it is armed: also report that a marker was written (closed) */
 	uint64_t read;	      /* bytes read from the queue so far */
+	/* The extra watch that dirwatch_charge_extra() was called for has ended. */
+	void (*on_extra_gone)(void *charged, void *context);
+	void *extra_context;
 	void (*on_behind)(void *context);
 	void *context;
 };
@@ -61,6 +64,10 @@ enum dirwatch_armed dirwatch_arm(struct dirwatch *d);
 bool dirwatch_add_extra(struct dirwatch *d, const char *dir, int *wd);
 /* The same for a watch that another process has added by dirwatch_add_watch(). Returns its number, or 0. */
 int dirwatch_adopt_extra(struct dirwatch *d, int wd);
+/* Whom the extra watch is charged to; NULL: not charged, or there is none. */
+void *dirwatch_extra_charged(const struct dirwatch *d, int wd);
+/* Charges one that is not charged: on_extra_gone(charged, extra_context) is called when it ends. */
+void dirwatch_charge_extra(struct dirwatch *d, int wd, void *charged);
 /* Adds a watch to an inotify instance. Returns its number, or -1 with errno. */
 int dirwatch_add_watch(int inotify, const char *dir);
 /* Stops watching the extra directories that were not added again since the last call but one. */

@@ -6,6 +6,8 @@
  *   1. seen to come while the process lived: its own;
  *   2. seen to be there before the process: a leftover, until it is replaced or rewritten;
  *   3. seen to be absent while the process lived: what comes later is its own;
+ *      Both count only for a file with one link that was not created before the process, where others can
+ *      write to the directory: they may have linked or renamed any file of its user to the name;
  *   4. time stamps, for a file that was there before the first look, as far as the clock of its file system
  *      can be trusted (src/stamp_trust.h);
  *   5. else it is unknown.
@@ -17,6 +19,7 @@
 #include <stdint.h>
 
 #include "readyd/readyd.h"
+#include "src/clock_steps.h"
 #include "src/marker.h"
 #include "src/process.h"
 #include "src/stamp_trust.h"
@@ -31,6 +34,8 @@ struct history {
 	 * such waits. */
 	bool absent_seen;
 	struct marker_stat absent;
+	int64_t absent_since; /* CLOCK_BOOTTIME in nanoseconds: it lived and was without a marker then; 0: not
+			       * known */
 	bool
 	    has_leftover; /* the marker `leftover` was there while an earlier process, or none, had the pid */
 	struct marker_stat leftover;
@@ -50,16 +55,19 @@ struct history {
 /* What one check saw. */
 struct observation {
 	struct marker_stat marker;
-	bool gone;		   /* the process has exited, or never existed */
-	bool foreign;		   /* the marker's owner is neither root nor one of the process's uids */
-	bool owner_unknown;	   /* whether that is so cannot be read */
-	int64_t now;		   /* CLOCK_REALTIME in nanoseconds when the marker was seen */
-	int64_t boot_offset;	   /* clock_boot_offset() at that time */
-	bool clock_was_set;	   /* since boot, so that the marker's stamp may only look too old */
-	struct stamp_trust stamps; /* of the marker's file system */
-	bool inaccessible;	   /* the process's marker directory cannot be entered */
-	bool ambiguous;		   /* the marker may be another process's, see src/collision.h */
-	bool ambiguity_unchecked;  /* it may be ambiguous, but that was not checked */
+	bool gone;		      /* the process has exited, or never existed */
+	bool foreign;		      /* the marker's owner is neither root nor one of the process's uids */
+	bool owner_unknown;	      /* whether that is so cannot be read */
+	int64_t now;		      /* CLOCK_BOOTTIME in nanoseconds when the marker was seen */
+	struct clock_offsets offsets; /* CLOCK_REALTIME minus that when it was written */
+	struct stamp_trust stamps;    /* of the marker's file system */
+	bool shared;	      /* others than root and the user of the process can write to the directory */
+	bool has_birth;	      /* its file system keeps the times of birth */
+	struct timespec born; /* when the file was created, under whatever name */
+	struct clock_offsets birth_offsets; /* as offsets, for born */
+	bool inaccessible;		    /* the process's marker directory cannot be entered */
+	bool ambiguous;			    /* the marker may be another process's, see src/collision.h */
+	bool ambiguity_unchecked;	    /* it may be ambiguous, but that was not checked */
 	bool hangs;	  /* the process's directory, or that of one that may have left the marker, does not
 			   * answer */
 	bool unknown;	  /* descriptors or memory ran out before all of this could be seen */
@@ -82,8 +90,7 @@ enum evidence {
 enum evidence evidence_weigh(
     const struct process *p, const struct history *history, const struct observation *o);
 
-/* Whether time stamps decide, so that the observation needs them (now, boot_offset, clock_was_set, stamps).
- */
+/* Whether time stamps decide, so that the observation needs them (now, offsets, stamps). */
 bool evidence_needs_stamps(const struct history *history, const struct marker_stat *marker);
 
 /* Whether evidence for the marker may yet be overruled by an observer that saw the file earlier: nothing was
@@ -91,12 +98,19 @@ bool evidence_needs_stamps(const struct history *history, const struct marker_st
  * not exact: slewing since the marker was written shifts it. */
 bool evidence_is_weak(const struct process *p, const struct history *history, const struct observation *o);
 
-/* How many nanoseconds before the start of the process the marker was written, by its stamp as converted to
- * our clock; negative: after it. Meaningless where the start is not known. */
-int64_t evidence_age_at_start(const struct process *p, const struct observation *o);
+/* Whether a file was created before `start`: from its birth to its last change took `elapsed` nanoseconds, by
+ * the clock of the file system alone, which is more than from start to now (CLOCK_BOOTTIME, both). A link or
+ * a rename sets the time of change, but not that of birth. */
+bool evidence_took_longer(int64_t start, int64_t elapsed, int64_t now);
 
-/* Whether that is more than the grain and the margin of its stamps explain. */
-bool evidence_looks_older(const struct process *p, const struct observation *o);
+/* Whether others can have given an old file that name, if they can write to the directory: it has several
+ * links, or was created before the process. */
+bool evidence_may_be_moved(
+    const struct process *p, const struct history *history, const struct observation *o);
+
+/* The start of the process (CLOCK_BOOTTIME in nanoseconds), or a later moment at which it was seen. 0: none
+ * is known. */
+int64_t evidence_start(const struct process *p, const struct history *history);
 
 /* Records that no marker was in that directory (MARKER_ABSENT): a later one is a new file, even if it has the
  * inode number and stamp of an earlier one. */

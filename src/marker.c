@@ -70,12 +70,30 @@ static enum marker_kind kind_of_failure(int error)
 	}
 }
 
-/* After a failed lstat(2), by its errno. Fills in dir for MARKER_ABSENT. */
-static enum marker_kind explain_failure(const struct marker_place *place, struct stat *dir)
+static enum marker_kind kind_of_file(const struct stat *st)
 {
-	if (errno == ENOENT && stat(place->dir, dir) == 0)
-		return MARKER_ABSENT;
-	return kind_of_failure(errno);
+	return S_ISREG(st->st_mode) ? MARKER_FILE : MARKER_OTHER;
+}
+
+/*
+ * Fills in *st, with the directory for MARKER_ABSENT. A directory may have appeared between the first two
+ * calls, with old files in it: so the name is absent in it only if it is missing after the directory was
+ * found.
+ */
+static enum marker_kind look(const struct marker_place *place, const char *path, struct stat *st)
+{
+	struct stat dir;
+
+	if (lstat(path, st) == 0)
+		return kind_of_file(st);
+	if (errno != ENOENT || stat(place->dir, &dir) != 0)
+		return kind_of_failure(errno);
+	if (lstat(path, st) == 0)
+		return kind_of_file(st);
+	if (errno != ENOENT)
+		return kind_of_failure(errno);
+	*st = dir;
+	return MARKER_ABSENT;
 }
 
 static void copy_stat(struct marker_stat *seen, const struct stat *st)
@@ -84,6 +102,7 @@ static void copy_stat(struct marker_stat *seen, const struct stat *st)
 	seen->ino = st->st_ino;
 	seen->uid = st->st_uid;
 	seen->size = st->st_size;
+	seen->links = st->st_nlink;
 	seen->mtime = st->st_mtim;
 	seen->ctime = st->st_ctim;
 }
@@ -104,11 +123,6 @@ bool marker_is_absent(const struct marker_place *place, pid_t pid)
 	return lstat(path, &st) != 0 && errno == ENOENT;
 }
 
-static enum marker_kind kind_of_file(const struct stat *st)
-{
-	return S_ISREG(st->st_mode) ? MARKER_FILE : MARKER_OTHER;
-}
-
 static void copy_seen(struct marker_stat *seen, enum marker_kind kind, const struct stat *st)
 {
 	memset(seen, 0, sizeof(*seen));
@@ -126,7 +140,7 @@ void marker_stat(const struct marker_place *place, pid_t pid, struct marker_stat
 	struct stat st;
 
 	format_path(place, pid, path);
-	kind = lstat(path, &st) == 0 ? kind_of_file(&st) : explain_failure(place, &st);
+	kind = look(place, path, &st);
 	copy_seen(seen, kind, &st);
 }
 
@@ -144,6 +158,37 @@ void marker_stat_at(int dir_fd, const struct marker_place *place, pid_t pid, str
 	else
 		kind = kind_of_failure(errno);
 	copy_seen(seen, kind, &st);
+}
+
+static enum marker_birth birth_of(
+    int dir_fd, const char *path, const struct marker_stat *seen, struct timespec *born)
+{
+	struct statx st;
+
+	if (statx(dir_fd, path, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME, &st) != 0)
+		return errno == ENOSYS || errno == EPERM ? MARKER_BIRTH_NOT_KEPT : MARKER_BIRTH_UNKNOWN;
+	if (st.stx_ino != seen->ino)
+		return MARKER_BIRTH_UNKNOWN;
+	*born = (struct timespec){.tv_sec = st.stx_btime.tv_sec, .tv_nsec = st.stx_btime.tv_nsec};
+	return (st.stx_mask & STATX_BTIME) != 0 ? MARKER_BIRTH_KNOWN : MARKER_BIRTH_NOT_KEPT;
+}
+
+enum marker_birth marker_birth(
+    const struct marker_place *place, pid_t pid, const struct marker_stat *seen, struct timespec *born)
+{
+	char path[PATH_SIZE];
+
+	format_path(place, pid, path);
+	return birth_of(AT_FDCWD, path, seen, born);
+}
+
+enum marker_birth marker_birth_at(int dir_fd, const struct marker_place *place, pid_t pid,
+    const struct marker_stat *seen, struct timespec *born)
+{
+	char name[MARKER_PREFIX_SIZE + 24];
+
+	snprintf(name, sizeof(name), "%s%ld", place->prefix, (long)pid);
+	return birth_of(dir_fd, name, seen, born);
 }
 
 bool marker_same(const struct marker_stat *a, const struct marker_stat *b)

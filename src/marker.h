@@ -35,6 +35,7 @@ struct marker_stat {
 	ino_t ino;
 	uid_t uid;
 	off_t size;
+	nlink_t links;
 	struct timespec mtime, ctime;
 	int error; /* of MARKER_UNKNOWN: an errno */
 };
@@ -59,6 +60,20 @@ void marker_stat(const struct marker_place *place, pid_t pid, struct marker_stat
 
 /* The same in the directory that dir_fd is, which exists. */
 void marker_stat_at(int dir_fd, const struct marker_place *place, pid_t pid, struct marker_stat *seen);
+
+/* When a file was created, which neither link(2) nor rename(2) changes. */
+enum marker_birth {
+	MARKER_BIRTH_KNOWN,
+	MARKER_BIRTH_NOT_KEPT, /* by its file system, or statx(2) is not available */
+	MARKER_BIRTH_UNKNOWN   /* it is not the file that was seen any more, or it could not be looked at */
+};
+
+enum marker_birth marker_birth(
+    const struct marker_place *place, pid_t pid, const struct marker_stat *seen, struct timespec *born);
+
+/* The same in the directory that dir_fd is. */
+enum marker_birth marker_birth_at(int dir_fd, const struct marker_place *place, pid_t pid,
+    const struct marker_stat *seen, struct timespec *born);
 
 /* Whether both are the same file, not written in between. The ctime is not compared: chmod(2) and the like
  * change it, but do not make a new marker. */

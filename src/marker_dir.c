@@ -94,6 +94,7 @@ static void view_below(
 	marker_stat_at(fd, place, p->ns_pid, &view->marker);
 	if (view->marker.kind != MARKER_FILE)
 		return;
+	view->birth = marker_birth_at(fd, place, p->ns_pid, &view->marker, &view->born);
 	print_fd_path(path, fd);
 	if (!stamp_read(path, &view->marker.ctime, started, &view->stamps)) {
 		view->marker.error = errno;
@@ -139,6 +140,8 @@ void marker_view(const struct marker_place *place, const struct process *p, stru
 	if (view->where == MARKER_DIR_OTHER) {
 		view->dev = its.st_dev;
 		view->ino = its.st_ino;
+		view->mode = its.st_mode;
+		view->owner = its.st_uid;
 	}
 	close_dir(fd);
 }
@@ -169,7 +172,7 @@ static void view_directly(
 	marker_view(place, p, view);
 }
 
-const struct marker_viewer marker_viewer_direct = {view_directly, NULL};
+const struct marker_viewer marker_viewer_direct = {.view = view_directly};
 
 /* False: none that can be found. */
 static bool identify(const struct marker_place *place, const struct marker_view *view, dev_t *dev, ino_t *ino)

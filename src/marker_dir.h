@@ -30,6 +30,11 @@ struct marker_view {
 	dev_t dev;
 	ino_t ino;
 	struct stamp_trust stamps; /* of its file system, if it is OTHER and has the marker; else 0 */
+	/* The same of the directory and the marker. */
+	mode_t mode;
+	uid_t owner;
+	enum marker_birth birth;
+	struct timespec born;
 };
 
 /*
@@ -41,10 +46,13 @@ void marker_view(const struct marker_place *place, const struct process *p, stru
 
 /* How to look: marker_view() does not come back while the file system hangs, and a caller that cannot afford
  * that has another process look. */
+struct clock_steps;
+
 struct marker_viewer {
 	void (*view)(const struct marker_place *place, const struct process *p, struct marker_view *view,
 	    void *context);
 	void *context;
+	const struct clock_steps *steps; /* what the caller knows of the clock; NULL: nothing */
 };
 
 /* By marker_view(). */

@@ -22,6 +22,7 @@ struct open_how {
 
 #include "src/number.h"
 #include "src/process_root.h"
+#include "src/procfs.h"
 #include "src/shortage.h"
 
 #ifndef SYS_openat2
@@ -31,73 +32,163 @@ struct open_how {
 /* ".." fails with EAGAIN while anything is being renamed or mounted anywhere. */
 #define OPEN_TRIES 16
 
-/* Before Linux 5.8 there are no mount ids: then take the mount namespace. */
-static bool is_in_our_mount_namespace(const char *root)
+/* "/proc/<pid>/task/<tid>" */
+#define TASK_SIZE 48
+
+/* errno says why nothing can be seen of the root of a thread. */
+static enum process_root explain_failure(void)
 {
-	char path[PROCESS_ROOT_SIZE + sizeof("/../ns/mnt")];
-	struct stat its, ours;
-
-	snprintf(path, sizeof(path), "%.*sns/mnt", (int)(strlen(root) - strlen("root")), root);
-	return stat(path, &its) == 0 && stat("/proc/self/ns/mnt", &ours) == 0 && its.st_ino == ours.st_ino;
-}
-
-/* A mount belongs to one mount namespace, so a root in the same place of the same mount is the same root
- * for us. */
-static bool is_ours(const char *root, const struct statx *its)
-{
-	struct statx ours;
-
-	if (statx(AT_FDCWD, "/", 0, STATX_INO | STATX_MNT_ID, &ours) != 0 ||
-	    ours.stx_dev_major != its->stx_dev_major || ours.stx_dev_minor != its->stx_dev_minor ||
-	    ours.stx_ino != its->stx_ino)
-		return false;
-	return its->stx_mask & STATX_MNT_ID ? ours.stx_mnt_id == its->stx_mnt_id
-					    : is_in_our_mount_namespace(root);
-}
-
-static enum process_root try_root(const char *root)
-{
-	struct statx its;
-
-	if (statx(AT_FDCWD, root, 0, STATX_INO | STATX_MNT_ID, &its) == 0)
-		return is_ours(root, &its) ? PROCESS_ROOT_OURS : PROCESS_ROOT_OTHER;
 	if (is_shortage(errno))
 		return PROCESS_ROOT_UNKNOWN;
 	return errno == EACCES || errno == EPERM ? PROCESS_ROOT_CLOSED : PROCESS_ROOT_NONE;
 }
 
+/* False with errno. The kernel makes these names up without calling a file system. */
+static bool read_name(const char *task, const char *link, char name[PROCESS_ROOT_NAME_SIZE])
+{
+	char path[PROCESS_ROOT_SIZE];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "%s/%s", task, link);
+	len = readlink(path, name, PROCESS_ROOT_NAME_SIZE - 1);
+	name[len < 0 ? 0 : len] = '\0';
+	return len >= 0;
+}
+
+/* By what the kernel remembers of the directory, without a request to a server or another process. Before
+ * Linux 4.11, the C library does without statx(2) and that flag. */
+static int identify(const char *root, struct statx *found)
+{
+	int result = statx(AT_FDCWD, root, AT_STATX_DONT_SYNC, STATX_INO | STATX_MNT_ID, found);
+
+	return result != 0 && errno == EINVAL ? statx(AT_FDCWD, root, 0, STATX_INO, found) : result;
+}
+
+static bool read_ours(struct process_root_ours *ours)
+{
+	if (!ours->known && !read_name("/proc/self", "ns/mnt", ours->mount_namespace) && is_shortage(errno))
+		return false;
+	ours->known = ours->known || identify("/", &ours->root) == 0;
+	return ours->known;
+}
+
+/* By the names of mount namespace and root (proc_pid_ns(5), proc_pid_root(5)): OTHER is certain, OURS is not.
+ * "/" is also the name of a root above ours, if ours was changed (chroot(2)), and of one in a detached mount.
+ */
+static enum process_root compare_names(const char *task, const struct process_root_ours *ours)
+{
+	char its[PROCESS_ROOT_NAME_SIZE];
+
+	if (ours->mount_namespace[0] != '\0') {
+		if (!read_name(task, "ns/mnt", its))
+			return explain_failure();
+		if (strcmp(its, ours->mount_namespace) != 0)
+			return PROCESS_ROOT_OTHER;
+	}
+	if (!read_name(task, "root", its))
+		return explain_failure();
+	return strcmp(its, "/") == 0 ? PROCESS_ROOT_OURS : PROCESS_ROOT_OTHER;
+}
+
+/* A file system's error says nothing of the process: it may have ended, or its root is on a file system that
+ * refuses us or is broken, which ours is not. */
+static enum process_root explain_without_mounts(const char *task, const struct process_root_ours *ours)
+{
+	enum process_root found = is_shortage(errno) ? PROCESS_ROOT_UNKNOWN : compare_names(task, ours);
+
+	return found == PROCESS_ROOT_OURS ? PROCESS_ROOT_OTHER : found;
+}
+
+/* A mount belongs to one mount namespace, so a root in the same place of the same mount is the same root
+ * for us. Before Linux 5.8 there are no mount ids. */
+static enum process_root compare_mounts(const char *task, const struct process_root_ours *ours)
+{
+	char root[PROCESS_ROOT_SIZE];
+	struct statx its;
+
+	snprintf(root, sizeof(root), "%s/root", task);
+	if (identify(root, &its) != 0)
+		return explain_without_mounts(task, ours);
+	if (ours->root.stx_dev_major != its.stx_dev_major || ours->root.stx_dev_minor != its.stx_dev_minor ||
+	    ours->root.stx_ino != its.stx_ino)
+		return PROCESS_ROOT_OTHER;
+	if ((its.stx_mask & STATX_MNT_ID) == 0)
+		return compare_names(task, ours);
+	return ours->root.stx_mnt_id == its.stx_mnt_id ? PROCESS_ROOT_OURS : PROCESS_ROOT_OTHER;
+}
+
+static enum process_root compare_names_and_mounts(const char *task, const struct process_root_ours *ours)
+{
+	enum process_root found = compare_names(task, ours);
+
+	return found == PROCESS_ROOT_OURS ? compare_mounts(task, ours) : found;
+}
+
+/* How to compare the root of a thread with ours. */
+struct comparison {
+	enum process_root (*compare)(const char *task, const struct process_root_ours *ours);
+	struct process_root_ours *ours;
+};
+
+/* Links of /proc/<pid>/task: 2, and one for each thread. */
+#define LINKS_OF_LAST_THREAD 3
+
 /* A main thread that has ended no longer has a root, while the other threads still do. */
-static enum process_root find_root_of_others(const struct process *p, char root[PROCESS_ROOT_SIZE])
+static enum process_root find_in_other_threads(pid_t pid, const struct comparison *how, char task[TASK_SIZE])
 {
 	enum process_root found = PROCESS_ROOT_NONE;
 	struct dirent *entry;
+	struct stat st;
 	uint64_t tid;
 	DIR *tasks;
 
-	snprintf(root, PROCESS_ROOT_SIZE, "/proc/%ld/task", (long)p->pid);
-	tasks = opendir(root);
+	snprintf(task, TASK_SIZE, "/proc/%ld/task", (long)pid);
+	if (stat(task, &st) == 0 && st.st_nlink <= LINKS_OF_LAST_THREAD)
+		return PROCESS_ROOT_NONE;
+	tasks = opendir(task);
 	if (tasks == NULL)
-		return is_shortage(errno) ? PROCESS_ROOT_UNKNOWN : PROCESS_ROOT_NONE;
+		return explain_failure();
 	while (found == PROCESS_ROOT_NONE && (entry = readdir(tasks)) != NULL) {
 		if (number_parse(entry->d_name, strlen(entry->d_name), INT_MAX, &tid) != 0)
 			continue;
-		snprintf(root, PROCESS_ROOT_SIZE, "/proc/%ld/task/%ld/root", (long)p->pid, (long)tid);
-		found = try_root(root);
+		snprintf(task, TASK_SIZE, "/proc/%ld/task/%ld", (long)pid, (long)tid);
+		found = how->compare(task, how->ours);
 	}
 	closedir(tasks);
 	return found;
 }
 
-enum process_root process_root_find(const struct process *p, char root[PROCESS_ROOT_SIZE])
+static enum process_root find(const struct process *p, const struct comparison *how, char task[TASK_SIZE])
 {
 	enum process_root found;
 
 	/* Then there is nothing of it in /proc, or of another process. */
-	if (!p->start_known)
+	if (p->no_such_process || !p->start_known || !procfs_is_ours())
 		return PROCESS_ROOT_NONE;
-	snprintf(root, PROCESS_ROOT_SIZE, "/proc/%ld/root", (long)p->pid);
-	found = try_root(root);
-	return found == PROCESS_ROOT_NONE ? find_root_of_others(p, root) : found;
+	if (!read_ours(how->ours))
+		return PROCESS_ROOT_UNKNOWN;
+	snprintf(task, TASK_SIZE, "/proc/%ld", (long)p->pid);
+	found = how->compare(task, how->ours);
+	return found == PROCESS_ROOT_NONE ? find_in_other_threads(p->pid, how, task) : found;
+}
+
+enum process_root process_root_find(const struct process *p, char root[PROCESS_ROOT_SIZE])
+{
+	struct process_root_ours ours = {0};
+	const struct comparison how = {compare_mounts, &ours};
+	char task[TASK_SIZE] = "";
+	enum process_root found = find(p, &how, task);
+
+	snprintf(root, PROCESS_ROOT_SIZE, "%s/root", task);
+	return found;
+}
+
+enum process_root process_root_find_nowait(const struct process *p, struct process_root_ours *ours)
+{
+	const struct comparison how = {compare_names_and_mounts, ours};
+	char task[TASK_SIZE];
+
+	return find(p, &how, task);
 }
 
 int process_root_open(const char *root, const char *dir)

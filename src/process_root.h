@@ -3,9 +3,13 @@
 #ifndef SRC_PROCESS_ROOT_H
 #define SRC_PROCESS_ROOT_H
 
+#include <sys/stat.h>
+
 #include "src/process.h"
 
 #define PROCESS_ROOT_SIZE 64
+/* "mnt:[4026531841]", and more than that */
+#define PROCESS_ROOT_NAME_SIZE 48
 
 enum process_root {
 	PROCESS_ROOT_OURS,   /* the same as ours */
@@ -15,8 +19,21 @@ enum process_root {
 	PROCESS_ROOT_UNKNOWN /* descriptors or memory ran out */
 };
 
-/* Writes the path that leads to the root of p. */
+/* Writes the path that leads to the root of p. May ask the file system that the root is on, which the user of
+ * the process may have mounted, and may have stopped. */
 enum process_root process_root_find(const struct process *p, char root[PROCESS_ROOT_SIZE]);
+
+/* What is known of our own root; zeroes at first. It holds until this process changes its root or mount
+ * namespace. */
+struct process_root_ours {
+	bool known;
+	char mount_namespace[PROCESS_ROOT_NAME_SIZE]; /* "": a kernel without these */
+	struct statx root;
+};
+
+/* The same answer, for a caller that may not sleep: follows /proc/<pid>/root only if its name leaves open
+ * whether the root is ours. Fills in *ours in the first call. */
+enum process_root process_root_find_nowait(const struct process *p, struct process_root_ours *ours);
 
 /*
  * Opens (O_PATH) the directory that `dir`, an absolute path, names to a process with that root: symbolic

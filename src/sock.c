@@ -54,12 +54,25 @@ int sock_connect(const char *path)
 	return -1;
 }
 
+static bool get_peer(int sock, struct ucred *peer)
+{
+	socklen_t len = sizeof(*peer);
+
+	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, peer, &len) == 0;
+}
+
 pid_t sock_peer_pid(int sock)
 {
 	struct ucred peer;
-	socklen_t len = sizeof(peer);
 
-	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 ? peer.pid : 0;
+	return get_peer(sock, &peer) ? peer.pid : 0;
+}
+
+uid_t sock_peer_uid(int sock)
+{
+	struct ucred peer;
+
+	return get_peer(sock, &peer) ? peer.uid : (uid_t)-1;
 }
 
 ssize_t sock_send(int sock, const void *data, size_t len)
@@ -96,6 +109,22 @@ ssize_t sock_send_fd(int sock, const void *data, size_t len, int fd)
 	return sendmsg(sock, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+/* Takes the descriptors of one control message. */
+static void take_fds(const struct cmsghdr *header, int *fd)
+{
+	size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	int each;
+
+	for (size_t i = 0; i < count; i++) {
+		memcpy(&each, CMSG_DATA(header) + i * sizeof(each), sizeof(each));
+		if (*fd < 0)
+			*fd = each;
+		else
+			sock_close(each);
+	}
+}
+
+/* The padding of the buffer has room for a second descriptor, which the kernel then installs. */
 ssize_t sock_recv_fd(int sock, void *data, size_t len, int *fd)
 {
 	struct iovec iov = {.iov_base = data, .iov_len = len};
@@ -111,11 +140,10 @@ ssize_t sock_recv_fd(int sock, void *data, size_t len, int *fd)
 	n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return -1;
-	header = CMSG_FIRSTHDR(&msg);
-	if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-	    header->cmsg_len == CMSG_LEN(sizeof(*fd)))
-		memcpy(fd, CMSG_DATA(header), sizeof(*fd));
-	else if (msg.msg_flags & MSG_CTRUNC)
+	for (header = CMSG_FIRSTHDR(&msg); header != NULL; header = CMSG_NXTHDR(&msg, header))
+		if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+			take_fds(header, fd);
+	if (*fd < 0 && (msg.msg_flags & MSG_CTRUNC) != 0)
 		*fd = SOCK_FD_LOST;
 	return n;
 }
@@ -129,4 +157,29 @@ bool sock_refuse_fds(int sock)
 	if (getsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &taken, &len) != 0 || !taken)
 		return false;
 	return setsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &refuse, sizeof(refuse)) == 0;
+}
+
+bool sock_refuses_fds(int sock)
+{
+	socklen_t len = sizeof(int);
+	int taken = 1;
+
+	return getsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &taken, &len) == 0 && !taken;
+}
+
+/* Peeking closes no last descriptor, since the queue still holds it; without room for one, it is only
+ * reported. What comes in between is not read. */
+ssize_t sock_recv_bytes(int sock, void *data, size_t len)
+{
+	struct iovec iov = {.iov_base = data, .iov_len = len};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	const ssize_t n = recvmsg(sock, &msg, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n <= 0)
+		return n;
+	if (msg.msg_flags & MSG_CTRUNC) {
+		errno = EBADMSG;
+		return -1;
+	}
+	return recv(sock, data, (size_t)n, MSG_DONTWAIT);
 }

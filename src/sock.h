@@ -21,6 +21,9 @@ int sock_connect(const char *path);
  * unix(7)), which may have passed the listening socket to another process since; 0: not known. */
 pid_t sock_peer_pid(int sock);
 
+/* Its effective uid at that time; (uid_t)-1: not known. */
+uid_t sock_peer_uid(int sock);
+
 /* Like send(2) with MSG_DONTWAIT | MSG_NOSIGNAL. */
 ssize_t sock_send(int sock, const void *data, size_t len);
 
@@ -32,7 +35,8 @@ ssize_t sock_send_fd(int sock, const void *data, size_t len, int fd);
 #define SOCK_FD_LOST (-2)
 
 /* Receives bytes and at most one descriptor; like recv(2) with MSG_DONTWAIT. *fd is the descriptor, which is
- * close-on-exec and now the caller's, or -1 or SOCK_FD_LOST. */
+ * close-on-exec and now the caller's, or -1 or SOCK_FD_LOST. Of several, the first is kept, and the others
+ * are closed. */
 ssize_t sock_recv_fd(int sock, void *data, size_t len, int *fd);
 
 /* Closes a socket, or a descriptor that was received; -1 is ignored. */
@@ -43,5 +47,12 @@ void sock_close(int fd);
  * the peer connected. Returns whether the socket accepted descriptors until now, so that some may be in its
  * queue; false before Linux 6.16, which cannot refuse any. */
 bool sock_refuse_fds(int sock);
+
+/* Whether the kernel refuses descriptors that the peer sends. */
+bool sock_refuses_fds(int sock);
+
+/* Like recv(2) with MSG_DONTWAIT, but -1 with errno EBADMSG, and nothing is read, if a descriptor is among
+ * the bytes: recv(2) would close it, which can block. */
+ssize_t sock_recv_bytes(int sock, void *data, size_t len);
 
 #endif

@@ -60,6 +60,8 @@ const char *readyd_reason_name(enum readyd_reason reason)
 		return "look-failed";
 	case READYD_REASON_DIRECTORY_HANGS:
 		return "directory-hangs";
+	case READYD_REASON_DAEMON_UNTRUSTED:
+		return "daemon-untrusted";
 	}
 	return NULL;
 }

@@ -47,6 +47,8 @@ static int parse_answer_pair(struct span key, struct span value, struct readyd_a
 		answer->flags |= READYD_FLAG_EMPTY;
 	else if (span_is(key, "age") && span_is(value, "assumed"))
 		answer->flags |= READYD_FLAG_AGE_ASSUMED;
+	else if (span_is(key, "status") && span_is(value, "hidden"))
+		answer->flags |= READYD_FLAG_STATUS_HIDDEN;
 	else if (span_is(key, "status") && number_parse(value.at, value.len, 255, &n) == 0)
 		answer->wait_status = W_EXITCODE((int)n, 0);
 	else if (span_is(key, "signal") && number_parse(value.at, value.len, 126, &n) == 0)

@@ -142,7 +142,7 @@ need_other_user() {
 start_readyd_as_other_user() {
 	mkdir -p run
 	chown "$OTHER_UID" run
-	export READYD_SOCKET=$T/run/s
+	export READYD_SOCKET=$T/run/s READYD_TRUST_UID=$OTHER_UID
 	UNDER=("${AS_OTHER_USER[@]}")
 	start_readyd --socket "$READYD_SOCKET"
 	UNDER=()

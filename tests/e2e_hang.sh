@@ -166,6 +166,17 @@ test_a_wait_goes_on_while_the_directory_hangs() {
 # SIGKILL is pending for it.
 is_killed() { [ $((0x$(awk '$1 == "ShdPnd:" { print $2 }' "/proc/$1/status") & 0x100)) -ne 0 ]; }
 
+# The inode of the socket in /proc/net/unix that listens at the path.
+listening_inode() { awk -v path="$T/s" '$8 == path && $4 == "00010000" { print $7 }' /proc/net/unix; }
+# open_in LINK PID...: which of them and the daemon have such a descriptor.
+open_in() {
+	local link=$1 pid
+	shift
+	for pid in "$DAEMON" "$@"; do
+		[ -z "$(find "/proc/$pid/fd" -lname "$link")" ] || echo "$pid"
+	done
+}
+
 # stop_with_a_stuck_scout SIGNAL: the scout has been killed, but the file system has its request, so it stays. The daemon
 # ends within a second, and another one can be started.
 stop_with_a_stuck_scout() {
@@ -175,6 +186,8 @@ stop_with_a_stuck_scout() {
 	starter=$(spawner)
 	scout=$(children "$starter" | tr -d ' ')
 	until_true 60 is_killed "$scout"
+	expect "processes that hold the lock" "$(open_in "$T/s.lock" "$starter" "$scout")" "$DAEMON"
+	expect "processes that hold the socket" "$(open_in "socket:\\[$(listening_inode)\\]" "$starter" "$scout")" "$DAEMON"
 	since=$(now_ms)
 	kill "-$1" "$DAEMON"
 	until_true 60 has_ended "$DAEMON"
@@ -183,8 +196,13 @@ stop_with_a_stuck_scout() {
 	[ $took -le 1000 ] || die "the daemon took $took ms to end"
 	until_true 60 has_ended "$starter"
 	! has_ended "$scout" || die "the scout is not stuck"
+	since=$(now_ms)
 	start_readyd
 	alive
+	took=$(($(now_ms) - since))
+	echo "start after SIG$1: $took ms"
+	[ $took -le 1000 ] || die "the daemon took $took ms to start"
+	marker_ends_a_new_wait daemon
 	SCOUTS+=("$scout")
 }
 
@@ -253,6 +271,7 @@ test_a_daemon_that_cannot_fork_says_so() {
 	need python3
 	: >wire.py
 	chmod 1777 .
+	export READYD_TRUST_UID=$OTHER_UID
 	UNDER=("${AS_OTHER_USER[@]}" prlimit --nproc=1)
 	start_for_python
 	UNDER=()
@@ -393,5 +412,24 @@ test_the_time_out_holds_for_a_hostile_process() {
 	expect "exit status" "$GOT" 124
 	owes_an_answer "${HOSTILE[0]}"
 }
+
+warnings() { select_lines -c "warning: $T/m may be on a network or FUSE file system" readyd.log; }
+
+# The daemon looks at its own directory by itself: it says so, once, whenever such a file system comes to be there.
+directory_of_the_daemon_may_hang() {
+	mkdir m
+	start_readyd
+	expect "warnings about a local directory" "$(warnings)" 0
+	mount_clockfs
+	until_true 60 counter_is scans 2
+	expect "warnings after the mount" "$(warnings)" 1
+	kill -HUP "$DAEMON"
+	until_true 60 counter_is scans 3
+	kill_readyd
+	expect "warnings after SIGHUP" "$(warnings)" 1
+	start_readyd
+	expect "warnings with that of the next daemon" "$(warnings)" 2
+}
+test_a_directory_of_the_daemon_that_may_hang_is_named() { in_mounts directory_of_the_daemon_may_hang; }
 
 run_tests "$@"

@@ -105,8 +105,40 @@ test_systemd_units_are_valid() {
 # No setting that would hide markers, or what is mounted over them.
 test_systemd_unit_shares_tmp() {
 	expect "settings that create a mount namespace" "$(select_lines -E \
-		'^(Private|Protect|ReadOnly|ReadWrite|Inaccessible|Temporary|Bind|Root|Dynamic|Mount)' \
-		"$INIT/systemd/readyd.service")" ""
+		'^(Private|Protect|Proc|ReadOnly|ReadWrite|Exec|NoExec|Inaccessible|Temporary|Bind|Root|Dynamic|Mount)' \
+		"$INIT/systemd/readyd.service" | select_lines -vE '^(ExecStart|PrivateNetwork|ProtectClock|ProtectHostname)=')" \
+		PrivateMounts=no
+}
+
+test_systemd_unit_is_hardened() {
+	local offline=--offline=yes
+	need systemd-analyze
+	systemd-analyze security --help | grep -q -- --offline || skip "systemd-analyze is older than systemd 250"
+	systemd-analyze security "$offline" --threshold=30 "$INIT/systemd/readyd.service" >out 2>&1 || die "$(cat out)"
+	# Without the settings, it is not.
+	sed '/^[A-Z]*=/d; /^User=\|^Restrict\|^SystemCall/d' "$INIT/systemd/readyd.service" >readyd.service
+	! systemd-analyze security "$offline" --threshold=30 readyd.service >out 2>&1 || die "any unit passes: $(cat out)"
+}
+
+# The user, the rights and the limits of the unit, as far as they can be set without systemd.
+test_daemon_runs_with_the_rights_of_the_systemd_unit() {
+	local rights=-all,+sys_ptrace,+dac_read_search
+	need_root
+	need setpriv
+	setpriv --bounding-set -all,+sys_ptrace true 2>/dev/null || skip "the bounding set cannot be changed"
+	expect "rights" "$(unit_says service AmbientCapabilities)" "CAP_SYS_PTRACE CAP_DAC_READ_SEARCH"
+	expect "bounds" "$(unit_says service CapabilityBoundingSet)" "CAP_SYS_PTRACE CAP_DAC_READ_SEARCH"
+	expect "what is killed" "$(unit_says service KillMode)" process
+	chmod 1777 .
+	UNDER=(setpriv --reuid 1234 --regid 1234 --clear-groups --no-new-privs --inh-caps "$rights" --ambient-caps "$rights"
+		--bounding-set "$rights")
+	start_readyd
+	expect "rights" "$(counter rights)" sys_ptrace
+	spawn_worker
+	spawn_waiters 1 "$PID"
+	wait_for_gates
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
 }
 
 # As in the units, with the notification that Type=notify waits for.

@@ -203,14 +203,15 @@ test_a_daemon_with_more_privileges_than_its_client_answers() {
 	for WAITER in "$daemon" "$auto"; do waiter_ends 0 "$READY"; done
 }
 
-# without_call CALLS STATUS ARGUMENT...: readyctl by itself, on a kernel without these system calls.
-without_call() {
-	local calls=$1 want=$2 got=0
-	shift 2
-	READYD_BACKEND="file" timeout 60 strace -f -qq -o trace -e trace="$calls" -e inject="$calls:error=ENOSYS" \
+# with_error ERROR CALLS STATUS ARGUMENT...: readyctl by itself, on a kernel where these system calls fail.
+with_error() {
+	local error=$1 calls=$2 want=$3 got=0
+	shift 3
+	READYD_BACKEND="file" timeout 60 strace -f -qq -o trace -e trace="$calls" -e inject="$calls:error=$error" \
 		"$READYCTL" "$@" >out 2>err || got=$?
 	expect "exit status of '$*' ($(cat out err))" "$got" "$want"
 }
+without_call() { with_error ENOSYS "$@"; }
 
 # Without openat2(2), where the marker of a process in another root is cannot be determined: Linux before 5.6, or a
 # seccomp filter. Before 5.8, roots have no mount ids either.
@@ -231,6 +232,21 @@ test_an_old_kernel_serves_its_own_root_only() {
 	grep -qxE "unreachable $PID start=[0-9]+ reason=namespace-denied" out || die "$(cat out)"
 	grep -q openat2 trace || die "openat2 was not called"
 	without_call openat2,statx 6 status "$PID"
+	: >go
+}
+
+# A file system's error is not the end of the process, after which a marker in our directory would count.
+test_a_root_that_cannot_be_examined_is_not_ours() {
+	need_root
+	need_strace
+	export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+	mkdir m
+	mkfifo go
+	spawn_in_namespaces "--mount --propagation private" mount
+	mark "$INNER"
+	# The first one is of our own root.
+	with_error EIO:when=2+ statx 1 status "$PID"
+	grep -q 'statx(.*/root' trace || die "the root was not examined"
 	: >go
 }
 

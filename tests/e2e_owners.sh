@@ -111,4 +111,44 @@ unmapped_owner() {
 }
 test_an_owner_without_a_number_in_a_user_namespace() { unmapped_owner; }
 
+is_a_second_old() { [ $((EPOCHSECONDS - $(stat -c %Z "$1"))) -gt 1 ]; }
+
+as_attacker() { setpriv --reuid="$OTHER_UID" --regid="$OTHER_UID" --clear-groups "$@"; }
+
+# others_move_a_file BACKEND COMMAND...: the command gives the name of the marker to a file a/old, which is the worker's
+# user's and older than the worker.
+others_move_a_file() {
+	local backend=$1
+	shift
+	rm -rf m a
+	mkdir -m 1777 m
+	mkdir -m 777 a
+	: >a/old
+	chown 1000 a/old
+	[ "$(stat -c %W a/old)" -gt 0 ] || skip "the file system does not keep times of birth"
+	until_true 60 is_a_second_old a/old
+	spawn setpriv --reuid=1000 --clear-groups sleep 1000
+	PID=$LAST
+	until_true 60 has_uid 1000
+	start_waiter "$backend" "$PID"
+	"$@" a/old "$(marker "$PID")"
+	expect_status "$backend" 1 "pending $PID start=[0-9]+ reason=age-unknown.*" "$PID"
+	kill -0 "$WAITER" || die "the wait has ended: $(cat "out.$WAITER")"
+	# What the process itself leaves there counts.
+	SINCE=$(now_ms)
+	rm "$(marker "$PID")"
+	setpriv --reuid=1000 --clear-groups touch "$(marker "$PID")"
+	waiter_ends 0 "$READY"
+}
+
+test_a_file_that_others_move_to_the_name_is_not_a_marker() {
+	need_root
+	need setpriv
+	chmod 755 "$T"
+	start_readyd
+	both_backends others_move_a_file as_attacker mv
+	# As where fs.protected_hardlinks is 0.
+	both_backends others_move_a_file ln
+}
+
 run_tests "$@"

@@ -55,32 +55,42 @@ def until(pid, wanted):
     while letter(pid) != wanted:
         time.sleep(0.005)
 
-# The change time of a file cannot be set, so the files come first: one for every pid that may be next.
-def try_to_start_with_older_markers():
+# The pids that may be assigned next; those below 300 are not assigned again after a wrap-around.
+def next_pids(count):
+    with open("/proc/sys/kernel/pid_max") as file:
+        limit = int(file.read())
     first = os.fork()
     if first == 0:
         os._exit(0)
     os.waitpid(first, 0)
-    pids = range(first + 1, first + 5000)
+    return {300 + (first - 300 + i) % (limit - 300) for i in range(1, min(count, limit - 300) + 1)}
+
+# The change time of a file cannot be set, so the files come first: one for every pid that may be next. Only children
+# that have got one of these are of use.
+def try_to_start_with_older_markers(wanted, count, kept):
+    pids = next_pids(count) - set(kept.values())
     for pid in pids:
         os.close(os.open(prefix + str(pid), os.O_CREAT | os.O_WRONLY))
-    last = time.monotonic()
-    while time.monotonic() - last < 0.1:
-        time.sleep(0.02)
-    processes = {state: start(state) for state in states if state != "no-process"}
-    good = all(pid in pids for pid in processes.values())
-    for pid in pids:
-        if not good or pid not in processes.values():
-            os.unlink(prefix + str(pid))
-    return processes if good else None
+    time.sleep(0.1)
+    for state in wanted:
+        pid = start(state)
+        if pid in pids:
+            kept[state] = pid
+        else:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    for pid in pids - set(kept.values()):
+        os.unlink(prefix + str(pid))
 
-# The pids may have wrapped around in between.
+# Meanwhile, other programs take pids too, on a busy machine thousands: there is a file for every pid in the end.
 def start_with_older_markers():
-    for _ in range(20):
-        processes = try_to_start_with_older_markers()
-        if processes is not None:
-            return processes
-    sys.exit("the processes have other pids")
+    kept, count = {}, 5000
+    while True:
+        wanted = [state for state in states if state != "no-process" and state not in kept]
+        if not wanted:
+            return kept
+        try_to_start_with_older_markers(wanted, count, kept)
+        count *= 4
 
 children = {"older": start_with_older_markers()}
 for marker in markers:

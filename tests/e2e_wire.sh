@@ -125,7 +125,7 @@ test_list() {
 test_stats_and_ping() {
 	start_for_text
 	replies 'PING\n' 'PONG'
-	replies 'STATS\n' "STATS version=[^ ]+ pid=$DAEMON [a-z_]+=.* clients=1 .*waits=0 gates=0 .*watching=1 procfs=ok scouts=0 scouts_stuck=0"
+	replies 'STATS\n' "STATS version=[^ ]+ pid=$DAEMON [a-z_]+=.* clients=1 .*waits=0 gates=0 .*watching=1 procfs=ok scouts=0 scouts_stuck=0 sandbox=(on|off) rights=[a-z_0-9]+"
 }
 
 # A program that does not receive descriptors gets the line, and keeps nothing open.

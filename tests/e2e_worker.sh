@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # The reference worker does what its --help says: its marker and output, each of its errors, and how little it does
 # between its allocation and its marker.
-# shellcheck source=tests/lib.sh disable=SC1091
+# shellcheck source=tests/lib.sh disable=SC1091,SC2016
 . "$(dirname "$0")/lib.sh"
 
 SIZE=$((64 * MIB))
 OVERRIDE=KTSTR_WORKER_READY_MARKER_OVERRIDE
 
-with_marker() { KTSTR_WORKER_READY_MARKER_OVERRIDE=$T/marker "$@"; }
+with_marker() { KTSTR_WORKER_READY_MARKER_OVERRIDE=${MARKER:-$T/marker} "$@"; }
 need_jemalloc() { "$WORKER" --version | grep -q '^jemalloc [0-9]' || skip "built without jemalloc"; }
 
 need_namespace() {
@@ -129,7 +129,6 @@ test_marker_goes_to_tmp_without_override() {
 	need_namespace
 	mkdir tmp
 	cp "$WORKER" tmp/worker
-	# shellcheck disable=SC2016
 	start unshare -Urm sh -c 'mount --bind "$0" /tmp && exec env "$@"' "$T/tmp" "$OVERRIDE=" /tmp/worker 1
 	printf 'ready\n' | cmp - "tmp/ktstr-worker-ready-$LAST"
 	[ ! -e marker ] || die "the empty override was used"
@@ -192,11 +191,18 @@ test_exit_4_fifo_does_not_hang() {
 
 test_exit_5_bad_bytes() {
 	local bad
-	for bad in "" +1 " 1" "1 " 1k 1.5 1e6 0x10 0x one $'1\n2' \
+	for bad in "" + ++1 +-1 "+ 1" " 1" "1 " 1k 1.5 1e6 0x10 0x one $'1\n2' \
 		9223372036854775808 18446744073709551615 18446744073709551616 99999999999999999999999; do
 		refuse_early 5 "BYTES is" "$WORKER" "$bad"
 		refuse_early 5 "BYTES is" "$WORKER" -- "-$bad"
 	done
+}
+
+test_plus_sign() {
+	refuse_early 2 "BYTES is 0" "$WORKER" +0
+	refuse_early 5 "out of range" "$WORKER" +9223372036854775808
+	start "$WORKER" +010
+	expect "breadcrumb" "$(cat out)" "jemalloc-alloc-worker ready pid=$LAST bytes=10"
 }
 
 test_leading_zeros_are_decimal() {
@@ -212,6 +218,20 @@ test_exit_5_bad_arguments() {
 	refuse_early 5 "option '-x'" "$WORKER" -x 1
 	refuse_early 5 "option '--no-such'" "$WORKER" --no-such 1
 	refuse_early 5 "option '--churn=1'" "$WORKER" --churn=1 1
+	refuse_early 5 "BYTES is '-'" "$WORKER" -
+	refuse_early 5 "BYTES is '--churn'" "$WORKER" -- --churn
+}
+
+test_exit_5_abbreviated_options() {
+	local short
+	for short in --c --chu --churn- --h --hel --v --version=; do
+		refuse_early 5 "option '$short'" "$WORKER" "$short" 1
+	done
+}
+
+test_options_may_follow() {
+	start "$WORKER" 4096 --churn
+	churns "$LAST"
 }
 
 test_exit_5_more_than_the_allocator_has() {
@@ -223,7 +243,6 @@ test_exit_5_more_than_the_allocator_has() {
 test_exit_6_proc_is_hidden() {
 	need_jemalloc
 	need_namespace
-	# shellcheck disable=SC2016
 	set -- unshare -Urm sh -c 'mount -t tmpfs none /proc && exec "$0" "$@"' "$WORKER"
 	refuse_early 6 "mount procfs" "$@" 1
 	start "$@" --churn 1
@@ -298,12 +317,104 @@ test_three_system_calls_from_the_allocation_to_the_breadcrumb() {
 	local mode
 	need_strace
 	for mode in "" --churn; do
+		rm -f marker
 		start_traced "$WORKER" ${mode:+"$mode"} "$SIZE"
 		kill -KILL "$LAST"
 		until_true 60 grep -q '^+++ killed by SIGKILL' trace
 		expect "system calls with '$mode'" "$(quiet_part trace)" "openat write close breadcrumb"
-		grep -q "^openat(.*O_WRONLY|O_CREAT|O_TRUNC|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC, 0644" trace
+		grep -q "^openat(.*O_WRONLY|O_CREAT|O_EXCL|O_NOFOLLOW|O_CLOEXEC, 0644" trace
 	done
+}
+
+# --- what has the name already
+
+OTHERS_UID=65534
+need_other_user() {
+	need_root
+	need setpriv
+	chmod 755 "$T"
+	setpriv --reuid=$OTHERS_UID --clear-groups test -x "$WORKER" || skip "another user may not run $WORKER"
+	mkdir -m 1777 shared
+}
+as_other_user() { setpriv --reuid=$OTHERS_UID --regid=$OTHERS_UID --clear-groups "$@"; }
+
+# start_at MARKER COMMAND...: as start, with another marker.
+start_at() {
+	MARKER=$1
+	shift
+	start "$@"
+	expect "content" "$(cat "$MARKER")" ready
+	expect "names of the marker" "$(stat -c %h "$MARKER")" 1
+}
+
+# A leftover that stays the same file would pass its age on.
+test_a_leftover_is_replaced_by_a_new_file() {
+	echo "an old marker, longer than the new one" >marker
+	exec 7<marker
+	start "$WORKER" 1
+	[ ! marker -ef /proc/self/fd/7 ] || die "the leftover was rewritten"
+	printf 'ready\n' | cmp - marker
+	exec 7<&-
+}
+
+# Another user has made a link to a file of the worker's, to its content or to its name.
+test_what_a_link_points_to_is_not_written_to() {
+	need_other_user
+	echo precious >shared/file
+	ln shared/file shared/hard
+	start_at "$T/shared/hard" "$WORKER" 1
+	expect "file" "$(cat shared/file)" precious
+	as_other_user ln -s "$T/shared/file" shared/symbolic
+	start_at "$T/shared/symbolic" "$WORKER" 1
+	expect "file" "$(cat shared/file)" precious
+}
+
+test_a_user_removes_a_link_to_its_own_file() {
+	need_other_user
+	echo precious >shared/file
+	chown $OTHERS_UID shared/file
+	ln shared/file shared/hard
+	start_at "$T/shared/hard" setpriv --reuid=$OTHERS_UID --clear-groups "$WORKER" 1
+	expect "file" "$(cat shared/file)" precious
+	expect "owner" "$(stat -c %u shared/hard)" $OTHERS_UID
+}
+
+test_what_another_user_has_put_there_is_removed() {
+	need_other_user
+	as_other_user sh -c 'umask 0; : >"$0/file"; mkfifo "$0/fifo"; ln -s nowhere "$0/dangling"' "$T/shared"
+	for name in file fifo dangling; do
+		start_at "$T/shared/$name" "$WORKER" 1
+		expect "owner" "$(stat -c %u "shared/$name")" 0
+	done
+}
+
+# A worker that inherits such a umask leaves a marker that its user cannot open.
+test_a_leftover_that_cannot_be_opened_is_replaced() {
+	need_other_user
+	set -- setpriv --reuid=$OTHERS_UID --clear-groups sh -c 'umask 0777; exec "$0" 1' "$WORKER"
+	start_at "$T/shared/marker" "$@"
+	expect "mode" "$(stat -c %a shared/marker)" 0
+	start_at "$T/shared/marker" "$@"
+}
+
+# In a sticky directory it may not be removed: it would be no marker.
+test_exit_4_another_users_file_may_not_be_removed() {
+	need_other_user
+	: >shared/file
+	chmod 666 shared/file
+	refuse_marker "Operation not permitted" "$T/shared/file" setpriv --reuid=$OTHERS_UID --clear-groups "$WORKER" 1
+	expect "content" "$(cat shared/file)" ""
+}
+
+test_a_file_in_a_closed_directory_is_written_to() {
+	need_other_user
+	mkdir closed
+	echo old >closed/file
+	chown $OTHERS_UID closed/file
+	set -- setpriv --reuid=$OTHERS_UID --clear-groups "$WORKER" 1
+	start_at "$T/closed/file" "$@"
+	ln closed/file closed/again
+	refuse_marker "Too many links" "$T/closed/file" "$@"
 }
 
 test_jemalloc_is_linked_statically() {
@@ -311,6 +422,64 @@ test_jemalloc_is_linked_statically() {
 	need readelf
 	expect "libraries" "$(ldd "$WORKER" 2>&1 | select_lines -E 'jemalloc|stdc\+\+')" ""
 	readelf -sW "$WORKER" | grep -q ' TLS .*tsd_tls' || die "no thread state in the executable"
+}
+
+# member NAME FILE: where the DWARF of the file has this member of struct tsd_s.
+member() {
+	readelf --debug-dump=info "$2" 2>/dev/null | awk -v name=": $1\$" '
+		/DW_TAG_structure_type/ { structure = 1 }
+		structure && /DW_AT_name/ && /: tsd_s$/ { inside = 1 }
+		inside && /DW_AT_name/ { found = $0 ~ name }
+		inside && found && /DW_AT_data_member_location/ { print $NF; exit }'
+}
+MANGLED=cant_access_tsd_items_directly_use_a_getter_or_setter_thread
+
+# note_number INDEX FILE: one of the two numbers of the note.
+note_number() {
+	readelf -x .note.readyd "$2" | awk '/^  0x/ { print $2 $3 $4 $5 }' | tr -d '\n' | cut -c $((41 + 8 * $1))-$((48 + 8 * $1)) |
+		sed 's/\(..\)\(..\)\(..\)\(..\)/0x\4\3\2\1/' | xargs printf '%d\n'
+}
+
+need_offsets() {
+	need_jemalloc
+	need readelf
+	need nm
+	[ -x "$BUILD/tests/tsd_check" ] || skip "tests/tsd_check is not built: make check builds it, except when cross compiling"
+}
+
+# counters_are_at ALLOCATED DEALLOCATED: by the linked jemalloc's own account.
+counters_are_at() {
+	"$BUILD/tests/tsd_check" "$(nm "$BUILD/tests/tsd_check" | awk '$3 ~ /tsd_tls$/ { print $1; exit }')" "$1" "$2"
+}
+
+test_offsets_of_the_counters_are_jemallocs() {
+	local allocated deallocated
+	need_offsets
+	allocated=$(member "${MANGLED}_allocated" "$WORKER")
+	deallocated=$(member "${MANGLED}_deallocated" "$WORKER")
+	counters_are_at "$allocated" "$deallocated"
+	expect_exit 1 counters_are_at "$((allocated + 8))" "$deallocated"
+	expect "allocated in the note" "$(note_number 0 "$WORKER")" "$allocated"
+	expect "deallocated in the note" "$(note_number 1 "$WORKER")" "$deallocated"
+	readelf -p .note.readyd "$WORKER" | grep -qF "$("$WORKER" --version | sed -n 's/^jemalloc //p')" ||
+		die "the note does not name the allocator"
+}
+
+test_note_survives_strip() {
+	need_offsets
+	need strip
+	strip -o stripped "$WORKER"
+	expect "note" "$(note_number 0 stripped) $(note_number 1 stripped)" "$(note_number 0 "$WORKER") $(note_number 1 "$WORKER")"
+	expect "symbols" "$(nm stripped 2>/dev/null)" ""
+}
+
+# The others are stripped, which shows that the option does something.
+test_install_strip_leaves_the_worker_alone() {
+	need_offsets
+	need make
+	make -s -C "$BUILD" DESTDIR="$T/root" install-strip >log 2>&1 || die "$(cat log)"
+	cmp "$WORKER" "$(find root -name ktstr-jemalloc-alloc-worker)"
+	expect "symbols of readyd" "$(nm "$(find root -name readyd -type f -path '*/sbin/*')" 2>/dev/null)" ""
 }
 
 run_tests "$@"

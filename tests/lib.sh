@@ -318,7 +318,7 @@ run_one() {
 	(
 		trap reap_spawned EXIT
 		set -eu
-		unset READYD_BACKEND NOTIFY_SOCKET LISTEN_FDS LISTEN_PID
+		unset READYD_BACKEND READYD_TRUST_UID NOTIFY_SOCKET LISTEN_FDS LISTEN_PID
 		export READYD_SOCKET=$T/s READYD_DIR=$T/m
 		cd "$T"
 		"$1"

@@ -149,15 +149,22 @@ START_TEST(new_processes_are_found)
 }
 END_TEST
 
+/* A process here and the first process of a pid namespace with a namesake of it; the marker may be of either.
+ */
+static void set_collision(pid_t *here, pid_t *first)
+{
+	set_scene();
+	marker_name = *here = unit_spawn(NULL);
+	*first = spawn_namesake();
+	leave_marker();
+}
+
 /* Pids have wrapped around: what the last scan found is no longer valid. */
 START_TEST(wrapped_pids_are_detected)
 {
 	pid_t here, first;
 
-	set_scene();
-	marker_name = here = unit_spawn(NULL);
-	first = spawn_namesake();
-	leave_marker();
+	set_collision(&here, &first);
 	namespaces.complete = true;
 	namespaces.newest = UNIT_UNUSED_PID;
 	namespaces.caught_up = clock_ms();
@@ -173,10 +180,7 @@ START_TEST(old_index_is_not_trusted)
 {
 	pid_t here, first;
 
-	set_scene();
-	marker_name = here = unit_spawn(NULL);
-	first = spawn_namesake();
-	leave_marker();
+	set_collision(&here, &first);
 	namespaces.complete = true;
 	namespaces.newest = process_newest();
 	namespaces.caught_up = clock_ms();
@@ -310,10 +314,7 @@ START_TEST(lone_caller_scans_for_child_namespaces_only)
 {
 	pid_t here, one, other;
 
-	set_scene();
-	marker_name = here = unit_spawn(NULL);
-	other = spawn_namesake();
-	leave_marker();
+	set_collision(&here, &other);
 	ck_assert(!has_collision(collisions_lone(), here));
 	unit_kill(other);
 	marker_name = 1;
@@ -339,7 +340,7 @@ static void view_hang(
 /* Only that of a process that could have left the marker is looked at. */
 START_TEST(directory_that_hangs_is_told_from_a_shortage)
 {
-	const struct marker_viewer viewer = {view_hang, NULL};
+	const struct marker_viewer viewer = {.view = view_hang};
 	pid_t here, other;
 	struct process p;
 

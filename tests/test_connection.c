@@ -4,20 +4,24 @@
 
 #include "daemon/loop.h"
 #include "daemon/connection.h"
+#include "daemon/quota.h"
 #include "src/sock.h"
 #include "src/wire.h"
 #include "tests/unit.h"
 
 #define OUTPUT_LIMIT 16384
 /* Lines handled per turn. */
-#define TURN 16
+#define TURN TURNS_BUDGET
 #define MOST (1024 * 1024)
 
 /* A pool, the client's end of one of its connections, and what the hooks recorded. */
 static struct loop *loop;
 static struct connection_pool pool;
+static struct quota quota;
 static int client;
 static unsigned lines, long_lines, closings;
+static uid_t next_uid;
+static int closing_turns;
 static char heard[MOST], read_back[MOST];
 static size_t heard_len;
 /* What the line hook does with a line. */
@@ -36,6 +40,13 @@ static void on_line(struct connection *connection, const char *line, size_t len,
 	heard_len += len;
 	if (respond != NULL)
 		respond(connection, line, len);
+}
+
+static bool on_close_some(struct connection *connection, void *context)
+{
+	unit_check(context == &pool);
+	unit_check(connection->closing);
+	return closing_turns-- <= 1;
 }
 
 static void on_closing(struct connection *connection, void *context)
@@ -78,24 +89,33 @@ static void turn(void)
 		loop_settle(loop);
 }
 
-static int connect_session(void)
+static int connect_user(uid_t uid)
 {
 	int ends[2];
 
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-	connection_new(&pool, ends[0]);
+	ck_assert_ptr_nonnull(connection_new(&pool, ends[0], uid));
 	return ends[1];
+}
+
+/* Each is another user's. */
+static int connect_session(void)
+{
+	return connect_user(next_uid++);
 }
 
 static void set_up(void)
 {
-	const struct connection_hooks hooks = {on_line, on_resume, on_closing};
+	const struct connection_hooks hooks = {on_line, on_resume, on_close_some, on_closing};
 
 	lines = long_lines = closings = 0;
 	heard_len = 0;
 	respond = NULL;
 	loop = loop_new();
-	connection_pool_init(&pool, loop, &hooks, &pool, OUTPUT_LIMIT);
+	next_uid = 1000;
+	closing_turns = 1;
+	quota_init(&quota, 1, &(struct quota_config){1000000, 1000000, 100});
+	connection_pool_init(&pool, loop, &hooks, &pool, &quota, OUTPUT_LIMIT);
 	client = connect_session();
 }
 
@@ -110,6 +130,7 @@ static void tear_down(void)
 {
 	connection_pool_fini(&pool);
 	ck_assert_uint_eq(pool.count, 0);
+	ck_assert_ptr_null(quota.users);
 	hang_up();
 	loop_free(loop);
 }
@@ -795,6 +816,110 @@ static int unread(void)
 	return count;
 }
 
+/* However many connections a user has, another user's line comes after one budget of it. */
+START_TEST(a_crowd_of_one_user_gets_one_turn)
+{
+	enum { CLIENTS = 64 };
+	int crowd[CLIENTS], first = client;
+	unsigned before;
+
+	for (int i = 0; i < CLIENTS; i++) {
+		client = crowd[i] = connect_user(500);
+		say_numbers(100);
+	}
+	for (int i = 0; i < 10; i++) {
+		before = lines;
+		pass();
+		ck_assert_uint_eq(lines, before + TURN);
+	}
+	client = first;
+	respond = echo;
+	before = lines;
+	say_bytes("x\n", 2);
+	pass();
+	ck_assert_uint_le(lines, before + TURN + 1);
+	expect_read("x\n");
+	respond = NULL;
+	turn();
+	ck_assert_uint_eq(lines, CLIENTS * 100 + 1);
+	for (int i = 0; i < CLIENTS; i++)
+		close(crowd[i]);
+}
+END_TEST
+
+/* The connections of one user take turns as well; the first one, which did not have to wait, is done by then.
+ */
+START_TEST(no_connection_of_a_user_is_left_out)
+{
+	enum { CLIENTS = 8 };
+	int crowd[CLIENTS];
+
+	for (int i = 0; i < CLIENTS; i++) {
+		client = crowd[i] = connect_user(500);
+		say_numbers(2 * TURN);
+	}
+	for (int i = 0; i <= CLIENTS; i++)
+		pass();
+	for (struct connection *c = TAILQ_NEXT(TAILQ_NEXT(the_session(), link), link); c != NULL;
+	     c = TAILQ_NEXT(c, link))
+		ck_assert_uint_gt(c->input_len, 0);
+	ck_assert_uint_eq(lines, (CLIENTS + 1) * TURN);
+	turn();
+	ck_assert_uint_eq(lines, 2 * CLIENTS * TURN);
+	for (int i = 0; i < CLIENTS; i++)
+		close(crowd[i]);
+}
+END_TEST
+
+/* Puts lines until so many bytes are held back, or the connection is dropped. */
+static void fill(struct connection *connection, size_t len)
+{
+	const int size = 4096;
+	char line[101];
+
+	ck_assert_int_eq(setsockopt(connection->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+	snprintf(line, sizeof(line), "%99d\n", 1);
+	while (connection->output_len < len && !connection->closing)
+		connection_put(connection, line, 100);
+}
+
+/* Unread bytes count for the user, not for each connection: the one that would exceed the limit is dropped.
+ */
+START_TEST(unread_output_is_bounded_for_a_user)
+{
+	int second, third;
+
+	quota.limits[QUOTA_OUTPUT] = (struct quota_limit){SIZE_MAX, 30000};
+	second = connect_user(500);
+	third = connect_user(500);
+	fill(TAILQ_NEXT(the_session(), link), 10000);
+	fill(TAILQ_NEXT(TAILQ_NEXT(the_session(), link), link), 10000);
+	ck_assert_uint_eq(pool.dropped, 1);
+	ck_assert_uint_le(quota.used[QUOTA_OUTPUT], 15000);
+	turn();
+	ck_assert_uint_eq(pool.count, 2);
+	/* Another user is not affected. */
+	fill(the_session(), 5000);
+	ck_assert_uint_eq(pool.dropped, 1);
+	ck_assert_uint_ge(the_session()->output_len, 5000);
+	close(second);
+	close(third);
+	turn();
+}
+END_TEST
+
+START_TEST(a_connection_may_close_in_several_turns)
+{
+	closing_turns = 3;
+	hang_up();
+	pass();
+	ck_assert_uint_eq(pool.count, 1);
+	turn();
+	ck_assert_uint_eq(pool.count, 0);
+	ck_assert_uint_eq(closings, 1);
+}
+END_TEST
+
 START_TEST(nothing_is_read_while_lines_are_left)
 {
 	int before;
@@ -1047,6 +1172,10 @@ static Suite *suite(void)
 	tcase_add_test(tcase, fini_ends_all);
 	tcase_add_test(tcase, one_line_among_a_thousand);
 	tcase_add_test(tcase, turns_go_round);
+	tcase_add_test(tcase, a_crowd_of_one_user_gets_one_turn);
+	tcase_add_test(tcase, no_connection_of_a_user_is_left_out);
+	tcase_add_test(tcase, unread_output_is_bounded_for_a_user);
+	tcase_add_test(tcase, a_connection_may_close_in_several_turns);
 	tcase_add_test(tcase, nothing_is_read_while_lines_are_left);
 	tcase_add_test(tcase, turn_has_a_number);
 	tcase_add_test(tcase, half_closed_with_lines_left);

@@ -86,6 +86,13 @@ static void expect_nothing(void)
 	ck_assert(!daemon_conn_next(&conn, NOW, &event));
 }
 
+/* A line that says nothing to act on. */
+static void greet(void)
+{
+	say(hello);
+	expect(DAEMON_NOTHING);
+}
+
 static void expect_absent(int error)
 {
 	expect(DAEMON_ABSENT);
@@ -108,8 +115,7 @@ START_TEST(greets_and_asks_in_one_go)
 	ck_assert_int_gt(n, 0);
 	text[n] = '\0';
 	ck_assert_str_eq(text, "HELLO 1\nGATE 5:7\nPING\n");
-	say(hello);
-	expect_nothing();
+	greet();
 	ck_assert_int_eq(conn.state, DAEMON_OPEN);
 	say("died 5 start=7\nPONG\n");
 	expect(DAEMON_ANSWER);
@@ -142,7 +148,7 @@ END_TEST
 START_TEST(refuses_one)
 {
 	ask();
-	say(hello);
+	greet();
 	say("ERR too-many-waits pid=5\nPONG\n");
 	expect(DAEMON_REFUSED);
 	ck_assert_int_eq(event.answer.pid, 5);
@@ -165,7 +171,7 @@ static const char *const garbage[] = {
 START_TEST(garbage_is_absence)
 {
 	ask();
-	say(hello);
+	greet();
 	say(garbage[_i]);
 	expect_absent(EPROTO);
 }
@@ -177,7 +183,7 @@ START_TEST(gate_brings_a_descriptor)
 	int ends[2];
 
 	ask();
-	say(hello);
+	greet();
 	ck_assert_int_eq(pipe(ends), 0);
 	ck_assert_int_eq(sock_send_fd(server, line, strlen(line), ends[0]), (ssize_t)strlen(line));
 	expect(DAEMON_GATE);
@@ -233,8 +239,7 @@ START_TEST(frozen_is_late)
 	ck_assert(!daemon_conn_may_ask(&conn, NOW + 10000, true));
 	ck_assert(!daemon_conn_expire(&conn, NOW + 10000, &event));
 	/* Its late answer is welcome. */
-	say(hello);
-	expect_nothing();
+	greet();
 	ck_assert_int_eq(conn.state, DAEMON_LATE);
 	say("PONG\n");
 	expect(DAEMON_ANSWERED);
@@ -261,9 +266,91 @@ START_TEST(replies_renew_the_time)
 {
 	ask();
 	say(hello);
-	ck_assert(!daemon_conn_next(&conn, NOW + 900, &event));
+	ck_assert(daemon_conn_next(&conn, NOW + 900, &event));
 	ck_assert(!daemon_conn_expire(&conn, NOW + 1000, &event));
 	expire(1900, DAEMON_ABSENT);
+}
+END_TEST
+
+/* Lines that keep coming, but none that was asked for. */
+static int64_t renew(int64_t interval, int64_t most)
+{
+	int64_t after = 0;
+
+	while (!daemon_conn_expire(&conn, NOW + after, &event) && after < most) {
+		after += interval;
+		say("CANCELLED 9 1\n");
+		ck_assert(daemon_conn_next(&conn, NOW + after, &event));
+		ck_assert_int_eq(event.kind, DAEMON_NOTHING);
+	}
+	ck_assert_int_eq(event.kind, DAEMON_ABSENT);
+	ck_assert_int_eq(event.error, ETIMEDOUT);
+	return after;
+}
+
+START_TEST(replies_do_not_renew_the_time_without_end)
+{
+	int64_t after;
+
+	ask();
+	after = renew(100, 60000);
+	ck_assert_int_ge(after, 30000);
+	ck_assert_int_le(after, 31000);
+}
+END_TEST
+
+START_TEST(nor_that_until_the_own_check_counts)
+{
+	daemon_conn_init(&conn, &settings);
+	ask();
+	conn.reply_by = 0;
+	daemon_conn_expect(&conn, NOW, true);
+	for (int64_t after = 0; after < 30000; after += 20) {
+		say("ready 9 start=9\n");
+		ck_assert(daemon_conn_next(&conn, NOW + after, &event));
+		ck_assert_int_eq(event.kind, DAEMON_ANSWER);
+		ck_assert(!daemon_conn_expire(&conn, NOW + after, &event));
+	}
+	say("ready 9 start=9\n");
+	ck_assert(daemon_conn_next(&conn, NOW + 30050, &event));
+	expire(30050, DAEMON_STOPPED);
+}
+END_TEST
+
+static void put_question(enum wire_verb verb, bool long_answer)
+{
+	const struct wire_request request = {.verb = verb};
+
+	daemon_conn_init_question(&conn, &settings, long_answer);
+	ck_assert(daemon_conn_begin(&conn, NOW, false, &event));
+	daemon_conn_put(&conn, &request);
+	ck_assert(daemon_conn_commit(&conn, NOW, false, &event));
+	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+}
+
+START_TEST(no_reply_renews_the_time_of_a_question)
+{
+	put_question(WIRE_STATS, false);
+	ck_assert_int_le(renew(10, 60000), 260);
+}
+END_TEST
+
+START_TEST(insisting_on_a_question_has_an_end)
+{
+	settings.backend = READYD_BACKEND_DAEMON;
+	put_question(WIRE_PING, false);
+	ck_assert_int_le(renew(10, 60000), 5010);
+}
+END_TEST
+
+START_TEST(a_list_has_an_end)
+{
+	int64_t after;
+
+	put_question(WIRE_LIST, true);
+	after = renew(100, 60000);
+	ck_assert_int_ge(after, 10000);
+	ck_assert_int_le(after, 10400);
 }
 END_TEST
 
@@ -281,7 +368,7 @@ START_TEST(question_is_less_patient)
 {
 	const struct wire_request query = {.verb = WIRE_QUERY, .pid = 5};
 
-	daemon_conn_init_question(&conn, &settings);
+	daemon_conn_init_question(&conn, &settings, false);
 	ck_assert(daemon_conn_begin(&conn, NOW, true, &event));
 	daemon_conn_put(&conn, &query);
 	ck_assert(daemon_conn_commit(&conn, NOW, false, &event));
@@ -379,6 +466,11 @@ static Suite *suite(void)
 	tcase_add_test(tcase, frozen_is_late);
 	tcase_add_test(tcase, working_is_not_late);
 	tcase_add_test(tcase, replies_renew_the_time);
+	tcase_add_test(tcase, replies_do_not_renew_the_time_without_end);
+	tcase_add_test(tcase, nor_that_until_the_own_check_counts);
+	tcase_add_test(tcase, no_reply_renews_the_time_of_a_question);
+	tcase_add_test(tcase, insisting_on_a_question_has_an_end);
+	tcase_add_test(tcase, a_list_has_an_end);
 	tcase_add_test(tcase, insisting_is_more_patient);
 	tcase_add_test(tcase, question_is_less_patient);
 	tcase_add_test(tcase, expected_word_of_a_stopped_one);

@@ -469,6 +469,33 @@ START_TEST(too_many_descriptors_are_death)
 }
 END_TEST
 
+/* The buffer of one descriptor has room for a second. */
+START_TEST(only_the_first_of_a_message_is_kept)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(3 * sizeof(int))] = {0};
+	char text[] = "GATE 1 start=1\n";
+	struct iovec iov = {.iov_base = text, .iov_len = strlen(text)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control};
+	struct cmsghdr *header = (struct cmsghdr *)control;
+	int fds;
+
+	open_pipes();
+	fds = unit_count_fds();
+	for (size_t count = 2; count <= 3; count++) {
+		msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
+		header->cmsg_level = SOL_SOCKET;
+		header->cmsg_type = SCM_RIGHTS;
+		header->cmsg_len = CMSG_LEN(count * sizeof(int));
+		for (size_t i = 0; i < count; i++)
+			memcpy(CMSG_DATA(header) + i * sizeof(int), &pipes[i][0], sizeof(int));
+		ck_assert_int_gt(sendmsg(server, &msg, MSG_NOSIGNAL), 0);
+		expect_gate(1, inodes[0]);
+		ck_assert_int_eq(unit_count_fds(), fds);
+	}
+	close_pipes();
+}
+END_TEST
+
 static void send_waits(int from, int to)
 {
 	struct wire_request request = {.verb = WIRE_WAIT, .ms = INT_MAX, .has_ms = true};
@@ -595,6 +622,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, gate_may_be_descriptor_zero);
 	tcase_add_test(tcase, gate_without_room_is_refused);
 	tcase_add_test(tcase, too_many_descriptors_are_death);
+	tcase_add_test(tcase, only_the_first_of_a_message_is_kept);
 	tcase_add_test(tcase, requests_go_out_together);
 	tcase_add_test(tcase, requests_go_out);
 	tcase_add_test(tcase, full_socket_is_flushed);

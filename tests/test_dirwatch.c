@@ -224,6 +224,35 @@ START_TEST(extra_directory_is_told_apart)
 }
 END_TEST
 
+static unsigned gone;
+
+static void on_gone(void *charged, void *context)
+{
+	unit_check(charged == &gone && context == &watch);
+	gone++;
+}
+
+/* What an extra watch is charged to is told when the watch ends. */
+START_TEST(charge_ends_with_the_extra_directory)
+{
+	int wd = add_extra();
+
+	gone = 0;
+	watch.on_extra_gone = on_gone;
+	watch.extra_context = &watch;
+	ck_assert_ptr_null(dirwatch_extra_charged(&watch, wd));
+	dirwatch_charge_extra(&watch, wd, &gone);
+	dirwatch_charge_extra(&watch, wd + 1, &gone);
+	ck_assert_ptr_eq(dirwatch_extra_charged(&watch, wd), &gone);
+	dirwatch_age(&watch);
+	ck_assert_uint_eq(gone, 0);
+	dirwatch_age(&watch);
+	dirwatch_age(&watch);
+	ck_assert_uint_eq(gone, 1);
+	ck_assert_ptr_null(dirwatch_extra_charged(&watch, wd));
+}
+END_TEST
+
 START_TEST(extra_directory_may_be_here_or_nowhere)
 {
 	int wd = 1;
@@ -417,6 +446,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, directory_is_missing);
 	tcase_add_test(tcase, no_descriptors);
 	tcase_add_test(tcase, extra_directory_is_told_apart);
+	tcase_add_test(tcase, charge_ends_with_the_extra_directory);
 	tcase_add_test(tcase, extra_directory_may_be_here_or_nowhere);
 	tcase_add_test(tcase, arrival_is_read_ahead);
 	tcase_add_test(tcase, arrival_is_read_ahead_between_two_events);

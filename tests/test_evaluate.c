@@ -44,8 +44,9 @@ static const struct {
     /* What was seen to be absent came later. */
     {{.kind = REGULAR, .absent_seen = YES, .life = ALIVE}, READYD_READY, READYD_REASON_NONE},
     {{.kind = REGULAR, .absent_seen = YES}, READYD_EXITED, READYD_REASON_NONE},
-    /* Any process that had the pid may have written it. */
-    {{.kind = REGULAR, .age = NO_START, .life = GONE | NO_SUCH_PROCESS}, READYD_EXITED, READYD_REASON_NONE},
+    /* Any process that had the pid may have written it: is one of them meant, or this one? */
+    {{.kind = REGULAR, .age = NO_START, .life = NO_SUCH_PROCESS}, READYD_EXITED, READYD_REASON_NONE},
+    {{.kind = REGULAR, .age = NO_START, .life = GONE}, READYD_DIED, READYD_REASON_IDENTITY_UNKNOWN},
     /* Only time stamps can tell whose it is. They prove nothing if they are in the future or if the start is
      * not known; they are taken to be right if they are too close to the start or if the clock was set. */
     {{.kind = REGULAR, .age = NO_START, .life = ALIVE}, READYD_PENDING, READYD_REASON_IDENTITY_UNKNOWN},
@@ -96,6 +97,7 @@ static size_t rule_for(const struct given *g)
 #define START_TICKS  1000
 #define BOOT_OFFSET  1600000000123456789LL
 #define TOLERANCE_NS 40000000LL
+#define SET_BY_NS    3600000000000LL
 
 /* How long after the start of the process its marker was written, by the stamp. */
 static int64_t stamp_after_start(enum age age)
@@ -118,8 +120,8 @@ static void arrange_clocks(enum age age, struct observation *o)
 	int64_t ns = START_TICKS * clock_tick_ns() + BOOT_OFFSET + stamp_after_start(age);
 
 	o->marker.ctime = (struct timespec){ns / 1000000000, ns % 1000000000};
-	o->boot_offset = BOOT_OFFSET;
-	o->now = age == FUTURE ? ns - TOLERANCE_NS - 1 : ns;
+	o->offsets = (struct clock_offsets){BOOT_OFFSET, BOOT_OFFSET};
+	o->now = ns - BOOT_OFFSET + (age == FUTURE ? -TOLERANCE_NS - 1 : SET_BY_NS);
 	o->stamps = (struct stamp_trust){.grain_ns = TOLERANCE_NS / 2, .margin_ns = TOLERANCE_NS / 2};
 }
 
@@ -152,10 +154,11 @@ static void arrange(
 	    .foreign = g->foreign == YES,
 	    .inaccessible = g->inaccessible == YES,
 	    .ambiguous = g->ambiguous == YES,
-	    .clock_was_set = g->clock_set == YES,
 	    .unknown = g->unknown == YES,
 	    .marker = {.kind = marker_kind(g->kind), .dev = 1, .ino = 2, .size = 6}};
 	arrange_clocks(g->age, observation);
+	/* Forward, perhaps since the marker was written. */
+	observation->offsets.least -= g->clock_set == YES ? SET_BY_NS : 0;
 	*history = (struct history){.latched = g->latched == YES, .absent_seen = g->absent_seen == YES};
 	history->has_leftover = g->leftover != NO_LEFTOVER;
 	history->leftover = observation->marker;
@@ -299,7 +302,7 @@ END_TEST
 START_TEST(start_of_zero_is_a_start)
 {
 	struct process process = {.pid = PID, .fd = -1, .start_known = true};
-	struct observation o = {.boot_offset = BOOT_OFFSET, .now = BOOT_OFFSET};
+	struct observation o = {.offsets = {BOOT_OFFSET, BOOT_OFFSET}};
 	struct history history = {0};
 	struct readyd_answer answer;
 

@@ -15,49 +15,44 @@ static const struct {
 	const char *what;
 	int64_t after, now;
 	struct stamp_trust stamps;
-	bool set;
+	int64_t set; /* the clock, forward by this much, perhaps since it was written */
 	enum evidence evidence;
 	bool weak;
 } by_stamps[] = {
-    {"a second younger", S, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_OWN, false},
-    {"a tick and the grain younger", TICK + 40 * MS + 1, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_OWN,
+    {"a second younger", S, LATER, {40 * MS, 0, 0, false}, 0, EVIDENCE_OWN, false},
+    {"a tick and the grain younger", TICK + 40 * MS + 1, LATER, {40 * MS, 0, 0, false}, 0, EVIDENCE_OWN,
 	false},
-    {"not quite that", TICK + 40 * MS, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_OWN, true},
-    {"more than a tick younger", TICK + 1, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_OWN, true},
-    {"a tick younger", TICK, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_ASSUMED, true},
-    {"as old", 0, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_ASSUMED, true},
-    {"the grain older", -40 * MS, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_ASSUMED, true},
-    {"more than the grain older", -40 * MS - 1, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_LEFTOVER,
-	true},
-    {"an hour older", -3600 * S, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_LEFTOVER, true},
+    {"not quite that", TICK + 40 * MS, LATER, {40 * MS, 0, 0, false}, 0, EVIDENCE_OWN, true},
+    {"more than a tick younger", TICK + 1, LATER, {40 * MS, 0, 0, false}, 0, EVIDENCE_OWN, true},
+    {"a tick younger", TICK, LATER, {40 * MS, 0, 0, false}, 0, EVIDENCE_ASSUMED, true},
+    {"as old", 0, LATER, {40 * MS, 0, 0, false}, 0, EVIDENCE_ASSUMED, true},
+    {"the grain older", -40 * MS, LATER, {40 * MS, 0, 0, false}, 0, EVIDENCE_ASSUMED, true},
+    {"more than the grain older", -40 * MS - 1, LATER, {40 * MS, 0, 0, false}, 0, EVIDENCE_LEFTOVER, true},
+    {"an hour older", -3600 * S, LATER, {40 * MS, 0, 0, false}, 0, EVIDENCE_LEFTOVER, true},
     /* Whole seconds: the stamp is up to a second before the writing. */
-    {"most of a second older, grain 1 s", -999 * MS, LATER, {S, 0, 0, false}, false, EVIDENCE_ASSUMED, true},
-    {"more than a second older, grain 1 s", -S - 1, LATER, {S, 0, 0, false}, false, EVIDENCE_LEFTOVER, true},
-    {"a second younger, grain 1 s", S, LATER, {S, 0, 0, false}, false, EVIDENCE_OWN, true},
-    {"two seconds younger, grain 1 s", 2 * S, LATER, {S, 0, 0, false}, false, EVIDENCE_OWN, false},
+    {"most of a second older, grain 1 s", -999 * MS, LATER, {S, 0, 0, false}, 0, EVIDENCE_ASSUMED, true},
+    {"more than a second older, grain 1 s", -S - 1, LATER, {S, 0, 0, false}, 0, EVIDENCE_LEFTOVER, true},
+    {"a second younger, grain 1 s", S, LATER, {S, 0, 0, false}, 0, EVIDENCE_OWN, true},
+    {"two seconds younger, grain 1 s", 2 * S, LATER, {S, 0, 0, false}, 0, EVIDENCE_OWN, false},
     /* A server's clock, which may be behind or ahead by the margin. */
-    {"4 s older, margin 5 s", -4 * S, LATER, {40 * MS, 5 * S, 0, false}, false, EVIDENCE_ASSUMED, true},
-    {"6 s older, margin 5 s", -6 * S, LATER, {40 * MS, 5 * S, 0, false}, false, EVIDENCE_LEFTOVER, true},
-    {"4 s younger, margin 5 s", 4 * S, LATER, {40 * MS, 5 * S, 0, false}, false, EVIDENCE_ASSUMED, true},
-    {"6 s younger, margin 5 s", 6 * S, LATER, {40 * MS, 5 * S, 0, false}, false, EVIDENCE_OWN, false},
+    {"4 s older, margin 5 s", -4 * S, LATER, {40 * MS, 5 * S, 0, false}, 0, EVIDENCE_ASSUMED, true},
+    {"6 s older, margin 5 s", -6 * S, LATER, {40 * MS, 5 * S, 0, false}, 0, EVIDENCE_LEFTOVER, true},
+    {"4 s younger, margin 5 s", 4 * S, LATER, {40 * MS, 5 * S, 0, false}, 0, EVIDENCE_ASSUMED, true},
+    {"6 s younger, margin 5 s", 6 * S, LATER, {40 * MS, 5 * S, 0, false}, 0, EVIDENCE_OWN, false},
     /* A measured difference is taken off the stamp. */
-    {"60 ms older, clock 60 ms behind", -60 * MS, LATER, {MS, 0, -60 * MS, true}, false, EVIDENCE_ASSUMED,
-	true},
-    {"an hour older, clock an hour behind", -3590 * S, LATER, {MS, 0, -3600 * S, true}, false, EVIDENCE_OWN,
+    {"60 ms older, clock 60 ms behind", -60 * MS, LATER, {MS, 0, -60 * MS, true}, 0, EVIDENCE_ASSUMED, true},
+    {"an hour older, clock an hour behind", -3590 * S, LATER, {MS, 0, -3600 * S, true}, 0, EVIDENCE_OWN,
 	false},
-    {"as old, clock a second ahead", 0, LATER, {MS, 0, S, true}, false, EVIDENCE_LEFTOVER, true},
+    {"as old, clock a second ahead", 0, LATER, {MS, 0, S, true}, 0, EVIDENCE_LEFTOVER, true},
     /* From the future, beyond what the clocks may differ by. */
-    {"in the future", 2 * LATER, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_UNDATED, true},
-    {"in the future by the grain", LATER + 40 * MS, LATER, {40 * MS, 0, 0, false}, false, EVIDENCE_OWN,
-	false},
-    {"in the future by a server's clock", LATER + 5 * S, LATER, {0, 5 * S, 0, false}, false, EVIDENCE_OWN,
-	false},
-    {"in the future of a server's clock", LATER + 5 * S + 1, LATER, {0, 5 * S, 0, false}, false,
-	EVIDENCE_UNDATED, true},
-    {"ahead like the measured clock", LATER + 99 * S, LATER, {MS, 0, 100 * S, true}, false, EVIDENCE_OWN,
-	false},
+    {"in the future", 2 * LATER, LATER, {40 * MS, 0, 0, false}, 0, EVIDENCE_UNDATED, true},
+    {"in the future by the grain", LATER + 40 * MS, LATER, {40 * MS, 0, 0, false}, 0, EVIDENCE_OWN, false},
+    {"in the future by a server's clock", LATER + 5 * S, LATER, {0, 5 * S, 0, false}, 0, EVIDENCE_OWN, false},
+    {"in the future of a server's clock", LATER + 5 * S + 1, LATER, {0, 5 * S, 0, false}, 0, EVIDENCE_UNDATED,
+	true},
+    {"ahead like the measured clock", LATER + 99 * S, LATER, {MS, 0, 100 * S, true}, 0, EVIDENCE_OWN, false},
     /* Older, but by no more than the clock was set. */
-    {"an hour older, clock set", -3600 * S, LATER, {40 * MS, 0, 0, false}, true, EVIDENCE_ASSUMED, true},
+    {"an hour older, clock set", -3600 * S, LATER, {40 * MS, 0, 0, false}, 3600 * S, EVIDENCE_ASSUMED, true},
 };
 
 static void arrange(int64_t after, int64_t now, struct process *p, struct observation *o)
@@ -67,8 +62,8 @@ static void arrange(int64_t after, int64_t now, struct process *p, struct observ
 
 	*p = (struct process){.pid = 4711, .fd = -1, .start = START_TICKS, .start_known = true};
 	*o = (struct observation){.marker = {.kind = MARKER_FILE, .dev = 1, .ino = 2},
-	    .now = start + now,
-	    .boot_offset = BOOT_OFFSET,
+	    .now = start + now - BOOT_OFFSET,
+	    .offsets = {BOOT_OFFSET, BOOT_OFFSET},
 	    .stamps = {.grain_ns = 40 * MS}};
 	o->marker.ctime = (struct timespec){ns / S, ns % S};
 }
@@ -82,7 +77,7 @@ START_TEST(stamps_decide_within_their_trust)
 	ck_assert_int_eq(clock_tick_ns(), TICK);
 	arrange(by_stamps[_i].after, by_stamps[_i].now, &p, &o);
 	o.stamps = by_stamps[_i].stamps;
-	o.clock_was_set = by_stamps[_i].set;
+	o.offsets.least -= by_stamps[_i].set;
 	ck_assert(evidence_needs_stamps(&history, &o.marker));
 	if (evidence_weigh(&p, &history, &o) != by_stamps[_i].evidence)
 		ck_abort_msg("%s: %d", by_stamps[_i].what, (int)evidence_weigh(&p, &history, &o));
@@ -100,7 +95,7 @@ START_TEST(strict_caller_assumes_nothing)
 
 	arrange(by_stamps[_i].after, by_stamps[_i].now, &p, &o);
 	o.stamps = by_stamps[_i].stamps;
-	o.clock_was_set = by_stamps[_i].set;
+	o.offsets.least -= by_stamps[_i].set;
 	ck_assert_int_eq(evidence_weigh(&p, &history, &o), evidence == EVIDENCE_ASSUMED ? assumed : evidence);
 }
 END_TEST
@@ -174,14 +169,58 @@ START_TEST(unknown_start_proves_nothing)
 	p.start_known = false;
 	p.start = 0;
 	ck_assert_int_eq(evidence_weigh(&p, &history, &o), EVIDENCE_NAMELESS);
-	/* It ended before its start was read, so any process that had the pid is meant. */
-	o.gone = p.no_such_process = true;
+	/* Nor if it ends: the file may be an earlier process's. */
+	o.gone = true;
+	ck_assert_int_eq(evidence_weigh(&p, &history, &o), EVIDENCE_NAMELESS);
+	/* There was none, so any process that had the pid is meant. */
+	p.no_such_process = true;
 	ck_assert_int_eq(evidence_weigh(&p, &history, &o), EVIDENCE_OWN);
 	/* There is no process, but a certain one is meant: stamps tell. */
 	p.start = START_TICKS;
 	ck_assert_int_eq(evidence_weigh(&p, &history, &o), EVIDENCE_OWN);
 	o.marker.ctime.tv_sec -= 100;
 	ck_assert_int_eq(evidence_weigh(&p, &history, &o), EVIDENCE_LEFTOVER);
+}
+END_TEST
+
+/* A file that others may have given the name, in a directory that they can write to. */
+static const struct {
+	const char *what;
+	bool shared, absent_seen, leftover_before;
+	unsigned links;
+	int64_t born, written; /* after the start; its ctime is a second after it */
+	enum evidence evidence, strict;
+} moved[] = {
+    {"created after the start", true, true, false, 1, S, S, EVIDENCE_OWN, EVIDENCE_OWN},
+    {"linked", true, true, false, 2, S, S, EVIDENCE_UNDATED, EVIDENCE_UNDATED},
+    {"linked, seen late", true, false, false, 2, S, S, EVIDENCE_UNDATED, EVIDENCE_UNDATED},
+    {"renamed", true, true, false, 1, -S, -S, EVIDENCE_UNDATED, EVIDENCE_UNDATED},
+    {"renamed, seen late", true, false, false, 1, -S, -S, EVIDENCE_UNDATED, EVIDENCE_UNDATED},
+    {"renamed and still written to", true, true, false, 1, -S, S, EVIDENCE_UNDATED, EVIDENCE_UNDATED},
+    {"perhaps a leftover, written over", true, false, false, 1, -S, S, EVIDENCE_ASSUMED, EVIDENCE_UNDATED},
+    {"a leftover, written over", true, false, true, 1, -S, S, EVIDENCE_OWN, EVIDENCE_OWN},
+    {"linked, where nobody else can", false, true, false, 2, -S, -S, EVIDENCE_OWN, EVIDENCE_OWN},
+};
+
+START_TEST(moved_file_proves_nothing)
+{
+	struct history history = {.absent_seen = moved[_i].absent_seen, .absent = {.kind = MARKER_ABSENT}};
+	struct observation o;
+	struct process p;
+
+	arrange(S, LATER, &p, &o);
+	if (moved[_i].leftover_before)
+		history.leftover = o.marker;
+	o.shared = moved[_i].shared;
+	o.has_birth = true;
+	o.birth_offsets = o.offsets;
+	o.marker.links = moved[_i].links;
+	o.born = o.marker.mtime = o.marker.ctime;
+	o.born.tv_sec += (time_t)(moved[_i].born / S) - 1;
+	o.marker.mtime.tv_sec += (time_t)(moved[_i].written / S) - 1;
+	ck_assert_msg(evidence_weigh(&p, &history, &o) == moved[_i].evidence, "%s", moved[_i].what);
+	history.strict = true;
+	ck_assert_msg(evidence_weigh(&p, &history, &o) == moved[_i].strict, "%s", moved[_i].what);
 }
 END_TEST
 
@@ -196,6 +235,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, rewritten_leftover_is_judged_anew);
 	tcase_add_test(tcase, owner_and_collision_decide_first);
 	tcase_add_test(tcase, unknown_start_proves_nothing);
+	tcase_add_loop_test(tcase, moved_file_proves_nothing, 0, UNIT_COUNT(moved));
 	return s;
 }
 

@@ -4,6 +4,7 @@
 
 #include "daemon/loop.h"
 #include "daemon/gate.h"
+#include "daemon/quota.h"
 #include "daemon/scouts.h"
 #include "daemon/tracker.h"
 #include "src/dirwatch.h"
@@ -17,6 +18,8 @@ static struct marker_place place;
 static struct tracker tracker;
 static struct dirwatch dirs;
 static struct gates gates;
+static struct quota quota;
+static struct quota_user *user; /* the daemon's own, which may have all pipes */
 static pid_t children[LIMIT + 1];
 static int fds_before;
 
@@ -33,6 +36,16 @@ static void on_behind(void *context)
 static const struct scouts_config without_scouts = {.place = &place, .dirs = &dirs, .spawner = -1};
 static struct scouts *scouts;
 
+static void limit_pipes(size_t most)
+{
+	quota.limits[QUOTA_GATES] = (struct quota_limit){most, most};
+}
+
+static size_t pipes(void)
+{
+	return quota.used[QUOTA_GATES];
+}
+
 static void set_up(void)
 {
 	char dir[UNIT_PATH_SIZE];
@@ -47,8 +60,11 @@ static void set_up(void)
 	loop = loop_new();
 	dirwatch_init(&dirs, &place, on_behind, NULL);
 	scouts = scouts_new(loop, &without_scouts);
-	tracker_init(&tracker, loop, &place, &dirs, scouts, on_first_wait, NULL);
-	gates_init(&gates, loop, &tracker, LIMIT);
+	quota_init(&quota, geteuid(), &(struct quota_config){1024, 100, 100});
+	limit_pipes(LIMIT);
+	user = quota_enter(&quota, geteuid());
+	tracker_init(&tracker, loop, &place, &dirs, scouts, &quota, on_first_wait, NULL);
+	gates_init(&gates, loop, &tracker);
 }
 
 static void tear_down(void)
@@ -58,6 +74,8 @@ static void tear_down(void)
 	tracker_fini(&tracker);
 	scouts_free(scouts);
 	loop_free(loop);
+	quota_leave(&quota, user);
+	ck_assert_ptr_null(quota.users);
 	ck_assert_uint_eq(gates.count, 0);
 	ck_assert_int_eq(unit_count_fds(), fds_before);
 	for (size_t i = 0; i < UNIT_COUNT(children); i++)
@@ -75,7 +93,7 @@ static void enroll(int child, void (*join)(struct registry_entry *entry, void *c
 {
 	struct readyd_answer answer;
 
-	ck_assert(tracker_enroll(&tracker, children[child], 0, join, context, &answer));
+	ck_assert(tracker_enroll(&tracker, user, children[child], 0, join, context, &answer));
 	ck_assert_int_eq(answer.verdict, READYD_PENDING);
 }
 
@@ -83,7 +101,7 @@ static void join_gate(struct registry_entry *entry, void *context)
 {
 	int *fd = context;
 
-	*fd = gate_join(&gates, entry);
+	*fd = gate_join(&gates, entry, user);
 }
 
 /* Joins as a waiter that received the gate: the descriptor is its own, the open file is shared. */
@@ -140,7 +158,7 @@ static void mark(int child)
 	struct readyd_answer answer;
 
 	write_marker(child);
-	tracker_query(&tracker, children[child], 0, &answer);
+	tracker_query(&tracker, user, children[child], 0, &answer);
 	ck_assert_int_eq(answer.verdict, READYD_READY);
 }
 
@@ -295,10 +313,10 @@ START_TEST(crowd_gets_more_pipes)
 {
 	int held[PIPES + 1];
 
-	gates.limit = 2 * PIPES;
+	limit_pipes((size_t)2 * PIPES);
 	for (size_t i = 0; i <= PIPES; i++) {
 		held[i] = join(0);
-		ck_assert_uint_eq(gates.shards, i < PIPES ? i + 1 : PIPES);
+		ck_assert_uint_eq(pipes(), i < PIPES ? i + 1 : PIPES);
 		ck_assert(i == 0 || !same_file(held[i], held[i - 1]));
 		for (int more = 1; more < SHARE; more++)
 			join_held(held[i]);
@@ -312,7 +330,7 @@ START_TEST(crowd_gets_more_pipes)
 		ck_assert(!is_open(held[i]));
 		ck_assert_int_eq(left_in(held[i]), 1);
 	}
-	ck_assert_uint_eq(gates.shards, 0);
+	ck_assert_uint_eq(pipes(), 0);
 	close_all(held, UNIT_COUNT(held));
 }
 END_TEST
@@ -324,7 +342,7 @@ START_TEST(crowd_at_the_limit)
 
 	for (size_t i = 0; i < UNIT_COUNT(waiting); i++)
 		waiting[i] = join(0);
-	ck_assert_uint_eq(gates.shards, LIMIT);
+	ck_assert_uint_eq(pipes(), LIMIT);
 	ck_assert(same_file(waiting[0], waiting[2 * SHARE]));
 	mark(0);
 	ck_assert(!is_open(waiting[0]) && !is_open(waiting[2 * SHARE]));
@@ -356,11 +374,11 @@ START_TEST(abandoned_pipe_of_a_crowd)
 {
 	int waiting[2 * SHARE];
 
-	gates.limit = 2 * PIPES;
+	limit_pipes((size_t)2 * PIPES);
 	for (size_t i = 0; i < UNIT_COUNT(waiting); i++)
 		waiting[i] = join(0);
 	close_all(waiting, SHARE);
-	while (gates.shards == 2)
+	while (pipes() == 2)
 		await_gate();
 	ck_assert_uint_eq(gates.count, 1);
 	ck_assert(is_open(waiting[SHARE]));
@@ -440,7 +458,7 @@ static void refuse_gate(struct registry_entry *entry, void *context)
 	int *error = context;
 
 	errno = 0;
-	ck_assert_int_eq(gate_join(&gates, entry), -1);
+	ck_assert_int_eq(gate_join(&gates, entry, user), -1);
 	*error = errno;
 }
 
@@ -471,6 +489,86 @@ START_TEST(gates_have_a_limit)
 }
 END_TEST
 
+struct asker {
+	struct quota_user *user;
+	int fd;
+};
+
+static void join_for(struct registry_entry *entry, void *context)
+{
+	struct asker *asker = context;
+
+	asker->fd = gate_join(&gates, entry, asker->user);
+	asker->fd = asker->fd < 0 ? -1 : fcntl(asker->fd, F_DUPFD_CLOEXEC, 0);
+}
+
+/* Joins as a waiter of that user; -1: it gets none. */
+static int join_as(struct quota_user *account, int child)
+{
+	struct asker asker = {.user = account};
+
+	enroll(child, join_for, &asker);
+	return asker.fd;
+}
+
+/* A waiter can read the byte in its pipe, and so take it from all that share the pipe. */
+START_TEST(users_share_no_pipe)
+{
+	struct quota_user *other = quota_enter(&quota, geteuid() + 1);
+	int mine[2], its;
+	char byte;
+
+	limit_pipes(100);
+	mine[0] = join(0);
+	its = join_as(other, 0);
+	mine[1] = join(0);
+	ck_assert(same_file(mine[0], mine[1]));
+	ck_assert(!same_file(mine[0], its));
+	ck_assert_uint_eq(gates.count, 1);
+	check_registry(1, 1);
+	mark(0);
+	ck_assert(!is_open(its));
+	ck_assert_int_eq(read(its, &byte, 1), 1);
+	ck_assert_int_eq(left_in(mine[0]), 1);
+	close_all(mine, 2);
+	close(its);
+	ck_assert_uint_eq(pipes(), 0);
+	quota_leave(&quota, other);
+}
+END_TEST
+
+START_TEST(a_user_at_its_limit_leaves_gates_to_others)
+{
+	struct quota_user *other = quota_enter(&quota, geteuid() + 1);
+	struct quota_user *victim = quota_enter(&quota, geteuid() + 2);
+	int held[LIMIT + 2];
+
+	/* Its share is one. */
+	limit_pipes(2);
+	held[0] = join_as(other, 0);
+	ck_assert_int_ge(held[0], 0);
+	ck_assert_int_eq(join_as(other, 1), -1);
+	held[1] = join_as(other, 0);
+	ck_assert(same_file(held[0], held[1]));
+	limit_pipes(8);
+	held[2] = join_as(victim, 0);
+	held[3] = join(1);
+	ck_assert(held[2] >= 0 && held[3] >= 0);
+	/* What one user leaves does not close the others' gates. */
+	close(held[0]);
+	close(held[1]);
+	while (other->used[QUOTA_GATES] > 0)
+		loop_turn(loop, true);
+	ck_assert(is_open(held[2]) && is_open(held[3]));
+	close(held[2]);
+	close(held[3]);
+	while (gates.count > 0)
+		loop_turn(loop, true);
+	quota_leave(&quota, other);
+	quota_leave(&quota, victim);
+}
+END_TEST
+
 START_TEST(no_descriptor_for_a_gate)
 {
 	int error;
@@ -489,7 +587,7 @@ START_TEST(no_descriptor_to_join)
 
 	await_gate();
 	limit = unit_forbid_new_fds();
-	second = gate_join(&gates, registry_find(tracker.registry, children[0]));
+	second = gate_join(&gates, registry_find(tracker.registry, children[0]), user);
 	unit_restore_fd_limit(&limit);
 	ck_assert_int_eq(second, -1);
 	ck_assert_uint_eq(gates.count, 1);
@@ -521,6 +619,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, joined_while_abandoned);
 	tcase_add_test(tcase, others_wait_without_the_gate);
 	tcase_add_test(tcase, gates_have_a_limit);
+	tcase_add_test(tcase, users_share_no_pipe);
+	tcase_add_test(tcase, a_user_at_its_limit_leaves_gates_to_others);
 	tcase_add_test(tcase, no_descriptor_for_a_gate);
 	tcase_add_test(tcase, no_descriptor_to_join);
 	return s;

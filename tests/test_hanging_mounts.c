@@ -1,4 +1,4 @@
-#include "client/ctl/hanging_mounts.h"
+#include "src/hanging_mounts.h"
 #include "tests/unit.h"
 
 static char table[2 * UNIT_PATH_SIZE], dir[UNIT_PATH_SIZE], path[2 * UNIT_PATH_SIZE];
@@ -70,6 +70,45 @@ START_TEST(a_link_may_lead_to_any_mount)
 }
 END_TEST
 
+/* An overlay at /m, over a mount of another type at /slow or over another overlay. */
+static const struct {
+	const char *options;
+	bool crosses;
+} overlays[] = {
+    {"rw,lowerdir=/slow,upperdir=/u,workdir=/w", true},
+    {"rw,lowerdir=/a:/slow/deep:/b,upperdir=/u,workdir=/w", true},
+    {"rw,lowerdir=/a,upperdir=/slow/u,workdir=/slow/w", true},
+    {"rw,lowerdir+=/a,lowerdir+=/slow/x", true},
+    {"rw,lowerdir=/inner", true},
+    {"rw,lowerdir=some/where", true},
+    {"rw,lowerdir=/a:/slower,upperdir=/u,workdir=/w", false},
+    {"rw,xino=/slow", false},
+    {"rw", false},
+};
+
+START_TEST(the_layers_of_an_overlay_count)
+{
+	char text[4 * UNIT_PATH_SIZE];
+
+	snprintf(text, sizeof(text),
+	    "30 22 0:40 / /slow rw,relatime - fuse.slow slow rw\n"
+	    "31 22 0:41 / /inner rw - overlay overlay rw,lowerdir=/slow/y\n"
+	    "32 22 0:42 / /m rw - overlay overlay %s\n",
+	    overlays[_i].options);
+	unit_write(table, text);
+	ck_assert(hanging_mounts_cross(table, "/m") == overlays[_i].crosses);
+	ck_assert(hanging_mounts_cross(table, "/m/n") == overlays[_i].crosses);
+	ck_assert(!hanging_mounts_cross(table, "/other"));
+}
+END_TEST
+
+START_TEST(an_overlay_over_itself_has_an_end)
+{
+	unit_write(table, "32 22 0:42 / /m rw - overlay overlay rw,lowerdir=/m\n");
+	ck_assert(!hanging_mounts_cross(table, "/m"));
+}
+END_TEST
+
 START_TEST(no_table_is_no_mount)
 {
 	ck_assert(!hanging_mounts_cross(below("/missing"), NULL));
@@ -87,6 +126,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, the_type_counts, 0, UNIT_COUNT(types));
 	tcase_add_loop_test(tcase, the_path_counts, 0, UNIT_COUNT(paths));
 	tcase_add_test(tcase, a_link_may_lead_to_any_mount);
+	tcase_add_loop_test(tcase, the_layers_of_an_overlay_count, 0, UNIT_COUNT(overlays));
+	tcase_add_test(tcase, an_overlay_over_itself_has_an_end);
 	tcase_add_test(tcase, no_table_is_no_mount);
 	return s;
 }

@@ -74,9 +74,9 @@ test_the_waiter_does_not_call_the_kernel() {
 # A name without a folder would be found in the folder of the file, and not be checked above.
 test_every_own_header_is_named_by_its_folder() {
 	local files
-	mapfile -t files < <(sources src daemon client/lib client/ctl)
+	mapfile -t files < <(sources src daemon client/lib client/ctl worker probe)
 	expect "own headers" "$(includes "${files[@]}" | select_lines '"' |
-		select_lines -vE ': "(src/|daemon/|client/|readyd/|config\.h")')" ""
+		select_lines -vE ': "(src/|daemon/|client/|worker/|probe/|readyd/|config\.h")')" ""
 }
 
 # arrows_drawn FOLDER: "FROM TO" for each arrow that the picture in ARCHITECTURE.md has below the line of the folder.
@@ -122,7 +122,16 @@ test_the_worker_knows_the_contract_only() {
 	local files
 	mapfile -t files < <(sources worker)
 	expect "own headers of the worker" "$(includes "${files[@]}" | select_lines '"' |
-		select_lines -vE '"(readyd/marker|config)\.h"')" ""
+		select_lines -vE '"(readyd/marker|config|worker/tsd_offsets)\.h"')" ""
+}
+
+test_the_probe_knows_the_contract_only() {
+	local files
+	mapfile -t files < <(sources probe)
+	expect "own headers of the probe" "$(includes "${files[@]}" | select_lines '"' |
+		select_lines -vE '"(readyd/marker\.h|config\.h|probe/[a-z]+\.h)"')" ""
+	mapfile -t files < <(sources src daemon client/lib client/ctl worker include/readyd)
+	none "of the other parts" '("probe/|<(elfutils/|libelf|gelf|dwarf))' "${files[@]}"
 }
 
 # Functions of the C library with a result that follows from their arguments alone, and what the compiler itself calls.
@@ -166,7 +175,12 @@ test_the_decisions_of_the_library_are_pure() {
 test_the_registry_is_pure() {
 	none "of the registry" '<(event2/|unistd\.h|fcntl\.h|time\.h|sys/time\.h|poll\.h|sys/socket\.h|signal\.h|stdio\.h)' \
 		daemon/registry.c daemon/registry.h
-	uses_only 'exit|process_close|xalloc_free|xalloc_new' daemon/registry
+	uses_only 'exit|process_close|quota_[a-z_]*|xalloc_free|xalloc_new' daemon/registry
+}
+
+test_the_quotas_and_the_turns_are_pure() {
+	uses_only 'exit|turns_user_init|xalloc_free|xalloc_new' daemon/quota
+	uses_only 'none' daemon/turns
 }
 
 # It translates bytes and messages, without I/O or memory of its own.
@@ -185,10 +199,10 @@ test_what_is_not_pure_is_seen() {
 
 test_only_the_daemon_has_an_event_loop() {
 	local files
-	mapfile -t files < <(sources src client/lib client/ctl worker include/readyd)
+	mapfile -t files < <(sources src client/lib client/ctl worker probe include/readyd)
 	none "of the other parts" '<(event2/|event\.h|evutil\.h)' "${files[@]}"
 	expect "in the daemon" "$(sources daemon | while read -r file; do includes "$file"; done | grep -F '<event2/' | cut -d: -f1 | sort -u)" "daemon/loop.c"
-	mapfile -t files < <(sources src client/lib client/ctl include/readyd)
+	mapfile -t files < <(sources src client/lib client/ctl probe include/readyd)
 	none "of the parts that do not choose an allocator" '<jemalloc/' "${files[@]}"
 }
 
@@ -196,7 +210,7 @@ test_only_the_daemon_has_an_event_loop() {
 test_the_library_does_not_change_its_process() {
 	local files
 	# Not part of the library; see below.
-	mapfile -t files < <(sources src client/lib | select_lines -v '^src/program\.')
+	mapfile -t files < <(sources src client/lib | select_lines -vE '^src/(program|hanging_mounts)\.')
 	expect "forbidden calls" "$(calls "(v|f|d|vf)?printf|puts|fputs|putchar|fputc|putc|fwrite|perror|p?error|warnx?|errx?|\
 _?_?exit|_Exit|abort|atexit|assert|signal|sigaction|sigprocmask|pthread_sigmask|alarm|raise|setenv|putenv|unsetenv|\
 setrlimit|umask|chdir|setlocale|fork|vfork|system|popen|syslog|srand|rand|strtok|strerror" "${files[@]}")" ""
@@ -205,7 +219,7 @@ setrlimit|umask|chdir|setlocale|fork|vfork|system|popen|syslog|srand|rand|strtok
 
 test_the_library_leaves_the_process_to_its_program() {
 	local files
-	mapfile -t files < <(sources src client/lib | select_lines -v '^src/program\.')
+	mapfile -t files < <(sources src client/lib | select_lines -vE '^src/(program|hanging_mounts)\.')
 	none "of the library" '"src/program\.h"' "${files[@]}"
 	expect "a header that the check must find" "$(includes daemon/main.c client/ctl/readyctl.c | grep -cF '"src/program.h"')" 2
 }

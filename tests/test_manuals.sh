@@ -13,6 +13,13 @@ test_manuals_know_every_option() {
 	for option in $("$READYCTL" --help | grep -o -- '--[a-z-]*' | sort -u); do
 		grep -q -- "Fl -${option#--}" "$SRC/man/readyctl.1" || die "readyctl.1 does not know $option"
 	done
+	for option in $("$WORKER" --help | grep -o -- '--[a-z-]*' | sort -u); do
+		grep -q -- "Fl -${option#--}" "$SRC/man/${WORKER##*/}.1" || die "the worker's manual does not know $option"
+	done
+	# From the source, since the probe may not be built.
+	while read -r option; do
+		grep -q -- "Fl -${option#--}" "$SRC/man/ktstr-jemalloc-probe.1" || die "the probe's manual does not know $option"
+	done < <(grep -o '^	     "  *--[a-z-]* ' "$SRC/probe/main.c" | grep -o -- '--[a-z-]*')
 }
 
 # A figure of a manual that is a constant of the source has a comment in the line above it, with the constant's name:

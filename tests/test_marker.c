@@ -408,6 +408,30 @@ START_TEST(unsearchable_directory_is_denied)
 }
 END_TEST
 
+/* Each differs from the first in one property; same says whether it is still the same file. */
+static const struct {
+	struct marker_stat seen;
+	bool same;
+} variants[] = {
+    {{MARKER_FILE, 1, 2, 0, 6, {3, 4}, {5, 6}, 0}, true},
+    /* Writing after the creation changes the size and, one clock tick later, the mtime. */
+    {{MARKER_FILE, 1, 2, 0, 0, {3, 4}, {5, 6}, 0}, true},
+    /* A change of owner, mode or links changes the ctime only. */
+    {{MARKER_FILE, 1, 2, 0, 6, {3, 4}, {9, 9}, 0}, true},
+    {{MARKER_OTHER, 1, 2, 0, 6, {3, 4}, {5, 6}, 0}, false},
+    {{MARKER_FILE, 9, 2, 0, 6, {3, 4}, {5, 6}, 0}, false},
+    {{MARKER_FILE, 1, 9, 0, 6, {3, 4}, {5, 6}, 0}, false},
+    {{MARKER_FILE, 1, 2, 0, 6, {9, 4}, {5, 6}, 0}, false},
+    {{MARKER_FILE, 1, 2, 0, 6, {3, 9}, {5, 6}, 0}, false},
+};
+
+START_TEST(same_marker_is_told_by_its_identity)
+{
+	ck_assert(marker_same(&variants[0].seen, &variants[_i].seen) == variants[_i].same);
+	ck_assert(marker_same(&variants[_i].seen, &variants[0].seen) == variants[_i].same);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("marker");
@@ -428,6 +452,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, directory_may_be_a_symlink);
 	tcase_add_test(tcase, overlong_directory_name_does_not_exist);
 	tcase_add_test(tcase, unsearchable_directory_is_denied);
+	tcase = unit_case(s, "same");
+	tcase_add_loop_test(tcase, same_marker_is_told_by_its_identity, 0, UNIT_COUNT(variants));
 	return s;
 }
 

@@ -1,6 +1,5 @@
 #include "src/marker_dir.h"
 #include "src/dirwatch.h"
-#include "src/rootcheck.h"
 #include "tests/unit.h"
 
 #include <errno.h>
@@ -180,19 +179,25 @@ START_TEST(directory_that_may_not_be_searched_is_inaccessible)
 }
 END_TEST
 
-START_TEST(no_descriptors_is_unknown)
+static void view_without_descriptors(const char *dir, pid_t pid, struct marker_view *seen)
 {
 	struct marker_place place;
-	struct marker_view seen;
 	struct rlimit before;
 	struct process p;
 
-	make_root();
-	process_open(&p, spawn_and_await(live_below));
-	ck_assert_int_eq(marker_place_init(&place, "/run/m", PREFIX), 0);
+	process_open(&p, pid);
+	ck_assert_int_eq(marker_place_init(&place, dir, PREFIX), 0);
 	before = unit_forbid_new_fds();
-	marker_view(&place, &p, &seen);
+	marker_view(&place, &p, seen);
 	unit_restore_fd_limit(&before);
+}
+
+START_TEST(no_descriptors_is_unknown)
+{
+	struct marker_view seen;
+
+	make_root();
+	view_without_descriptors("/run/m", spawn_and_await(live_below), &seen);
 	ck_assert_int_eq(seen.where, MARKER_DIR_UNKNOWN);
 	ck_assert_int_eq(seen.marker.kind, MARKER_UNKNOWN);
 }
@@ -200,38 +205,12 @@ END_TEST
 
 START_TEST(our_own_root_needs_no_descriptor)
 {
-	struct marker_place place;
 	struct marker_view seen;
-	struct rlimit before;
-	struct process p;
 
 	make_root();
-	process_open(&p, unit_spawn(NULL));
-	ck_assert_int_eq(marker_place_init(&place, root, PREFIX), 0);
-	before = unit_forbid_new_fds();
-	marker_view(&place, &p, &seen);
-	unit_restore_fd_limit(&before);
+	view_without_descriptors(root, unit_spawn(NULL), &seen);
 	ck_assert_int_eq(seen.where, MARKER_DIR_SAME);
 	ck_assert_int_eq(seen.marker.kind, MARKER_ABSENT);
-}
-END_TEST
-
-/* Only from the names, so that no file system is asked; without a descriptor. */
-START_TEST(roots_are_told_apart_by_their_names)
-{
-	struct process ours, below_root, ended;
-	struct rlimit before;
-
-	make_root();
-	process_open(&ours, unit_spawn(NULL));
-	process_open(&below_root, spawn_and_await(live_below));
-	process_open(&ended, unit_spawn_ending(0, 0));
-	unit_await_zombie(ended.pid);
-	before = unit_forbid_new_fds();
-	ck_assert_int_eq(rootcheck(&ours), ROOTCHECK_OURS);
-	ck_assert_int_eq(rootcheck(&below_root), ROOTCHECK_OTHER);
-	ck_assert_int_eq(rootcheck(&ended), ROOTCHECK_NONE);
-	unit_restore_fd_limit(&before);
 }
 END_TEST
 
@@ -245,14 +224,10 @@ static void unshare_mounts(void)
 START_TEST(other_mount_namespace_with_the_same_directory)
 {
 	struct marker_view seen;
-	struct process p;
 	pid_t pid;
 
 	make_root();
 	pid = spawn_and_await(unshare_mounts);
-	process_open(&p, pid);
-	ck_assert_int_eq(rootcheck(&p), ROOTCHECK_OTHER);
-	process_close(&p);
 	view(below("/var/here/m"), pid, &seen);
 	ck_assert_int_eq(seen.where, MARKER_DIR_SAME);
 	view(root, pid, &seen);
@@ -372,7 +347,6 @@ static Suite *suite(void)
 		printf("# skipped: paths_are_resolved_as_the_process_does: needs root\n");
 	unit_add_if(tcase, directory_that_may_not_be_searched_is_inaccessible, geteuid() == 0, "needs root");
 	unit_add_if(tcase, no_descriptors_is_unknown, geteuid() == 0, "needs root");
-	unit_add_if(tcase, roots_are_told_apart_by_their_names, geteuid() == 0, "needs root");
 	unit_add_if(tcase, other_mount_namespace_with_the_same_directory, geteuid() == 0, "needs root");
 	unit_add_if(tcase, visited_directory_can_be_watched, geteuid() == 0, "needs root");
 	return s;

@@ -91,12 +91,34 @@ START_TEST(one_counts)
 }
 END_TEST
 
-START_TEST(word_on_another_process)
-{
-	const struct readyd_answer own = {.start = 7, .verdict = READYD_EXITED};
-	const struct readyd_answer said = {.start = 0, .verdict = READYD_DIED};
+/* It may be about another process. Where nothing was seen here, not even the start, nothing is overruled. */
+static const struct {
+	uint64_t own_start;
+	enum readyd_verdict own;
+	enum readyd_reason own_reason;
+	bool counts;
+} without_start[] = {
+    {7, EXITED, false},
+    {7, STALE, false},
+    {7, PENDING, false},
+    {7, SHORTAGE, false},
+    {7, FAILED, false},
+    {0, STALE, false},
+    {0, READYD_STALE, READYD_REASON_FOREIGN_OWNER, false},
+    {0, DIED, false},
+    {0, SHORTAGE, true},
+    {0, READYD_PENDING, READYD_REASON_IDENTITY_UNKNOWN, true},
+    {0, UNREACHABLE, true},
+};
 
-	ck_assert(!opinion_counts(&own, false, &said));
+START_TEST(word_without_a_start)
+{
+	const struct readyd_answer own = {.start = without_start[_i].own_start,
+	    .verdict = without_start[_i].own,
+	    .reason = without_start[_i].own_reason};
+	const struct readyd_answer said = {.start = 0, .verdict = READYD_READY};
+
+	ck_assert(opinion_counts(&own, false, &said) == without_start[_i].counts);
 }
 END_TEST
 
@@ -141,6 +163,18 @@ START_TEST(status_is_completed)
 }
 END_TEST
 
+START_TEST(status_that_was_seen_is_not_hidden)
+{
+	const struct readyd_answer own = {.start = 7, .verdict = READYD_DIED, .wait_status = 256};
+	struct readyd_answer said = {
+	    .start = 7, .verdict = READYD_DIED, .wait_status = -1, .flags = READYD_FLAG_STATUS_HIDDEN};
+
+	ck_assert_uint_eq(opinion_complete(&own, &said).flags, 0);
+	said.start = 8;
+	ck_assert_uint_eq(opinion_complete(&own, &said).flags, READYD_FLAG_STATUS_HIDDEN);
+}
+END_TEST
+
 START_TEST(strict_caller_takes_no_assumption)
 {
 	const struct readyd_answer plain = {.verdict = READYD_READY, .start = 7},
@@ -164,7 +198,8 @@ static Suite *suite(void)
 	TCase *tcase = unit_case(s, "opinion");
 
 	tcase_add_loop_test(tcase, one_counts, 0, UNIT_COUNT(cells));
-	tcase_add_test(tcase, word_on_another_process);
+	tcase_add_loop_test(tcase, word_without_a_start, 0, UNIT_COUNT(without_start));
+	tcase_add_test(tcase, status_that_was_seen_is_not_hidden);
 	tcase_add_test(tcase, exited_without_a_marker_of_its_own);
 	tcase_add_test(tcase, strict_caller_takes_no_assumption);
 	tcase_add_loop_test(tcase, status_is_completed, 0, UNIT_COUNT(statuses));

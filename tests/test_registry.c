@@ -1,3 +1,4 @@
+#include "daemon/quota.h"
 #include "daemon/registry.h"
 #include "tests/unit.h"
 
@@ -27,18 +28,35 @@ static void on_leaving(struct registry_entry *entry)
 	left[left_count++] = entry->process.pid;
 }
 
-static const struct registry_limits limits = {.tombstones = TOMBSTONES};
+/* The first user is the daemon's own, so it has all tombstones; the others have shares of them. */
+static struct quota quota;
+static struct quota_user *user;
+
+static void set_up_quota(void)
+{
+	quota_init(&quota, 1, &(struct quota_config){65536, 1000, 1000});
+	quota.limits[QUOTA_TOMBSTONES] = (struct quota_limit){TOMBSTONES, TOMBSTONES};
+	user = quota_enter(&quota, 1);
+}
+
+static void tear_down_quota(void)
+{
+	quota_leave(&quota, user);
+	ck_assert_ptr_null(quota.users);
+}
 
 static void set_up(void)
 {
 	left_count = 0;
-	registry = registry_new(&limits, on_leaving);
+	set_up_quota();
+	registry = registry_new(&quota, 0, on_leaving);
 }
 
 static void tear_down(void)
 {
 	registry_free(registry);
 	registry = NULL;
+	tear_down_quota();
 }
 
 static void on_settled(struct registry_wait *registry_wait, const struct readyd_answer *answer)
@@ -70,7 +88,7 @@ static struct registry_entry *enter(pid_t pid, bool latched)
 	    .start = (uint64_t)pid * 10};
 	const struct history history = {.latched = latched, .absent_seen = true};
 
-	return registry_enter(registry, &process, &history);
+	return registry_enter(registry, &process, &history, user);
 }
 
 static struct readyd_answer answer_on(pid_t pid, enum readyd_verdict verdict)
@@ -210,7 +228,7 @@ START_TEST(pidfd_is_closed_with_the_entry)
 
 	process_open(&process, getpid());
 	ck_assert_int_eq(unit_count_fds(), fds + 1);
-	registry_release(registry, registry_enter(registry, &process, &history));
+	registry_release(registry, registry_enter(registry, &process, &history, user));
 	ck_assert_int_eq(unit_count_fds(), fds);
 }
 END_TEST
@@ -262,10 +280,8 @@ END_TEST
 
 static void allow_idle(size_t count)
 {
-	const struct registry_limits with_idle = {.tombstones = TOMBSTONES, .idle = count};
-
 	registry_free(registry);
-	registry = registry_new(&with_idle, on_leaving);
+	registry = registry_new(&quota, count, on_leaving);
 }
 
 static void enter_and_release(pid_t pid)
@@ -479,6 +495,68 @@ START_TEST(oldest_tombstone_is_forgotten)
 }
 END_TEST
 
+static struct registry_entry *enter_for(struct quota_user *account, pid_t pid)
+{
+	struct registry_entry *entry = enter(pid, false);
+
+	registry_give(registry, entry, account);
+	return entry;
+}
+
+/* A user at its limit forgets its own oldest one. */
+START_TEST(tombstones_of_a_user_push_out_no_others)
+{
+	struct quota_user *other = quota_enter(&quota, 1000), *victim = quota_enter(&quota, 1001);
+
+	quota.limits[QUOTA_TOMBSTONES] = (struct quota_limit){24, 24};
+	retire(enter_for(victim, 1), MARKER_ABSENT);
+	for (pid_t pid = 2; pid < MOST; pid++)
+		retire(enter_for(other, pid), MARKER_ABSENT);
+	ck_assert_ptr_nonnull(registry_tombstone(registry, 1));
+	ck_assert_ptr_null(registry_tombstone(registry, 2));
+	ck_assert_ptr_nonnull(registry_tombstone(registry, MOST - 1));
+	check_counts(0, 0, 0, 1 + 8);
+	quota_leave(&quota, other);
+	quota_leave(&quota, victim);
+}
+END_TEST
+
+/* The idle entries of each user are kept, and removed, by themselves. */
+START_TEST(idle_entries_of_a_user_push_out_no_others)
+{
+	struct quota_user *other = quota_enter(&quota, 1000);
+
+	allow_idle(2);
+	enter_and_release(1);
+	for (pid_t pid = 2; pid < 10; pid++)
+		registry_release(registry, enter_for(other, pid));
+	ck_assert_ptr_nonnull(registry_find(registry, 1));
+	ck_assert_ptr_null(registry_find(registry, 7));
+	ck_assert_ptr_nonnull(registry_find(registry, 8));
+	check_idle(3);
+	quota_leave(&quota, other);
+}
+END_TEST
+
+/* A pidfd is charged to the user of the entry, from the one it is given by to the one it is given to. */
+START_TEST(pidfds_are_charged_to_a_user)
+{
+	struct quota_user *other = quota_enter(&quota, 1000);
+	struct registry_entry *entry;
+
+	quota.limits[QUOTA_PROCESSES] = (struct quota_limit){SIZE_MAX, 2};
+	entry = enter_for(other, 1);
+	ck_assert_uint_eq(other->used[QUOTA_PROCESSES], 1);
+	ck_assert_uint_eq(user->used[QUOTA_PROCESSES], 0);
+	/* It has no room for a second one, which stays where it is. */
+	ck_assert_ptr_eq(enter_for(other, 2)->user, user);
+	registry_release(registry, entry);
+	registry_release(registry, registry_find(registry, 2));
+	ck_assert_uint_eq(other->used[QUOTA_PROCESSES] + user->used[QUOTA_PROCESSES], 0);
+	quota_leave(&quota, other);
+}
+END_TEST
+
 /* If a pid is reused, its tombstone is replaced, and becomes the youngest. */
 START_TEST(tombstone_is_replaced)
 {
@@ -598,8 +676,6 @@ static struct {
 	pid_t leaving; /* the pid of the entry that may leave now, or -1 */
 	unsigned told_count, left_count;
 } model;
-
-static const struct registry_limits model_limits = {.tombstones = TOMBSTONES, .idle = IDLE};
 
 static unsigned dice(unsigned sides)
 {
@@ -875,7 +951,7 @@ START_TEST(behaves_like_the_model)
 	for (unsigned i = 0; i < WAITS; i++)
 		model.waits[i].wait.settled = on_model_settled;
 	registry_free(registry);
-	registry = registry_new(&model_limits, on_model_leaving);
+	registry = registry_new(&quota, IDLE, on_model_leaving);
 	for (unsigned n = 0; n < STEPS; n++) {
 		step();
 		check_against_model();
@@ -913,6 +989,9 @@ static Suite *suite(void)
 	tcase_add_test(tcase, settled_may_detach_others);
 	tcase_add_test(tcase, retire_tells_and_remembers);
 	tcase_add_test(tcase, oldest_tombstone_is_forgotten);
+	tcase_add_test(tcase, tombstones_of_a_user_push_out_no_others);
+	tcase_add_test(tcase, idle_entries_of_a_user_push_out_no_others);
+	tcase_add_test(tcase, pidfds_are_charged_to_a_user);
 	tcase_add_test(tcase, tombstone_is_replaced);
 	tcase_add_test(tcase, tombstone_and_entry_are_independent);
 	tcase_add_test(tcase, free_lets_all_go);

@@ -17,9 +17,9 @@
 
 #define WAITS_PER_CLIENT 3
 #define GATES		 1
-/* Requests, and processes of a list, that are handled per turn. */
-#define TURN  16
-#define SLICE 64
+/* The budget of a turn; processes of a list that are handled in one, since each costs a look as well. */
+#define TURN  TURNS_BUDGET
+#define SLICE (TURNS_BUDGET / 2)
 
 /* The request handlers without a server: one client, and a process to query. */
 static struct loop *loop;
@@ -50,13 +50,18 @@ static void write_stats(char *buf, size_t size, void *context)
 	snprintf(buf, size, "a=1 b=2");
 }
 
-static int connect_client(void)
+static int connect_user(uid_t uid)
 {
 	int ends[2];
 
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-	connection_new(&pool, ends[0])->user = quota_enter(&quota, geteuid());
+	ck_assert_ptr_nonnull(connection_new(&pool, ends[0], uid));
 	return ends[1];
+}
+
+static int connect_client(void)
+{
+	return connect_user(geteuid());
 }
 
 static const struct scouts_config without_scouts = {.place = &place, .dirs = &dirs, .spawner = -1};
@@ -65,7 +70,7 @@ static struct scouts *scouts;
 static void set_up(void)
 {
 	static const struct connection_hooks connection_hooks = {
-	    requests_on_line, requests_on_resume, requests_on_closing};
+	    requests_on_line, requests_on_resume, requests_close_some, requests_on_closing};
 	char dir[UNIT_PATH_SIZE];
 
 	unit_dir(dir);
@@ -77,9 +82,10 @@ static void set_up(void)
 	loop = loop_new();
 	dirwatch_init(&dirs, &place, on_behind, NULL);
 	scouts = scouts_new(loop, &without_scouts);
-	tracker_init(&tracker, loop, &place, &dirs, scouts, on_first_wait, NULL);
-	gates_init(&gates, loop, &tracker, GATES);
-	quota_init(&quota, geteuid(), 100, WAITS_PER_CLIENT);
+	quota_init(&quota, geteuid(), &(struct quota_config){1024, 100, WAITS_PER_CLIENT});
+	quota.limits[QUOTA_GATES] = (struct quota_limit){GATES, GATES};
+	tracker_init(&tracker, loop, &place, &dirs, scouts, &quota, on_first_wait, NULL);
+	gates_init(&gates, loop, &tracker);
 	requests = (struct requests){.loop = loop,
 	    .tracker = &tracker,
 	    .gates = &gates,
@@ -88,7 +94,7 @@ static void set_up(void)
 	    .quota = &quota,
 	    .waits_per_client = WAITS_PER_CLIENT,
 	    .stats = write_stats};
-	connection_pool_init(&pool, loop, &connection_hooks, &requests, 65536);
+	connection_pool_init(&pool, loop, &connection_hooks, &requests, &quota, 65536);
 	client = connect_client();
 }
 
@@ -97,14 +103,20 @@ static void tear_down(void)
 	connection_pool_fini(&pool);
 	gates_fini(&gates);
 	tracker_fini(&tracker);
-	quota_fini(&quota);
+	scouts_free(scouts);
+	ck_assert_ptr_null(quota.users);
 	loop_free(loop);
 	close(client);
 	if (child > 0)
 		unit_kill(child);
 }
 
-/* One pass of the loop: one turn for each connection. */
+static struct connection *the_session(void)
+{
+	return TAILQ_FIRST(&pool.all);
+}
+
+/* One pass of the loop: one turn for each user. */
 static void pass(void)
 {
 	loop_turn(loop, false);
@@ -204,7 +216,7 @@ static void mark(void)
 	struct readyd_answer answer;
 
 	unit_write(marker, "ready\n");
-	tracker_query(&tracker, child, 0, &answer);
+	tracker_query(&tracker, NULL, child, 0, &answer);
 	turn();
 }
 
@@ -292,12 +304,12 @@ START_TEST(one_check_in_each_turn)
 {
 	uint64_t looks = tracker.looks;
 
-	for (int i = 0; i < TURN + 4; i++)
+	for (int i = 0; i < TURN - 1 + 4; i++)
 		say("QUERY %d\n");
 	pass();
 	unit_write(marker, "ready\n");
 	turn();
-	for (int i = 0; i < TURN; i++)
+	for (int i = 0; i < TURN - 1; i++)
 		expect_answer(READYD_PENDING, READYD_REASON_NONE);
 	for (int i = 0; i < 4; i++)
 		expect_answer(READYD_READY, READYD_REASON_NONE);
@@ -427,17 +439,85 @@ START_TEST(cancel_affects_own_waits_only)
 }
 END_TEST
 
+static void allow_waits(size_t count)
+{
+	requests.waits_per_client = count;
+	quota.limits[QUOTA_WAITS] = (struct quota_limit){count, count};
+}
+
+static void wait_for(size_t count, pid_t pid)
+{
+	char line[WIRE_REQUEST_MAX];
+	int len = snprintf(line, sizeof(line), "WAIT %d\n", (int)pid);
+	size_t before = the_session()->wait_count;
+
+	for (size_t i = 0; i < count; i++) {
+		ck_assert_int_eq(send(client, line, (size_t)len, MSG_NOSIGNAL), len);
+		if (i % TURN == 0)
+			pass();
+	}
+	while (the_session()->wait_count < before + count)
+		pass();
+}
+
+/* A CANCEL that takes several turns, and the waits of other processes stay. */
+START_TEST(cancel_comes_in_slices)
+{
+	enum { OF_A_TURN = 16 * TURNS_BUDGET };
+	unsigned passes = 0;
+	int first = client;
+
+	allow_waits(3 * OF_A_TURN);
+	wait_for(3 * OF_A_TURN - 1, child);
+	wait_for(1, getpid());
+	say("CANCEL %d\nPING\n");
+	client = connect_user(geteuid() + 1);
+	while (the_session()->list != NULL || passes == 0) {
+		pass();
+		passes++;
+		say("QUERY %d\n");
+		pass();
+		expect_answer(READYD_PENDING, READYD_REASON_NONE);
+	}
+	ck_assert_uint_ge(passes, 2);
+	close(client);
+	client = first;
+	ck_assert_uint_eq(expect_kind(WIRE_REPLY_CANCELLED).count, 3 * OF_A_TURN - 1);
+	turn();
+	expect_kind(WIRE_REPLY_PONG);
+	check_registry(1, 1);
+}
+END_TEST
+
+/* The waits of a client that leaves end in several turns. */
+START_TEST(closing_comes_in_slices)
+{
+	enum { OF_A_TURN = 16 * TURNS_BUDGET };
+
+	allow_waits(3 * OF_A_TURN);
+	wait_for(3 * OF_A_TURN, child);
+	close(client);
+	pass();
+	ck_assert_uint_eq(pool.count, 1);
+	ck_assert_uint_ge(the_session()->wait_count, OF_A_TURN);
+	turn();
+	ck_assert_uint_eq(pool.count, 0);
+	check_registry(0, 0);
+	client = connect_client();
+}
+END_TEST
+
 START_TEST(closing_ends_waits)
 {
 	ask("WAIT %d\nWAIT %d 100000\n");
 	check_registry(1, 2);
-	ck_assert_uint_eq(TAILQ_FIRST(&pool.all)->user->waits, 2);
+	ck_assert_uint_eq(TAILQ_FIRST(&pool.all)->user->used[QUOTA_WAITS], 2);
 	close(client);
 	turn();
 	ck_assert_uint_eq(pool.count, 0);
 	check_registry(0, 0);
 	client = connect_client();
-	ck_assert_uint_eq(TAILQ_FIRST(&pool.all)->user->waits, 0);
+	ck_assert_uint_eq(TAILQ_FIRST(&pool.all)->user->used[QUOTA_WAITS], 0);
 }
 END_TEST
 
@@ -550,13 +630,8 @@ static void enter_many(int count)
 
 	for (int i = 0; i < count; i++) {
 		process.pid = process.ns_pid = UNIT_UNUSED_PID - i;
-		registry_enter(tracker.registry, &process, &history);
+		registry_enter(tracker.registry, &process, &history, the_session()->user);
 	}
-}
-
-static struct connection *the_session(void)
-{
-	return TAILQ_FIRST(&pool.all);
 }
 
 static void expect_list(int count)
@@ -577,7 +652,7 @@ START_TEST(list_comes_in_slices)
 	say("LIST\nPING\n");
 	pass();
 	pass();
-	client = connect_client();
+	client = connect_user(geteuid() + 1);
 	say("QUERY %d\n");
 	pass();
 	expect_answer(READYD_PENDING, READYD_REASON_NONE);
@@ -604,14 +679,14 @@ static unsigned lines_to_read(void)
 
 START_TEST(slice_of_a_list)
 {
-	enter_many(200);
+	enter_many(3 * SLICE + 4);
 	say("LIST\n");
 	pass();
 	for (unsigned i = 0; i < 4; i++) {
 		ck_assert_uint_eq(lines_to_read(), SLICE * i);
 		pass();
 	}
-	ck_assert_uint_eq(lines_to_read(), 201);
+	ck_assert_uint_eq(lines_to_read(), 3 * SLICE + 4 + 1);
 }
 END_TEST
 
@@ -740,6 +815,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, pid_is_reused_at_the_deadline);
 	tcase_add_test(tcase, cancel_ends_waits);
 	tcase_add_test(tcase, cancel_affects_own_waits_only);
+	tcase_add_test(tcase, cancel_comes_in_slices);
+	tcase_add_test(tcase, closing_comes_in_slices);
 	tcase_add_test(tcase, closing_ends_waits);
 	tcase_add_test(tcase, waits_have_a_limit);
 	tcase_add_test(tcase, gate_is_given);

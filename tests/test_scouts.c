@@ -60,8 +60,9 @@ static void make_root(void)
 static void set_up(void)
 {
 	struct scouts_config config = {.place = &place, .dirs = &dirs, .late = on_late};
+	const struct account same = {0};
 
-	config.spawner = spawner_start(-1, &spawner);
+	config.spawner = spawner_start(-1, &same, &spawner);
 	ck_assert_int_ge(config.spawner, 0);
 	config.spawner_pid = spawner;
 	make_root();
@@ -247,7 +248,7 @@ static void view_hang(
 /* No conclusion is drawn from it: not that there is no marker, nor that a wait is over. */
 START_TEST(a_hang_proves_nothing)
 {
-	const struct marker_viewer viewer = {view_hang, NULL};
+	const struct marker_viewer viewer = {.view = view_hang};
 	struct collisions collisions = {0};
 	struct history history = {0};
 	struct readyd_answer answer;

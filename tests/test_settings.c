@@ -2,6 +2,7 @@
 
 #include "client/lib/settings.h"
 #include "src/process.h"
+#include "src/trust.h"
 #include "tests/unit.h"
 
 static struct settings settings;
@@ -12,6 +13,7 @@ static void set_up(void)
 	unsetenv("READYD_SOCKET");
 	unsetenv("READYD_DIR");
 	unsetenv("READYD_BACKEND");
+	unsetenv("READYD_TRUST_UID");
 	memset(&settings, 0xff, sizeof(settings));
 }
 
@@ -108,6 +110,31 @@ START_TEST(backend_is_chosen)
 	set_env("READYD_BACKEND", backends[_i].env);
 	ck_assert_int_eq(settings_init(&settings, &options), 0);
 	ck_assert_int_eq(settings.backend, backends[_i].result);
+}
+END_TEST
+
+static const struct {
+	const char *env;
+	uid_t result;
+} trusted[] = {
+    {NULL, TRUST_NO_UID}, {"", TRUST_NO_UID}, {"0", 0}, {"1000", 1000}, {"4294967294", 4294967294}};
+
+START_TEST(trusted_user_is_chosen)
+{
+	set_env("READYD_TRUST_UID", trusted[_i].env);
+	ck_assert_int_eq(settings_init(&settings, NULL), 0);
+	ck_assert_uint_eq(settings.trust_uid, trusted[_i].result);
+}
+END_TEST
+
+static const char *const bad_users[] = {"x", "-1", " 1", "1 ", "root", "4294967295", "99999999999"};
+
+START_TEST(bad_user_is_refused)
+{
+	set_env("READYD_TRUST_UID", bad_users[_i]);
+	errno = 0;
+	ck_assert_int_eq(settings_init(&settings, NULL), -1);
+	ck_assert_int_eq(errno, EINVAL);
 }
 END_TEST
 
@@ -319,6 +346,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, socket_is_chosen, 0, UNIT_COUNT(sockets));
 	tcase_add_loop_test(tcase, place_is_chosen, 0, UNIT_COUNT(places));
 	tcase_add_loop_test(tcase, backend_is_chosen, 0, UNIT_COUNT(backends));
+	tcase_add_loop_test(tcase, trusted_user_is_chosen, 0, UNIT_COUNT(trusted));
+	tcase_add_loop_test(tcase, bad_user_is_refused, 0, UNIT_COUNT(bad_users));
 	tcase_add_test(tcase, await_start_is_an_option);
 	tcase_add_test(tcase, no_options_are_defaults);
 	tcase_add_test(tcase, environment_counts_without_options);

@@ -23,7 +23,8 @@ test_figures_have_every_fault_and_verdict() {
 	figures=$("$SIM" --schedules 1000 | tail -n 1)
 	for word in ready died exited stale unreachable hint-lost hint-late hint-doubled hint-spurious overflow \
 		mount-unseen daemon-killed daemon-stopped daemon-frozen connection-cut fragment descriptor-refused \
-		foreign-marker not-a-file marker-removed marker-replaced pid-reused directory-replaced clock-set; do
+		foreign-marker not-a-file marker-removed marker-replaced pid-reused directory-replaced clock-set \
+		hidden-process coarse-stamps skewed-stamps old-files marker-rewritten old-file-moved; do
 		[[ $figures =~ \ $word=[1-9] ]] || die "no $word in: $figures"
 	done
 }
@@ -42,7 +43,7 @@ broken_is_seen() { # NAME
 }
 
 # One test for each broken variant.
-variants=$(sed -n 's/^\([a-z-]*\)\t.*/\1/p' "$SRC/tests/sim/broken.list" | uniq)
+variants=$(sed -n 's/^\([a-z0-9-]*\)\t.*/\1/p' "$SRC/tests/sim/broken.list" | uniq)
 for name in $variants; do
 	eval "test_sees_${name//-/_}() { broken_is_seen $name; }"
 done

@@ -3,6 +3,7 @@
 
 #include "daemon/arrival.h"
 #include "daemon/loop.h"
+#include "daemon/quota.h"
 #include "daemon/scouts.h"
 #include "daemon/tracker.h"
 #include "src/clock.h"
@@ -17,6 +18,7 @@ static struct dirwatch dirs;
 static const struct scouts_config without_scouts = {.place = &place, .dirs = &dirs, .spawner = -1};
 static struct scouts *scouts;
 static unsigned searches;
+static struct quota quota;
 
 static void on_first_wait(void *context)
 {
@@ -37,7 +39,8 @@ static void set_up(void)
 	loop = loop_new();
 	dirwatch_init(&dirs, &place, on_behind, NULL);
 	scouts = scouts_new(loop, &without_scouts);
-	tracker_init(&tracker, loop, &place, &dirs, scouts, on_first_wait, NULL);
+	quota_init(&quota, geteuid(), &(struct quota_config){1024, 100, 100});
+	tracker_init(&tracker, loop, &place, &dirs, scouts, &quota, on_first_wait, NULL);
 	searches = 100;
 }
 
@@ -46,6 +49,7 @@ static void tear_down(void)
 	tracker_fini(&tracker);
 	scouts_free(scouts);
 	loop_free(loop);
+	ck_assert_ptr_null(quota.users);
 }
 
 static const char *path_of(pid_t pid)
@@ -74,7 +78,7 @@ static void expect_of(pid_t pid, uint64_t start, enum readyd_verdict verdict, en
 {
 	struct readyd_answer answer;
 
-	tracker_query(&tracker, pid, start, &answer);
+	tracker_query(&tracker, NULL, pid, start, &answer);
 	ck_assert_int_eq(answer.pid, pid);
 	ck_assert_int_eq(answer.verdict, verdict);
 	ck_assert_int_eq(answer.reason, reason);
@@ -115,6 +119,96 @@ static pid_t choose_free_pid(void)
 static bool have_namespace;
 
 /* The process starts within the resolution of the clocks: only the order of what was seen tells. */
+/* Whom the entry of a process is charged to: the first user that asks, then the process's own. */
+START_TEST(a_process_is_charged_to_its_own_user_in_the_end)
+{
+	struct quota_user *asker = quota_enter(&quota, geteuid() + 1);
+	pid_t child = unit_spawn(NULL);
+	struct readyd_answer answer;
+	const struct registry_entry *entry;
+
+	mark(child);
+	tracker_query(&tracker, asker, child, 0, &answer);
+	ck_assert_int_eq(answer.verdict, READYD_READY);
+	entry = registry_find(tracker.registry, child);
+	ck_assert_ptr_eq(entry->user, asker);
+	ck_assert_uint_eq(asker->used[QUOTA_PROCESSES], 1);
+	tracker_marker_seen(&tracker, child, &(struct arrival){.searches = &searches});
+	ck_assert_uint_eq(entry->user->uid, geteuid());
+	ck_assert_uint_eq(asker->used[QUOTA_PROCESSES], 0);
+	tracker_query(&tracker, asker, child, 0, &answer);
+	ck_assert_uint_eq(entry->user->uid, geteuid());
+	unit_kill(child);
+	quota_leave(&quota, asker);
+}
+END_TEST
+
+static void join_nothing(struct registry_entry *entry, void *context)
+{
+	registry_attach(tracker.registry, entry, context);
+}
+
+static void on_settled(struct registry_wait *wait, const struct readyd_answer *answer)
+{
+	(void)wait;
+	ck_assert_int_eq(answer->verdict, READYD_READY);
+}
+
+/* A user without room waits for the process of another one first: that it was ready is remembered all the
+ * same. */
+START_TEST(a_process_gets_its_pidfd_from_its_own_user)
+{
+	struct quota_user *asker = quota_enter(&quota, geteuid() + 1);
+	struct registry_wait wait = {.settled = on_settled};
+	pid_t child = unit_spawn(NULL);
+	const struct registry_entry *entry;
+	struct readyd_answer answer;
+
+	quota.limits[QUOTA_PROCESSES] = (struct quota_limit){SIZE_MAX, 2};
+	ck_assert(quota_charge(&quota, asker, QUOTA_PROCESSES, 1));
+	ck_assert(tracker_enroll(&tracker, asker, child, 0, join_nothing, &wait, &answer));
+	entry = registry_find(tracker.registry, child);
+	ck_assert_int_lt(entry->process.fd, 0);
+	ck_assert_uint_eq(asker->used[QUOTA_PROCESSES], 1);
+	mark(child);
+	tracker_marker_seen(&tracker, child, &(struct arrival){.searches = &searches});
+	ck_assert_ptr_eq(registry_find(tracker.registry, child), entry);
+	ck_assert_int_ge(entry->process.fd, 0);
+	ck_assert_uint_eq(entry->user->uid, geteuid());
+	ck_assert_uint_eq(entry->user->used[QUOTA_PROCESSES], 1);
+	ck_assert_int_eq(unlink(path_of(child)), 0);
+	expect_of(child, 0, READYD_READY, READYD_REASON_NONE);
+	unit_kill(child);
+	quota_release(&quota, asker, QUOTA_PROCESSES, 1);
+	quota_leave(&quota, asker);
+}
+END_TEST
+
+/* It gets its answers all the same, and nothing is kept for it. */
+START_TEST(a_user_without_room_is_answered)
+{
+	struct quota_user *asker = quota_enter(&quota, geteuid() + 1);
+	struct quota_user *other = quota_enter(&quota, geteuid() + 2);
+	pid_t child = unit_spawn(NULL);
+	int fds = unit_count_fds();
+	struct readyd_answer answer;
+
+	mark(child);
+	quota.limits[QUOTA_PROCESSES] = (struct quota_limit){SIZE_MAX, 2};
+	ck_assert(quota_charge(&quota, asker, QUOTA_PROCESSES, 1));
+	tracker_query(&tracker, asker, child, 0, &answer);
+	ck_assert_int_eq(answer.verdict, READYD_READY);
+	ck_assert_int_eq(unit_count_fds(), fds);
+	ck_assert_ptr_null(registry_find(tracker.registry, child));
+	quota_release(&quota, asker, QUOTA_PROCESSES, 1);
+	tracker_query(&tracker, other, child, 0, &answer);
+	ck_assert_ptr_nonnull(registry_find(tracker.registry, child));
+	unit_kill(child);
+	quota_leave(&quota, asker);
+	quota_leave(&quota, other);
+}
+END_TEST
+
 START_TEST(marker_that_was_there_before_is_stale)
 {
 	pid_t pid = choose_free_pid();
@@ -332,6 +426,9 @@ static Suite *suite(void)
 	unit_add_if(tcase, process_that_never_was_ready_has_died, have_namespace, why);
 	unit_add_if(tcase, number_in_use_below_is_not_a_leftover, have_namespace, why);
 	unit_add_if(tcase, marker_that_is_gone_is_no_leftover, have_namespace, why);
+	tcase_add_test(tcase, a_process_is_charged_to_its_own_user_in_the_end);
+	tcase_add_test(tcase, a_process_gets_its_pidfd_from_its_own_user);
+	tcase_add_test(tcase, a_user_without_room_is_answered);
 	tcase_add_test(tcase, arrival_while_the_process_lives);
 	tcase_add_test(tcase, arrivals_that_say_nothing);
 	unit_add_if(tcase, searches_are_limited, have_namespace, why);

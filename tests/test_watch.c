@@ -20,11 +20,11 @@ static struct loop *loop;
 static struct watch *watch;
 static struct marker_place place;
 static char marker[2 * UNIT_PATH_SIZE], other[2 * UNIT_PATH_SIZE];
-static unsigned markers, unconfirmed_count, grounds, asked;
+static unsigned markers, rescans, changes, asked_for_waits;
 static pid_t last_pid;
 static unsigned seen[MOST + 1];
 static struct dirwatch dirs;
-static bool wanted;
+static bool has_waits_now;
 static const unsigned *awaited;
 
 static void count(unsigned *counter)
@@ -60,20 +60,20 @@ static void on_written(pid_t pid, uint64_t position, void *context)
 static void on_rescan(void *context)
 {
 	ck_assert_ptr_eq(context, &place);
-	count(&unconfirmed_count);
+	count(&rescans);
 }
 
 static void on_environment_changed(void *context)
 {
 	ck_assert_ptr_eq(context, &place);
-	count(&grounds);
+	count(&changes);
 }
 
 static bool has_waits(void *context)
 {
 	ck_assert_ptr_eq(context, &place);
-	count(&asked);
-	return wanted;
+	count(&asked_for_waits);
+	return has_waits_now;
 }
 
 static void set_up(void)
@@ -87,9 +87,9 @@ static void set_up(void)
 	snprintf(marker, sizeof(marker), "%s/ready-%d", dir, PID);
 	snprintf(other, sizeof(other), "%s.other", dir);
 	memset(seen, 0, sizeof(seen));
-	markers = unconfirmed_count = grounds = asked = 0;
+	markers = rescans = changes = asked_for_waits = 0;
 	last_pid = 0;
-	wanted = false;
+	has_waits_now = false;
 	awaited = NULL;
 	watch = NULL;
 	loop = loop_new();
@@ -310,10 +310,10 @@ END_TEST
 START_TEST(ticks_while_wanted)
 {
 	start();
-	wanted = true;
+	has_waits_now = true;
 	watch_start_ticking(watch);
 	for (unsigned i = 1; i <= 3; i++) {
-		await(&unconfirmed_count);
+		await(&rescans);
 		ck_assert_uint_ge(watch_counts(watch)->ticks, i);
 	}
 	/* Events report the markers: the tick does not scan. */
@@ -332,17 +332,17 @@ START_TEST(stops_when_not_wanted)
 	struct loop_timer *later = loop_timer_new(loop, on_later, loop);
 
 	start();
-	unconfirmed_count = 0;
-	wanted = true;
+	rescans = 0;
+	has_waits_now = true;
 	watch_start_ticking(watch);
-	wanted = false;
-	await(&asked);
-	asked = 0;
+	has_waits_now = false;
+	await(&asked_for_waits);
+	asked_for_waits = 0;
 	loop_timer_start(later, 600);
 	ck_assert_int_eq(loop_run(loop), 0);
 	loop_timer_free(later);
-	ck_assert_uint_eq(asked, 0);
-	ck_assert_uint_eq(unconfirmed_count, 0);
+	ck_assert_uint_eq(asked_for_waits, 0);
+	ck_assert_uint_eq(rescans, 0);
 	ck_assert_uint_eq(watch_counts(watch)->ticks, 0);
 }
 END_TEST
@@ -350,10 +350,10 @@ END_TEST
 START_TEST(directory_is_replaced)
 {
 	start();
-	unconfirmed_count = 0;
+	rescans = 0;
 	replace_directory();
 	turn();
-	ck_assert_uint_gt(unconfirmed_count, 0);
+	ck_assert_uint_gt(rescans, 0);
 	ck_assert(!is_polling());
 	unit_write(marker, "");
 	await_marker();
@@ -367,7 +367,7 @@ START_TEST(held_directory_is_replaced)
 	int holder = open(place.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	start();
-	wanted = true;
+	has_waits_now = true;
 	watch_start_ticking(watch);
 	replace_directory();
 	unit_write(marker, "");
@@ -383,8 +383,8 @@ END_TEST
 START_TEST(directory_goes_and_comes)
 {
 	start();
-	wanted = _i == 1;
-	if (wanted)
+	has_waits_now = _i == 1;
+	if (has_waits_now)
 		watch_start_ticking(watch);
 	ck_assert_int_eq(rmdir(place.dir), 0);
 	while (!is_polling())
@@ -441,9 +441,9 @@ START_TEST(polling_at_start)
 	start();
 	ck_assert(is_polling());
 	ck_assert_uint_eq(watch_counts(watch)->scans, 0);
-	wanted = true;
+	has_waits_now = true;
 	watch_start_ticking(watch);
-	await(&unconfirmed_count);
+	await(&rescans);
 	ck_assert(is_polling());
 	hindrances[_i].hint();
 	unit_write(marker, "");
@@ -488,16 +488,16 @@ START_TEST(logs_once)
 	ck_assert_int_eq(dup2(log, STDERR_FILENO), STDERR_FILENO);
 	no_directory();
 	start();
-	wanted = true;
+	has_waits_now = true;
 	watch_start_ticking(watch);
 	for (int tick = 0; tick < 5; tick++)
-		await(&unconfirmed_count);
+		await(&rescans);
 	make_directory();
 	for (int tick = 0; tick < 3; tick++)
-		await(&unconfirmed_count);
+		await(&rescans);
 	no_directory();
 	while (!is_polling())
-		await(&unconfirmed_count);
+		await(&rescans);
 	ck_assert_int_eq(dup2(kept, STDERR_FILENO), STDERR_FILENO);
 	ck_assert_uint_eq(lines_of(other, "cannot watch"), 2);
 	ck_assert_uint_eq(lines_of(other, "watching"), 1);
@@ -512,7 +512,7 @@ START_TEST(overflow_is_survived)
 	char path[sizeof(place.dir) + 16];
 
 	start();
-	unconfirmed_count = 0;
+	rescans = 0;
 	snprintf(path, sizeof(path), "%s/x", place.dir);
 	for (unsigned i = 0, limit = queue_limit(); i <= limit; i++) {
 		unit_check(mkdir(path, 0700) == 0);
@@ -522,7 +522,7 @@ START_TEST(overflow_is_survived)
 	await_marker();
 	ck_assert_uint_eq(watch_counts(watch)->overflows, 1);
 	turn();
-	ck_assert_uint_gt(unconfirmed_count, 0);
+	ck_assert_uint_gt(rescans, 0);
 }
 END_TEST
 
@@ -538,7 +538,7 @@ START_TEST(no_descriptors_at_start)
 	unit_restore_fd_limit(&limit);
 	ck_assert(is_polling());
 	ck_assert_uint_eq(markers, 0);
-	wanted = true;
+	has_waits_now = true;
 	watch_start_ticking(watch);
 	await_marker();
 	ck_assert(!is_polling());
@@ -549,9 +549,9 @@ START_TEST(refreshed)
 {
 	unit_write(marker, "");
 	start();
-	ck_assert_uint_eq(unconfirmed_count, 1);
+	ck_assert_uint_eq(rescans, 1);
 	watch_refresh(watch);
-	ck_assert_uint_eq(unconfirmed_count, 2);
+	ck_assert_uint_eq(rescans, 2);
 	ck_assert_uint_eq(markers, 2);
 	ck_assert_uint_eq(watch_counts(watch)->scans, 2);
 }
@@ -698,7 +698,7 @@ static int add_other(void)
 
 	ck_assert_int_eq(mkdir(other, 0700), 0);
 	start();
-	unconfirmed_count = 0;
+	rescans = 0;
 	ck_assert(dirwatch_add_extra(&dirs, other, &wd));
 	return wd;
 }
@@ -716,7 +716,7 @@ START_TEST(extra_directory_means_rescan)
 {
 	(void)add_other();
 	write_elsewhere();
-	await(&unconfirmed_count);
+	await(&rescans);
 	ck_assert_uint_eq(markers, 0);
 	ck_assert_uint_eq(watch_counts(watch)->scans, 1);
 	unit_write(marker, "");
@@ -734,7 +734,7 @@ START_TEST(events_are_read_ahead)
 	ck_assert(dirwatch_has_arrived(&dirs, wd, 1));
 	ck_assert_uint_eq(markers, 0);
 	await_marker();
-	ck_assert_uint_eq(unconfirmed_count, 1);
+	ck_assert_uint_eq(rescans, 1);
 }
 END_TEST
 
@@ -743,24 +743,24 @@ START_TEST(extra_directory_is_given_up)
 {
 	int wd = add_other(), again;
 
-	wanted = true;
+	has_waits_now = true;
 	watch_start_ticking(watch);
 	for (int tick = 0; tick < 4; tick++) {
 		ck_assert(!dirwatch_add_extra(&dirs, other, &again));
 		ck_assert_int_eq(again, wd);
-		await(&unconfirmed_count);
+		await(&rescans);
 	}
 	for (int tick = 0; tick < 3; tick++)
-		await(&unconfirmed_count);
+		await(&rescans);
 	ck_assert(dirwatch_add_extra(&dirs, other, &again));
-	wanted = false;
-	asked = 0;
-	await(&asked);
+	has_waits_now = false;
+	asked_for_waits = 0;
+	await(&asked_for_waits);
 	turn();
 	write_elsewhere();
-	unconfirmed_count = 0;
+	rescans = 0;
 	turn();
-	ck_assert_uint_eq(unconfirmed_count, 0);
+	ck_assert_uint_eq(rescans, 0);
 }
 END_TEST
 
@@ -785,7 +785,7 @@ static void (*const losses[])(const char *path) = {remove_file, rename_file, rep
 static void on_name(void *context)
 {
 	ck_assert_ptr_eq(context, &place);
-	count(&grounds);
+	count(&changes);
 }
 
 START_TEST(file_is_lost)
@@ -802,9 +802,9 @@ START_TEST(file_is_lost)
 	/* Only the last file counts. */
 	ck_assert_int_eq(unlink(first), 0);
 	turn();
-	ck_assert_uint_eq(grounds, 0);
+	ck_assert_uint_eq(changes, 0);
 	losses[_i](other);
-	await(&grounds);
+	await(&changes);
 	namewatch_fini(&name);
 }
 END_TEST
@@ -832,7 +832,7 @@ START_TEST(way_to_file_is_lost)
 	snprintf(path, sizeof(path), "%s/%s", root, moved[_i]);
 	snprintf(gone, sizeof(gone), "%s.gone", path);
 	ck_assert_int_eq(rename(path, gone), 0);
-	await(&grounds);
+	await(&changes);
 	ck_assert(!name.works);
 	namewatch_fini(&name);
 }
@@ -849,7 +849,7 @@ START_TEST(file_that_is_not_there)
 	unit_write(other, "");
 	ck_assert(namewatch_set(&name, other, other));
 	ck_assert_int_eq(unlink(other), 0);
-	await(&grounds);
+	await(&changes);
 	namewatch_fini(&name);
 	ck_assert_int_eq(unit_count_fds(), fds);
 }

@@ -255,7 +255,7 @@ START_TEST(answers_round_trip)
 	static const pid_t pids[] = {1, 4194304, INT_MAX};
 	struct readyd_answer answer = {.verdict = (enum readyd_verdict)_i, .wait_status = -1};
 
-	for (unsigned reason = 0; reason <= READYD_REASON_DIRECTORY_HANGS; reason++) {
+	for (unsigned reason = 0; reason <= READYD_REASON_DAEMON_UNTRUSTED; reason++) {
 		answer.reason = (enum readyd_reason)reason;
 		for (unsigned i = 0; i < 8 * UNIT_COUNT(starts) * UNIT_COUNT(pids); i++) {
 			answer.flags = i % 8;
@@ -306,6 +306,9 @@ static const struct {
     {{5, READYD_DIED, READYD_REASON_NONE, 0, 0, W_EXITCODE(0, 6) | WCOREFLAG, 9},
 	"died 5 start=9 signal=6 core=1\n"},
     {{5, READYD_DIED, READYD_REASON_NONE, 0, 0, -1, 9}, "died 5 start=9 status=unknown\n"},
+    {{5, READYD_READY, READYD_REASON_NONE, 0, READYD_FLAG_STATUS_HIDDEN, -1, 0}, "ready 5 status=hidden\n"},
+    {{5, READYD_DIED, READYD_REASON_PID_REUSED, 0, READYD_FLAG_STATUS_HIDDEN, -1, 9},
+	"died 5 start=9 reason=pid-reused status=hidden\n"},
     {{5, READYD_EXITED, READYD_REASON_NONE, 0, 0, 0, 9}, "exited 5 start=9 status=0\n"},
     {{5, READYD_DIED, READYD_REASON_NO_PROCESS, 0, 0, -1, 0}, "died 5 reason=no-process\n"},
 };
@@ -507,6 +510,7 @@ static const struct {
     {"stale 5 reason= start=7", {5, READYD_STALE, READYD_REASON_NONE, 0, 0, -1, 7}},
     {"died 5 status=256", {5, READYD_DIED, READYD_REASON_NONE, 0, 0, -1, 0}},
     {"died 5 status=unknown", {5, READYD_DIED, READYD_REASON_NONE, 0, 0, -1, 0}},
+    {"died 5 status=hidden", {5, READYD_DIED, READYD_REASON_NONE, 0, READYD_FLAG_STATUS_HIDDEN, -1, 0}},
     {"died 5 signal=127", {5, READYD_DIED, READYD_REASON_NONE, 0, 0, -1, 0}},
     {"died 5 START=7 Status=1", {5, READYD_DIED, READYD_REASON_NONE, 0, 0, W_EXITCODE(1, 0), 7}},
     {"died 5 signal=6 core=1", {5, READYD_DIED, READYD_REASON_NONE, 0, 0, W_EXITCODE(0, 6) | WCOREFLAG, 0}},

@@ -25,10 +25,27 @@ guest() {
 	"$vm/pack.sh" "$dir/$label" "$init" "${files[@]}" && "$vm/boot.sh" "$label" 120 "$dir/$label" "$@"
 }
 
+# What the evidence guest mounts: modules of the kernel, and images. Where the host cannot make one, the case is skipped.
+evidence_files() {
+	local module
+	for module in "$BUILD"/vm/modules/*.ko; do
+		[ ! -e "$module" ] || echo "guest/modules/${module##*/}=$module"
+	done
+	truncate -s 2M "$dir/ext4" "$dir/vfat"
+	if mkfs.ext4 -q -I 128 "$dir/ext4" >/dev/null 2>&1; then echo "guest/ext4=$dir/ext4"; fi
+	if mkfs.vfat "$dir/vfat" >/dev/null 2>&1; then echo "guest/vfat=$dir/vfat"; fi
+}
+
 guests() {
-	local failed=0 init=$SRC/contrib/init
+	local failed=0 init=$SRC/contrib/init evidence
+	mapfile -t evidence < <(evidence_files)
 	guest plain "$init/init" "$vm/cases_plain.sh" guest/wait_ready.sh="$dir/wait_ready.sh" \
-		guest/heap_watch="$BUILD/tests/vm/heap_watch" -- /guest/cases || failed=1
+		guest/heap_watch="$BUILD/tests/vm/heap_watch" \
+		guest/send_socket="$BUILD/tests/vm/send_socket" -- /guest/cases || failed=1
+	guest evidence "$init/init" "$vm/cases_evidence.sh" guest/under="$BUILD/tests/vm/under" "${evidence[@]}" \
+		-- /guest/cases || failed=1
+	[ ! -x "$BUILD/probe/ktstr-jemalloc-probe" ] || guest probe "$init/init" "$vm/cases_probe.sh" \
+		usr/libexec/ktstr-jemalloc-probe="$BUILD/probe/ktstr-jemalloc-probe" -- /guest/cases || failed=1
 	guest inittab "$(command -v busybox)" "$vm/cases_inittab.sh" etc/inittab="$init/inittab" \
 		etc/job="$vm/cases_inittab.sh" -- || failed=1
 	guest early "$BUILD/tests/vm/early_init" "$vm/cases_early.sh" -- late /guest/cases || failed=1

@@ -12,7 +12,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -130,13 +129,14 @@ __attribute__((noreturn)) static void print_version(void)
 	exit(fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
-/* strtoull(3) returns ULLONG_MAX on overflow, which the bound rejects. */
+/* strtoull(3) accepts the sign, and returns ULLONG_MAX on overflow, which the bound rejects. */
 static size_t parse_bytes(const char *text)
 {
+	const char *digits = text + (*text == '+');
 	const unsigned long long value = strtoull(text, NULL, 10);
 
-	if (*text == '\0' || text[strspn(text, "0123456789")] != '\0')
-		fail(EXIT_USAGE, "BYTES is '%.64s'; give a plain decimal number without sign or unit", text);
+	if (*digits == '\0' || digits[strspn(digits, "0123456789")] != '\0')
+		fail(EXIT_USAGE, "BYTES is '%.64s'; give a plain decimal number without unit", text);
 	if (value > PTRDIFF_MAX)
 		fail(EXIT_USAGE, "BYTES is %.64s, out of range; give at most %td", text, PTRDIFF_MAX);
 	if (value == 0)
@@ -144,41 +144,38 @@ static size_t parse_bytes(const char *text)
 	return (size_t)value;
 }
 
-__attribute__((noreturn)) static void reject_option(const char *argument)
+static void parse_option(const char *argument, struct request *request)
 {
-	if (optopt > 0 && optopt <= UCHAR_MAX)
-		fail(EXIT_USAGE, "unknown option '-%c'; see --help", optopt);
-	fail(EXIT_USAGE, "unknown or malformed option '%.64s'; see --help", argument);
+	if (strcmp(argument, "--churn") == 0)
+		request->churn = true;
+	else if (strcmp(argument, "--help") == 0)
+		print_help();
+	else if (strcmp(argument, "--version") == 0)
+		print_version();
+	else
+		fail(EXIT_USAGE, "unknown option '%.64s'; see --help", argument);
 }
 
+/* Not by getopt_long(3), which accepts abbreviations: a later version with another option could not. */
 static struct request parse_arguments(int argc, char **argv)
 {
-	enum { OPTION_CHURN = UCHAR_MAX + 1, OPTION_HELP, OPTION_VERSION };
-	static const struct option options[] = {
-	    {"churn", no_argument, NULL, OPTION_CHURN},
-	    {"help", no_argument, NULL, OPTION_HELP},
-	    {"version", no_argument, NULL, OPTION_VERSION},
-	    {NULL, 0, NULL, 0},
-	};
 	struct request request = {0};
-	int option;
+	const char *bytes = NULL;
+	bool options = true;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == OPTION_CHURN)
-			request.churn = true;
-		else if (option == OPTION_HELP)
-			print_help();
-		else if (option == OPTION_VERSION)
-			print_version();
+	for (argv += argc > 0; *argv != NULL; argv++) {
+		if (options && strcmp(*argv, "--") == 0)
+			options = false;
+		else if (options && (*argv)[0] == '-' && (*argv)[1] != '\0')
+			parse_option(*argv, &request);
+		else if (bytes == NULL)
+			bytes = *argv;
 		else
-			reject_option(argv[optind - 1]);
+			fail(EXIT_USAGE, "'%.64s' is one argument too many; see --help", *argv);
 	}
-	if (optind == argc)
+	if (bytes == NULL)
 		fail(EXIT_USAGE, "BYTES is missing; give the number of bytes to allocate, see --help");
-	if (optind + 1 < argc)
-		fail(EXIT_USAGE, "'%.64s' is one argument too many; see --help", argv[optind + 1]);
-	request.bytes = parse_bytes(argv[optind]);
+	request.bytes = parse_bytes(bytes);
 	return request;
 }
 

@@ -20,6 +20,9 @@ static const char *hint(int error)
 		return "is readyd running at this socket?";
 	case EACCES:
 		return "see readyd --socket-mode";
+	case EPERM:
+		return "the process that listens there is neither root's nor this user's; see "
+		       "READYD_TRUST_UID in readyctl(1)";
 	case EAGAIN:
 		return "the daemon has no room for another client or wait; see readyd --max-clients, "
 		       "--max-waits";
@@ -78,6 +81,10 @@ static const char *words_for(enum readyd_reason reason)
 		       "kernel's log (dmesg(1)) and try again";
 	case READYD_REASON_DIRECTORY_HANGS:
 		return "the file system of its marker directory does not answer";
+	case READYD_REASON_DAEMON_UNTRUSTED:
+		return "it was checked here, since the process that listens at the daemon's socket is "
+		       "neither "
+		       "root's nor this user's; see READYD_TRUST_UID in readyctl(1)";
 	case READYD_REASON_NONE:
 	case READYD_REASON_DEADLINE:
 	case READYD_REASON_NOT_A_FILE:

@@ -96,6 +96,7 @@ static int wait_for_answers(struct waiting *w)
 static void explain(const struct waiting *w, const struct readyd_explanation *e, pid_t pid)
 {
 	char event[48] = "no event seen", path[4 * sizeof(e->path)], error[64] = "", refusal[64] = "";
+	bool untrusted = e->refusal != NULL && strcmp(e->refusal, "daemon-untrusted") == 0;
 	bool usable = strcmp(e->procfs, "ok") == 0;
 
 	if (e->last_event_ms >= 0)
@@ -103,7 +104,8 @@ static void explain(const struct waiting *w, const struct readyd_explanation *e,
 	if (e->marker_error != 0)
 		snprintf(error, sizeof(error), " (%s)", strerror(e->marker_error));
 	if (e->refusal != NULL)
-		snprintf(refusal, sizeof(refusal), " (the daemon refuses: %s)", e->refusal);
+		snprintf(refusal, sizeof(refusal), " (the daemon %s: %s)",
+		    untrusted ? "is not asked" : "refuses", e->refusal);
 	fprintf(stderr,
 	    "readyctl: timed out after %" PRId64
 	    " ms: process %ld is %s; its marker %s: %s%s; directory: %s; waiting via %s%s; %s%s%s\n",

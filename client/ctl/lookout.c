@@ -5,17 +5,18 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "client/ctl/command.h"
-#include "client/ctl/hanging_mounts.h"
 #include "client/ctl/lookout.h"
 #include "client/ctl/output.h"
 #include "src/clock.h"
-#include "src/rootcheck.h"
+#include "src/hanging_mounts.h"
+#include "src/process_root.h"
 #include "src/verdict.h"
 
 /* For the child to end by its own time-out, with an explanation of what it sees. */
@@ -29,7 +30,7 @@ static const int forwarded[] = {SIGHUP, SIGINT, SIGTERM};
 
 static const char *marker_dir(const struct command_line *line)
 {
-	const char *dir = line->options.dir != NULL ? line->options.dir : getenv("READYD_DIR");
+	const char *dir = line->options.dir != NULL ? line->options.dir : secure_getenv("READYD_DIR");
 
 	return dir != NULL && dir[0] == '/' ? dir : NULL;
 }
@@ -37,13 +38,14 @@ static const char *marker_dir(const struct command_line *line)
 bool lookout_is_needed(const struct command_line *line)
 {
 	struct process process = {.fd = -1, .start_known = true};
+	struct process_root_ours ours = {0};
 
 	/* The daemon may serve any directory. */
 	if (hanging_mounts_cross("/proc/self/mountinfo", marker_dir(line)))
 		return true;
 	for (size_t i = 0; i < line->process_count; i++) {
 		process.pid = line->processes[i].pid;
-		if (rootcheck(&process) == ROOTCHECK_OTHER)
+		if (process_root_find_nowait(&process, &ours) == PROCESS_ROOT_OTHER)
 			return true;
 	}
 	return false;
@@ -174,6 +176,15 @@ static bool *new_told(size_t count)
 	return told == MAP_FAILED ? NULL : told;
 }
 
+/* A look of our own could outlast the time-out. */
+static int failed(void)
+{
+	fprintf(stderr,
+	    "readyctl: cannot start a process to look in: %s; raise the limits of processes and memory\n",
+	    strerror(errno));
+	return EXIT_FAILED;
+}
+
 int lookout_run(struct command_line *line, int (*run)(const struct command_line *line), bool waits)
 {
 	sigset_t set, mask;
@@ -181,7 +192,7 @@ int lookout_run(struct command_line *line, int (*run)(const struct command_line 
 
 	line->told = new_told(line->process_count);
 	if (line->told == NULL)
-		return run(line);
+		return failed();
 	(void)signal(SIGCHLD, SIG_DFL);
 	watched_signals(&set);
 	(void)sigprocmask(SIG_BLOCK, &set, &mask);
@@ -190,6 +201,5 @@ int lookout_run(struct command_line *line, int (*run)(const struct command_line 
 		be_child(line, run, &mask);
 	if (child > 0)
 		return supervise(child, line, waits);
-	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
-	return run(line);
+	return failed();
 }

@@ -93,7 +93,9 @@ static void print_json(const struct readyd_answer *answer, const char *legend,
 		printf(",\"status\":%d", WEXITSTATUS(status));
 	if (status >= 0 && WIFSIGNALED(status))
 		printf(",\"signal\":%d%s", WTERMSIG(status), WCOREDUMP(status) ? ",\"core\":true" : "");
-	if (verdict_is_process_gone(answer->verdict) && status < 0)
+	if (answer->flags & READYD_FLAG_STATUS_HIDDEN)
+		printf(",\"status\":\"hidden\"");
+	else if (verdict_is_process_gone(answer->verdict) && status < 0)
 		printf(",\"status\":null");
 	if (legend != NULL) {
 		printf(",\"legend\":");
@@ -151,7 +153,7 @@ static void print_pair(const struct command_line *line, const char *pair, bool f
 	print_quoted_bytes(pair, key);
 	putchar(':');
 	if (number_parse(value, strlen(value), UINT64_MAX, &number) == 0)
-		fputs(value, stdout);
+		printf("%" PRIu64, number); /* JSON takes no leading zeros */
 	else
 		print_quoted(value);
 }

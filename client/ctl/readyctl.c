@@ -213,7 +213,7 @@ static int take_pids(struct parsed *parsed, char **words, size_t count)
 		return usage("no process", "", "name at least one pid");
 	line->processes = calloc(count, sizeof(*line->processes));
 	if (line->processes == NULL)
-		return usage("out of memory", "", "name fewer pids");
+		exit(command_failed(line, parsed->command->waits ? "cannot wait" : "cannot ask"));
 	for (size_t i = 0; i < count; i++) {
 		process = &line->processes[line->process_count++];
 		if (has_leading_zero(words[i]) || span_process((struct span){words[i], strlen(words[i])},

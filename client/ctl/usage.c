@@ -8,6 +8,7 @@
 #include "client/ctl/usage.h"
 #include "src/escape.h"
 #include "src/marker.h"
+#include "src/number.h"
 #include "src/sock.h"
 
 void usage_report(const char *what, const char *value, const char *hint)
@@ -64,11 +65,20 @@ static int check_backend(const char *what, const char *word)
 	return usage(what, word, "use auto, daemon or file");
 }
 
+static int check_uid(const char *what, const char *word)
+{
+	uint64_t uid;
+
+	if (number_parse(word, strlen(word), UINT32_MAX - 1, &uid) == 0)
+		return 0;
+	return usage(what, word, "use the number of a user");
+}
+
 /* Checks the option if it is given, else the variable if it is set and not empty. */
 static int check_one(const char *option, const char *given, const char *variable,
     int (*check)(const char *what, const char *value))
 {
-	const char *value = variable != NULL ? getenv(variable) : NULL;
+	const char *value = variable != NULL ? secure_getenv(variable) : NULL;
 
 	if (given != NULL)
 		return check(option, given);
@@ -79,7 +89,8 @@ int usage_check(const struct readyd_options *options)
 {
 	if (check_one("--socket", options->socket, "READYD_SOCKET", check_socket) != 0 ||
 	    check_one("--dir", options->dir, "READYD_DIR", check_dir) != 0 ||
-	    check_one("--prefix", options->prefix, NULL, check_prefix) != 0)
+	    check_one("--prefix", options->prefix, NULL, check_prefix) != 0 ||
+	    check_one(NULL, NULL, "READYD_TRUST_UID", check_uid) != 0)
 		return -1;
 	if (options->backend != READYD_BACKEND_AUTO)
 		return 0;

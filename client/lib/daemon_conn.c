@@ -6,6 +6,7 @@
 #include "client/lib/daemon_conn.h"
 #include "src/clock.h"
 #include "src/sock.h"
+#include "src/trust.h"
 
 /* A daemon that has not answered a wait by then is considered frozen; a later answer still counts. The limit
  * is not lower, since a daemon that thousands ask at once is only busy, and falling back would create
@@ -13,6 +14,9 @@
 #define WAIT_REPLY_MS	1000
 #define FORCED_REPLY_MS 5000
 #define QUERY_REPLY_MS	250
+/* How long replies can renew these limits: a daemon that only sends other lines does not answer. */
+#define WAIT_PATIENCE_MS 30000
+#define LIST_PATIENCE_MS 10000
 /* When to try again: if no daemon runs, if it has just gone away, if its backlog is full. */
 #define RETRY_MS	  1000
 #define RECONNECT_MS	  20
@@ -36,11 +40,13 @@ void daemon_conn_init(struct daemon_conn *conn, struct settings *settings)
 {
 	init(conn, settings, WAIT_REPLY_MS);
 	conn->patient = true;
+	conn->patience_ms = WAIT_PATIENCE_MS;
 }
 
-void daemon_conn_init_question(struct daemon_conn *conn, struct settings *settings)
+void daemon_conn_init_question(struct daemon_conn *conn, struct settings *settings, bool long_answer)
 {
 	init(conn, settings, QUERY_REPLY_MS);
+	conn->patience_ms = long_answer ? LIST_PATIENCE_MS : 0;
 }
 
 void daemon_conn_close(struct daemon_conn *conn)
@@ -86,13 +92,14 @@ void daemon_conn_back_off(struct daemon_conn *conn, int64_t now, int error, stru
 }
 
 /* A daemon that had answered everything may only be restarting: try again soon, but not all clients at once.
- * One that goes away without an answer may do so each time. */
+ * One that goes away without an answer, or says what is not an answer, may do so each time. */
 void daemon_conn_fail(struct daemon_conn *conn, int64_t now, struct daemon_event *event)
 {
 	int error = errno;
 
 	memset(event, 0, sizeof(*event));
-	if (conn->state != DAEMON_OPEN || conn->ping_in_flight || is_forced(conn->settings)) {
+	if (conn->state != DAEMON_OPEN || conn->ping_in_flight || error == EPROTO ||
+	    is_forced(conn->settings)) {
 		daemon_conn_back_off(conn, now, error, event);
 		return;
 	}
@@ -121,6 +128,35 @@ static bool connect_failed(struct daemon_conn *conn, int64_t now, struct daemon_
 	return false;
 }
 
+/* The same socket again, through the directory that makes it trusted. */
+static int open_by_directory(struct daemon_conn *conn)
+{
+	char path[TRUST_PATH_SIZE];
+	int dir = trust_directory(conn->settings->socket, path), result, saved;
+
+	if (dir < 0) {
+		conn->untrusted = true;
+		errno = EPERM;
+		return -1;
+	}
+	result = daemon_io_open(&conn->io, path);
+	saved = errno;
+	sock_close(dir);
+	errno = saved;
+	return result;
+}
+
+static int open_trusted(struct daemon_conn *conn)
+{
+	conn->untrusted = false;
+	if (daemon_io_open(&conn->io, conn->settings->socket) != 0)
+		return -1;
+	if (trust_peer(conn->io.fd, conn->settings->trust_uid))
+		return 0;
+	daemon_io_close(&conn->io);
+	return open_by_directory(conn);
+}
+
 bool daemon_conn_begin(struct daemon_conn *conn, int64_t now, bool greet, struct daemon_event *event)
 {
 	const struct wire_request hello = {.verb = WIRE_HELLO};
@@ -130,7 +166,7 @@ bool daemon_conn_begin(struct daemon_conn *conn, int64_t now, bool greet, struct
 	conn->refused = false;
 	if (conn->io.fd >= 0)
 		return true;
-	if (daemon_io_open(&conn->io, conn->settings->socket) != 0)
+	if (open_trusted(conn) != 0)
 		return connect_failed(conn, now, event);
 	conn->backlog_full = 0;
 	conn->state = greet ? DAEMON_GREETING : DAEMON_OPEN;
@@ -158,10 +194,8 @@ bool daemon_conn_commit(struct daemon_conn *conn, int64_t now, bool ping, struct
 		daemon_conn_fail(conn, now, event);
 		return false;
 	}
-	if (ping) {
-		conn->ping_in_flight = true;
-		conn->heard_at = now;
-	}
+	conn->ping_in_flight = ping;
+	conn->asked_at = now;
 	conn->reply_by = now + conn->late_ms;
 	return true;
 }

@@ -54,6 +54,7 @@ struct daemon_conn {
 	struct daemon_io io;
 	int64_t late_ms; /* how long an answer may take */
 	bool patient;	 /* serves waits: an answer may take longer while the daemon is active */
+	bool untrusted;	 /* the process that listened last may not be believed, see src/trust.h */
 	bool ping_in_flight;
 	bool refused;	       /* a request has been refused since the last one was sent */
 	unsigned backlog_full; /* connects in a row that found the backlog full */
@@ -63,15 +64,18 @@ struct daemon_conn {
 	int64_t retry_at;   /* no requests before this, except urgent ones */
 	int64_t confirm_by; /* when to check whether the daemon is still active */
 	int64_t confirm_ms; /* the interval that ends then */
-	int64_t heard_at;   /* when it last replied, or was asked after a pause */
-	pid_t pid;	    /* of the last daemon */
-	uint64_t cpu;	    /* its CPU time when it was last checked, see process_is_active() */
+	int64_t asked_at;   /* when the requests were sent that are not answered yet, or a line was expected
+			     * first: no reply renews a deadline beyond asked_at + patience_ms */
+	int64_t patience_ms;
+	pid_t pid;    /* of the last daemon */
+	uint64_t cpu; /* its CPU time when it was last checked, see process_is_active() */
 };
 
 /* For waits; settings are kept. */
 void daemon_conn_init(struct daemon_conn *conn, struct settings *settings);
-/* For a single query, with shorter deadlines. */
-void daemon_conn_init_question(struct daemon_conn *conn, struct settings *settings);
+/* For a single query, with shorter deadlines. No reply renews them, but where the answer has many lines
+ * (`long_answer`) each does, for some seconds. */
+void daemon_conn_init_question(struct daemon_conn *conn, struct settings *settings, bool long_answer);
 /* Reports no event. */
 void daemon_conn_close(struct daemon_conn *conn);
 
@@ -86,7 +90,8 @@ void daemon_conn_put(struct daemon_conn *conn, const struct wire_request *reques
 /* Sends the requests, with a PING if all answers are to be confirmed. False: *event says why. */
 bool daemon_conn_commit(struct daemon_conn *conn, int64_t now, bool ping, struct daemon_event *event);
 
-/* The next event from the daemon. False: nothing more for now. */
+/* The next event from the daemon; DAEMON_NOTHING for a line that says nothing. False: nothing more for now.
+ */
 bool daemon_conn_next(struct daemon_conn *conn, int64_t now, struct daemon_event *event);
 /* The next event from an expired deadline. False: nothing more. */
 bool daemon_conn_expire(struct daemon_conn *conn, int64_t now, struct daemon_event *event);
@@ -98,6 +103,8 @@ void daemon_conn_back_off(struct daemon_conn *conn, int64_t now, int error, stru
 
 /* Sets whether the client expects unrequested lines from the daemon. */
 void daemon_conn_expect(struct daemon_conn *conn, int64_t now, bool expected);
+/* A line has arrived: renews the deadlines, as far as the patience goes. */
+void daemon_conn_heard(struct daemon_conn *conn, int64_t now);
 /* Delays the next request. */
 void daemon_conn_hold(struct daemon_conn *conn, int64_t now);
 /* A request was refused: the client continues without the daemon and asks again later. */

@@ -12,14 +12,17 @@
  * by which the answer is late. An active daemon is waited for, at growing intervals. */
 #define CONFIRM_MS	50
 #define CONFIRM_MOST_MS 1000
-/* An active daemon that has not replied for so long is not waited for any longer. */
-#define PATIENCE_MS 30000
+
+static bool has_patience(const struct daemon_conn *conn, int64_t now)
+{
+	return now - conn->asked_at < conn->patience_ms;
+}
 
 /* Whether the daemon is active: then it will answer, however slow the machine is and however many clients it
  * serves. */
 static bool is_active(struct daemon_conn *conn, int64_t now)
 {
-	return conn->patient && conn->pid > 0 && now - conn->heard_at < PATIENCE_MS &&
+	return conn->patient && conn->pid > 0 && has_patience(conn, now) &&
 	       process_is_active(conn->pid, &conn->cpu);
 }
 
@@ -37,8 +40,18 @@ void daemon_conn_expect(struct daemon_conn *conn, int64_t now, bool expected)
 	}
 	if (conn->confirm_by != 0)
 		return;
-	conn->heard_at = now;
+	conn->asked_at = now;
 	await_word(conn, now, CONFIRM_MS);
+}
+
+void daemon_conn_heard(struct daemon_conn *conn, int64_t now)
+{
+	if (!has_patience(conn, now))
+		return;
+	if (conn->reply_by != 0)
+		conn->reply_by = now + conn->late_ms;
+	if (conn->confirm_by != 0)
+		await_word(conn, now, CONFIRM_MS);
 }
 
 /* True: it is late. */

@@ -6,7 +6,7 @@
 
 #include "client/lib/daemon_conn.h"
 
-static bool take_error(
+static void take_error(
     struct daemon_conn *conn, int64_t now, const struct wire_reply *reply, struct daemon_event *event)
 {
 	int error =
@@ -17,20 +17,17 @@ static bool take_error(
 	event->kind = DAEMON_REFUSED;
 	if (reply->answer.pid == 0)
 		daemon_conn_back_off(conn, now, error, event);
-	return true;
 }
 
-/* False: there is no event. */
-static bool take_hello(
+static void take_hello(
     struct daemon_conn *conn, int64_t now, const struct wire_reply *reply, struct daemon_event *event)
 {
 	if (!settings_agree(conn->settings, &reply->hello)) {
 		daemon_conn_back_off(conn, now, EXDEV, event);
-		return true;
+		return;
 	}
 	if (conn->state == DAEMON_GREETING)
 		conn->state = DAEMON_OPEN;
-	return false;
 }
 
 static void take_pong(struct daemon_conn *conn)
@@ -40,48 +37,37 @@ static void take_pong(struct daemon_conn *conn)
 	conn->state = DAEMON_OPEN;
 }
 
-/* False: there is no event. */
-static bool take_reply(
+static void take_reply(
     struct daemon_conn *conn, int64_t now, const struct wire_reply *reply, struct daemon_event *event)
 {
 	switch (reply->kind) {
 	case WIRE_REPLY_HELLO:
-		return take_hello(conn, now, reply, event);
+		take_hello(conn, now, reply, event);
+		return;
 	case WIRE_REPLY_ERROR:
-		return take_error(conn, now, reply, event);
+		take_error(conn, now, reply, event);
+		return;
 	case WIRE_REPLY_PONG:
 		take_pong(conn);
 		event->kind = DAEMON_ANSWERED;
-		return true;
+		return;
 	case WIRE_REPLY_ANSWER:
 		event->kind = DAEMON_ANSWER;
-		return true;
+		return;
 	case WIRE_REPLY_GATE:
 		event->kind = DAEMON_GATE;
-		return true;
+		return;
 	case WIRE_REPLY_LIST:
 		event->kind = DAEMON_ENTRY;
-		return true;
+		return;
 	case WIRE_REPLY_END:
 		event->kind = DAEMON_END;
-		return true;
+		return;
 	case WIRE_REPLY_STATS:
 		event->kind = DAEMON_STATS;
-		return true;
+		return;
 	case WIRE_REPLY_CANCELLED:
-		return false;
-	}
-	return false;
-}
-
-static void heard(struct daemon_conn *conn, int64_t now)
-{
-	conn->heard_at = now;
-	if (conn->reply_by != 0)
-		conn->reply_by = now + conn->late_ms;
-	if (conn->confirm_by != 0) {
-		conn->confirm_by = 0;
-		daemon_conn_expect(conn, now, true);
+		return;
 	}
 }
 
@@ -92,20 +78,19 @@ bool daemon_conn_next(struct daemon_conn *conn, int64_t now, struct daemon_event
 
 	if (conn->io.fd < 0)
 		return false;
-	more = daemon_io_flush(&conn->io);
-	while (more == 0 && (more = daemon_io_next(&conn->io, &reply, &fd)) == 1) {
-		memset(event, 0, sizeof(*event));
-		event->answer = reply.answer;
-		event->fd = fd;
-		event->text = reply.text;
-		event->text_len = reply.text_len;
-		heard(conn, now);
-		if (take_reply(conn, now, &reply, event))
-			return true;
-		more = 0;
+	more = daemon_io_flush(&conn->io) != 0 ? -1 : daemon_io_next(&conn->io, &reply, &fd);
+	if (more < 0) {
+		daemon_conn_fail(conn, now, event);
+		return true;
 	}
-	if (more >= 0)
+	if (more == 0)
 		return false;
-	daemon_conn_fail(conn, now, event);
+	memset(event, 0, sizeof(*event));
+	event->answer = reply.answer;
+	event->fd = fd;
+	event->text = reply.text;
+	event->text_len = reply.text_len;
+	daemon_conn_heard(conn, now);
+	take_reply(conn, now, &reply, event);
 	return true;
 }

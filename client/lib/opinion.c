@@ -15,13 +15,23 @@ struct readyd_answer opinion_strict(const struct readyd_answer *answer)
 	return strict;
 }
 
+static bool knows_nothing(const struct readyd_answer *own)
+{
+	return own->verdict == READYD_PENDING || own->verdict == READYD_UNREACHABLE;
+}
+
 bool opinion_counts(const struct readyd_answer *own, bool refuted, const struct readyd_answer *said)
 {
+	/* It may be about another process than the one that was checked here, or made without a look at it.
+	 */
+	if (said->start == 0 && (own->start != 0 || !knows_nothing(own)))
+		return false;
+	/* There was a process, but neither side knows its start: what the daemon knows may be another's. */
+	if (said->verdict == READYD_EXITED && said->start == 0 && own->start == 0 &&
+	    own->reason != READYD_REASON_NO_PROCESS)
+		return false;
 	if (verdict_is_blind(own))
 		return true;
-	/* It may be about another process than the one that was checked here. */
-	if (said->start == 0 && own->start != 0)
-		return false;
 	if (said->reason == READYD_REASON_NAME_COLLISION)
 		return true;
 	/* Had it been ready, its marker would have replaced the older one. */
@@ -41,6 +51,8 @@ struct readyd_answer opinion_complete(const struct readyd_answer *own, const str
 	if (own->start != 0 && own->start == said->start && verdict_is_process_gone(own->verdict) &&
 	    verdict_is_process_gone(said->verdict) && said->wait_status < 0)
 		complete.wait_status = own->wait_status;
+	if (complete.wait_status >= 0)
+		complete.flags &= ~READYD_FLAG_STATUS_HIDDEN;
 	return complete;
 }
 

@@ -10,7 +10,8 @@
 struct readyd_answer opinion_strict(const struct readyd_answer *answer);
 
 /* Whether the daemon's answer takes precedence over the own check: the daemon may remember what cannot be
- * seen any more, but an answer that it cannot see something adds nothing. refuted: as in struct history, of
+ * seen any more, but an answer that it cannot see something adds nothing, and one without a start never
+ * overrules what was seen here. refuted: as in struct history, of
  * that check. */
 bool opinion_counts(const struct readyd_answer *own, bool refuted, const struct readyd_answer *said);
 

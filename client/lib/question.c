@@ -21,6 +21,7 @@ static int take_event(const struct question *question, const struct daemon_event
 		errno = EPROTO;
 		return -1;
 	case DAEMON_NOTHING:
+		return 0;
 	case DAEMON_ANSWER:
 	case DAEMON_ANSWERED:
 	case DAEMON_ENTRY:
@@ -43,17 +44,21 @@ static int await(struct daemon_conn *conn, struct poller *poller)
 	return poller_wait(poller, clock_ms(), -1, events) < 0 ? -1 : 0;
 }
 
-/* Each reply extends the deadline: a daemon that sends a long list is not frozen. */
+/* Each line of a list extends the deadline, within limits: a daemon that sends a long one is not frozen. The
+ * deadline also counts while lines keep coming. */
 static int converse(struct daemon_conn *conn, struct poller *poller, const struct question *question)
 {
 	struct daemon_event event;
 	int result = 0;
+	bool more;
 
 	while (result == 0) {
-		if (daemon_conn_next(conn, clock_ms(), &event) ||
-		    daemon_conn_expire(conn, clock_ms(), &event))
+		more = daemon_conn_next(conn, clock_ms(), &event);
+		if (more)
 			result = take_event(question, &event);
-		else
+		if (result == 0 && daemon_conn_expire(conn, clock_ms(), &event))
+			result = take_event(question, &event);
+		else if (!more)
 			result = await(conn, poller);
 	}
 	return result;
@@ -85,7 +90,7 @@ int question_ask(struct settings *settings, const struct question *question)
 	int result, saved;
 
 	poller_init(&poller);
-	daemon_conn_init_question(&conn, settings);
+	daemon_conn_init_question(&conn, settings, question->request.verb == WIRE_LIST);
 	result = ask(&conn, &poller, question);
 	saved = errno;
 	daemon_conn_close(&conn);
@@ -116,6 +121,9 @@ int question_ask_verdict(struct settings *settings, pid_t pid, uint64_t start, s
 
 	if (question_ask(settings, &question) != 0)
 		return -1;
+	/* About the process that was named. */
+	if ((said.flags & READYD_FLAG_STATUS_HIDDEN) != 0 && said.start == 0)
+		said.start = start;
 	*answer = settings->strict_age ? opinion_strict(&said) : said;
 	return 0;
 }

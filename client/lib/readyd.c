@@ -30,26 +30,60 @@ static bool look(const struct settings *settings, pid_t pid, uint64_t start, str
 	return !history.unconfirmed && verdict_needs_no_daemon(answer);
 }
 
-/* A daemon that is late is not asked again with these settings. */
-static int query(struct settings *settings, pid_t pid, uint64_t start, struct readyd_answer *answer)
+/* How long the answers to all questions of a call may take. */
+#define QUESTIONS_MS 10000
+
+/* A query, or one of a set. */
+struct inquiry {
+	struct settings settings;
+	int64_t asking_ms; /* how long the daemon has been waited for */
+};
+
+static int ask(struct inquiry *inquiry, pid_t pid, uint64_t start, struct readyd_answer *answer)
+{
+	int64_t began = clock_ms();
+	int result;
+
+	if (inquiry->asking_ms >= QUESTIONS_MS) {
+		errno = ETIMEDOUT;
+		return -1;
+	}
+	result = question_ask_verdict(&inquiry->settings, pid, start, answer);
+	inquiry->asking_ms += clock_ms() - began;
+	return result;
+}
+
+/* Of the process that was checked here, if its start is known. */
+static bool ask_more(struct inquiry *inquiry, bool refuted, struct readyd_answer *answer)
 {
 	struct readyd_answer said;
-	bool refuted;
+
+	if (ask(inquiry, answer->pid, answer->start, &said) != 0)
+		return false;
+	if (opinion_counts(answer, refuted, &said) ||
+	    (said.verdict == answer->verdict && said.start == answer->start))
+		*answer = opinion_complete(answer, &said);
+	return true;
+}
+
+/* A daemon that is late, or not trusted, is not asked again in this call. */
+static int query(struct inquiry *inquiry, pid_t pid, uint64_t start, struct readyd_answer *answer)
+{
+	struct settings *settings = &inquiry->settings;
+	bool refuted, untrusted = false;
 
 	if (settings->backend == READYD_BACKEND_DAEMON)
-		return question_ask_verdict(settings, pid, start, answer);
+		return ask(inquiry, pid, start, answer);
 	if (settings->backend == READYD_BACKEND_AUTO) {
-		if (look(settings, pid, start, NULL, answer, &refuted))
+		if (look(settings, pid, start, NULL, answer, &refuted) || ask_more(inquiry, refuted, answer))
 			return 0;
-		if (question_ask_verdict(settings, pid, start, &said) == 0) {
-			if (opinion_counts(answer, refuted, &said) || said.verdict == answer->verdict)
-				*answer = opinion_complete(answer, &said);
-			return 0;
-		}
-		if (errno == ETIMEDOUT)
+		untrusted = errno == EPERM;
+		if (errno == ETIMEDOUT || untrusted)
 			settings->backend = READYD_BACKEND_FILE;
 	}
 	(void)look(settings, pid, start, collisions_lone(), answer, &refuted);
+	if (untrusted && answer->verdict == READYD_PENDING && answer->reason == READYD_REASON_NONE)
+		answer->reason = READYD_REASON_DAEMON_UNTRUSTED;
 	return 0;
 }
 
@@ -61,22 +95,22 @@ int readyd_query(const struct readyd_options *options, pid_t pid, struct readyd_
 int readyd_query_exact(
     const struct readyd_options *options, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
-	struct settings settings;
+	struct inquiry inquiry = {.asking_ms = 0};
 
-	if (settings_init(&settings, options) != 0)
+	if (settings_init(&inquiry.settings, options) != 0)
 		return -1;
 	if (pid < 1) {
 		errno = EINVAL;
 		return -1;
 	}
-	return query(&settings, pid, start, answer);
+	return query(&inquiry, pid, start, answer);
 }
 
 int readyd_query_set(const struct readyd_options *options, struct readyd_answer *answers, size_t count)
 {
-	struct settings settings;
+	struct inquiry inquiry = {.asking_ms = 0};
 
-	if (settings_init(&settings, options) != 0)
+	if (settings_init(&inquiry.settings, options) != 0)
 		return -1;
 	for (size_t i = 0; i < count; i++) {
 		pid_t pid = answers[i].pid;
@@ -86,7 +120,7 @@ int readyd_query_set(const struct readyd_options *options, struct readyd_answer 
 			errno = EINVAL;
 			return -1;
 		}
-		if (query(&settings, pid, start, &answers[i]) != 0)
+		if (query(&inquiry, pid, start, &answers[i]) != 0)
 			return -1;
 	}
 	return 0;

@@ -5,12 +5,15 @@
 #include <string.h>
 
 #include "client/lib/settings.h"
+#include "src/number.h"
 #include "src/process.h"
+#include "src/trust.h"
 
-/* An empty variable counts as unset, an empty option is an error. */
+/* An empty variable counts as unset, an empty option is an error. A set-user-ID program does not obey the
+ * environment of its caller. */
 static const char *from_env(const char *given, const char *name)
 {
-	const char *value = getenv(name);
+	const char *value = secure_getenv(name);
 
 	if (given != NULL)
 		return given;
@@ -40,6 +43,23 @@ static int choose_backend(struct settings *settings, enum readyd_backend wanted)
 	return -1;
 }
 
+/* The largest number is no user. */
+static int choose_trusted(struct settings *settings)
+{
+	const char *word = from_env(NULL, "READYD_TRUST_UID");
+	uint64_t uid;
+
+	settings->trust_uid = TRUST_NO_UID;
+	if (word == NULL)
+		return 0;
+	if (number_parse(word, strlen(word), UINT32_MAX - 1, &uid) != 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	settings->trust_uid = (uid_t)uid;
+	return 0;
+}
+
 int settings_init(struct settings *settings, const struct readyd_options *options)
 {
 	static const struct readyd_options none = READYD_OPTIONS_INIT;
@@ -63,7 +83,7 @@ int settings_init(struct settings *settings, const struct readyd_options *option
 	settings->await_start = (options->flags & READYD_OPTION_AWAIT_START) != 0;
 	settings->fail_stale = (options->flags & READYD_OPTION_FAIL_STALE) != 0;
 	settings->strict_age = (options->flags & READYD_OPTION_STRICT_AGE) != 0;
-	return choose_backend(settings, options->backend);
+	return choose_trusted(settings) != 0 ? -1 : choose_backend(settings, options->backend);
 }
 
 /* What is not known (0) is no reason to refuse the daemon. */

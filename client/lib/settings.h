@@ -16,6 +16,7 @@ struct settings {
 	struct marker_place place;
 	bool place_given; /* else the daemon's is used */
 	enum readyd_backend backend;
+	uid_t trust_uid;  /* READYD_TRUST_UID: its daemon is believed, too; TRUST_NO_UID: not set */
 	bool await_start; /* READYD_OPTION_AWAIT_START */
 	bool fail_stale;  /* READYD_OPTION_FAIL_STALE */
 	bool strict_age;  /* READYD_OPTION_STRICT_AGE */

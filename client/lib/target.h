@@ -50,6 +50,7 @@ struct target {
 	struct readyd_answer answer; /* of the last check; of a done target, the final one */
 	struct target_state state;
 	int gate;		 /* -1 unless the subscription is GATE */
+	bool gate_is_hint;	 /* the gate came without a start: its byte proves nothing */
 	bool watched;		 /* its pidfd is polled */
 	bool no_gate;		 /* a gate was refused: use WAIT */
 	enum wire_error refusal; /* why the daemon has refused the wait; WIRE_OK: it has not */

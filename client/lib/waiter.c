@@ -126,18 +126,24 @@ int readyd_waiter_cancel_exact(struct readyd_waiter *w, pid_t pid, uint64_t star
 	return 0;
 }
 
+/* How long a daemon that is only slow may delay the last look at all targets of a set. */
+#define PEEK_MOST_MS 1000
+
 /* After a short deadline, the daemon may not have been asked yet, but what it remembers counts. If it does
  * not answer, it is not asked again for the others of a set. */
 static void ask_once(struct readyd_waiter *w, const struct target *t, struct readyd_answer *answer)
 {
+	int64_t began = clock_ms();
 	struct readyd_answer said;
 	bool promised =
 	    t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
 
 	if ((promised && !t->history.unconfirmed) || w->settings.backend == READYD_BACKEND_FILE ||
-	    w->daemon_silent)
+	    w->daemon_silent || w->peek_ms >= PEEK_MOST_MS)
 		return;
 	w->daemon_silent = question_ask_verdict(&w->settings, t->process.pid, t->process.start, &said) != 0;
+	w->conn.untrusted = w->daemon_silent && errno == EPERM;
+	w->peek_ms += clock_ms() - began;
 	if (!w->daemon_silent)
 		*answer = opinion_merge(answer, t->history.refuted, &said);
 }
@@ -205,6 +211,7 @@ static int poll_events(struct readyd_waiter *w, int timeout_ms)
 	struct poller_event events[POLLER_EVENTS];
 	int count = poller_wait(&w->poller, clock_ms(), timeout_ms, events);
 
+	w->peek_ms = 0;
 	return count < 0 ? -1 : waiter_dispatch(w, events, count);
 }
 

@@ -40,8 +40,10 @@ struct readyd_waiter {
 	uint32_t conn_bits;
 	bool watching;	    /* the directory, for the targets; by polling if inotify is not available */
 	bool behind;	    /* the watch has read events ahead: its descriptor may not be readable */
+	bool replies_left;  /* so may the connection */
 	bool nested;	    /* the marker of a target has another pid in its name */
 	bool daemon_silent; /* it did not answer during readyd_waiter_peek() */
+	int64_t peek_ms;    /* how long it has been waited for in these calls since the last sleep */
 	unsigned quick_rechecks;
 	int64_t poll_ms; /* interval of checks while the directory cannot be watched */
 	/* Times on clock_ms(), 0: none. */

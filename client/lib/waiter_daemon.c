@@ -42,13 +42,19 @@ static bool is_open(const struct target *t)
 	return !target_is_done(t) && t->state.phase != TARGET_NOT_STARTED;
 }
 
+/* 0 may be a start, or stand for one that is not known. */
+static bool has_start(const struct process *p)
+{
+	return p->start_known || p->start != 0;
+}
+
 /* Where its start is not known, a living process has had the pid all the time. */
 static bool is_another(const struct target *t, const struct readyd_answer *answer)
 {
 	if (!t->process.start_known && !t->process.no_such_process &&
 	    !verdict_is_process_gone(answer->verdict) && process_gone(&t->process))
 		return true;
-	return t->process.start != 0 && answer->start != 0 && answer->start != t->process.start;
+	return has_start(&t->process) && answer->start != 0 && answer->start != t->process.start;
 }
 
 /* With READYD_BACKEND_DAEMON the daemon's answer counts. Otherwise it counts if the daemon knows more; what
@@ -72,7 +78,7 @@ static void take_answer(struct readyd_waiter *w, struct target *t, const struct 
 	}
 	answer = opinion_complete(&t->answer, said);
 	answer.backend = READYD_BACKEND_DAEMON;
-	if (answer.verdict == READYD_READY && answer.start == t->process.start) {
+	if (answer.verdict == READYD_READY && answer.start != 0 && answer.start == t->process.start) {
 		t->history.confirmed = true;
 		t->history.assumed |= (answer.flags & READYD_FLAG_AGE_ASSUMED) != 0;
 	}
@@ -83,29 +89,49 @@ static void take_answer(struct readyd_waiter *w, struct target *t, const struct 
 		go_without(w, t);
 }
 
-static void take_answers(struct readyd_waiter *w, const struct readyd_answer *said)
+/* The start that the reply is about: of a daemon that says none, the one that the request named. Of several
+ * with one pid, the reply does not say which. */
+static uint64_t start_meant(struct readyd_waiter *w, const struct readyd_answer *said)
 {
 	struct target *t = target_set_first(&w->set, said->pid);
 
+	if (said->start == 0 && t != NULL && target_set_next(&w->set, t) == NULL)
+		return t->process.start;
+	return said->start;
+}
+
+static bool is_hidden(const struct readyd_answer *said)
+{
+	return (said->flags & READYD_FLAG_STATUS_HIDDEN) != 0;
+}
+
+static void take_answers(struct readyd_waiter *w, const struct readyd_answer *said)
+{
+	struct target *t = target_set_first(&w->set, said->pid);
+	struct readyd_answer named = *said;
+
 	if (said->verdict == READYD_PENDING)
 		return;
+	if (is_hidden(said))
+		named.start = start_meant(w, said);
 	for (; t != NULL; t = target_set_next(&w->set, t))
 		if (is_open(t))
-			take_answer(w, t, said);
+			take_answer(w, t, &named);
 }
 
 static bool may_have_gate(const struct target *t, uint64_t start)
 {
 	return is_open(t) && t->gate < 0 && t->state.subscription != SUBSCRIPTION_WAIT &&
-	       (t->process.start == 0 || t->process.start == start);
+	       (!has_start(&t->process) || t->process.start == start);
 }
 
 /* Not if it is for another process with this pid. If the gate cannot be polled, WAIT is used. */
 static void take_gate(struct readyd_waiter *w, const struct readyd_answer *of, int fd)
 {
+	uint64_t start = start_meant(w, of);
 	struct target *t = target_set_first(&w->set, of->pid);
 
-	while (t != NULL && !may_have_gate(t, of->start))
+	while (t != NULL && !may_have_gate(t, start))
 		t = target_set_next(&w->set, t);
 	if (t == NULL) {
 		sock_close(fd);
@@ -118,6 +144,7 @@ static void take_gate(struct readyd_waiter *w, const struct readyd_answer *of, i
 		return;
 	}
 	t->gate = fd;
+	t->gate_is_hint = of->start == 0 && start != 0 && !is_hidden(of);
 	(void)waiter_step(w, t, TARGET_GATE, NULL);
 	waiter_look(w, t);
 }
@@ -223,15 +250,21 @@ int waiter_take_daemon_event(struct readyd_waiter *w, const struct daemon_event 
 	return 0;
 }
 
+/* So many in a turn: lines that keep coming must not keep the caller from its deadline. */
+#define REPLIES_MOST 1024
+
 int waiter_take_replies(struct readyd_waiter *w)
 {
 	struct daemon_event event;
+	int count = 0;
 
-	while (daemon_conn_next(&w->conn, clock_ms(), &event)) {
+	while (count < REPLIES_MOST && daemon_conn_next(&w->conn, clock_ms(), &event)) {
+		count++;
 		(void)waiter_poll_conn(w);
 		if (waiter_take_daemon_event(w, &event) != 0)
 			return -1;
 	}
+	w->replies_left = count == REPLIES_MOST;
 	(void)waiter_poll_conn(w);
 	return 0;
 }

@@ -83,7 +83,7 @@ static void take_gate_event(struct readyd_waiter *w, struct target *t, uint32_t 
 {
 	if (t->state.subscription != SUBSCRIPTION_GATE)
 		return;
-	if ((bits & POLLIN) != 0 && !t->history.latched) {
+	if ((bits & POLLIN) != 0 && !t->history.latched && !t->gate_is_hint) {
 		t->history.latched = true;
 		t->history.assumed = (t->answer.flags & READYD_FLAG_AGE_ASSUMED) != 0;
 	}

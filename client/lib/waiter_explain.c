@@ -163,8 +163,11 @@ static const char *refusal_word(const struct readyd_waiter *w, const struct targ
 	bool covered =
 	    t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
 
+	if (!covered && w->conn.untrusted)
+		return readyd_reason_name(READYD_REASON_DAEMON_UNTRUSTED);
 	return covered || !w->watching || t->refusal == WIRE_OK ? NULL : wire_error_code(t->refusal);
 }
+
 int readyd_waiter_explain(struct readyd_waiter *w, pid_t pid, struct readyd_explanation *explanation)
 {
 	return readyd_waiter_explain_exact(w, pid, 0, explanation);

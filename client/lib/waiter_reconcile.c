@@ -66,7 +66,7 @@ static struct plan make_plan(const struct readyd_waiter *w)
 /* Whether something can be done at once: the deadline then makes the caller return. */
 static bool is_due(const struct readyd_waiter *w, const struct plan *plan, int64_t now)
 {
-	return w->behind || plan->trust || plan->watch != w->watching ||
+	return w->behind || w->replies_left || plan->trust || plan->watch != w->watching ||
 	       (plan->ask && daemon_conn_may_ask(&w->conn, now, plan->urgent));
 }
 
@@ -121,6 +121,8 @@ int waiter_reconcile(struct readyd_waiter *w)
 	look_when_due(w, now);
 	if (w->behind)
 		waiter_read_dir(w);
+	if (w->replies_left && waiter_take_replies(w) != 0)
+		return -1;
 	plan = make_plan(w);
 	daemon_conn_expect(&w->conn, now, plan.expect);
 	if (plan.ask && daemon_conn_may_ask(&w->conn, now, plan.urgent) && waiter_ask(w) != 0)

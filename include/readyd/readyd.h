@@ -8,18 +8,28 @@
  *
  * Errors       Functions that can fail return -1 (or NULL) and set errno; what *answer holds then is not
  *              defined. A verdict is never an error.
+ *
  * Threads      There is no global state. A waiter belongs to one thread at a time; different waiters are
- *              independent; all other functions may be called from any thread. They call getenv(3), so no
- *              other thread may change the environment meanwhile. After fork(2), the child may only free an
- *              inherited waiter.
+ *              independent; all other functions may be called from any thread. They call secure_getenv(3),
+ *              so no other thread may change the environment meanwhile. After fork(2), the child may only
+ *              free an inherited waiter.
+ *
  * Process      The library never prints or exits, and does not change signals, the environment or the
  *              allocator. All of its descriptors are close-on-exec.
+ *
  * Blocking     A check of a marker calls lstat(2) and waits for as long as the file system of the marker
  *              directory takes, whatever the deadline: forever, if it is on a server that does not answer, or
- *              in the mount namespace of another process whose user has stopped it. A caller that cannot
- * afford that lets a child process call the library, as readyctl(1) does. Environment
- * READYD_BACKEND=auto|daemon|file sets the backend where the options say READYD_BACKEND_AUTO. READYD_SOCKET
- * and READYD_DIR replace the defaults where the options leave them NULL. An empty variable counts as unset.
+ *              in the mount namespace of another process whose user has stopped it. The library does not
+ *              fork; a caller that cannot afford to wait lets a child process call it, as readyctl(1) does.
+ *
+ * Trust        A daemon is believed if it is root's, the caller's effective user's or that of the user
+ *              READYD_TRUST_UID, or if its socket lies in a directory that is root's and that no other user
+ *              can write to. Any other counts as absent.
+ *
+ * Environment  READYD_BACKEND=auto|daemon|file sets the backend where the options say READYD_BACKEND_AUTO.
+ *              READYD_SOCKET and READYD_DIR replace the defaults where the options leave them NULL. An empty
+ *              variable counts as unset, and in a set-user-ID program each does (secure_getenv(3)).
+ *
  * Linux        Process identity relies on pidfds (pidfd_open(2), since Linux 5.3); on older kernels, pid and
  *              start time (proc_pid_stat(5)) are compared instead.
  *
@@ -80,8 +90,10 @@ enum readyd_reason {
 					 * process, since its time stamp is in the future */
 	READYD_REASON_LOOK_FAILED,	/* pending: the file system reported an error (lstat(2)), such as
 					 * EIO or ESTALE; nothing is known of the marker */
-	READYD_REASON_DIRECTORY_HANGS	/* unreachable: the marker directory is below another root, and its
+	READYD_REASON_DIRECTORY_HANGS,	/* unreachable: the marker directory is below another root, and its
 					 * file system does not answer */
+	READYD_REASON_DAEMON_UNTRUSTED	/* pending: the process that listens at the socket is not trusted, so
+					 * it was not asked */
 };
 
 enum readyd_backend {
@@ -97,6 +109,8 @@ enum readyd_backend {
 /* The marker was there before the first look, and its time stamp is too close to the start of the process to
  * tell whether it is older; it counts, since a leftover that young is far rarer than a valid marker. */
 #define READYD_FLAG_AGE_ASSUMED 0x4u
+/* The daemon keeps the start and the exit status of the process from this user. */
+#define READYD_FLAG_STATUS_HIDDEN 0x8u
 
 /* Initialise with { 0 } or READYD_OPTIONS_INIT; NULL or 0 selects the default, an empty string is an error
  * (EINVAL). Strings are copied. */
@@ -148,9 +162,9 @@ const char *readyd_reason_name(enum readyd_reason reason);
  * READYD_BACKEND_DAEMON at most 5 s; otherwise does not block.
  * Errors: EINVAL (pid < 1, bad option), ENAMETOOLONG (socket, dir or prefix), ENOMEM, EMFILE, ENFILE; with
  * READYD_BACKEND_DAEMON also ENOENT or ECONNREFUSED (no daemon listens), EACCES (the socket may not be used),
- * EAGAIN (the daemon has no room), ETIMEDOUT (it does not answer), ECONNRESET or EPIPE (it has closed the
- * connection), EPROTO (its answer is not readyd-protocol(7)), EXDEV (it serves another directory, or is in
- * another pid or time namespace). */
+ * EPERM (the process that listens is not trusted), EAGAIN (the daemon has no room), ETIMEDOUT (it does not
+ * answer), ECONNRESET or EPIPE (it has closed the connection), EPROTO (its answer is not readyd-protocol(7)),
+ * EXDEV (it serves another directory, or is in another pid or time namespace). */
 int readyd_query(const struct readyd_options *options, pid_t pid, struct readyd_answer *answer);
 
 /* The same for one particular process, the one with this start (see struct readyd_answer), even if another
@@ -160,7 +174,8 @@ int readyd_query_exact(
 
 /* The same for each of count processes: answers[i].pid and answers[i].start say which one (start 0: as
  * above), and answers[i] becomes its answer. A daemon that does not answer in time is not asked about the
- * others, so that it costs 250 ms in all. */
+ * others, so that it costs 250 ms in all; one whose answers take 10 s together counts as such. One that is
+ * not trusted is not asked again either, so that only the first answer names it. */
 int readyd_query_set(const struct readyd_options *options, struct readyd_answer *answers, size_t count);
 
 /* Blocks until the verdict on pid is neither pending nor stale (see READYD_OPTION_FAIL_STALE), or until
@@ -243,7 +258,8 @@ struct readyd_explanation {
 	const char *via;       /* how an answer would arrive: daemon, asking (the daemon has not answered
 				* yet), inotify, polling */
 	const char *refusal; /* why the daemon has refused the wait, so that via is something else: a code of
-			      * readyd-protocol(7), as too-many-waits; NULL: it has not */
+			      * readyd-protocol(7), as too-many-waits; daemon-untrusted: it was not asked;
+			      * NULL: it has not */
 	int64_t last_event_ms; /* milliseconds since the last event from the daemon, the kernel or a process;
 				* -1: there was none */
 	const char *procfs;    /* /proc: ok, missing, foreign (of another pid namespace) */
@@ -259,7 +275,7 @@ int readyd_waiter_explain_exact(
  * every living process that has a marker. The answer is valid during the call. Stops when each() returns
  * non-zero, and returns that value; let it be positive to distinguish it from an error. Else returns 0, or -1
  * with the errors of readyd_query() or opendir(3); ECONNRESET if the daemon exits in the middle. Waits
- * for the daemon as readyd_query(), for each entry. */
+ * for the daemon as readyd_query(), for each entry, but not longer than about 10 s in all. */
 int readyd_list(const struct readyd_options *options,
     int (*each)(const struct readyd_answer *answer, void *context), void *context);
 

@@ -34,8 +34,9 @@ void client_add(int client, pid_t pid);
 int64_t client_next_ns(int client);
 /* A client cancels one of its waits, or adds one. */
 void client_change(int client);
-/* How long the longest overdue answer has been possible, counted from due_from at the earliest. */
-int64_t clients_latest_ns(int64_t calm_since, int64_t due_from);
+/* How long the longest overdue answer has been possible, counted from due_from at the earliest, and about
+ * which pid. */
+int64_t clients_latest_ns(int64_t calm_since, int64_t due_from, pid_t *pid);
 bool clients_wait(void);
 bool clients_await_start(void);
 void clients_end(void);

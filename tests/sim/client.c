@@ -44,9 +44,11 @@ void client_opened(const struct process *p, uint64_t start)
 	if (world.current->id == SIM_DAEMON)
 		return;
 	waited = find(&clients[world.current->id], p->pid);
-	if (waited == NULL || waited->meant || start != 0 || p->no_such_process)
+	if (waited == NULL || p->no_such_process)
 		return;
-	waited->start_unknown = p->start == 0;
+	waited->start_unknown = !p->start_known;
+	if (waited->meant || start != 0)
+		return;
 	if (p->fd >= 0)
 		waited->life = world.current->fds[p->fd].index;
 	else if (world_life_of(p->pid) != NULL)
@@ -89,7 +91,8 @@ static void add(struct client *client, pid_t pid)
 			if (world.lives[i].pid == pid &&
 			    (dice_hit(700) || world.lives[i].start == life->start))
 				life = &world.lives[i];
-	waited->meant = life != NULL && dice_hit(300);
+	/* A start of 0 stands for any. */
+	waited->meant = life != NULL && life->start != 0 && dice_hit(300);
 	if (waited->meant) {
 		waited->life = (int)(life - world.lives);
 		start = life->start;
@@ -121,7 +124,22 @@ static bool is_stamped_ahead(const struct life *life)
 	const struct sim_marker *marker = &world_dir()->markers[world_pid_index(life->pid)];
 
 	return life->alive && world_dir()->present && marker->state == MARKER_IS_FILE &&
-	       marker->stamp - marker->arrived > world.offset;
+	       marker->written - marker->arrived > world.offset;
+}
+
+/* The process that has the pid lives, and a client does not learn which one it is. Without a pidfd, it does
+ * not learn either that it is a zombie. */
+static bool is_hidden(const struct life *life)
+{
+	const struct life *now = world_life_of(life->pid);
+
+	return now != NULL && now->hidden && (now->alive || faults.odds[FAULT_FD_REFUSED] > 0);
+}
+
+/* No wait for it has to end yet. */
+static bool is_unclear(const struct life *life)
+{
+	return is_stamped_ahead(life) || is_hidden(life);
 }
 
 static bool waits(const struct client *client)
@@ -276,7 +294,8 @@ static bool is_undecided(const struct client *client)
 	for (unsigned i = 0; i < client->count; i++) {
 		waited = &client->waited[i];
 		life = waited->life == SIM_NONE ? world_life_of(waited->pid) : &world.lives[waited->life];
-		if (!waited->told && !waited->cancelled && (life == NULL || !is_stamped_ahead(life)))
+		if (!waited->told && !waited->cancelled && !history_is_unbound(waited) &&
+		    (life == NULL || !is_unclear(life)))
 			return true;
 	}
 	return false;
@@ -303,7 +322,7 @@ static int64_t told_from(const struct life *life, int64_t calm_since)
 
 	if (!history_may_look_stale(life))
 		return life->due;
-	if (marker->arrived >= calm_since)
+	if (marker->arrived > calm_since && !marker->same_stamp)
 		return later(life->due, marker->arrived);
 	return life->alive ? 0 : later(life->due, life->died);
 }
@@ -313,14 +332,17 @@ static int64_t told_from(const struct life *life, int64_t calm_since)
 static int64_t due_since(const struct waited *waited, int64_t calm_since)
 {
 	const struct life *life = waited->life == SIM_NONE ? NULL : &world.lives[waited->life];
-	int64_t due = later(calm_since, waited->added);
+	int64_t due =
+	    later(later(calm_since, waited->added), world.hidden_until[world_pid_index(waited->pid)]);
 
+	if (history_is_unbound(waited))
+		return 0;
 	for (int i = waited->life; life != NULL && i < world.life_count; i++) {
 		const struct life *twin = &world.lives[i];
 
 		if (twin->pid != life->pid || twin->start != life->start)
 			continue;
-		if (twin->due == 0 || is_stamped_ahead(twin) || told_from(twin, calm_since) == 0)
+		if (twin->due == 0 || is_unclear(twin) || told_from(twin, calm_since) == 0)
 			return 0;
 		due = later(due, told_from(twin, calm_since));
 		if (!twin->alive && world.clock_was_set)
@@ -332,10 +354,11 @@ static int64_t due_since(const struct waited *waited, int64_t calm_since)
 /* A marker that is rewritten in place raises no event. */
 static bool is_in_place(const struct waited *waited)
 {
-	return world_dir()->markers[world_pid_index(waited->pid)].in_place;
+	return world_dir()->markers[world_pid_index(waited->pid)].in_place ||
+	       (waited->life != SIM_NONE && world.lives[waited->life].due_in_place);
 }
 
-int64_t clients_latest_ns(int64_t calm_since, int64_t due_from)
+int64_t clients_latest_ns(int64_t calm_since, int64_t due_from, pid_t *pid)
 {
 	int64_t latest = 0, due;
 
@@ -350,8 +373,10 @@ int64_t clients_latest_ns(int64_t calm_since, int64_t due_from)
 			if (due_from != 0 && due != 0 &&
 			    (clients[i].options.flags & READYD_OPTION_AWAIT_START) != 0)
 				due += AWAIT_START_MS * NS_PER_MS;
-			if (due >= due_from && due != 0)
-				latest = later(latest, world.now - due);
+			if (due < due_from || due == 0 || world.now - due < latest)
+				continue;
+			latest = world.now - due;
+			*pid = waited->pid;
 		}
 	return latest;
 }

@@ -117,6 +117,7 @@ void daemon_start(void)
 	reap();
 	actor_start(self(), SIM_DAEMON, FIRST_PID + pids++ % 40, 0);
 	STORY("the daemon starts");
+	world_forget_sights();
 	frozen = false;
 	world.current = self();
 	server = xalloc_new(sizeof(*server));

@@ -73,6 +73,7 @@ void fd_release(struct sim_fd *fd)
 	switch (fd->kind) {
 	case FD_FREE:
 	case FD_PIDFD:
+	case FD_UNNAMED:
 		break;
 	case FD_INOTIFY:
 		world.inotifies[fd->index].used = false;
@@ -162,11 +163,13 @@ uint32_t fd_ready(struct actor *actor, int fd)
 	switch (sim_fd->kind) {
 	case FD_FREE:
 		return POLLNVAL;
+	case FD_UNNAMED:
+		return POLLIN | POLLOUT;
 	case FD_PIDFD:
 		return world.lives[sim_fd->index].alive ? 0 : POLLIN;
 	case FD_INOTIFY:
 		inotify = &world.inotifies[sim_fd->index];
-		return inotify->len > 0 && inotify->queue[0].at <= world.now ? POLLIN : 0;
+		return inotify->len > 0 && (world.polling || inotify->queue[0].at <= world.now) ? POLLIN : 0;
 	case FD_STREAM:
 		return stream_ready(&world.streams[sim_fd->index], sim_fd->side);
 	case FD_PIPE_READ:
@@ -177,6 +180,8 @@ uint32_t fd_ready(struct actor *actor, int fd)
 	case FD_EPOLL:
 		return epoll_ready(actor, &world.epolls[sim_fd->index]);
 	case FD_TIMER:
+		if (world.timers[sim_fd->index].of_clock)
+			return world.timers[sim_fd->index].clock_sets != world.clock_sets ? POLLIN : 0;
 		at = world.timers[sim_fd->index].at;
 		return at != 0 && at <= world.now ? POLLIN : 0;
 	case FD_MOUNTS:

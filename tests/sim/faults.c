@@ -36,9 +36,15 @@ static const struct {
     [FAULT_MARKER_REMOVED] = {"marker-removed", 400},
     [FAULT_MARKER_REPLACED] = {"marker-replaced", 300},
     [FAULT_DIED] = {"died", 200},
-    [FAULT_PID_REUSED] = {"pid-reused", 400},
+    [FAULT_PID_REUSED] = {"pid-reused", 900},
     [FAULT_DIRECTORY] = {"directory-replaced", 120},
     [FAULT_CLOCK_SET] = {"clock-set", 60},
+    [FAULT_HIDDEN] = {"hidden-process", 600},
+    [FAULT_COARSE_STAMPS] = {"coarse-stamps", 1024},
+    [FAULT_SKEWED_STAMPS] = {"skewed-stamps", 1024},
+    [FAULT_OLD_FILES] = {"old-files", 700},
+    [FAULT_OLD_FILE_MOVED] = {"old-file-moved", 150},
+    [FAULT_REWRITTEN] = {"marker-rewritten", 300},
 };
 
 const char *fault_name(enum fault fault)
@@ -88,6 +94,9 @@ static void move_unmarked(int i, const struct life *life)
 		world_write_marker(i, MARKER_IS_OTHER, life->uid, IN_CREATE);
 	} else if (fault(FAULT_DIED)) {
 		world_exit(i);
+	} else if (world_dir()->present && fault(FAULT_OLD_FILE_MOVED)) {
+		world_move_old_file(i, dice_hit(200) ? 0 : life->uid,
+		    world.now - life->born + world_dir()->fs.unclear + (1 + dice_below(3600)) * NS_PER_S);
 	} else if (dice_hit(250)) {
 		world_write_marker(i, MARKER_IS_FILE, dice_hit(50) ? 0 : life->uid, way_of_writing());
 		if (fault(FAULT_DIED))
@@ -95,10 +104,20 @@ static void move_unmarked(int i, const struct life *life)
 	}
 }
 
+/* A process that writes into a file which was moved there makes no new marker. */
+static bool is_rewritable(int i)
+{
+	const struct sim_marker *marker = &world_dir()->markers[i];
+
+	return marker->state == MARKER_IS_FILE && !marker->moved;
+}
+
 static void move_marked(int i, const struct life *life)
 {
 	if (fault(FAULT_MARKER_REMOVED))
 		world_remove_marker(i);
+	else if (world_dir()->markers[i].uid == life->uid && is_rewritable(i) && fault(FAULT_REWRITTEN))
+		world_write_marker(i, MARKER_IS_FILE, life->uid, 0);
 	else if (fault(FAULT_MARKER_REPLACED))
 		world_write_marker(i, MARKER_IS_FILE, fault(FAULT_FOREIGN_MARKER) ? FOREIGN_UID : life->uid,
 		    way_of_writing());
@@ -151,6 +170,7 @@ static void set_clock(void)
 
 	world.offset += dice_hit(512) ? step : -step;
 	world.clock_was_set = true;
+	world.clock_sets++;
 	STORY("the clock is set");
 	world_observe();
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "src/verdict.h"
+#include "tests/sim/faults.h"
 #include "tests/sim/history.h"
 #include "tests/sim/world.h"
 
@@ -79,6 +80,18 @@ static bool is_dead(const struct life *life)
 	return !life->alive;
 }
 
+/* The daemon takes a file for the marker of a process although it saw it lie there before, when no process
+ * had the pid. A start is rounded down. */
+static bool contradicts_itself(const struct life *life, const struct readyd_answer *answer)
+{
+	const struct sim_marker *marker = &world_dir()->markers[world_pid_index(life->pid)];
+
+	return answer->backend == READYD_BACKEND_DAEMON && answer->start == life->start &&
+	       (answer->flags & READYD_FLAG_AGE_ASSUMED) != 0 && world_dir()->present &&
+	       marker->state == MARKER_IS_FILE && marker->daemon_saw != 0 &&
+	       marker->daemon_saw + 10 * NS_PER_MS < life->born;
+}
+
 static void check_ready(int client, const struct life *life, const struct readyd_answer *answer)
 {
 	const char *word = readyd_verdict_name(answer->verdict);
@@ -91,6 +104,8 @@ static void check_ready(int client, const struct life *life, const struct readyd
 		    (answer->verdict != READYD_EXITED || !any_twin(life, was_marked_late)))
 			fail("client %d is told %s of %d without a witness", client, word, life->pid);
 	}
+	if (contradicts_itself(life, answer))
+		fail("the daemon has forgotten that it saw the file of %d before", life->pid);
 	if (answer->verdict == READYD_EXITED && !any_twin(life, is_dead))
 		fail("client %d is told that %d has exited while it lives", client, life->pid);
 }
@@ -122,7 +137,8 @@ static void check_died(
 	else if (world_dir()->present && world_is_own(life, marker) && marker->arrived <= life->died &&
 		 waited->added < life->died && world.moved_at < marker->arrived && !world.clock_was_set &&
 		 !is_soon_after_another(life) &&
-		 !(waited->start_unknown && answer->reason == READYD_REASON_IDENTITY_UNKNOWN) &&
+		 !((waited->start_unknown || life->hidden) &&
+		     answer->reason == READYD_REASON_IDENTITY_UNKNOWN) &&
 		 (world_life_of(life->pid) == NULL || world_life_of(life->pid) == life))
 		fail("client %d is told that %d has died, but its marker lies there", client, life->pid);
 }
@@ -136,6 +152,25 @@ static void check_stale(int client, const struct waited *waited, const struct li
 	    world.moved_at < marker->arrived && !history_may_look_stale(life))
 		fail(
 		    "client %d is told that the marker of %d is stale, but it is its own", client, life->pid);
+}
+
+bool history_is_unbound(const struct waited *waited)
+{
+	return waited->start_unknown && waited->life != SIM_NONE && world.lives[waited->life].hidden &&
+	       faults.odds[FAULT_FD_REFUSED] > 0;
+}
+
+static void check_unbound(int client, const struct waited *waited, const struct readyd_answer *answer)
+{
+	bool exited = answer->verdict == READYD_EXITED;
+	bool found = answer->verdict != READYD_READY && !exited;
+
+	for (int i = 0; i < world.life_count; i++)
+		found |= world.lives[i].pid == waited->pid &&
+			 (was_ready(&world.lives[i]) || (exited && was_marked_late(&world.lives[i])));
+	if (!found)
+		fail("client %d is told %s of %d, which never was", client,
+		    readyd_verdict_name(answer->verdict), waited->pid);
 }
 
 static void check_life(
@@ -163,25 +198,40 @@ static void check_life(
 	}
 }
 
+/* A process may have started at 0. */
+static bool is_zero_its_start(const struct readyd_answer *answer)
+{
+	int life = answer->verdict == READYD_EXITED ? life_with(answer->pid, 0) : SIM_NONE;
+
+	return life != SIM_NONE && !world.lives[life].alive && any_twin(&world.lives[life], was_ready);
+}
+
 void history_check(int client, struct waited *waited, const struct readyd_answer *answer)
 {
 	const char *reason = readyd_reason_name(answer->reason);
 
-	STORY("is told: %d is %s%s%s", answer->pid, readyd_verdict_name(answer->verdict),
-	    reason == NULL ? "" : ", ", reason == NULL ? "" : reason);
+	STORY("is told: %d is %s%s%s (start %llu, by the %s%s)", answer->pid,
+	    readyd_verdict_name(answer->verdict), reason == NULL ? "" : ", ", reason == NULL ? "" : reason,
+	    (unsigned long long)answer->start, answer->backend == READYD_BACKEND_DAEMON ? "daemon" : "file",
+	    answer->flags & READYD_FLAG_AGE_ASSUMED ? ", assumed" : "");
 	if (waited == NULL) {
 		fail("client %d is told of %d, which it does not wait for", client, answer->pid);
 		return;
 	}
 	/* It is not known which process was meant; the daemon answers for the current or the last one. */
-	if ((waited->life == SIM_NONE || waited->start_unknown) && answer->start != 0)
+	if ((waited->life == SIM_NONE || waited->start_unknown) &&
+	    (answer->start != 0 || is_zero_its_start(answer)))
 		waited->life = life_with(answer->pid, answer->start);
 	waited->told = true;
 	figures.told[answer->verdict]++;
-	if (waited->life != SIM_NONE)
+	if (history_is_unbound(waited))
+		check_unbound(client, waited, answer);
+	else if (waited->life != SIM_NONE)
 		check_life(client, waited, &world.lives[waited->life], answer);
 	/* A marker without a process shows that there was one. */
-	else if (answer->start != 0 || answer->verdict == READYD_READY || answer->verdict == READYD_PENDING)
+	else if (answer->start == 0 && answer->verdict == READYD_READY)
+		check_unbound(client, waited, answer);
+	else if (answer->start != 0 || answer->verdict == READYD_PENDING)
 		fail("client %d is told %s of %d, which never started", client,
 		    readyd_verdict_name(answer->verdict), answer->pid);
 }

@@ -111,7 +111,16 @@ static int real_open(const char *path, int flags, va_list args)
 	return flags & O_CREAT ? __real_open(path, flags, va_arg(args, mode_t)) : __real_open(path, flags);
 }
 
-/* The mount table, and the other end of a pipe. */
+/* A file without a name, which shows the clock of the file system. */
+static int open_unnamed(void)
+{
+	errno = EOPNOTSUPP;
+	if (!world_dir()->present || !world_dir()->fs.unnamed)
+		return -1;
+	return fd_new(world.current, FD_UNNAMED, 0, 0);
+}
+
+/* The mount table, the other end of a pipe, and a file without a name. */
 int __wrap_open(const char *path, int flags, ...)
 {
 	va_list args;
@@ -129,8 +138,30 @@ int __wrap_open(const char *path, int flags, ...)
 		return open_mounts();
 	if (strncmp(path, "/proc/self/fd/", 14) == 0)
 		return open_read_end(atoi(path + 14));
+	if (strcmp(path, SIM_DIR) == 0 && (flags & O_TMPFILE) == O_TMPFILE)
+		return open_unnamed();
 	errno = ENOENT;
 	return -1;
+}
+
+int __wrap_fstat(int fd, struct stat *st)
+{
+	if (kernel_enter(fd, FD_UNNAMED) == NULL)
+		return -1;
+	memset(st, 0, sizeof(*st));
+	st->st_ctim = kernel_timespec(world_stamp(&world_dir()->fs));
+	return 0;
+}
+
+int __wrap_statfs(const char *path, struct statfs *fs)
+{
+	(void)path;
+	errno = ENOENT;
+	if (!kernel_enter_any() || !world_dir()->present)
+		return -1;
+	memset(fs, 0, sizeof(*fs));
+	fs->f_type = world_dir()->fs.type;
+	return 0;
 }
 
 static int stat_marker(int pid_index, struct stat *st)
@@ -146,22 +177,73 @@ static int stat_marker(int pid_index, struct stat *st)
 	st->st_dev = 1;
 	st->st_ino = marker->ino;
 	st->st_size = marker->size;
-	st->st_ctim = st->st_mtim = kernel_timespec(marker->stamp);
+	st->st_nlink = marker->linked ? 2 : 1;
+	st->st_ctim = kernel_timespec(marker->stamp);
+	st->st_mtim = kernel_timespec(marker->modified);
 	return 0;
+}
+
+static struct statx_timestamp statx_stamp(const struct timespec *t)
+{
+	return (struct statx_timestamp){.tv_sec = t->tv_sec, .tv_nsec = (uint32_t)t->tv_nsec};
+}
+
+static int find_marker(const char *path)
+{
+	size_t len = strlen(SIM_DIR "/" SIM_PREFIX);
+
+	errno = ENOENT;
+	return strncmp(path, SIM_DIR "/" SIM_PREFIX, len) == 0 ? world_pid_index((pid_t)atoi(path + len))
+							       : SIM_NONE;
+}
+
+/* The daemon sees the file lie there while no process has its number. */
+static void note_sight(int pid_index)
+{
+	struct sim_marker *marker = &world_dir()->markers[pid_index];
+
+	if (world.current->id == SIM_DAEMON && world.holder[pid_index] == SIM_NONE && marker->daemon_saw == 0)
+		marker->daemon_saw = world.now;
 }
 
 int __wrap_lstat(const char *path, struct stat *st)
 {
-	size_t len = strlen(SIM_DIR "/" SIM_PREFIX);
-	int pid_index;
+	int pid_index, result;
 
 	if (!kernel_enter_any())
 		return -1;
-	errno = ENOENT;
-	if (strncmp(path, SIM_DIR "/" SIM_PREFIX, len) != 0)
+	pid_index = find_marker(path);
+	result = pid_index == SIM_NONE ? -1 : stat_marker(pid_index, st);
+	if (result == 0)
+		note_sight(pid_index);
+	return result;
+}
+
+int __wrap_statx(int dir_fd, const char *path, int flags, unsigned mask, struct statx *out)
+{
+	struct timespec born;
+	struct stat st;
+	int pid_index;
+
+	(void)dir_fd;
+	(void)flags;
+	(void)mask;
+	if (!kernel_enter_any())
 		return -1;
-	pid_index = world_pid_index((pid_t)atoi(path + len));
-	return pid_index == SIM_NONE ? -1 : stat_marker(pid_index, st);
+	pid_index = find_marker(path);
+	if (pid_index == SIM_NONE || stat_marker(pid_index, &st) != 0)
+		return -1;
+	memset(out, 0, sizeof(*out));
+	out->stx_mask = STATX_BASIC_STATS | (world_dir()->fs.births ? STATX_BTIME : 0);
+	out->stx_mode = (uint16_t)st.st_mode;
+	out->stx_ino = st.st_ino;
+	out->stx_nlink = (uint32_t)st.st_nlink;
+	out->stx_ctime = statx_stamp(&st.st_ctim);
+	out->stx_mtime = statx_stamp(&st.st_mtim);
+	born = kernel_timespec(world_dir()->markers[pid_index].born);
+	if (world_dir()->fs.births)
+		out->stx_btime = statx_stamp(&born);
+	return 0;
 }
 
 /* The directory; anything else is a file that is as old as the boot, see clock_set_step(). */

@@ -1,6 +1,7 @@
 /* The system calls of inotify. Its events come from world.c. */
 #include "config.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "tests/sim/kernel_private.h"
@@ -33,7 +34,6 @@ int __wrap_inotify_add_watch(int fd, const char *path, uint32_t mask)
 	struct inotify *inotify;
 	int wd;
 
-	(void)mask;
 	if (found == NULL)
 		return -1;
 	inotify = &world.inotifies[found->index];
@@ -47,6 +47,7 @@ int __wrap_inotify_add_watch(int fd, const char *path, uint32_t mask)
 	if (inotify->watch_count == INOTIFY_WATCHES || fault(FAULT_FD_REFUSED))
 		return -1;
 	inotify->watches[inotify->watch_count].serial = world_dir()->serial;
+	inotify->watches[inotify->watch_count].mask = mask | IN_IGNORED | IN_UNMOUNT;
 	return inotify->watches[inotify->watch_count++].wd = ++inotify->next_wd;
 }
 
@@ -68,12 +69,35 @@ int __wrap_inotify_rm_watch(int fd, int wd)
 	return -1;
 }
 
+static size_t size_of(const struct sim_event *event)
+{
+	return sizeof(struct inotify_event) + (event->pid != 0 ? 32 : 0);
+}
+
+/* What waits in the queue, whether or not it has woken a program. */
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	struct sim_fd *found = kernel_enter(fd, FD_INOTIFY);
+	va_list args;
+	int *unread;
+
+	if (found == NULL || request != FIONREAD)
+		return -1;
+	va_start(args, request);
+	unread = va_arg(args, int *);
+	va_end(args);
+	*unread = 0;
+	for (unsigned i = 0; i < world.inotifies[found->index].len; i++)
+		*unread += (int)size_of(&world.inotifies[found->index].queue[i]);
+	return 0;
+}
+
 ssize_t kernel_read_inotify(struct inotify *inotify, char *buffer, size_t size)
 {
 	size_t record = sizeof(struct inotify_event) + 32, at = 0;
 	unsigned taken = 0;
 
-	while (taken < inotify->len && inotify->queue[taken].at <= world.now && at + record <= size) {
+	while (taken < inotify->len && at + record <= size) {
 		const struct sim_event *event = &inotify->queue[taken++];
 		struct inotify_event out = {.wd = event->wd, .mask = event->mask};
 

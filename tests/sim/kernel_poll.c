@@ -14,6 +14,7 @@ static int poll_now(struct pollfd *fds, nfds_t count)
 {
 	int ready = 0;
 
+	world.polling = true;
 	for (nfds_t i = 0; i < count; i++) {
 		fds[i].revents = 0;
 		if (fds[i].fd >= 0)
@@ -22,6 +23,7 @@ static int poll_now(struct pollfd *fds, nfds_t count)
 				    ((unsigned short)fds[i].events | POLLERR | POLLHUP | POLLNVAL));
 		ready += fds[i].revents != 0;
 	}
+	world.polling = false;
 	return ready;
 }
 
@@ -114,6 +116,7 @@ int __wrap_epoll_wait(int epfd, struct epoll_event *events, int most, int timeou
 	if (found == NULL)
 		return -1;
 	epoll = &world.epolls[found->index];
+	world.polling = true;
 	for (unsigned i = 0; i < epoll->count && count < most; i++) {
 		uint32_t ready = fd_ready(world.current, epoll->items[i].fd) &
 				 (epoll->items[i].events | POLLERR | POLLHUP);
@@ -123,6 +126,7 @@ int __wrap_epoll_wait(int epfd, struct epoll_event *events, int most, int timeou
 		events[count].events = ready;
 		events[count++].data.u64 = epoll->items[i].data;
 	}
+	world.polling = false;
 	return count > 0 || timeout == 0 ? count : fall_asleep(&self, 1, timeout);
 }
 
@@ -130,11 +134,12 @@ int __wrap_timerfd_create(int clock, int flags)
 {
 	int index;
 
-	(void)clock;
 	(void)flags;
 	if (!kernel_enter_any())
 		return -1;
 	NEW_IN_POOL(world.timers, POOL_SMALL, index);
+	world.timers[index].of_clock = clock == CLOCK_REALTIME;
+	world.timers[index].clock_sets = world.clock_sets;
 	return kernel_open(FD_TIMER, index, &world.timers[index].used);
 }
 
@@ -146,6 +151,8 @@ int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *spec, str
 	(void)old;
 	if (found == NULL)
 		return -1;
+	if (world.timers[found->index].of_clock)
+		return 0;
 	world.timers[found->index].at = spec->it_value.tv_sec * NS_PER_S + spec->it_value.tv_nsec;
 	return 0;
 }
@@ -154,6 +161,11 @@ ssize_t kernel_read_timer(struct timer *timer, void *buffer)
 {
 	uint64_t expirations = 1;
 
+	if (timer->of_clock && timer->clock_sets != world.clock_sets) {
+		timer->clock_sets = world.clock_sets;
+		errno = ECANCELED;
+		return -1;
+	}
 	errno = EAGAIN;
 	if (timer->at == 0 || timer->at > world.now)
 		return -1;

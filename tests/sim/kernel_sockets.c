@@ -10,6 +10,10 @@
 #include "tests/sim/syscalls.h"
 #include "tests/sim/world.h"
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* as in src/sock.c */
+#endif
+
 static struct stream *enter_stream(int sock, int *side)
 {
 	struct sim_fd *found;
@@ -77,7 +81,13 @@ int __wrap_getsockopt(int sock, int level, int option, void *value, socklen_t *l
 
 	(void)level;
 	errno = ENOPROTOOPT;
-	if (stream == NULL || option != SO_PEERCRED)
+	if (stream == NULL)
+		return -1;
+	if (option == SO_PASSRIGHTS) {
+		memset(value, 0, sizeof(int));
+		return 0;
+	}
+	if (option != SO_PEERCRED)
 		return -1;
 	peer.pid = side == 0 ? world.actors[SIM_DAEMON].pid : world.actors[stream->client].pid;
 	peer.uid = side == 0 ? world.actors[SIM_DAEMON].uid : world.actors[stream->client].uid;

@@ -1,4 +1,4 @@
-/* src/process.h, src/marker_dir.h, src/collision.h and src/rootcheck.h in the simulated world. All
+/* src/process.h, src/marker_dir.h, src/collision.h and src/process_root.h in the simulated world. All
  * processes are in one mount and pid namespace here. */
 #include "config.h"
 
@@ -9,11 +9,29 @@
 #include "src/collision.h"
 #include "src/marker_dir.h"
 #include "src/process.h"
-#include "src/rootcheck.h"
+#include "src/process_root.h"
 #include "src/procfs.h"
 #include "tests/sim/actors.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/world.h"
+
+/* As with hidepid=2 of proc(5): the process exists, and nothing of it can be read. */
+static bool is_hidden(const struct life *life)
+{
+	return life->hidden && (world.current->id != SIM_DAEMON || !world.daemon_sees_hidden);
+}
+
+static void read_identity(struct process *p, const struct life *life)
+{
+	bool hidden = is_hidden(life);
+
+	if (!hidden)
+		p->start = life->start;
+	p->start_known = !hidden;
+	p->uids_known = !hidden || (p->fd >= 0 && world.pidfd_tells_uids);
+	if (p->uids_known)
+		p->uids[0] = p->uids[1] = p->uids[2] = life->uid;
+}
 
 /* Reads the life that has the pid now, as /proc/<pid>/stat is read between pidfd_open(2) and the check that
  * the process lives. */
@@ -36,9 +54,7 @@ void process_open(struct process *p, pid_t pid)
 	p->unread = life != NULL && fault(FAULT_FD_REFUSED);
 	if (life == NULL || p->unread)
 		return;
-	p->start = life->start;
-	p->uids[0] = p->uids[1] = p->uids[2] = life->uid;
-	p->start_known = p->uids_known = true;
+	read_identity(p, life);
 	/* It has been reaped: nothing can be read. */
 	if (p->fd >= 0 && world_life_of(pid) != life) {
 		p->start = 0;
@@ -83,8 +99,12 @@ enum process_life process_life(const struct process *p)
 	life = world_life_of(p->pid);
 	if (life != NULL && fault(FAULT_FD_REFUSED))
 		return PROCESS_UNKNOWN;
-	return life == NULL || !life->alive || (p->start_known && p->start != life->start) ? PROCESS_GONE
-											   : PROCESS_LIVES;
+	if (life != NULL && is_hidden(life))
+		return PROCESS_LIVES;
+	return life == NULL || !life->alive ||
+		       ((p->start_known || p->identity_unknown) && p->start != life->start)
+		   ? PROCESS_GONE
+		   : PROCESS_LIVES;
 }
 
 /* The first process starts with the simulation. */
@@ -122,7 +142,7 @@ int process_wait_status(const struct process *p)
 	if (p->fd >= 0 && fd_get(world.current, p->fd) != NULL)
 		return world.lives[world.current->fds[p->fd].index].status;
 	life = world_life_of(p->pid);
-	return life == NULL || life->alive || life->start != p->start ? -1 : life->status;
+	return life == NULL || life->alive || is_hidden(life) || life->start != p->start ? -1 : life->status;
 }
 
 enum process_uid process_check_uid(const struct process *p, uid_t uid)
@@ -137,7 +157,7 @@ enum process_uid process_check_uid(const struct process *p, uid_t uid)
 	if (p->fd >= 0 && fd_get(world.current, p->fd) != NULL &&
 	    life != &world.lives[world.current->fds[p->fd].index])
 		life = NULL;
-	if (life == NULL)
+	if (life == NULL || (is_hidden(life) && (p->fd < 0 || !world.pidfd_tells_uids)))
 		return p->uids_known && p->uids[0] == uid ? PROCESS_UID_OWN : PROCESS_UID_UNREADABLE;
 	return life->uid == uid ? PROCESS_UID_OWN : PROCESS_UID_FOREIGN;
 }
@@ -150,10 +170,11 @@ bool process_real_uid(const struct process *p, uid_t *uid)
 	return life != NULL;
 }
 
-enum rootcheck rootcheck(const struct process *p)
+enum process_root process_root_find_nowait(const struct process *p, struct process_root_ours *ours)
 {
+	(void)ours;
 	(void)p;
-	return ROOTCHECK_OURS;
+	return PROCESS_ROOT_OURS;
 }
 
 char process_state(const struct process *p)
@@ -209,7 +230,7 @@ static void view_directly(
 	marker_view(place, p, view);
 }
 
-const struct marker_viewer marker_viewer_direct = {view_directly, NULL};
+const struct marker_viewer marker_viewer_direct = {.view = view_directly};
 
 /* daemon/ns_index.h: there are no pid namespaces. */
 void ns_index_init(struct ns_index *index)

@@ -8,11 +8,13 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +33,10 @@ __typeof__(inotify_add_watch) __wrap_inotify_add_watch;
 __typeof__(inotify_rm_watch) __wrap_inotify_rm_watch;
 __typeof__(lstat) __wrap_lstat;
 __typeof__(stat) __wrap_stat;
+__typeof__(fstat) __wrap_fstat;
+__typeof__(statfs) __wrap_statfs;
+__typeof__(statx) __wrap_statx;
+__typeof__(ioctl) __wrap_ioctl;
 __typeof__(clock_gettime) __wrap_clock_gettime;
 __typeof__(socket) __wrap_socket;
 __typeof__(connect) __wrap_connect;

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -10,9 +11,10 @@
 #include "tests/sim/world.h"
 
 #define TICK_NS (10 * NS_PER_MS)
-/* The grain of the clock for stamps, which do not fall on whole seconds: these would look rounded to them. */
+/* The grain of the clock for stamps. */
 #define STAMP_NS   (4 * NS_PER_MS)
-#define UNCERTAIN  (60 * NS_PER_MS) /* tick and grain, as src/evaluate.c has them, and a little more */
+#define UNCLEAR	   (60 * NS_PER_MS) /* tick and grain, as src/evidence.c has them, and a little more */
+#define MARGIN	   (5 * NS_PER_S)
 #define BOOTED_NS  (1000 * NS_PER_S)
 #define WALL_CLOCK (1700000000 * NS_PER_S)
 
@@ -38,15 +40,26 @@ bool dice_hit(unsigned of_1024)
 	return of_1024 > 0 && dice_below(1024) < of_1024;
 }
 
+void world_forget_sights(void)
+{
+	for (unsigned i = 0; i < 2 * SIM_PIDS; i++)
+		world.dirs[i / SIM_PIDS].markers[i % SIM_PIDS].daemon_saw = 0;
+}
+
 void world_reset(void)
 {
 	memset(&world, 0, offsetof(struct world, streams));
 	for (unsigned i = 0; i < POOL_STREAMS; i++)
 		world.streams[i].used = false;
-	world.now = BOOTED_NS + dice_below(10000000);
+	world.now = dice_hit(100) ? 1 + dice_below(1000000) : BOOTED_NS + dice_below(10000000);
 	world.offset = world.boot_offset = WALL_CLOCK - BOOTED_NS;
+	world.daemon_sees_hidden = dice_hit(700);
+	world.pidfd_tells_uids = dice_hit(700);
+	world.pid_count = dice_hit(100) ? SIM_PIDS : 1 + dice_below(4);
 	for (unsigned i = 0; i < SIM_PIDS; i++)
 		world.holder[i] = SIM_NONE;
+	for (unsigned i = 0; i < SIM_PIDS; i++)
+		world.hidden[i] = fault(FAULT_HIDDEN);
 	world_make_directory();
 }
 
@@ -65,10 +78,25 @@ struct life *world_life_of(pid_t pid)
 								    : &world.lives[world.holder[index]];
 }
 
+/* A stamp of a finer clock does not fall on a whole second, which would look rounded to it. */
+int64_t world_stamp(const struct sim_fs *fs)
+{
+	int64_t now = world.now + world.offset + fs->skew;
+
+	return fs->grain < NS_PER_S ? now - (now - 1) % fs->grain : now - now % fs->grain;
+}
+
 bool world_is_own(const struct life *life, const struct sim_marker *marker)
 {
 	return marker->state == MARKER_IS_FILE && (marker->uid == 0 || marker->uid == life->uid) &&
 	       marker->arrived >= life->born;
+}
+
+static void note_due(struct life *life, bool in_place)
+{
+	life->due_in_place |= in_place;
+	if (life->due == 0)
+		life->due = world.now;
 }
 
 static void observe(struct life *life, const struct sim_marker *marker)
@@ -76,7 +104,7 @@ static void observe(struct life *life, const struct sim_marker *marker)
 	bool own = world_dir()->present && world_is_own(life, marker);
 
 	if (!life->alive || own)
-		life->due = life->due != 0 ? life->due : world.now;
+		note_due(life, own && marker->in_place);
 	else
 		life->due = 0;
 	life->marked_late |= world_dir()->present && marker->state == MARKER_IS_FILE && marker->uid != 0 &&
@@ -84,7 +112,7 @@ static void observe(struct life *life, const struct sim_marker *marker)
 	if (life->alive && own && life->witnessed == 0)
 		life->witnessed = world.now;
 	if (life->alive && world_dir()->present && marker->state == MARKER_IS_FILE &&
-	    (world.clock_was_set || life->born - marker->arrived < UNCERTAIN))
+	    (world.clock_was_set || life->born - marker->arrived < world_dir()->fs.unclear))
 		life->uncertain |= marker->uid == 0 || marker->uid == life->uid;
 }
 
@@ -115,9 +143,11 @@ int world_spawn(int pid_index, uid_t uid)
 	    .uid = uid,
 	    .start = (uint64_t)(world.now / TICK_NS),
 	    .born = world.now,
+	    .hidden = world.hidden[pid_index],
 	    .alive = true};
 	world.holder[pid_index] = world.life_count++;
-	STORY("process %d starts (start %llu, uid %u)", life->pid, (unsigned long long)life->start, uid);
+	STORY("process %d starts (start %llu, uid %u%s)", life->pid, (unsigned long long)life->start, uid,
+	    life->hidden ? ", hidden" : "");
 	world_observe();
 	return world.holder[pid_index];
 }
@@ -128,6 +158,8 @@ void world_exit(int pid_index)
 
 	life->alive = false;
 	life->died = world.now;
+	if (life->hidden)
+		world.hidden_until[pid_index] = world.now;
 	life->status = (int)dice_below(4) << 8;
 	world_observe();
 	/* Its parent has reaped it. */
@@ -144,7 +176,7 @@ static void post_all(uint32_t mask, pid_t pid)
 		struct inotify *inotify = &world.inotifies[i];
 
 		for (unsigned n = 0; inotify->used && n < inotify->watch_count; n++)
-			if (inotify->watches[n].serial == serial)
+			if (inotify->watches[n].serial == serial && (inotify->watches[n].mask & mask) != 0)
 				inotify_post(inotify, inotify->watches[n].wd, mask, pid);
 	}
 }
@@ -152,7 +184,7 @@ static void post_all(uint32_t mask, pid_t pid)
 void world_write_marker(int pid_index, enum marker_state state, uid_t uid, uint32_t mask)
 {
 	struct sim_marker *marker = &world_dir()->markers[pid_index];
-	int64_t stamp = world.now + world.offset;
+	int64_t stamp = world_stamp(&world_dir()->fs);
 
 	if (!world_dir()->present)
 		return;
@@ -160,14 +192,45 @@ void world_write_marker(int pid_index, enum marker_state state, uid_t uid, uint3
 	    .uid = uid,
 	    .ino = mask == 0 ? marker->ino : ++world.inos,
 	    .size = dice_hit(900) ? 6 : 0,
-	    .stamp = stamp - (stamp - 1) % STAMP_NS,
+	    .stamp = stamp,
+	    .modified = stamp,
+	    .born = mask == 0 ? marker->born : stamp,
+	    .born_sets = mask == 0 ? marker->born_sets : world.clock_sets,
+	    .moved = mask == 0 && marker->moved,
+	    .linked = mask == 0 && marker->linked,
+	    .written = world.now + world.offset,
 	    .arrived = world.now,
-	    .in_place = mask == 0};
-	STORY("marker of %d is written by uid %u%s%s", SIM_FIRST_PID + pid_index, uid,
-	    state == MARKER_IS_FILE ? "" : " (not a file)", mask == 0 ? " in place" : "");
+	    .in_place = mask == 0,
+	    .same_stamp = mask == 0 && (stamp == marker->stamp || marker->same_stamp)};
+	STORY("marker of %d is written by uid %u%s%s (stamp %lld)", SIM_FIRST_PID + pid_index, uid,
+	    state == MARKER_IS_FILE ? "" : " (not a file)", mask == 0 ? " in place" : "", (long long)stamp);
 	world_observe();
 	if (mask != 0)
 		post_all(mask, SIM_FIRST_PID + pid_index);
+	if (mask != IN_MOVED_TO && state == MARKER_IS_FILE)
+		post_all(IN_CLOSE_WRITE, SIM_FIRST_PID + pid_index);
+}
+
+void world_move_old_file(int pid_index, uid_t uid, int64_t age)
+{
+	struct sim_marker *marker = &world_dir()->markers[pid_index];
+	int64_t stamp = world_stamp(&world_dir()->fs);
+
+	*marker = (struct sim_marker){.state = MARKER_IS_FILE,
+	    .uid = uid,
+	    .ino = ++world.inos,
+	    .size = 6,
+	    .stamp = stamp,
+	    .modified = stamp - age,
+	    .born = stamp - age,
+	    .moved = true,
+	    .linked = !world_dir()->fs.births || dice_hit(512),
+	    .written = world.now + world.offset - age,
+	    .arrived = world.now - age};
+	STORY("an old file of uid %u is %s to the marker of %d", uid, marker->linked ? "linked" : "renamed",
+	    SIM_FIRST_PID + pid_index);
+	world_observe();
+	post_all(marker->linked ? IN_CREATE : IN_MOVED_TO, SIM_FIRST_PID + pid_index);
 }
 
 void world_remove_marker(int pid_index)
@@ -202,12 +265,82 @@ static void tell_mounts(void)
 			world.mounts[i].edge = true;
 }
 
+/* Of files that were written long before the boot, by programs that nothing is known of. */
+static void leave_old_files(struct directory *directory)
+{
+	for (unsigned i = 0; i < world.pid_count; i++) {
+		struct sim_marker *marker = &directory->markers[i];
+		int64_t age = (10 + dice_below(3600)) * NS_PER_S;
+
+		if (!fault(FAULT_OLD_FILES))
+			continue;
+		*marker = (struct sim_marker){.state = MARKER_IS_FILE,
+		    .uid = dice_hit(300) ? 0 : 1000,
+		    .ino = ++world.inos,
+		    .stamp = world_stamp(&directory->fs) - age,
+		    .written = world.now + world.offset - age,
+		    .arrived = world.now - age};
+		marker->modified = marker->born = marker->stamp;
+		STORY("an old file has the name of the marker of %d (stamp %lld)", SIM_FIRST_PID + (int)i,
+		    (long long)marker->stamp);
+	}
+}
+
+/* Whole seconds without a way to measure that, and with. */
+static struct sim_fs coarse_fs(void)
+{
+	if (dice_hit(512))
+		return (struct sim_fs){
+		    .type = MSDOS_SUPER_MAGIC, .grain = 2 * NS_PER_S, .unclear = UNCLEAR + 2 * NS_PER_S};
+	return (struct sim_fs){
+	    .type = EXT4_SUPER_MAGIC, .grain = NS_PER_S, .unnamed = true, .unclear = UNCLEAR + NS_PER_S};
+}
+
+static int64_t either_way(int64_t ns)
+{
+	return dice_hit(512) ? ns : -ns;
+}
+
+/* A server's clock within the margin, or any clock where it can be measured. */
+static struct sim_fs skewed_fs(void)
+{
+	if (dice_hit(512))
+		return (struct sim_fs){.type = NFS_SUPER_MAGIC,
+		    .grain = STAMP_NS,
+		    .skew = either_way(dice_below(4900) * NS_PER_MS),
+		    .unclear = UNCLEAR + 2 * MARGIN};
+	return (struct sim_fs){.type = FUSE_SUPER_MAGIC,
+	    .grain = STAMP_NS,
+	    .skew = either_way(dice_below(4900) * NS_PER_MS),
+	    .unnamed = true,
+	    .unclear = UNCLEAR + 2 * MARGIN};
+}
+
+static struct sim_fs fs_by_clock(void)
+{
+	if (fault(FAULT_COARSE_STAMPS))
+		return coarse_fs();
+	if (fault(FAULT_SKEWED_STAMPS))
+		return skewed_fs();
+	return (struct sim_fs){.type = TMPFS_MAGIC, .grain = STAMP_NS, .unnamed = true, .unclear = UNCLEAR};
+}
+
+static struct sim_fs any_fs(void)
+{
+	struct sim_fs fs = fs_by_clock();
+
+	fs.births = dice_hit(700);
+	return fs;
+}
+
 static void fresh_directory(struct directory *directory)
 {
 	memset(directory, 0, sizeof(*directory));
 	directory->present = true;
 	directory->serial = ++world.serials;
 	directory->ino = ++world.inos;
+	directory->fs = any_fs();
+	leave_old_files(directory);
 }
 
 void world_mount_over(void)

@@ -32,10 +32,12 @@ struct life {
 	pid_t pid;
 	uid_t uid;
 	uint64_t start; /* in ticks, as the product sees it */
+	bool hidden;	/* /proc does not show it, see world.daemon_sees_hidden */
 	int64_t born, died;
 	bool alive;
 	int status;
 	int64_t due;	   /* since when a check would find it ready or dead; 0: it would not */
+	bool due_in_place; /* because its marker was rewritten in place */
 	int64_t witnessed; /* the first time at which it lived and its own marker existed; 0: none */
 	/* A marker existed after its end, or a foreign one before: which process left it, and what uid the
 	 * process had, cannot be seen any more. */
@@ -50,15 +52,34 @@ struct sim_marker {
 	uid_t uid;
 	ino_t ino;
 	off_t size;
-	int64_t stamp;	 /* CLOCK_REALTIME, coarse */
-	int64_t arrived; /* CLOCK_MONOTONIC */
-	bool in_place;	 /* no event has told of it */
+	int64_t stamp;	    /* its ctime, by the clock of the file system */
+	int64_t modified;   /* its mtime, by the same */
+	int64_t born;	    /* its time of birth, by the same */
+	bool moved;	    /* it was created under another name, long before */
+	bool linked;	    /* it still has that, too */
+	unsigned born_sets; /* world.clock_sets at its birth */
+	int64_t written;    /* CLOCK_REALTIME */
+	int64_t arrived;    /* CLOCK_MONOTONIC */
+	int64_t daemon_saw; /* when the current daemon saw it, and no process had its number; 0: never */
+	bool in_place;	    /* no event has told a client of it */
+	bool same_stamp;    /* of a rewriting that stamps do not show */
+};
+
+/* A file system by its clock. */
+struct sim_fs {
+	uint32_t type;
+	int64_t grain, skew;
+	bool births;  /* it keeps the times of birth */
+	bool unnamed; /* it has O_TMPFILE, which shows its clock */
+	int64_t
+	    unclear; /* a marker that is older than the process by less than this may be its own by stamps */
 };
 
 struct directory {
 	bool present;
 	unsigned serial; /* unique among the directories of a schedule */
 	ino_t ino;
+	struct sim_fs fs;
 	struct sim_marker markers[SIM_PIDS];
 };
 
@@ -71,7 +92,8 @@ enum fd_kind {
 	FD_PIPE_WRITE,
 	FD_EPOLL,
 	FD_TIMER,
-	FD_MOUNTS
+	FD_MOUNTS,
+	FD_UNNAMED /* an O_TMPFILE; the index is not used */
 };
 
 struct sim_fd {
@@ -96,6 +118,7 @@ struct inotify {
 	struct {
 		int wd;
 		unsigned serial;
+		uint32_t mask;
 	} watches[INOTIFY_WATCHES];
 	unsigned watch_count;
 	struct sim_event queue[INOTIFY_EVENTS + 1];
@@ -141,7 +164,9 @@ struct sim_epoll {
 
 struct timer {
 	bool used;
-	int64_t at; /* CLOCK_MONOTONIC, 0: not set */
+	int64_t at;    /* CLOCK_MONOTONIC, 0: not set */
+	bool of_clock; /* it only tells that the clock was set */
+	unsigned clock_sets;
 };
 
 struct mounts {
@@ -167,18 +192,24 @@ struct world {
 	int64_t offset;	     /* CLOCK_REALTIME minus that */
 	int64_t boot_offset; /* the same before the clock was set */
 	bool clock_was_set;
+	unsigned clock_sets;
+	bool hidden[SIM_PIDS];	 /* processes with that pid are another user's */
+	bool daemon_sees_hidden; /* else it sees as little of hidden processes as the clients */
+	bool pidfd_tells_uids;	 /* also of hidden processes (Linux 6.13) */
 	int64_t moved_at;	 /* when the path last changed its directory */
 	int64_t no_directory_at; /* the last instant without a marker directory; 0: none, INT64_MAX: now */
 	struct life lives[SIM_LIVES];
 	int life_count;
-	int holder[SIM_PIDS]; /* the life that has the pid, dead and unreaped ones too; SIM_NONE */
-	unsigned pid_count;   /* pids that this schedule uses */
+	int holder[SIM_PIDS];		/* the life that has the pid, dead and unreaped ones too; SIM_NONE */
+	int64_t hidden_until[SIM_PIDS]; /* when the last hidden process that had the pid ended */
+	unsigned pid_count;		/* pids that this schedule uses */
 	struct directory dirs[2];
 	unsigned top; /* the directory that the path names; it may hide the other one */
 	unsigned serials;
 	ino_t inos;
 	struct actor actors[SIM_CLIENTS + 1];
 	struct actor *current;
+	bool polling; /* the current system call sees at once what would wake the actor late */
 	struct inotify inotifies[POOL_SMALL];
 	struct sim_epoll epolls[POOL_SMALL];
 	struct timer timers[POOL_SMALL];
@@ -193,6 +224,8 @@ struct world {
 extern struct world world;
 
 void world_reset(void);
+/* Another daemon has seen nothing yet. */
+void world_forget_sights(void);
 
 /* The random numbers of the schedule. */
 extern uint64_t dice_state;
@@ -211,12 +244,16 @@ struct life *world_life_of(pid_t pid);
 /* Updates what the checker knows of all processes; call it after each change. */
 void world_observe(void);
 /* Whether the marker of that pid is really that of this life. */
+/* The stamp of a file that is written now. */
+int64_t world_stamp(const struct sim_fs *fs);
 bool world_is_own(const struct life *life, const struct sim_marker *marker);
 
 int world_spawn(int pid_index, uid_t uid);
 void world_exit(int pid_index);
 /* mask: the events; 0 for a file that is rewritten in place. */
 void world_write_marker(int pid_index, enum marker_state state, uid_t uid, uint32_t mask);
+/* An old file of that user is linked or renamed to the name. */
+void world_move_old_file(int pid_index, uid_t uid, int64_t age);
 void world_remove_marker(int pid_index);
 /* Markers of processes that no client waits for. */
 void world_make_noise(void);

@@ -58,6 +58,24 @@ test_init_waited_for_the_daemon() {
 	expect "waits" "$(counter waits)" 0
 }
 
+# This kernel refuses no descriptors, and the last close of this one takes 1000 seconds.
+test_a_descriptor_that_a_client_sends_does_not_block() {
+	ip link set lo up
+	# shellcheck disable=SC2016
+	spawn sh -c 'exec /guest/send_socket /run/readyd.sock >sent'
+	until_true 60 grep -qs sent sent
+	expect_exit 0 timeout 5 readyctl ping
+	kill "$LAST"
+	ip link set lo down
+}
+
+# The filter of system calls and the rights, in static programs.
+test_the_daemon_is_confined() {
+	expect "filter" "$(counter sandbox)" on
+	expect "rights" "$(counter rights)" sys_ptrace
+	expect "Seccomp" "$(sed -n 's/^Seccomp:[^0-9]*//p' "/proc/$(counter pid)/status")" 2
+}
+
 test_no_etc_no_syslog_no_network() {
 	[ ! -e /etc ] || die "there is an /etc"
 	[ ! -e /dev/log ] || die "there is a syslog"

@@ -9,6 +9,7 @@ shift 2
 
 root=$(mktemp -d "${TMPDIR:-/tmp}/readyd-guest.XXXXXX")
 trap 'rm -rf "$root"' EXIT
+chmod 755 "$root"
 mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,usr/libexec,proc,dev,tmp,run}
 busybox=$(realpath "$(command -v busybox)")
 install -D "$busybox" "$root$busybox"

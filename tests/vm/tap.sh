@@ -4,6 +4,7 @@
 
 die() { echo "$*"; exit 1; }
 note() { echo "note: $*"; }
+skip() { echo "$*" >"$T/.skip"; exit 77; }
 expect() { [ "$2" = "$3" ] || die "$1: got '$2', want '$3'"; }
 
 expect_exit() {
@@ -59,6 +60,8 @@ run_one() { # NUMBER NAME
 	if [ $code -eq 0 ]; then
 		echo "ok $1 - $2"
 		sed -n 's/^note: /# /p' "$T/.log"
+	elif [ $code -eq 77 ] && [ -e "$T/.skip" ]; then
+		echo "ok $1 - $2 # SKIP $(cat "$T/.skip")"
 	else
 		echo "not ok $1 - $2 (exit $code)"
 		sed 's/^/# /' "$T/.log"

@@ -1,6 +1,6 @@
 /* Mounts of file systems that can stop answering, since a server or another process answers for them. */
-#ifndef CLIENT_HANGING_MOUNTS_H
-#define CLIENT_HANGING_MOUNTS_H
+#ifndef SRC_HANGING_MOUNTS_H
+#define SRC_HANGING_MOUNTS_H
 
 #include <stdbool.h>
 

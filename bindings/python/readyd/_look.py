@@ -1,0 +1,579 @@
+"""A look at a process and its marker, and the verdict that follows: the same rules as libreadyd's.
+
+What was seen decides before what clocks say, and what is not known acquits nothing: a marker that may be a leftover
+or another user's is never "ready".
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from dataclasses import dataclass, field, replace
+from typing import List, Optional, Tuple
+
+from . import _kernel as kernel
+from ._answer import Answer, Verdict
+
+FileId = Tuple[int, int, int]  # device, inode, mtime: the same file, not written in between
+
+# Stamps of a file system with our kernel's clock are late by a timer tick; a server's clock is not known.
+GRAIN_NS, MARGIN_NS, SECOND_NS = 40_000_000, 5_000_000_000, 1_000_000_000
+KERNEL_CLOCK = frozenset((
+    0x01021994, 0x858458f6, 0x958458f6, 0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x3434, 0x52654973, 0x4d44,
+    0xca451a4e, 0x2011bab0, 0x482b, 0x3153464a, 0x7366746e, 0x15013346, 0x2fc12fc1))
+LAYER_CLOCK = frozenset((0x794c7630, 0xf15f))
+FAT = 0x4d44
+O_TMPFILE_FLAGS = os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where markers are: the directory, and the name without the pid."""
+
+    directory: str
+    prefix: str
+
+    def identity(self) -> Optional[Tuple[int, int]]:
+        try:
+            st = os.stat(self.directory)
+        except OSError:
+            return None
+        return st.st_dev, st.st_ino
+
+
+class Process:
+    """A pid and a start. Everything is read after the pidfd was opened, and before a check that the process still
+    has the pid."""
+
+    def __init__(self, pid: int, start: Optional[int] = None) -> None:
+        self.pid = self.ns_pid = pid
+        self.fd = -1
+        self.start: Optional[int] = None
+        self.uids: Optional[List[int]] = None
+        self.absent = self.reused = self.unread = self.identity_unknown = False
+        self._open()
+        if start is not None:
+            self._demand(start)
+
+    def _open(self) -> None:
+        try:
+            self.fd = kernel.pidfd_open(self.pid)
+        except OSError as error:
+            # EINVAL, on newer kernels ENOENT: it is a thread's, or its process is being reaped.
+            if error.errno in (errno.ESRCH, errno.EINVAL, errno.ENOENT):
+                self.absent = True
+                return
+        zombie = False
+        try:
+            line = self._read_stat()
+            self.start, zombie = line.start, line.state == "Z"
+            self._read_status()
+        except OSError as error:
+            self.unread = kernel.is_shortage(error.errno)
+            self.absent = self.fd < 0 and not self._exists()
+        if self.fd >= 0 and kernel.is_readable(self.fd) and not zombie and not kernel.keeps_pid(self.fd):
+            self.start = self.uids = None
+
+    def _demand(self, start: int) -> None:
+        if self.start is not None and self.start != start:
+            self.close()
+            self.absent = self.reused = True
+        self.identity_unknown = not self.absent and self.start is None and self.life() != "gone"
+        self.start = start
+
+    def _read_stat(self) -> kernel.Stat:
+        if not kernel.procfs_is_ours():
+            raise OSError(errno.ENOENT, "/proc")
+        return kernel.read_stat(self.pid)
+
+    def _read_status(self) -> None:
+        status = kernel.read_status(self.pid)
+        if status.ns_pids:
+            self.ns_pid = status.ns_pids[-1]
+        self.uids = status.uids
+
+    def _exists(self) -> bool:
+        try:
+            os.kill(self.pid, 0)
+        except OSError as error:
+            return error.errno != errno.ESRCH
+        return True
+
+    @property
+    def start_known(self) -> bool:
+        return self.start is not None and not self.identity_unknown
+
+    @property
+    def in_child_ns(self) -> bool:
+        return self.ns_pid != self.pid
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+        self.fd = -1
+
+    def life(self) -> str:
+        """"lives", "gone" (zombies included) or "unknown"."""
+        if self.absent:
+            return "gone"
+        if self.fd >= 0:
+            return "gone" if kernel.is_readable(self.fd) else "lives"
+        try:
+            line = self._read_stat()
+        except OSError as error:
+            if not self._exists():
+                return "gone"
+            return "unknown" if kernel.is_shortage(error.errno) else "lives"
+        another = self.start is not None and line.start != self.start
+        return "gone" if another or (line.state == "Z" and line.threads <= 1) else "lives"
+
+    def wait_status(self) -> Optional[int]:
+        """As from waitpid(2); None if the kernel does not report it."""
+        info = kernel.pidfd_info(self.fd) if self.fd >= 0 else kernel.Info(None, None)
+        if info.exit_status is not None or not self.start_known:
+            return info.exit_status
+        try:
+            line = self._read_stat()
+        except OSError:
+            return None
+        if line.start != self.start or line.state not in "ZX":
+            return None
+        # A reader without ptrace access sees 0 too.
+        return line.exit_code if line.exit_code != 0 or os.geteuid() == 0 else None
+
+    def has_uid(self, uid: int) -> Optional[bool]:
+        """Whether a file that it has created can have this owner; None: cannot be read. OSError: a shortage."""
+        now = kernel.pidfd_info(self.fd).uids if self.fd >= 0 else None
+        if now is None:
+            try:
+                now = kernel.read_status(self.pid).uids if kernel.procfs_is_ours() else None
+            except OSError as error:
+                if kernel.is_shortage(error.errno):
+                    raise
+            if self.life() == "gone" and not (self.fd >= 0 and kernel.keeps_pid(self.fd)):
+                now = None
+        if now is not None:
+            return uid in now
+        return True if self.uids is not None and uid in self.uids else None
+
+
+@dataclass
+class Marker:
+    """What has the marker's name: "absent", "file", "other", "no-directory", "denied" or "unknown"."""
+
+    kind: str
+    st: Optional[os.stat_result] = None
+    error: int = 0
+
+    @property
+    def id(self) -> Optional[FileId]:
+        return (self.st.st_dev, self.st.st_ino, self.st.st_mtime_ns) if self.kind == "file" and self.st else None
+
+
+def _kind_of_failure(error: int) -> str:
+    if error in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+        return "no-directory"
+    return "denied" if error in (errno.EACCES, errno.EPERM) else "unknown"
+
+
+def stat_marker(directory: str, name: str) -> Marker:
+    """Uses lstat(2) only. Of an absent marker, st is the directory's."""
+    try:
+        st = os.lstat(f"{directory}/{name}")
+        return Marker("file" if stat.S_ISREG(st.st_mode) else "other", st)
+    except OSError as error:
+        failure = error.errno or 0
+    if failure == errno.ENOENT:
+        try:
+            return Marker("absent", os.stat(directory))
+        except OSError as error:
+            failure = error.errno or 0
+    return Marker(_kind_of_failure(failure), None, failure)
+
+
+@dataclass
+class View:
+    """Where a process leaves its marker: in our directory ("same", also if no other is known: "none", "hidden"), in
+    another one ("other"), or "unknown" or "inaccessible"."""
+
+    where: str
+    marker: Marker
+    directory: Optional[Tuple[int, int]] = None
+    fd: int = -1  # of another directory, for the caller to close at once
+
+
+def _root_of(process: Process) -> str:
+    """"ours", "other", "none", "hidden" or "unknown", from names that the kernel makes up without a file system."""
+    if process.absent or not process.start_known or not kernel.procfs_is_ours():
+        return "none"
+    base = f"/proc/{process.pid}"
+    try:
+        if os.readlink(f"{base}/ns/mnt") != os.readlink("/proc/self/ns/mnt"):
+            return "other"
+        return "ours" if os.readlink(f"{base}/root") == "/" else "other"
+    except OSError as error:
+        if kernel.is_shortage(error.errno):
+            return "unknown"
+        return "hidden" if error.errno in (errno.EACCES, errno.EPERM) else "none"
+
+
+def view_marker(place: Place, process: Process) -> View:
+    """The view of another directory has a descriptor: close it at once, since it keeps the file system mounted."""
+    name = f"{place.prefix}{process.ns_pid}"
+    root = _root_of(process)
+    if root == "unknown":
+        return View("unknown", Marker("unknown"))
+    if root != "other":
+        return View({"ours": "same"}.get(root, root), stat_marker(place.directory, name))
+    try:
+        fd = kernel.open_in_root(f"/proc/{process.pid}/root", place.directory)
+    except OSError as error:
+        if error.errno in (errno.ENOSYS, errno.EACCES, errno.EPERM):
+            return View("inaccessible", Marker("unknown"))
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EXDEV):
+            if process.life() == "gone":
+                return View("none", stat_marker(place.directory, name))
+            return View("other", Marker("no-directory"))
+        return View("unknown", Marker("unknown"))
+    st = os.fstat(fd)
+    marker = stat_marker(f"/proc/self/fd/{fd}", name)
+    where = "same" if place.identity() == (st.st_dev, st.st_ino) else "other"
+    if where == "same":
+        os.close(fd)
+        return View(where, marker)
+    return View(where, marker, (st.st_dev, st.st_ino), fd)
+
+
+@dataclass
+class Trust:
+    """A stamp S stands for a moment in [S, S + grain] of a clock that is ours plus skew, give or take margin."""
+
+    grain: int
+    margin: int
+    skew: int = 0
+
+
+def read_trust(directory: str, st: os.stat_result, then: int) -> Trust:
+    """How far the stamps of a file system can be trusted. Where that may decide, its clock is read from a file
+    without a name. Raises OSError if descriptors or memory ran out."""
+    kind = kernel.fs_type(directory)
+    whole = st.st_ctime_ns % SECOND_NS == 0
+    trust = Trust((2 * SECOND_NS if kind == FAT else SECOND_NS) if whole else GRAIN_NS,
+                  0 if kind in KERNEL_CLOCK else MARGIN_NS)
+    most = trust.grain + trust.margin + kernel.TICK_NS
+    if trust.margin == 0 or not -most < st.st_ctime_ns - then < most:
+        return trust
+    before = time.time_ns()
+    try:
+        fd = os.open(directory, O_TMPFILE_FLAGS, 0o600)
+    except OSError as error:
+        if kernel.is_shortage(error.errno):
+            raise
+        if kind in LAYER_CLOCK:
+            trust.margin = 0
+        return trust
+    try:
+        shown = os.fstat(fd).st_ctime_ns
+    finally:
+        os.close(fd)
+    return narrow(trust, kind in LAYER_CLOCK, before, shown, time.time_ns())
+
+
+def narrow(trust: Trust, layer: bool, before: int, shown: int, after: int) -> Trust:
+    """A file that was created between before and after shows this stamp."""
+    if after < before:
+        return trust
+    grain = max(trust.grain, SECOND_NS) if shown % SECOND_NS == 0 else trust.grain
+    least, most = shown - after, shown + grain - before
+    if layer and least <= 0 <= most:
+        return Trust(grain, 0)
+    return Trust(grain, (most - least + 1) // 2, least + (most - least) // 2)
+
+
+def clock_set_excuses(stamp: int, age: int) -> bool:
+    """Whether a stamp that looks too old may be valid, written before the clock was set forward."""
+    step = kernel.clock_set_step()
+    late = (30 if kernel.namespace_inode("pid") == 0xEFFFFFFC else 2) * SECOND_NS
+    return step > 0 and age <= step + late and stamp + step <= time.time_ns()
+
+
+@dataclass
+class History:
+    """What this observer has seen of a process so far."""
+
+    strict: bool = False
+    latched: bool = False
+    assumed: bool = False
+    confirmed: bool = False  # the daemon has said that the marker is its own
+    absent: Optional[Tuple[int, int]] = None  # it was alive while no marker was in that directory
+    leftover: Optional[FileId] = None  # there while an earlier process, or none, had the pid
+    foreign: Optional[FileId] = None
+    other_directory: bool = False
+    unconfirmed: bool = False  # of the last look: ready, but an earlier observer may know better
+    refuted: bool = False  # it has ended, and the marker that is there is older
+
+
+@dataclass
+class Observation:
+    marker: Marker = field(default_factory=lambda: Marker("absent"))
+    gone: bool = False
+    foreign: bool = False
+    owner_unknown: bool = False
+    trust: Trust = field(default_factory=lambda: Trust(GRAIN_NS, 0))
+    now: int = 0
+    offset: int = 0
+    was_set: bool = False
+    ambiguous: bool = False
+    ambiguity_unchecked: bool = False
+    inaccessible: bool = False
+    unknown: bool = False
+    look_failed: bool = False
+    fd: int = -1
+
+
+def _map_is_complete() -> bool:
+    try:
+        with open("/proc/self/uid_map", encoding="ascii") as file:
+            return [int(word) for word in file.readline().split()] == [0, 0, 4294967295]
+    except FileNotFoundError:
+        return os.access("/proc/self/stat", os.F_OK)
+    except (OSError, ValueError):
+        return False
+
+
+def _check_owner(process: Process, history: History, seen: Observation) -> None:
+    uid = seen.marker.st.st_uid if seen.marker.st else 0
+    own: Optional[bool] = True
+    if uid != 0 and not process.absent:
+        try:
+            own = process.has_uid(uid)
+        except OSError:
+            seen.unknown = True
+    # The kernel shows all users that our user namespace does not map by this number.
+    if own and uid == 65534 and not _map_is_complete():
+        own = None
+    seen.foreign = own is False or (history.foreign is not None and history.foreign == seen.marker.id)
+    if seen.foreign:
+        history.foreign = seen.marker.id
+    seen.owner_unknown = own is None
+
+
+def _could_have_left(place: Place, other: Process, view: View, seen: Observation) -> bool:
+    """Whether this process existed when the marker was written, has its owner's uid, and sees its directory."""
+    st = seen.marker.st
+    if st is None or other.life() == "gone":
+        return False
+    came = st.st_ctime_ns - kernel.boot_offset() + kernel.TICK_NS
+    if other.start is not None and other.start * kernel.TICK_NS > came:
+        return False
+    if other.has_uid(st.st_uid) is False:
+        return False
+    its = view_marker(place, other)
+    if its.fd >= 0:
+        os.close(its.fd)
+    return its.where in ("same", "other") and (its.directory or place.identity()) == (
+        view.directory or place.identity())
+
+
+def _check_ambiguity(place: Place, process: Process, view: View, seen: Observation) -> None:
+    """Looks through /proc for another process with this marker name, for a process in a child pid namespace."""
+    try:
+        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        pids = []
+    for pid in pids:
+        if pid in (1, process.pid):
+            continue
+        try:
+            ns_pids = kernel.read_status(pid).ns_pids
+            if not ns_pids or ns_pids[-1] != process.ns_pid:
+                continue
+        except OSError:
+            continue
+        other = Process(pid)
+        try:
+            seen.ambiguous |= _could_have_left(place, other, view, seen)
+        except OSError:
+            seen.unknown = True
+        finally:
+            other.close()
+
+
+def _needs_stamps(history: History, marker: Marker) -> bool:
+    return (not history.latched and not history.confirmed and history.absent is None and
+            (history.leftover is None or history.leftover != marker.id))
+
+
+def _age_at_start(process: Process, seen: Observation) -> int:
+    stamp = (seen.marker.st.st_ctime_ns if seen.marker.st else 0) - seen.trust.skew
+    return min(process.start or 0, 1 << 62) * kernel.TICK_NS - (stamp - seen.offset)
+
+
+def _in_future(seen: Observation) -> bool:
+    stamp = (seen.marker.st.st_ctime_ns if seen.marker.st else 0) - seen.trust.skew
+    return stamp > seen.now + seen.trust.grain + seen.trust.margin
+
+
+def _check_clocks(place: Place, process: Process, view: View, seen: Observation) -> None:
+    st = seen.marker.st
+    if st is None:
+        return
+    seen.now, seen.offset = time.time_ns(), kernel.boot_offset()
+    directory = f"/proc/self/fd/{view.fd}" if view.fd >= 0 else place.directory
+    try:
+        seen.trust = read_trust(directory, st, (process.start or 0) * kernel.TICK_NS + seen.offset)
+    except OSError:
+        seen.unknown = True
+    age = _age_at_start(process, seen)
+    seen.was_set = age > seen.trust.grain + seen.trust.margin and clock_set_excuses(st.st_ctime_ns, age)
+
+
+def _observe(place: Place, process: Process, history: History, alone: bool, seen: Observation) -> None:
+    view = view_marker(place, process)
+    try:
+        _take_view(place, process, history, alone, view, seen)
+    finally:
+        if view.fd >= 0:
+            os.close(view.fd)
+
+
+def _take_view(place: Place, process: Process, history: History, alone: bool, view: View, seen: Observation) -> None:
+    if view.where == "other":
+        history.other_directory = True
+    if view.where in ("same", "none") and history.other_directory and process.life() == "gone":
+        seen.marker = Marker("absent")  # its directory cannot be reached any more
+        return
+    seen.inaccessible = view.where == "inaccessible" or (view.where == "hidden" and process.in_child_ns)
+    seen.unknown |= view.where == "unknown"
+    seen.marker = view.marker
+    if view.marker.kind == "unknown" and not seen.inaccessible:
+        shortage = kernel.is_shortage(view.marker.error)
+        seen.unknown |= shortage
+        seen.look_failed = not shortage and view.where != "unknown"
+    if seen.inaccessible or seen.unknown or seen.marker.kind != "file":
+        return
+    if history.absent is not None and history.absent != (view.directory or place.identity()):
+        history.absent = None
+    if not history.latched and not history.confirmed and process.in_child_ns:
+        seen.ambiguity_unchecked = not alone
+        if alone:
+            _check_ambiguity(place, process, view, seen)
+    if _needs_stamps(history, seen.marker):
+        _check_clocks(place, process, view, seen)
+    _check_owner(process, history, seen)
+
+
+def _weigh_age(process: Process, seen: Observation) -> str:
+    if _in_future(seen):
+        return "undated"
+    age = _age_at_start(process, seen)
+    if age > seen.trust.grain + seen.trust.margin:
+        return "assumed" if seen.was_set else "leftover"
+    return "own" if age < -kernel.TICK_NS - seen.trust.margin else "assumed"
+
+
+def _has_start(process: Process) -> bool:
+    return process.start_known or (process.absent and process.start is not None)
+
+
+def weigh(process: Process, history: History, seen: Observation) -> str:
+    """Whose marker it is: "own", "assumed", "undated", "nameless", "leftover", "foreign" or "ambiguous"."""
+    if history.confirmed:
+        return "own"
+    if seen.ambiguous:
+        return "ambiguous"
+    if seen.foreign:
+        return "foreign"
+    if history.leftover is not None and history.leftover == seen.marker.id:
+        return "leftover"
+    if process.identity_unknown or seen.owner_unknown:
+        return "nameless"
+    if history.absent is not None:
+        return "own"
+    if not _has_start(process):
+        return "own" if seen.gone else "nameless"
+    age = _weigh_age(process, seen)
+    return "undated" if age == "assumed" and history.strict else age
+
+
+def _is_weak(process: Process, history: History, seen: Observation) -> bool:
+    return _needs_stamps(history, seen.marker) and (
+        not _has_start(process) or _in_future(seen) or
+        _age_at_start(process, seen) >= -kernel.TICK_NS - seen.trust.grain - seen.trust.margin)
+
+
+_AGAINST = {"own": None, "assumed": None, "undated": "age-unknown", "nameless": "identity-unknown",
+            "leftover": "older-than-process", "foreign": "foreign-owner", "ambiguous": "name-collision"}
+_UNMARKED = {"file": (Verdict.PENDING, None), "absent": (Verdict.PENDING, None),
+             "other": (Verdict.PENDING, "not-a-file"), "no-directory": (Verdict.UNREACHABLE, "no-directory"),
+             "denied": (Verdict.UNREACHABLE, "directory-denied"), "unknown": (Verdict.PENDING, "look-failed")}
+
+
+def _judge(process: Process, history: History, seen: Observation, evidence: Optional[str]
+           ) -> Tuple[Verdict, Optional[str]]:
+    against = _AGAINST[evidence] if evidence is not None else None
+    if seen.unknown:
+        return Verdict.PENDING, "no-resources"
+    if seen.look_failed:
+        return Verdict.PENDING, "look-failed"
+    if history.latched or (evidence is not None and against is None):
+        return (Verdict.EXITED if seen.gone else Verdict.READY), None
+    if process.absent:
+        return Verdict.DIED, "pid-reused" if process.reused else "no-process"
+    if seen.gone:
+        return Verdict.DIED, against
+    if evidence in ("undated", "nameless"):
+        return Verdict.PENDING, against
+    if evidence is not None:
+        return (Verdict.UNREACHABLE if evidence == "ambiguous" else Verdict.STALE), against
+    if seen.inaccessible:
+        return Verdict.UNREACHABLE, "namespace-denied"
+    return _UNMARKED[seen.marker.kind]
+
+
+def _evaluate(process: Process, history: History, seen: Observation) -> Answer:
+    marked = seen.marker.kind == "file" and not process.reused
+    evidence = weigh(process, history, seen) if marked and not history.latched else None
+    verdict, reason = _judge(process, history, seen, evidence)
+    if process.identity_unknown and verdict is Verdict.PENDING and reason is None:
+        reason = "identity-unknown"
+    assumed = history.assumed if history.latched or history.confirmed else evidence == "assumed"
+    answer = Answer(verdict, process.pid, process.start, reason=reason,
+                    empty=marked and seen.marker.st is not None and seen.marker.st.st_size == 0,
+                    latched=history.latched and not marked, age_assumed=assumed and not seen.unknown)
+    first = verdict is Verdict.READY and not history.latched
+    history.unconfirmed = seen.ambiguity_unchecked or (first and _is_weak(process, history, seen))
+    history.refuted = verdict is Verdict.DIED and evidence == "leftover"
+    if first and not seen.ambiguity_unchecked:
+        history.latched, history.assumed = True, answer.age_assumed
+    return answer
+
+
+def with_wait_status(answer: Answer, status: Optional[int]) -> Answer:
+    if status is None:
+        return replace(answer, gone=answer.start is not None)
+    if os.WIFSIGNALED(status):
+        return replace(answer, gone=True, signal=os.WTERMSIG(status), core=os.WCOREDUMP(status))
+    return replace(answer, gone=True, status=os.WEXITSTATUS(status))
+
+
+def check(place: Place, process: Process, history: History, alone: bool = True) -> Answer:
+    """Marker, then process, then marker again: a process may write its marker and exit in between. alone: there is no
+    daemon that can find other processes with the same marker name."""
+    seen = Observation(unknown=process.unread and not process.absent)
+    _observe(place, process, history, alone, seen)
+    life = process.life()
+    seen.gone = life == "gone"
+    seen.unknown |= life == "unknown"
+    if seen.gone and seen.marker.kind != "file":
+        _observe(place, process, history, alone, seen)
+    answer = _evaluate(process, history, seen)
+    st = seen.marker.st
+    if (life == "lives" and not seen.unknown and not seen.inaccessible and seen.marker.kind == "absent"
+            and st is not None):
+        history.absent, history.leftover = (st.st_dev, st.st_ino), None
+    if seen.gone and not process.absent:
+        answer = with_wait_status(answer, process.wait_status())
+    return answer

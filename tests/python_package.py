@@ -1,0 +1,250 @@
+"""unittest for bindings/python, with the daemon in $READYD and markers in a private directory."""
+
+import asyncio
+import os
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+from unittest import mock
+
+import readyd
+from readyd import _daemon, _look, _waiter
+from readyd._answer import Answer, Verdict, parse
+
+NO_SUCH_PID = 4194304
+
+
+class World(unittest.TestCase):
+    """A private directory for each test, and no daemon."""
+
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(dir=os.environ["T"])
+        environment = {"READYD_DIR": self.directory, "READYD_SOCKET": f"{self.directory}/socket"}
+        patch = mock.patch.dict(os.environ, environment)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def worker(self):
+        process = subprocess.Popen(["sleep", "1000"])
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def marker(self, pid):
+        return f"{self.directory}/ktstr-worker-ready-{pid}"
+
+    def mark(self, pid):
+        readyd.write_marker(self.marker(pid))
+
+
+class Waits(World):
+    def test_wait_returns_the_answer(self):
+        pid = self.worker().pid
+        self.mark(pid)
+        answer = readyd.wait(pid, 10)
+        self.assertEqual((answer.verdict, answer.pid, answer.exit_code), ("ready", pid, 0))
+        self.assertEqual(readyd.wait(f"{pid}:{answer.start}", 10).start, answer.start)
+
+    def test_not_ready_says_why(self):
+        with self.assertRaises(readyd.NotReady) as raised:
+            readyd.wait(NO_SUCH_PID, 10)
+        self.assertEqual(str(raised.exception), f"died {NO_SUCH_PID} reason=no-process")
+        pid = self.worker().pid
+        os.mkdir(self.marker(pid))
+        with self.assertRaises(readyd.NotReady) as raised:
+            readyd.wait(pid, 0.1)
+        self.assertEqual((raised.exception.answer.exit_code, raised.exception.answer.detail), (124, "not-a-file"))
+
+    def test_wait_all_keeps_the_order(self):
+        pids = [self.worker().pid for _ in range(3)]
+        for pid in reversed(pids):
+            self.mark(pid)
+        self.assertEqual([answer.pid for answer in readyd.wait_all(pids, 10)], pids)
+
+    def test_wait_all_fails_with_the_first(self):
+        ready, dead = self.worker(), self.worker()
+        self.mark(ready.pid)
+        dead.kill()
+        with self.assertRaises(readyd.NotReady) as raised:
+            readyd.wait_all([ready.pid, dead.pid], 10)
+        self.assertEqual((raised.exception.answer.pid, raised.exception.answer.signal), (dead.pid, 9))
+
+    def test_a_waiter_has_a_descriptor(self):
+        process = self.worker()
+        with readyd.Waiter() as waiter:
+            waiter.add(process.pid)
+            self.assertIsNone(waiter.next())
+            self.mark(process.pid)
+            answer = None
+            while answer is None:
+                self.assertTrue(select.select([waiter], [], [], 60)[0])
+                answer = waiter.next()
+            self.assertEqual((answer.verdict, waiter.pending, waiter.next()), ("ready", 0, None))
+
+    def test_a_waiter_gives_its_descriptors_back(self):
+        def descriptors():
+            return len(os.listdir("/proc/self/fd"))
+
+        before = descriptors()
+        with readyd.Waiter() as waiter:
+            for _ in range(3):
+                waiter.add(self.worker().pid)
+            waiter.next()
+        waiter.close()
+        self.assertEqual(descriptors(), before)
+
+    def test_cancel_and_errors(self):
+        pid = self.worker().pid
+        with readyd.Waiter() as waiter:
+            waiter.add(pid)
+            self.assertRaises(ValueError, waiter.add, pid)
+            waiter.cancel(pid)
+            self.assertRaises(KeyError, waiter.cancel, pid)
+        self.assertRaises(ValueError, readyd.status, 0)
+        self.assertRaises(ValueError, readyd.status, "x")
+        self.assertRaises(ValueError, readyd.status, pid, backend="neither")
+        self.assertRaises(OSError, readyd.status, pid, backend="daemon")
+
+    def test_asyncio_goes_on_meanwhile(self):
+        pid = self.worker().pid
+
+        async def both():
+            wait = asyncio.ensure_future(readyd.wait_async(pid, 60))
+            await asyncio.sleep(0)
+            self.assertFalse(wait.done())
+            self.mark(pid)
+            return await wait
+
+        self.assertEqual(asyncio.run(both()).verdict, "ready")
+
+    def test_the_module_is_a_command(self):
+        pid = self.worker().pid
+        self.mark(pid)
+
+        def run(*words):
+            done = subprocess.run([sys.executable, "-m", "readyd", *words], stdout=subprocess.PIPE, text=True,
+                                  stderr=subprocess.DEVNULL, check=False)
+            return done.returncode, done.stdout.split(" ")[0]
+
+        self.assertEqual(run("wait", str(pid)), (0, "ready"))
+        self.assertEqual(run("wait", "--timeout", "5", str(pid), str(NO_SUCH_PID)), (3, "died"))
+        self.assertEqual(run("status", str(NO_SUCH_PID)), (3, "died"))
+        self.assertEqual(run("wait", "x"), (2, ""))
+
+
+class Markers(World):
+    def test_a_link_is_not_followed(self):
+        os.symlink(f"{self.directory}/target", self.marker(1))
+        self.assertRaises(OSError, readyd.write_marker, self.marker(1))
+        self.assertFalse(os.path.exists(f"{self.directory}/target"))
+
+    def test_a_fifo_does_not_block(self):
+        os.mkfifo(self.marker(1))
+        self.assertRaises(OSError, readyd.write_marker, self.marker(1))
+
+    def test_the_override_is_the_worker_s(self):
+        with mock.patch.dict(os.environ, {"KTSTR_WORKER_READY_MARKER_OVERRIDE": f"{self.directory}/x"}):
+            readyd.write_marker()
+        with open(f"{self.directory}/x", "rb") as file:
+            self.assertEqual(file.read(), b"ready\n")
+        self.assertEqual(readyd.marker_path(7), "/tmp/ktstr-worker-ready-7")
+
+
+class Daemons(World):
+    """Programs at the daemon's socket that are not readyd."""
+
+    def fake(self, uid, script):
+        """The socket of a child of that user that sends these bytes to each client."""
+        ready, told = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(2)
+            try:
+                os.setuid(uid)
+                listener = socket.socket(socket.AF_UNIX)
+                listener.bind(f"\0readyd-fake-{os.getpid()}")
+                listener.listen()
+                os.write(told, b"x")
+                while True:
+                    connection, _ = listener.accept()
+                    connection.recv(4096)
+                    connection.sendall(script)
+                    connection.recv(4096)
+                    connection.close()
+            finally:
+                os._exit(0)
+        os.read(ready, 1)
+        os.close(ready)
+        os.close(told)
+        self.addCleanup(os.waitpid, pid, 0)
+        self.addCleanup(os.kill, pid, 9)
+        return f"@readyd-fake-{pid}"
+
+    def greeting(self):
+        st = os.stat(self.directory)
+        return (f"READYD 1 epoch=1 pidns=0 timens=0 dir={st.st_dev}:{st.st_ino} prefix=ktstr-worker-ready- "
+                f"path={self.directory}\n").encode()
+
+    @unittest.skipIf(os.geteuid() != 0, "needs root")
+    def test_another_users_daemon_is_ignored(self):
+        pid = self.worker().pid
+        lie = self.greeting() + f"stale {pid}\nexited {pid} status=0\nPONG\n".encode()
+        name = self.fake(65534, lie)
+        self.assertRaises(_daemon.Untrusted, readyd.status, pid, socket=name, backend="daemon")
+        self.assertEqual(readyd.status(pid, socket=name).verdict, "pending")
+        self.assertEqual(readyd.wait_any_verdict(pid, 0.2, socket=name).exit_code, 124)
+
+    def test_an_answer_without_a_start_is_only_a_hint(self):
+        pid = self.worker().pid
+        said = self.greeting() + f"ready {pid}\nready {pid}\nPONG\n".encode()
+        name = self.fake(os.geteuid(), said)
+        answer = readyd.wait_any_verdict(pid, 0.2, socket=name)
+        self.assertEqual((answer.verdict, answer.reason), ("pending", "deadline"))
+
+    def test_nonsense_is_survived(self):
+        pid = self.worker().pid
+        self.mark(pid)
+        for script in (b"\n", b"READYD 2\n", b"x" * 5000, b"ERR no-resources\n", b"\xff\xfe\n", b"READYD 1 pidns=x\n"):
+            self.assertEqual(readyd.wait(pid, 10, socket=self.fake(os.geteuid(), script)).verdict, "ready")
+
+
+class Pure(unittest.TestCase):
+    def test_answers_are_parsed(self):
+        answer = parse("died 7 start=9 signal=11 core=1 new=key reason=none-that-is-known")
+        self.assertEqual((answer.signal, answer.core, answer.reason, answer.start), (11, True, None, 9))
+        self.assertEqual(str(answer), "died 7 start=9 signal=11 core=1")
+        self.assertEqual(parse("exited 7 start=9 status=hidden").status, None)
+        for line in ("", "READY 7", "gone 7", "ready", "ready x"):
+            self.assertIsNone(parse(line), line)
+
+    def test_whose_word_counts(self):
+        def answer(verdict, start=1, reason=None):
+            return Answer(Verdict(verdict), 7, start, reason=reason)
+
+        rows = [("ready", 1, "stale", 1, True), ("ready", 1, "died", 1, False), ("pending", 1, "ready", 1, True),
+                ("pending", 1, "ready", None, False), ("pending", None, "ready", None, True),
+                ("pending", 1, "unreachable", 1, False), ("unreachable", 1, "pending", 1, True),
+                ("died", 1, "exited", 1, True)]
+        for own, start, said, its, want in rows:
+            self.assertEqual(_waiter.counts(answer(own, start), False, answer(said, its)), want, (own, said, its))
+        self.assertFalse(_waiter.counts(answer("died"), True, answer("exited")))
+        self.assertTrue(_waiter.counts(answer("pending", 1, "no-resources"), False, answer("ready")))
+
+    def test_what_a_measured_clock_proves(self):
+        second = 10**9
+        wide = _look.Trust(_look.GRAIN_NS, _look.MARGIN_NS)
+        self.assertEqual(_look.narrow(wide, True, 100, 100, 200).margin, 0)
+        behind = _look.narrow(wide, False, 10 * second, 7 * second + 1, 10 * second)
+        self.assertTrue(-3 * second <= behind.skew <= -2 * second and behind.margin <= second)
+        self.assertEqual(_look.narrow(wide, False, 200, 100, 100), wide)
+
+    def test_paths_are_unescaped(self):
+        hello = _daemon.Hello("READYD 1 dir=1:2 prefix=a%25 path=/tmp/a%20b")
+        self.assertEqual((hello.place.directory, hello.place.prefix, hello.directory), ("/tmp/a b", "a%", (1, 2)))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,82 @@
+/*
+ * Usage: send_socket PATH
+ * Sends PING to the socket with a TCP socket whose last close takes 1000 seconds (SO_LINGER), since its peer
+ * reads nothing. Prints "sent" and keeps the peer until it is killed.
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int must(int result, const char *what)
+{
+	if (result >= 0)
+		return result;
+	perror(what);
+	exit(1);
+}
+
+/* Connected to a socket of this process, with as much unread data as fits. */
+static int lingering(void)
+{
+	static const char data[65536];
+	const struct linger linger = {.l_onoff = 1, .l_linger = 1000};
+	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(addr);
+	int server = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+	int sender = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+
+	must(bind(server, (struct sockaddr *)&addr, len), "bind");
+	must(listen(server, 1), "listen");
+	must(getsockname(server, (struct sockaddr *)&addr, &len), "getsockname");
+	must(connect(sender, (struct sockaddr *)&addr, len), "connect");
+	must(accept(server, NULL, NULL), "accept");
+	must(setsockopt(sender, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), "SO_LINGER");
+	while (send(sender, data, sizeof(data), MSG_DONTWAIT) > 0)
+		;
+	return sender;
+}
+
+static void send_ping(int to, int fd)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {{0}};
+	struct iovec iov = {.iov_base = "PING\n", .iov_len = 5};
+	struct msghdr msg = {.msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = control.buf,
+	    .msg_controllen = sizeof(control.buf)};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&msg);
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+	must((int)sendmsg(to, &msg, 0), "sendmsg");
+}
+
+int main(int argc, char **argv)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd, to;
+
+	if (argc != 2 || strlen(argv[1]) >= sizeof(addr.sun_path))
+		return 2;
+	strcpy(addr.sun_path, argv[1]);
+	fd = lingering();
+	to = must(socket(AF_UNIX, SOCK_STREAM, 0), "socket");
+	must(connect(to, (struct sockaddr *)&addr, sizeof(addr)), argv[1]);
+	send_ping(to, fd);
+	close(fd);
+	puts("sent");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
