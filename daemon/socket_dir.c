@@ -60,12 +60,12 @@ static int check_ancestors(const char *path, char *why, size_t size)
 int socket_dir_check(const char *path, char *why, size_t size)
 {
 	char dir[PATH_MAX], real[PATH_MAX + 1];
-	const size_t len = (size_t)(strrchr(path, '/') - path) + 1;
+	const char *slash = strrchr(path, '/');
+	const size_t len = slash == NULL ? 0 : (size_t)(slash - path) + 1;
 
 	if (check_ancestors(path, why, size) != 0)
 		return -1;
-	memcpy(dir, path, len);
-	dir[len] = '\0';
+	snprintf(dir, sizeof(dir), "%.*s", len == 0 ? 1 : (int)len, len == 0 ? "." : path);
 	if (realpath(dir, real) == NULL)
 		return 0;
 	strcat(real, "/");

@@ -130,6 +130,7 @@ test_daemon_runs_with_the_rights_of_the_systemd_unit() {
 	expect "bounds" "$(unit_says service CapabilityBoundingSet)" "CAP_SYS_PTRACE CAP_DAC_READ_SEARCH"
 	expect "what is killed" "$(unit_says service KillMode)" process
 	chmod 1777 .
+	export READYD_TRUST_UID=1234
 	UNDER=(setpriv --reuid 1234 --regid 1234 --clear-groups --no-new-privs --inh-caps "$rights" --ambient-caps "$rights"
 		--bounding-set "$rights")
 	start_readyd

@@ -57,6 +57,7 @@ test_each_process_keeps_only_the_rights_of_its_work() {
 test_a_daemon_of_another_user_has_no_rights() {
 	need_other_user
 	chmod 1777 .
+	export READYD_TRUST_UID=$OTHER_UID
 	UNDER=("${AS_OTHER_USER[@]}")
 	start_readyd
 	UNDER=()
@@ -248,6 +249,7 @@ test_the_user_changes() {
 	local pid
 	need_other_user
 	user_directory 1234
+	export READYD_TRUST_UID=1234
 	start_all_processes --socket "$READYD_SOCKET" --user 1234:2345
 	for pid in "$DAEMON" "$SPAWNER" "$SCOUT"; do
 		expect_user "$pid" 1234:2345

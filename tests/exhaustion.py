@@ -311,7 +311,7 @@ def limited_from_the_start(numbers):
         assert daemon.wait(HANGS) == 0, f"{what}: exit status {daemon.returncode}"
     assert tally.right > 6 and failed > 0, "the limits do not matter"
     # What it has accepted it can examine.
-    assert tally.unknown == 0, "it has accepted a client without descriptors to examine processes"
+    assert tally.unknown == 0, f"{tally}: it has accepted a client without descriptors to examine processes"
     print(f"daemon, limited from the start: {tally}; {failed} did not serve")
 
 

@@ -413,16 +413,16 @@ static const struct {
 	struct marker_stat seen;
 	bool same;
 } variants[] = {
-    {{MARKER_FILE, 1, 2, 0, 6, {3, 4}, {5, 6}, 0}, true},
+    {{MARKER_FILE, 1, 2, 0, 6, 1, {3, 4}, {5, 6}, 0}, true},
     /* Writing after the creation changes the size and, one clock tick later, the mtime. */
-    {{MARKER_FILE, 1, 2, 0, 0, {3, 4}, {5, 6}, 0}, true},
+    {{MARKER_FILE, 1, 2, 0, 0, 1, {3, 4}, {5, 6}, 0}, true},
     /* A change of owner, mode or links changes the ctime only. */
-    {{MARKER_FILE, 1, 2, 0, 6, {3, 4}, {9, 9}, 0}, true},
-    {{MARKER_OTHER, 1, 2, 0, 6, {3, 4}, {5, 6}, 0}, false},
-    {{MARKER_FILE, 9, 2, 0, 6, {3, 4}, {5, 6}, 0}, false},
-    {{MARKER_FILE, 1, 9, 0, 6, {3, 4}, {5, 6}, 0}, false},
-    {{MARKER_FILE, 1, 2, 0, 6, {9, 4}, {5, 6}, 0}, false},
-    {{MARKER_FILE, 1, 2, 0, 6, {3, 9}, {5, 6}, 0}, false},
+    {{MARKER_FILE, 1, 2, 0, 6, 1, {3, 4}, {9, 9}, 0}, true},
+    {{MARKER_OTHER, 1, 2, 0, 6, 1, {3, 4}, {5, 6}, 0}, false},
+    {{MARKER_FILE, 9, 2, 0, 6, 1, {3, 4}, {5, 6}, 0}, false},
+    {{MARKER_FILE, 1, 9, 0, 6, 1, {3, 4}, {5, 6}, 0}, false},
+    {{MARKER_FILE, 1, 2, 0, 6, 1, {9, 4}, {5, 6}, 0}, false},
+    {{MARKER_FILE, 1, 2, 0, 6, 1, {3, 9}, {5, 6}, 0}, false},
 };
 
 START_TEST(same_marker_is_told_by_its_identity)
