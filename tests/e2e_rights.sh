@@ -364,8 +364,12 @@ test_descriptors_that_are_not_refused_do_not_block() {
 	UNDER=(strace -D -f -o strace.out -e trace=getsockopt -e inject=getsockopt:error=ENOPROTOOPT:when=1)
 	start_for_python --max-clients 4
 	grep -q INJECTED strace.out || die "the socket refuses descriptors: $(cat strace.out)"
-	python <<-'EOT'
-	import struct
+	TARGET=$DAEMON python <<-'EOT'
+	import signal, struct
+
+	def state(pid):
+	    with open(f"/proc/{pid}/stat") as stat:
+	        return stat.read().rpartition(")")[2].split()[0]
 
 	def lingering():
 	    with socket.create_server(("127.0.0.1", 0)) as server:
@@ -407,7 +411,13 @@ test_descriptors_that_are_not_refused_do_not_block() {
 	clients = [Client() for _ in range(4)]
 	for client in clients:
 	    same(client.ask("PING"), "PONG")
+	# The daemon reads nothing before all has been sent: else it could refuse the client first.
+	daemon = int(os.environ["TARGET"])
+	os.kill(daemon, signal.SIGSTOP)
+	while state(daemon) not in "Tt":
+	    time.sleep(0.001)
 	_, receiver = attack()
+	os.kill(daemon, signal.SIGCONT)
 	for client in clients:
 	    same(client.ask("PING"), "PONG")
 	open("sent", "w").close()
