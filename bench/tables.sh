@@ -292,7 +292,7 @@ $(rows scaling.csv)
 
 ## Fairness
 
-A client of one user while another user attacks the daemon; see `bench/attacks.c`.
+A client of one user while another user attacks the daemon; see bench/attacks.c.
 
 $(rows fairness.csv query_us wake_us)
 EOT

@@ -250,7 +250,7 @@ static size_t handle_lines(struct connection *connection, const char *data, size
 
 	while (connection_budget(connection) > 0 && connection->list == NULL && !is_stuck(connection) &&
 	       has_line(data + at, len - at)) {
-		connection_spend(connection, 1);
+		connection_spend(connection, TURNS_LINE);
 		at += handle_line(connection, data + at, len - at);
 	}
 	return at;

@@ -112,7 +112,7 @@ static void tell_or_add(struct hints *hints, const struct hint *hint)
 		add_hint(hints, user, hint);
 		return;
 	}
-	turns_spend(turns, 1);
+	turns_spend(turns, TURNS_EVENT);
 	tell(hints, hint);
 }
 
@@ -148,7 +148,7 @@ static void serve(struct hints *hints, struct hint *waiting)
 {
 	struct hint hint = *waiting;
 
-	turns_spend(turns_of(hints, hint.user), 1);
+	turns_spend(turns_of(hints, hint.user), TURNS_EVENT);
 	remove_hint(hints, waiting);
 	tell(hints, &hint);
 }

@@ -11,10 +11,8 @@
 #include "daemon/tracker.h"
 #include "src/procfs.h"
 
-/* What a look at a process costs in addition to its line. */
-#define LOOK_COST 1
 /* Waits that are examined or ended for the cost of a line. */
-#define WAITS_A_LINE 16
+#define WAITS_A_LINE 4
 
 /* An incomplete LIST or CANCEL of one connection. */
 struct request_list {
@@ -141,7 +139,7 @@ static void do_query(
 	 * before the first of them is answered. */
 	if (requests->last.batch != connection->pool->batch || requests->last.start != request->start ||
 	    answer->pid != request->pid) {
-		connection_spend(connection, LOOK_COST);
+		connection_spend(connection, TURNS_LOOK);
 		tracker_query(requests->tracker, connection->user, request->pid, request->start, answer);
 		requests->last.batch = connection->pool->batch;
 		requests->last.start = request->start;
@@ -166,7 +164,7 @@ static void do_wait(
 		put_error(connection, WIRE_TOO_MANY_WAITS, request->pid);
 		return;
 	}
-	connection_spend(connection, LOOK_COST);
+	connection_spend(connection, TURNS_LOOK);
 	if (!tracker_enroll(requests->tracker, connection->user, request->pid, request->start, join_wait,
 		wait, &answer)) {
 		wait_free(wait);
@@ -197,7 +195,7 @@ static void do_gate(
 	char line[WIRE_REPLY_MAX];
 	struct readyd_answer answer;
 
-	connection_spend(connection, LOOK_COST);
+	connection_spend(connection, TURNS_LOOK);
 	if (!tracker_enroll(requests->tracker, connection->user, request->pid, request->start, join_gate,
 		&wait, &answer)) {
 		put_answer(connection, &answer);
@@ -345,7 +343,7 @@ static void resume_list(struct requests *requests, struct connection *connection
 	char line[WIRE_REPLY_MAX];
 
 	while (connection_budget(connection) > 0) {
-		connection_spend(connection, 1 + LOOK_COST);
+		connection_spend(connection, TURNS_LINE + TURNS_LOOK);
 		entry = registry_cursor_next(&list->cursor);
 		if (entry == NULL) {
 			connection_put(connection, line, wire_write_end(line, sizeof(line), list->count));

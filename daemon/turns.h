@@ -11,8 +11,12 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-/* The budget: a line costs 1, and a line that takes more work costs more. */
-#define TURNS_BUDGET 16
+/* The budget, and what it is spent on. A line that shares the look of the line before it takes half a
+ * microsecond, a look or the event of a marker takes several. */
+#define TURNS_BUDGET 64
+#define TURNS_LINE   1
+#define TURNS_LOOK   7
+#define TURNS_EVENT  4
 
 struct turns_user;
 

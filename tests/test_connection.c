@@ -938,7 +938,8 @@ START_TEST(nothing_is_read_while_lines_are_left)
 }
 END_TEST
 
-static uint64_t batches[40];
+#define SOME_TURNS (2 * TURN + 8)
+static uint64_t batches[SOME_TURNS];
 
 static void note_batch(struct connection *connection, const char *line, size_t len)
 {
@@ -951,10 +952,10 @@ static void note_batch(struct connection *connection, const char *line, size_t l
 START_TEST(turn_has_a_number)
 {
 	respond = note_batch;
-	say_numbers(40);
+	say_numbers(SOME_TURNS);
 	turn();
-	ck_assert_uint_eq(lines, 40);
-	for (unsigned i = 1; i < 40; i++)
+	ck_assert_uint_eq(lines, SOME_TURNS);
+	for (unsigned i = 1; i < SOME_TURNS; i++)
 		ck_assert((batches[i] == batches[i - 1]) == (i % TURN != 0));
 }
 END_TEST
@@ -980,30 +981,30 @@ START_TEST(too_long_a_line_after_some_turns)
 	char text[300];
 
 	memset(text, 'x', sizeof(text));
-	say_numbers(40);
+	say_numbers(SOME_TURNS);
 	say_bytes(text, sizeof(text));
 	pass();
 	ck_assert_uint_eq(long_lines, 0);
 	turn();
-	ck_assert_uint_eq(lines, 40);
+	ck_assert_uint_eq(lines, SOME_TURNS);
 	ck_assert_uint_eq(long_lines, 1);
 	check_ended();
 }
 END_TEST
 
-static void end_at_twenty(struct connection *connection, const char *line, size_t len)
+static void end_in_the_second_turn(struct connection *connection, const char *line, size_t len)
 {
 	connection_put(connection, line, len);
-	if (lines == 20)
+	if (lines == TURN + 4)
 		connection_end(connection);
 }
 
 START_TEST(ended_with_lines_left)
 {
-	respond = end_at_twenty;
+	respond = end_in_the_second_turn;
 	say_numbers(1000);
 	turn();
-	ck_assert_uint_eq(lines, 20);
+	ck_assert_uint_eq(lines, TURN + 4);
 	check_ended();
 	ck_assert_uint_eq(read_all(), heard_len);
 }

@@ -8,7 +8,7 @@
 #include "src/dirwatch.h"
 #include "tests/unit.h"
 
-enum { MANY = 3 * TURNS_BUDGET };
+enum { TURN = TURNS_BUDGET / TURNS_EVENT, MANY = 3 * TURN };
 
 static struct loop *loop;
 static struct marker_place place;
@@ -92,11 +92,11 @@ START_TEST(a_flood_of_one_user_delays_no_other)
 	enter(1001, victim);
 	for (unsigned i = 0; i < MANY; i++)
 		see(its - (pid_t)i);
-	ck_assert_uint_eq(count_left(its, MANY), MANY - TURNS_BUDGET);
+	ck_assert_uint_eq(count_left(its, MANY), MANY - TURN);
 	see(victim);
 	ck_assert_ptr_null(registry_find(tracker.registry, victim));
 	loop_turn(loop, false);
-	ck_assert_uint_eq(count_left(its, MANY), MANY - 2 * TURNS_BUDGET);
+	ck_assert_uint_eq(count_left(its, MANY), MANY - 2 * TURN);
 	loop_turn(loop, false);
 	ck_assert_uint_eq(count_left(its, MANY), 0);
 }
@@ -105,7 +105,7 @@ END_TEST
 /* While a hint waits, more for its name add nothing. */
 START_TEST(hints_for_one_name_become_one)
 {
-	for (unsigned i = 0; i < TURNS_BUDGET; i++)
+	for (unsigned i = 0; i < TURN; i++)
 		see(UNIT_UNUSED_PID - (pid_t)i);
 	ck_assert_uint_eq(hints.unknown_count, 0);
 	for (unsigned i = 0; i < 1000; i++) {
@@ -120,7 +120,7 @@ END_TEST
 
 START_TEST(processes_that_nothing_waits_for_have_a_limit)
 {
-	for (pid_t i = 0; i < HINTS_MOST + TURNS_BUDGET; i++)
+	for (pid_t i = 0; i < HINTS_MOST + TURN; i++)
 		see(UNIT_UNUSED_PID - i);
 	ck_assert_uint_eq(hints.unknown_count, HINTS_MOST);
 	loop_settle(loop);

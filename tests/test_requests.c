@@ -19,7 +19,7 @@
 #define GATES		 1
 /* The budget of a turn; processes of a list that are handled in one, since each costs a look as well. */
 #define TURN  TURNS_BUDGET
-#define SLICE (TURNS_BUDGET / 2)
+#define SLICE (TURNS_BUDGET / (TURNS_LINE + TURNS_LOOK))
 
 /* The request handlers without a server: one client, and a process to query. */
 static struct loop *loop;
@@ -304,12 +304,12 @@ START_TEST(one_check_in_each_turn)
 {
 	uint64_t looks = tracker.looks;
 
-	for (int i = 0; i < TURN - 1 + 4; i++)
+	for (int i = 0; i < TURN - TURNS_LOOK + 4; i++)
 		say("QUERY %d\n");
 	pass();
 	unit_write(marker, "ready\n");
 	turn();
-	for (int i = 0; i < TURN - 1; i++)
+	for (int i = 0; i < TURN - TURNS_LOOK; i++)
 		expect_answer(READYD_PENDING, READYD_REASON_NONE);
 	for (int i = 0; i < 4; i++)
 		expect_answer(READYD_READY, READYD_REASON_NONE);
@@ -453,7 +453,7 @@ static void wait_for(size_t count, pid_t pid)
 
 	for (size_t i = 0; i < count; i++) {
 		ck_assert_int_eq(send(client, line, (size_t)len, MSG_NOSIGNAL), len);
-		if (i % TURN == 0)
+		if (i % SLICE == 0)
 			pass();
 	}
 	while (the_session()->wait_count < before + count)
@@ -463,7 +463,7 @@ static void wait_for(size_t count, pid_t pid)
 /* A CANCEL that takes several turns, and the waits of other processes stay. */
 START_TEST(cancel_comes_in_slices)
 {
-	enum { OF_A_TURN = 16 * TURNS_BUDGET };
+	enum { OF_A_TURN = 4 * TURNS_BUDGET };
 	unsigned passes = 0;
 	int first = client;
 
@@ -492,7 +492,7 @@ END_TEST
 /* The waits of a client that leaves end in several turns. */
 START_TEST(closing_comes_in_slices)
 {
-	enum { OF_A_TURN = 16 * TURNS_BUDGET };
+	enum { OF_A_TURN = 4 * TURNS_BUDGET };
 
 	allow_waits(3 * OF_A_TURN);
 	wait_for(3 * OF_A_TURN, child);

@@ -224,13 +224,12 @@ void history_check(int client, struct waited *waited, const struct readyd_answer
 		waited->life = life_with(answer->pid, answer->start);
 	waited->told = true;
 	figures.told[answer->verdict]++;
-	if (history_is_unbound(waited))
+	/* A marker without a process shows that there was one. */
+	if (history_is_unbound(waited) ||
+	    (waited->life == SIM_NONE && answer->start == 0 && answer->verdict == READYD_READY))
 		check_unbound(client, waited, answer);
 	else if (waited->life != SIM_NONE)
 		check_life(client, waited, &world.lives[waited->life], answer);
-	/* A marker without a process shows that there was one. */
-	else if (answer->start == 0 && answer->verdict == READYD_READY)
-		check_unbound(client, waited, answer);
 	else if (answer->start != 0 || answer->verdict == READYD_PENDING)
 		fail("client %d is told %s of %d, which never started", client,
 		    readyd_verdict_name(answer->verdict), answer->pid);
