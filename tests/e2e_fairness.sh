@@ -146,22 +146,23 @@ END
 # namesakes NS_PID: the processes that have this number in a child pid namespace.
 namesakes() { grep -lsE "^NSpid:.*[[:space:]][0-9]+[[:space:]]+$1\$" /proc/[0-9]*/status; }
 are_namesakes() { [ "$(namesakes "$1" | wc -l)" -eq "$2" ]; }
-# A sleeper with the number 9 in a pid namespace of its own.
-COUNT_TO_9='for i in 1 2 3 4 5 6 7; do /bin/true & wait; done; sleep 1000 & wait'
+# For sh -c, with a number: a sleeper that has it in a pid namespace of its own.
+COUNT='i=2; while [ "$i" -lt "$0" ]; do /bin/true & wait; i=$((i + 1)); done; sleep 1000 & wait'
 
 # Another user's process has the number that root's worker has, but cannot have left root's marker.
 test_a_process_of_another_user_is_no_rival_of_roots() {
-	local before
+	local number=$((100 + RANDOM % 300))
 	need_other_user
 	as_other_user unshare -Urpf true 2>err || skip "another user may not create namespaces: $(cat err)"
 	start_readyd
-	before=$(namesakes 9 | wc -l)
-	spawn unshare -pf --kill-child sh -c "$COUNT_TO_9"
-	until_true 60 are_namesakes 9 $((before + 1))
-	PID=$(namesakes 9 | xargs grep -ls "^Name:.sleep" | tail -n 1 | tr -dc 0-9)
-	spawn as_other_user unshare -Urpf --kill-child sh -c "$COUNT_TO_9"
-	until_true 60 are_namesakes 9 $((before + 2))
-	: >"$(marker 9)"
+	are_namesakes "$number" 0 || skip "another process has the number $number"
+	spawn unshare -pf --kill-child sh -c "$COUNT" "$number"
+	until_true 60 are_namesakes "$number" 1
+	until_true 60 eval 'namesakes "$number" | xargs grep -qs "^Name:.sleep"'
+	PID=$(namesakes "$number" | tr -dc 0-9)
+	spawn as_other_user unshare -Urpf --kill-child sh -c "$COUNT" "$number"
+	until_true 60 are_namesakes "$number" 2
+	: >"$(marker "$number")"
 	expect_status daemon 0 "$READY" "$PID"
 }
 
