@@ -64,11 +64,14 @@ static void on_resume(void *context)
 /* There is room for another client if the descriptor that it would get is low enough. */
 static bool has_room(int fd)
 {
-	int next = dup(fd);
+	/* The lowest free number may be the one that --ready-fd has left between those in use. */
+	int lowest = dup(fd), next = dup(fd);
 	bool room = next >= 0 && reserve_allows(next);
 
 	if (next >= 0)
 		close(next);
+	if (lowest >= 0)
+		close(lowest);
 	return room;
 }
 

@@ -77,7 +77,21 @@ static bool is_plainly_new(
 		   clock_now_ns(CLOCK_BOOTTIME));
 }
 
-void check_stamps(const struct marker_place *place, const struct process *p, const struct history *history,
+static bool is_known_old(const struct history *history, const struct observation *o)
+{
+	const struct old_file *old = &history->old_file;
+
+	return old->known && o->has_birth && old->dev == o->marker.dev && old->ino == o->marker.ino &&
+	       old->born.tv_sec == o->born.tv_sec && old->born.tv_nsec == o->born.tv_nsec;
+}
+
+static void note_old_file(const struct process *p, struct history *history, const struct observation *o)
+{
+	if (o->has_birth && evidence_was_born_before(p, history, o))
+		history->old_file = (struct old_file){true, o->marker.dev, o->marker.ino, o->born};
+}
+
+void check_stamps(const struct marker_place *place, const struct process *p, struct history *history,
     const struct marker_view *view, const struct clock_steps *steps, struct observation *o)
 {
 	bool needs_stamps = evidence_needs_stamps(history, &o->marker);
@@ -85,8 +99,10 @@ void check_stamps(const struct marker_place *place, const struct process *p, con
 	if (history->latched || history->confirmed || (!needs_stamps && !history->absent_seen))
 		return;
 	check_birth(place, p, view, o);
-	if (!needs_stamps && is_plainly_new(p, history, o))
+	o->known_old = is_known_old(history, o);
+	if (!needs_stamps && !o->known_old && is_plainly_new(p, history, o))
 		return;
 	check_clocks(place, p, view, steps, o);
+	note_old_file(p, history, o);
 	o->shared = evidence_may_be_moved(p, history, o) && is_shared(place, p, view);
 }

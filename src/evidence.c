@@ -78,7 +78,7 @@ int64_t evidence_start(const struct process *p, const struct history *history)
 	return has_start(p) ? clock_ticks_to_ns(p->start) : history->absent_since;
 }
 
-static bool was_born_before(
+bool evidence_was_born_before(
     const struct process *p, const struct history *history, const struct observation *o)
 {
 	const int64_t start = evidence_start(p, history);
@@ -88,7 +88,7 @@ static bool was_born_before(
 
 	if (!o->has_birth)
 		return false;
-	return evidence_took_longer(start, changed - born, o->now) ||
+	return o->known_old || evidence_took_longer(start, changed - born, o->now) ||
 	       start - (born - o->stamps.skew_ns) > tolerance(o);
 }
 
@@ -101,7 +101,7 @@ static bool was_written_before(const struct process *p, const struct observation
 bool evidence_may_be_moved(
     const struct process *p, const struct history *history, const struct observation *o)
 {
-	return o->marker.links > 1 || was_born_before(p, history, o);
+	return o->marker.links > 1 || evidence_was_born_before(p, history, o);
 }
 
 static bool is_moved(const struct process *p, const struct history *history, const struct observation *o)

@@ -46,6 +46,14 @@ struct history {
 	bool arrived; /* an event reported its marker there: the only evidence once the process has ended */
 	struct marker_stat ambiguous; /* a marker that may be another process's; MARKER_ABSENT: none */
 	struct marker_stat foreign; /* a marker that was seen to have a foreign owner; MARKER_ABSENT: none */
+	/* A file that was created before the process started. When the clock is set back later, it looks
+	 * younger. */
+	struct old_file {
+		bool known;
+		dev_t dev;
+		ino_t ino;
+		struct timespec born;
+	} old_file;
 	bool refuted;	  /* by the last check, it has ended, and the marker that is there is older than it */
 	bool confirmed;	  /* the daemon, which tracks all processes, has said that the marker is its own */
 	bool unconfirmed; /* the last check found it ready, but on weak evidence: the daemon should be asked.
@@ -64,6 +72,7 @@ struct observation {
 	bool shared;	      /* others than root and the user of the process can write to the directory */
 	bool has_birth;	      /* its file system keeps the times of birth */
 	struct timespec born; /* when the file was created, under whatever name */
+	bool known_old;	      /* it is history.old_file */
 	struct clock_offsets birth_offsets; /* as offsets, for born */
 	bool inaccessible;		    /* the process's marker directory cannot be entered */
 	bool ambiguous;			    /* the marker may be another process's, see src/collision.h */
@@ -102,6 +111,10 @@ bool evidence_is_weak(const struct process *p, const struct history *history, co
  * the clock of the file system alone, which is more than from start to now (CLOCK_BOOTTIME, both). A link or
  * a rename sets the time of change, but not that of birth. */
 bool evidence_took_longer(int64_t start, int64_t elapsed, int64_t now);
+
+/* Whether the file was created before the process. */
+bool evidence_was_born_before(
+    const struct process *p, const struct history *history, const struct observation *o);
 
 /* Whether others can have given an old file that name, if they can write to the directory: it has several
  * links, or was created before the process. */

@@ -28,13 +28,13 @@ void program_fill_standard_descriptors(void)
 /* It is replaced in one step: in between, its number would be free. */
 void program_close(int fd)
 {
-	int placeholder = open_placeholder();
+	int placeholder = fd <= STDERR_FILENO ? open_placeholder() : -1;
 
 	if (placeholder < 0) {
 		close(fd);
 		return;
 	}
-	(void)dup3(placeholder, fd, fd > STDERR_FILENO ? O_CLOEXEC : 0);
+	(void)dup2(placeholder, fd);
 	close(placeholder);
 }
 

@@ -12,9 +12,8 @@
  */
 void program_fill_standard_descriptors(void);
 
-/* Closes a descriptor that was inherited. What program_fill_standard_descriptors() opens takes its place, so
- * that no number among those in use becomes free: a standard one would become a client's, and of all others
- * the highest shows how many are in use. */
+/* Closes a descriptor that was inherited. In the place of a standard one comes what
+ * program_fill_standard_descriptors() opens. */
 void program_close(int fd);
 
 /* Raises the soft limit of descriptors to the hard limit. -1 and errno. */

@@ -136,9 +136,7 @@ static void check_died(
 		fail("client %d is told that %d has died while it lives", client, life->pid);
 	else if (world_dir()->present && world_is_own(life, marker) && marker->arrived <= life->died &&
 		 waited->added < life->died && world.moved_at < marker->arrived && !world.clock_was_set &&
-		 !is_soon_after_another(life) &&
-		 !((waited->start_unknown || life->hidden) &&
-		     answer->reason == READYD_REASON_IDENTITY_UNKNOWN) &&
+		 !is_soon_after_another(life) && answer->reason != READYD_REASON_IDENTITY_UNKNOWN &&
 		 (world_life_of(life->pid) == NULL || world_life_of(life->pid) == life))
 		fail("client %d is told that %d has died, but its marker lies there", client, life->pid);
 }

@@ -229,8 +229,8 @@ test_an_overlay_and_a_tmpfs_over_the_directory() {
 	mount -t tmpfs markers $DIR
 	is_ready_below_a_mount
 	says daemon "$READY" "$PID"
-	umount $DIR
-	umount $DIR
+	until_true 60 umount $DIR
+	until_true 60 umount $DIR
 	umount /run/layers
 }
 # The one that waits is told at once, and others get the same answer.
