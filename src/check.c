@@ -139,8 +139,10 @@ static void observe_marker(const struct marker_place *place, const struct proces
 		return;
 	o->marker = view.marker;
 	note_failure(o);
-	if (o->marker.kind == MARKER_ABSENT && history->came && view.where == MARKER_DIR_SAME)
+	if (o->marker.kind == MARKER_ABSENT && history->came && view.where == MARKER_DIR_SAME) {
 		o->arrived = is_private(place, p);
+		o->went = !o->arrived;
+	}
 	if (o->marker.kind != MARKER_FILE)
 		return;
 	if (history->absent_seen && !is_in_directory(place, p, &view, &history->absent))

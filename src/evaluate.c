@@ -85,6 +85,14 @@ static unsigned flags_of(const struct process *p, const struct history *history,
 	       (assumed && !o->unknown && (!o->hangs || history->latched) ? READYD_FLAG_AGE_ASSUMED : 0);
 }
 
+/* Why a living process has no marker, as far as that is known. */
+static enum readyd_reason reason_for_absence(const struct process *p, const struct observation *o)
+{
+	if (p->identity_unknown)
+		return READYD_REASON_IDENTITY_UNKNOWN;
+	return o->went ? READYD_REASON_CAME_AND_WENT : READYD_REASON_NONE;
+}
+
 void evaluate(const struct process *p, const struct history *history, const struct observation *o,
     struct readyd_answer *answer)
 {
@@ -115,6 +123,6 @@ void evaluate(const struct process *p, const struct history *history, const stru
 		set_verdict(answer, verdict_against(evidence), against);
 	else
 		evaluate_unmarked(o, answer);
-	if (p->identity_unknown && answer->verdict == READYD_PENDING && answer->reason == READYD_REASON_NONE)
-		answer->reason = READYD_REASON_IDENTITY_UNKNOWN;
+	if (answer->verdict == READYD_PENDING && answer->reason == READYD_REASON_NONE)
+		answer->reason = reason_for_absence(p, o);
 }

@@ -82,6 +82,7 @@ struct observation {
 	bool unknown;	  /* descriptors or memory ran out before all of this could be seen */
 	bool look_failed; /* the file system did not say whether the marker is there */
 	bool arrived;	  /* its directory ended with it, but its marker was reported there before */
+	bool went;	  /* a file came and is gone, where others could have created and removed it */
 };
 
 enum evidence {

@@ -62,6 +62,8 @@ const char *readyd_reason_name(enum readyd_reason reason)
 		return "directory-hangs";
 	case READYD_REASON_DAEMON_UNTRUSTED:
 		return "daemon-untrusted";
+	case READYD_REASON_CAME_AND_WENT:
+		return "came-and-went";
 	}
 	return NULL;
 }

@@ -231,12 +231,19 @@ test_a_marker_that_is_gone_at_once_is_explained_in_a_shared_directory() {
 	mkdir m
 	chmod 1777 m
 	DAEMON=
-	come_and_go file --timeout 1
-	all_end 124 "$WAITER"
-	grep -q ": came-and-went; " "err.$WAITER" || die "not explained: $(cat "err.$WAITER")"
+	gone_and_explained file
 	start_readyd
-	come_and_go daemon --timeout 1
+	gone_and_explained daemon
+	grep -q "; waiting via daemon; " "err.$WAITER" || die "another way: $(cat "err.$WAITER")"
+	# A process that asks later is told as well.
+	expect_status daemon 1 "pending $PID start=[0-9]+ reason=came-and-went" "$PID"
+}
+
+gone_and_explained() {
+	come_and_go "$1" --timeout 1
 	all_end 124 "$WAITER"
+	grep -qx "pending $PID .*reason=deadline" "out.$WAITER" || die "$1: $(cat "out.$WAITER")"
+	grep -q ": came-and-went; " "err.$WAITER" || die "$1: not explained: $(cat "err.$WAITER")"
 }
 
 run_tests "$@"

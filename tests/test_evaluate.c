@@ -329,6 +329,27 @@ START_TEST(failed_look_has_no_verdict)
 }
 END_TEST
 
+/* It may have been anybody's file: never ready. What is known of the process says more. */
+START_TEST(what_came_and_went_is_no_marker)
+{
+	const struct observation o = {.marker = {.kind = MARKER_ABSENT}, .went = true};
+	struct process p = {.pid = PID, .start = START_TICKS, .start_known = true};
+	struct history history = {0};
+	struct readyd_answer answer;
+
+	evaluate(&p, &history, &o, &answer);
+	ck_assert_int_eq(answer.verdict, READYD_PENDING);
+	ck_assert_int_eq(answer.reason, READYD_REASON_CAME_AND_WENT);
+	p.identity_unknown = true;
+	evaluate(&p, &history, &o, &answer);
+	ck_assert_int_eq(answer.reason, READYD_REASON_IDENTITY_UNKNOWN);
+	history.latched = true;
+	evaluate(&p, &history, &o, &answer);
+	ck_assert_int_eq(answer.verdict, READYD_READY);
+	ck_assert_int_eq(answer.reason, READYD_REASON_NONE);
+}
+END_TEST
+
 /* Whatever else was seen, but that it was ready before. */
 START_TEST(directory_that_hangs_is_unreachable)
 {
@@ -358,6 +379,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, assumption_is_remembered);
 	tcase_add_loop_test(tcase, unknown_identity_is_never_ready, 0, UNIT_COUNT(unknowns));
 	tcase_add_test(tcase, start_of_zero_is_a_start);
+	tcase_add_test(tcase, what_came_and_went_is_no_marker);
 	tcase_add_loop_test(tcase, failed_look_has_no_verdict, 0, 3);
 	tcase_add_loop_test(tcase, directory_that_hangs_is_unreachable, 0, 3);
 	return s;

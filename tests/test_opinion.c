@@ -11,6 +11,8 @@
 #define COLLISION   READYD_UNREACHABLE, READYD_REASON_NAME_COLLISION
 #define SHORTAGE    READYD_PENDING, READYD_REASON_NO_RESOURCES
 #define FAILED	    READYD_PENDING, READYD_REASON_LOOK_FAILED
+#define WENT	    READYD_PENDING, READYD_REASON_CAME_AND_WENT
+#define NOT_A_FILE  READYD_PENDING, READYD_REASON_NOT_A_FILE
 
 static const struct {
 	enum readyd_verdict own;
@@ -67,6 +69,13 @@ static const struct {
     {FAILED, PENDING, true},
     {FAILED, UNREACHABLE, true},
     {FAILED, READY, true},
+    {PENDING, WENT, true},
+    {WENT, PENDING, false},
+    {NOT_A_FILE, WENT, false},
+    {READY, WENT, false},
+    {STALE, WENT, false},
+    {DIED, WENT, false},
+    {EXITED, WENT, false},
 };
 
 START_TEST(one_counts)

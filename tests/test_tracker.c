@@ -353,6 +353,25 @@ START_TEST(arrival_while_the_process_lives)
 }
 END_TEST
 
+/* In a private directory it counts; where others can write, the answer says that it was there. */
+START_TEST(arrival_that_is_gone)
+{
+	const mode_t mode = _i > 0 ? 01777 : 0755;
+	struct arrival arrival;
+	pid_t pid = unit_spawn(NULL);
+
+	ck_assert_int_eq(chmod(place.dir, mode), 0);
+	arrival = arrival_after((int64_t)start_of(pid) * clock_tick_ns() + clock_tick_ns());
+	expect_of(pid, 0, READYD_PENDING, READYD_REASON_NONE);
+	tracker_marker_seen(&tracker, pid, &arrival);
+	if (_i > 0)
+		expect_of(pid, 0, READYD_PENDING, READYD_REASON_CAME_AND_WENT);
+	else
+		expect_of(pid, 0, READYD_READY, READYD_REASON_NONE);
+	unit_kill(pid);
+}
+END_TEST
+
 static bool is_new(const struct arrival *arrival, pid_t pid)
 {
 	struct process process;
@@ -431,6 +450,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, a_user_without_room_is_answered);
 	tcase_add_test(tcase, arrival_while_the_process_lives);
 	tcase_add_test(tcase, arrivals_that_say_nothing);
+	tcase_add_loop_test(tcase, arrival_that_is_gone, 0, 2);
 	unit_add_if(tcase, searches_are_limited, have_namespace, why);
 	return s;
 }

@@ -53,7 +53,7 @@ const VERDICTS: [(Verdict, &str, i32); 6] = [
     (Verdict::Unreachable, "unreachable", 6),
 ];
 
-const REASONS: [&str; 16] = [
+const REASONS: [&str; 17] = [
     "deadline",
     "not-a-file",
     "not-started",
@@ -70,6 +70,7 @@ const REASONS: [&str; 16] = [
     "age-unknown",
     "look-failed",
     "directory-hangs",
+    "came-and-went",
 ];
 
 impl Verdict {
@@ -1732,6 +1733,7 @@ fn counts(own: &Answer, refuted: bool, said: &Answer) -> bool {
     match (own.verdict, said.verdict) {
         (Verdict::Ready, said) => said == Verdict::Stale,
         (Verdict::Unreachable, Verdict::Pending) => true,
+        (Verdict::Pending, _) if own.reason.is_none() && said.reason == Some("came-and-went") => true,
         (_, said) => !matches!(said, Verdict::Pending | Verdict::Unreachable),
     }
 }

@@ -85,6 +85,9 @@ static const char *words_for(enum readyd_reason reason)
 		return "it was checked here, since the process that listens at the daemon's socket is "
 		       "neither "
 		       "root's nor this user's; see READYD_TRUST_UID in readyctl(1)";
+	case READYD_REASON_CAME_AND_WENT:
+		return "a file of its marker's name came and went before it could be checked, and other "
+		       "users can write to the directory; give it a marker directory of its own";
 	case READYD_REASON_NONE:
 	case READYD_REASON_DEADLINE:
 	case READYD_REASON_NOT_A_FILE:

@@ -41,6 +41,9 @@ bool opinion_counts(const struct readyd_answer *own, bool refuted, const struct 
 		return said->verdict == READYD_STALE;
 	if (own->verdict == READYD_UNREACHABLE && said->verdict == READYD_PENDING)
 		return true;
+	if (own->verdict == READYD_PENDING && own->reason == READYD_REASON_NONE &&
+	    said->reason == READYD_REASON_CAME_AND_WENT)
+		return true;
 	return said->verdict != READYD_PENDING && said->verdict != READYD_UNREACHABLE;
 }
 

@@ -55,14 +55,12 @@ bool target_step(struct target_state *state, enum target_event event)
 
 bool target_ends_wait(const struct target *t, const struct readyd_answer *answer)
 {
-	bool promised =
-	    t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
-
 	if (answer->verdict == READYD_STALE)
 		return t->fail_stale;
 	if (!t->pending)
 		return verdict_ends_new_wait(answer);
-	return verdict_ends_wait(answer) && !(promised && answer->reason == READYD_REASON_NAMESPACE_DENIED);
+	return verdict_ends_wait(answer) &&
+	       !(target_is_covered(t) && answer->reason == READYD_REASON_NAMESPACE_DENIED);
 }
 
 /* Whether the daemon may know better: that the process was ready before its marker was removed, that the

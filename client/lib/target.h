@@ -80,6 +80,12 @@ static inline bool target_is_done(const struct target *t)
 	return t->state.phase == TARGET_DONE;
 }
 
+/* The daemon has promised to report. */
+static inline bool target_is_covered(const struct target *t)
+{
+	return t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
+}
+
 static inline bool target_waits_for_gate(const struct target *t)
 {
 	return t->state.phase == TARGET_UNCONFIRMED && t->state.subscription == SUBSCRIPTION_GATE;

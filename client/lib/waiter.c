@@ -131,15 +131,12 @@ int readyd_waiter_cancel_exact(struct readyd_waiter *w, pid_t pid, uint64_t star
 
 /* After a short deadline, the daemon may not have been asked yet, but what it remembers counts. If it does
  * not answer, it is not asked again for the others of a set. */
-static void ask_once(struct readyd_waiter *w, const struct target *t, struct readyd_answer *answer)
+void waiter_ask_once(struct readyd_waiter *w, const struct target *t, struct readyd_answer *answer)
 {
 	int64_t began = clock_ms();
 	struct readyd_answer said;
-	bool promised =
-	    t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
 
-	if ((promised && !t->history.unconfirmed) || w->settings.backend == READYD_BACKEND_FILE ||
-	    w->daemon_silent || w->peek_ms >= PEEK_MOST_MS)
+	if (w->settings.backend == READYD_BACKEND_FILE || w->daemon_silent || w->peek_ms >= PEEK_MOST_MS)
 		return;
 	w->daemon_silent = question_ask_verdict(&w->settings, t->process.pid, t->process.start, &said) != 0;
 	w->conn.untrusted = w->daemon_silent && errno == EPERM;
@@ -169,7 +166,8 @@ static void peek(struct readyd_waiter *w, struct target *t, struct readyd_answer
 		answer->verdict = READYD_PENDING;
 		answer->reason = READYD_REASON_NONE;
 	}
-	ask_once(w, t, answer);
+	if (!target_is_covered(t) || t->history.unconfirmed)
+		waiter_ask_once(w, t, answer);
 }
 
 int readyd_waiter_peek(struct readyd_waiter *w, pid_t pid, struct readyd_answer *answer)

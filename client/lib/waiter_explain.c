@@ -40,7 +40,7 @@ static const char *process_word(const struct target *t)
 
 /* What is there instead of a valid marker. An existing marker cannot be that of a process that has not
  * started. */
-static const char *marker_word(const struct readyd_answer *now, const struct marker_place *place, bool came)
+static const char *marker_word(const struct readyd_answer *now, const struct marker_place *place)
 {
 	bool counts = (now->verdict == READYD_READY || now->verdict == READYD_EXITED) &&
 		      !(now->flags & READYD_FLAG_LATCHED);
@@ -51,9 +51,7 @@ static const char *marker_word(const struct readyd_answer *now, const struct mar
 	if (now->reason != READYD_REASON_NONE && now->reason != READYD_REASON_NO_PROCESS &&
 	    now->reason != READYD_REASON_PID_REUSED)
 		return readyd_reason_name(now->reason);
-	if (counts)
-		return "there";
-	return came ? "came-and-went" : "absent";
+	return counts ? "there" : "absent";
 }
 
 /* Checks once more; an error that has passed by now is not reported. */
@@ -160,8 +158,7 @@ static const char *describe_directory(const struct marker_place *place, const st
 
 static const char *refusal_word(const struct readyd_waiter *w, const struct target *t)
 {
-	bool covered =
-	    t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
+	bool covered = target_is_covered(t);
 
 	if (!covered && w->conn.untrusted)
 		return readyd_reason_name(READYD_REASON_DAEMON_UNTRUSTED);
@@ -186,9 +183,12 @@ int readyd_waiter_explain_exact(
 		errno = ENOENT;
 		return -1;
 	}
+	/* Where the daemon watches, it alone has seen what came and went. */
+	if (target_is_covered(t) && now.verdict == READYD_PENDING && now.reason == READYD_REASON_NONE)
+		waiter_ask_once(w, t, &now);
 	memset(explanation, 0, sizeof(*explanation));
 	explanation->process = process_word(t);
-	explanation->marker = marker_word(&now, place, t->history.came);
+	explanation->marker = marker_word(&now, place);
 	explanation->marker_error = marker_error(t, place, &now);
 	explanation->directory = describe_directory(place, &t->process, &other);
 	explanation->via = via_word(w, t);

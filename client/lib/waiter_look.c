@@ -166,18 +166,13 @@ static void check(
 	}
 }
 
-static bool is_covered(const struct target *t)
-{
-	return t->state.subscription == SUBSCRIPTION_GATE || t->state.subscription == SUBSCRIPTION_WAIT;
-}
-
 /* After a check that did not end the wait, for what may raise no event. */
 static void look_again_soon(
     struct readyd_waiter *w, const struct target *t, const struct readyd_answer *answer)
 {
 	if (verdict_is_blind(answer))
 		w->look_at = clock_earlier(w->look_at, clock_ms() + clock_jitter(BLIND_MS));
-	if (verdict_awaits_rewrite(answer) && !is_covered(t))
+	if (verdict_awaits_rewrite(answer) && !target_is_covered(t))
 		w->stale_at = clock_earlier(w->stale_at, clock_ms() + clock_jitter(STALE_MS));
 }
 
@@ -215,7 +210,8 @@ void waiter_recheck_stale(struct readyd_waiter *w)
 	struct target *t, *next;
 
 	TARGETS_EACH (&w->set, t, next)
-		if (t->state.phase == TARGET_WAITING && verdict_awaits_rewrite(&t->answer) && !is_covered(t))
+		if (t->state.phase == TARGET_WAITING && verdict_awaits_rewrite(&t->answer) &&
+		    !target_is_covered(t))
 			waiter_look(w, t);
 }
 
@@ -243,7 +239,7 @@ void waiter_recheck_all(struct readyd_waiter *w)
 
 	TARGETS_EACH (&w->set, t, next)
 		if (t->state.phase < TARGET_UNCONFIRMED &&
-		    (thorough || !is_covered(t) || t->history.in_other_dir || !t->watched ||
+		    (thorough || !target_is_covered(t) || t->history.in_other_dir || !t->watched ||
 			!marker_is_absent(&w->settings.place, t->process.ns_pid)))
 			waiter_look(w, t);
 }

@@ -92,8 +92,10 @@ enum readyd_reason {
 					 * EIO or ESTALE; nothing is known of the marker */
 	READYD_REASON_DIRECTORY_HANGS,	/* unreachable: the marker directory is below another root, and its
 					 * file system does not answer */
-	READYD_REASON_DAEMON_UNTRUSTED	/* pending: the process that listens at the socket is not trusted, so
+	READYD_REASON_DAEMON_UNTRUSTED, /* pending: the process that listens at the socket is not trusted, so
 					 * it was not asked */
+	READYD_REASON_CAME_AND_WENT	/* pending: a file of the marker's name was created and removed before
+					 * it could be checked, where others can write to the directory */
 };
 
 enum readyd_backend {
@@ -251,8 +253,7 @@ int readyd_waiter_peek_exact(
 struct readyd_explanation {
 	const char *process;   /* running, sleeping, stopped, uninterruptible, leader-exited (its first thread
 				* has exited, others live), gone, not-started, unknown */
-	const char *marker;    /* absent, came-and-went, there, or the word of the reason why it does
-				* not count */
+	const char *marker;    /* absent, there, or the word of the reason why it does not count */
 	const char *directory; /* ok, missing, denied, not-a-directory, read-only, full, out-of-inodes, hidden
 				* (the process may see another directory; see readyctl(1)) */
 	const char *via;       /* how an answer would arrive: daemon, asking (the daemon has not answered

@@ -103,6 +103,8 @@ def counts(own: Answer, refuted: bool, said: Answer) -> bool:
         return said.verdict is Verdict.STALE
     if own.verdict is Verdict.UNREACHABLE and said.verdict is Verdict.PENDING:
         return True
+    if own.verdict is Verdict.PENDING and own.reason is None and said.reason == "came-and-went":
+        return True
     return said.verdict not in (Verdict.PENDING, Verdict.UNREACHABLE)
 
 
