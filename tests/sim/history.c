@@ -80,18 +80,6 @@ static bool is_dead(const struct life *life)
 	return !life->alive;
 }
 
-/* The daemon takes a file for the marker of a process although it saw it lie there before, when no process
- * had the pid. A start is rounded down. */
-static bool contradicts_itself(const struct life *life, const struct readyd_answer *answer)
-{
-	const struct sim_marker *marker = &world_dir()->markers[world_pid_index(life->pid)];
-
-	return answer->backend == READYD_BACKEND_DAEMON && answer->start == life->start &&
-	       (answer->flags & READYD_FLAG_AGE_ASSUMED) != 0 && world_dir()->present &&
-	       marker->state == MARKER_IS_FILE && marker->daemon_saw != 0 &&
-	       marker->daemon_saw + 10 * NS_PER_MS < life->born;
-}
-
 static void check_ready(int client, const struct life *life, const struct readyd_answer *answer)
 {
 	const char *word = readyd_verdict_name(answer->verdict);
@@ -104,14 +92,11 @@ static void check_ready(int client, const struct life *life, const struct readyd
 		    (answer->verdict != READYD_EXITED || !any_twin(life, was_marked_late)))
 			fail("client %d is told %s of %d without a witness", client, word, life->pid);
 	}
-	if (contradicts_itself(life, answer))
-		fail("the daemon has forgotten that it saw the file of %d before", life->pid);
 	if (answer->verdict == READYD_EXITED && !any_twin(life, is_dead))
 		fail("client %d is told that %d has exited while it lives", client, life->pid);
 }
 
-/* The marker may be from an earlier life of the pid, shortly before. */
-static bool is_soon_after_another(const struct life *life)
+bool history_is_soon_after_another(const struct life *life)
 {
 	for (int i = 0; i < world.life_count; i++)
 		if (world.lives[i].pid == life->pid && &world.lives[i] != life &&
@@ -122,7 +107,7 @@ static bool is_soon_after_another(const struct life *life)
 
 bool history_may_look_stale(const struct life *life)
 {
-	return world.clock_was_set || is_soon_after_another(life);
+	return world.clock_was_set || history_is_soon_after_another(life);
 }
 
 /* A marker that the process wrote before it died, and that still exists, cannot have been missed, unless
@@ -136,7 +121,7 @@ static void check_died(
 		fail("client %d is told that %d has died while it lives", client, life->pid);
 	else if (world_dir()->present && world_is_own(life, marker) && marker->arrived <= life->died &&
 		 waited->added < life->died && world.moved_at < marker->arrived && !world.clock_was_set &&
-		 !is_soon_after_another(life) &&
+		 !history_is_soon_after_another(life) &&
 		 !((waited->start_unknown || life->hidden) &&
 		     answer->reason == READYD_REASON_IDENTITY_UNKNOWN) &&
 		 (world_life_of(life->pid) == NULL || world_life_of(life->pid) == life))
