@@ -21,12 +21,6 @@ static bool is_settled(const struct life *life)
 	return world_dir()->present && world.moved_at < life->born && world.no_directory_at < life->born;
 }
 
-/* The daemon saw the file lie there when no process had the pid. A start is rounded down. */
-static bool was_seen_before(const struct life *life, const struct sim_marker *marker)
-{
-	return marker->daemon_saw != 0 && marker->daemon_saw + 10 * NS_PER_MS < life->born;
-}
-
 /* It knows by which offset of the clock the file was stamped. That of another machine's clock is not known.
  */
 static bool is_dated(const struct sim_marker *marker)
@@ -60,7 +54,7 @@ static bool is_file(const struct marker_stat *seen, const struct sim_marker *mar
 static void check_entry(
     const struct history *history, const struct life *life, const struct sim_marker *marker)
 {
-	if (history->latched && was_seen_before(life, marker))
+	if (history->latched && history_was_seen_before(life))
 		fail("the daemon has forgotten that it saw the file of %d before", life->pid);
 	if (history->latched && was_written_before(life, marker))
 		fail("the daemon believes that a leftover is the marker of %d", life->pid);

@@ -80,6 +80,22 @@ static bool is_dead(const struct life *life)
 	return !life->alive;
 }
 
+/* A start is rounded down. */
+bool history_was_seen_before(const struct life *life)
+{
+	const struct sim_marker *marker = &world_dir()->markers[world_pid_index(life->pid)];
+
+	return world_dir()->present && marker->state == MARKER_IS_FILE && marker->daemon_saw != 0 &&
+	       marker->daemon_saw + 10 * NS_PER_MS < life->born;
+}
+
+/* The daemon takes a file for the marker of a process although it saw it before. */
+static bool contradicts_itself(const struct life *life, const struct readyd_answer *answer)
+{
+	return answer->backend == READYD_BACKEND_DAEMON && answer->start == life->start &&
+	       (answer->flags & READYD_FLAG_AGE_ASSUMED) != 0 && history_was_seen_before(life);
+}
+
 static void check_ready(int client, const struct life *life, const struct readyd_answer *answer)
 {
 	const char *word = readyd_verdict_name(answer->verdict);
@@ -92,6 +108,8 @@ static void check_ready(int client, const struct life *life, const struct readyd
 		    (answer->verdict != READYD_EXITED || !any_twin(life, was_marked_late)))
 			fail("client %d is told %s of %d without a witness", client, word, life->pid);
 	}
+	if (contradicts_itself(life, answer))
+		fail("the daemon has forgotten that it saw the file of %d before", life->pid);
 	if (answer->verdict == READYD_EXITED && !any_twin(life, is_dead))
 		fail("client %d is told that %d has exited while it lives", client, life->pid);
 }
