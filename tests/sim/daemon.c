@@ -5,6 +5,7 @@
 #include "daemon/server.c"
 
 #include "tests/sim/actors.h"
+#include "tests/sim/beliefs.h"
 #include "tests/sim/loop.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/history.h"
@@ -124,6 +125,8 @@ void daemon_start(void)
 	server->config = &config;
 	server->loop = loop_new();
 	wire_up(server);
+	world.clock_sets_noted = world.clock_sets;
+	world.clock_is_followed = !world.clock_was_set && server->clockwatch.fd >= 0;
 	server->listener = listener_new(server->loop, NULL, on_accepted, server);
 	world.current = NULL;
 }
@@ -173,6 +176,8 @@ void daemon_step(void)
 	while (world.backlog_len > 0 && !self()->dead && !fault(FAULT_FD_REFUSED))
 		accept_one();
 	loop_pass();
+	if (!self()->dead)
+		beliefs_check(server->tracker.registry);
 	world.current = NULL;
 	reap();
 }

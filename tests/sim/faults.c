@@ -168,11 +168,7 @@ static void set_clock(void)
 {
 	int64_t step = (1 + dice_below(3600)) * NS_PER_S;
 
-	world.offset += dice_hit(512) ? step : -step;
-	world.clock_was_set = true;
-	world.clock_sets++;
-	STORY("the clock is set");
-	world_observe();
+	world_set_clock(dice_hit(512) ? step : -step);
 }
 
 void faults_move(void)

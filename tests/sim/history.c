@@ -8,6 +8,9 @@
 #include "tests/sim/history.h"
 #include "tests/sim/world.h"
 
+/* A shorter step may pass for the time between the boot and the mount of /proc. */
+#define STEP_NOTICED (4 * NS_PER_S)
+
 struct figures figures;
 bool story_wanted;
 const char *failure;
@@ -80,16 +83,20 @@ static bool is_dead(const struct life *life)
 	return !life->alive;
 }
 
-/* The daemon takes a file for the marker of a process although it saw it lie there before, when no process
- * had the pid. A start is rounded down. */
-static bool contradicts_itself(const struct life *life, const struct readyd_answer *answer)
+/* A start is rounded down. */
+bool history_was_seen_before(const struct life *life)
 {
 	const struct sim_marker *marker = &world_dir()->markers[world_pid_index(life->pid)];
 
-	return answer->backend == READYD_BACKEND_DAEMON && answer->start == life->start &&
-	       (answer->flags & READYD_FLAG_AGE_ASSUMED) != 0 && world_dir()->present &&
-	       marker->state == MARKER_IS_FILE && marker->daemon_saw != 0 &&
+	return world_dir()->present && marker->state == MARKER_IS_FILE && marker->daemon_saw != 0 &&
 	       marker->daemon_saw + 10 * NS_PER_MS < life->born;
+}
+
+/* The daemon takes a file for the marker of a process although it saw it before. */
+static bool contradicts_itself(const struct life *life, const struct readyd_answer *answer)
+{
+	return answer->backend == READYD_BACKEND_DAEMON && answer->start == life->start &&
+	       (answer->flags & READYD_FLAG_AGE_ASSUMED) != 0 && history_was_seen_before(life);
 }
 
 static void check_ready(int client, const struct life *life, const struct readyd_answer *answer)
@@ -110,8 +117,7 @@ static void check_ready(int client, const struct life *life, const struct readyd
 		fail("client %d is told that %d has exited while it lives", client, life->pid);
 }
 
-/* The marker may be from an earlier life of the pid, shortly before. */
-static bool is_soon_after_another(const struct life *life)
+bool history_is_soon_after_another(const struct life *life)
 {
 	for (int i = 0; i < world.life_count; i++)
 		if (world.lives[i].pid == life->pid && &world.lives[i] != life &&
@@ -122,7 +128,24 @@ static bool is_soon_after_another(const struct life *life)
 
 bool history_may_look_stale(const struct life *life)
 {
-	return world.clock_was_set || is_soon_after_another(life);
+	return world.clock_was_set || history_is_soon_after_another(life);
+}
+
+/* If the clock was set once, and the step is long enough to be noticed, it was as at the boot before. */
+static bool clock_confuses(const struct sim_marker *marker)
+{
+	return world.clock_was_set && (world.clock_sets > 1 || world.nearest_offsets < STEP_NOTICED ||
+					  marker->clock_unsure || world_dir()->fs.skew != 0);
+}
+
+/* Nothing can be said: its start or its user could not be read, or the clock was set back, so that the stamp
+ * is from the future. */
+static bool is_unknown(
+    const struct waited *waited, const struct life *life, const struct readyd_answer *answer)
+{
+	if (answer->reason == READYD_REASON_AGE_UNKNOWN)
+		return world.clock_was_set;
+	return answer->reason == READYD_REASON_IDENTITY_UNKNOWN && (waited->start_unknown || life->hidden);
 }
 
 /* A marker that the process wrote before it died, and that still exists, cannot have been missed, unless
@@ -135,8 +158,8 @@ static void check_died(
 	if (!any_twin(life, is_dead))
 		fail("client %d is told that %d has died while it lives", client, life->pid);
 	else if (world_dir()->present && world_is_own(life, marker) && marker->arrived <= life->died &&
-		 waited->added < life->died && world.moved_at < marker->arrived && !world.clock_was_set &&
-		 !is_soon_after_another(life) && answer->reason != READYD_REASON_IDENTITY_UNKNOWN &&
+		 waited->added < life->died && world.moved_at < marker->arrived && !clock_confuses(marker) &&
+		 !history_is_soon_after_another(life) && answer->reason != READYD_REASON_IDENTITY_UNKNOWN &&
 		 (world_life_of(life->pid) == NULL || world_life_of(life->pid) == life))
 		fail("client %d is told that %d has died, but its marker lies there", client, life->pid);
 }
@@ -147,7 +170,8 @@ static void check_stale(int client, const struct waited *waited, const struct li
 	const struct sim_marker *marker = &world_dir()->markers[world_pid_index(life->pid)];
 
 	if (world_dir()->present && world_is_own(life, marker) && marker->arrived < waited->added &&
-	    world.moved_at < marker->arrived && !history_may_look_stale(life))
+	    world.moved_at < marker->arrived && !clock_confuses(marker) &&
+	    !history_is_soon_after_another(life))
 		fail(
 		    "client %d is told that the marker of %d is stale, but it is its own", client, life->pid);
 }

@@ -39,6 +39,10 @@ __attribute__((format(printf, 1, 2))) void fail(const char *format, ...);
 struct life;
 /* Neither a start nor perhaps a pidfd says which process is waited for: then it is any that has the pid. */
 bool history_is_unbound(const struct waited *waited);
+/* The daemon saw the file that has its marker's name lie there before, when no process had the pid. */
+bool history_was_seen_before(const struct life *life);
+/* The marker may be from an earlier life of the pid, shortly before. */
+bool history_is_soon_after_another(const struct life *life);
 /* Whether its own marker may look older than the process: then a wait goes on until it is rewritten. */
 bool history_may_look_stale(const struct life *life);
 /* A client got this answer. */

@@ -162,6 +162,7 @@ ssize_t kernel_read_timer(struct timer *timer, void *buffer)
 	uint64_t expirations = 1;
 
 	if (timer->of_clock && timer->clock_sets != world.clock_sets) {
+		world_note_clock(world.clock_sets - timer->clock_sets);
 		timer->clock_sets = world.clock_sets;
 		errno = ECANCELED;
 		return -1;

@@ -16,6 +16,7 @@
 #define UNCLEAR	   (60 * NS_PER_MS) /* tick and grain, as src/evidence.c has them, and a little more */
 #define MARGIN	   (5 * NS_PER_S)
 #define BOOTED_NS  (1000 * NS_PER_S)
+#define OFFSETS	   8 /* fewer than the product remembers */
 #define WALL_CLOCK (1700000000 * NS_PER_S)
 
 struct world world;
@@ -53,6 +54,7 @@ void world_reset(void)
 		world.streams[i].used = false;
 	world.now = dice_hit(100) ? 1 + dice_below(1000000) : BOOTED_NS + dice_below(10000000);
 	world.offset = world.boot_offset = WALL_CLOCK - BOOTED_NS;
+	world.nearest_offsets = INT64_MAX;
 	world.daemon_sees_hidden = dice_hit(700);
 	world.pidfd_tells_uids = dice_hit(700);
 	world.pid_count = dice_hit(100) ? SIM_PIDS : 1 + dice_below(4);
@@ -61,6 +63,34 @@ void world_reset(void)
 	for (unsigned i = 0; i < SIM_PIDS; i++)
 		world.hidden[i] = fault(FAULT_HIDDEN);
 	world_make_directory();
+}
+
+static int64_t offsets[OFFSETS];
+
+void world_set_clock(int64_t step)
+{
+	int64_t difference;
+
+	offsets[world.clock_sets++ % OFFSETS] = world.offset;
+	world.offset += step;
+	world.clock_was_set = true;
+	for (unsigned i = 0; i < world.clock_sets && i < OFFSETS; i++) {
+		difference =
+		    world.offset > offsets[i] ? world.offset - offsets[i] : offsets[i] - world.offset;
+		if (world.nearest_offsets > difference)
+			world.nearest_offsets = difference;
+	}
+	STORY("the clock is set by %lld s", (long long)(step / NS_PER_S));
+	world_observe();
+}
+
+void world_note_clock(unsigned sets_missed)
+{
+	if (world.current->id != SIM_DAEMON)
+		return;
+	world.clock_sets_noted = world.clock_sets;
+	if (sets_missed > 1 || world.clock_sets >= OFFSETS)
+		world.clock_is_followed = false;
 }
 
 int world_pid_index(pid_t pid)
@@ -200,6 +230,7 @@ void world_write_marker(int pid_index, enum marker_state state, uid_t uid, uint3
 	    .linked = mask == 0 && marker->linked,
 	    .written = world.now + world.offset,
 	    .arrived = world.now,
+	    .clock_unsure = world.clock_sets != world.clock_sets_noted,
 	    .in_place = mask == 0,
 	    .same_stamp = mask == 0 && (stamp == marker->stamp || marker->same_stamp)};
 	STORY("marker of %d is written by uid %u%s%s (stamp %lld)", SIM_FIRST_PID + pid_index, uid,
@@ -279,7 +310,8 @@ static void leave_old_files(struct directory *directory)
 		    .ino = ++world.inos,
 		    .stamp = world_stamp(&directory->fs) - age,
 		    .written = world.now + world.offset - age,
-		    .arrived = world.now - age};
+		    .arrived = world.now - age,
+		    .clock_unsure = world.clock_was_set};
 		marker->modified = marker->born = marker->stamp;
 		STORY("an old file has the name of the marker of %d (stamp %lld)", SIM_FIRST_PID + (int)i,
 		    (long long)marker->stamp);

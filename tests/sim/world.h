@@ -60,6 +60,7 @@ struct sim_marker {
 	unsigned born_sets; /* world.clock_sets at its birth */
 	int64_t written;    /* CLOCK_REALTIME */
 	int64_t arrived;    /* CLOCK_MONOTONIC */
+	bool clock_unsure;  /* it was written when the daemon did not know how the clock was set */
 	int64_t daemon_saw; /* when the current daemon saw it, and no process had its number; 0: never */
 	bool in_place;	    /* no event has told a client of it */
 	bool same_stamp;    /* of a rewriting that stamps do not show */
@@ -193,11 +194,14 @@ struct world {
 	int64_t boot_offset; /* the same before the clock was set */
 	bool clock_was_set;
 	unsigned clock_sets;
-	bool hidden[SIM_PIDS];	 /* processes with that pid are another user's */
-	bool daemon_sees_hidden; /* else it sees as little of hidden processes as the clients */
-	bool pidfd_tells_uids;	 /* also of hidden processes (Linux 6.13) */
-	int64_t moved_at;	 /* when the path last changed its directory */
-	int64_t no_directory_at; /* the last instant without a marker directory; 0: none, INT64_MAX: now */
+	int64_t nearest_offsets;   /* the least difference between two offsets that there have been */
+	unsigned clock_sets_noted; /* by the daemon */
+	bool clock_is_followed;	   /* by the daemon, since before the clock was set */
+	bool hidden[SIM_PIDS];	   /* processes with that pid are another user's */
+	bool daemon_sees_hidden;   /* else it sees as little of hidden processes as the clients */
+	bool pidfd_tells_uids;	   /* also of hidden processes (Linux 6.13) */
+	int64_t moved_at;	   /* when the path last changed its directory */
+	int64_t no_directory_at;   /* the last instant without a marker directory; 0: none, INT64_MAX: now */
 	struct life lives[SIM_LIVES];
 	int life_count;
 	int holder[SIM_PIDS];		/* the life that has the pid, dead and unreaped ones too; SIM_NONE */
@@ -224,6 +228,9 @@ struct world {
 extern struct world world;
 
 void world_reset(void);
+void world_set_clock(int64_t step);
+/* The current program reads that the clock was set. */
+void world_note_clock(unsigned sets_missed);
 /* Another daemon has seen nothing yet. */
 void world_forget_sights(void);
 
