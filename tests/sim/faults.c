@@ -85,6 +85,15 @@ static uint32_t way_of_writing(void)
 	return dice_hit(512) ? IN_CREATE : IN_MOVED_TO;
 }
 
+/* Of a file that was created before the process. If the clock was set since, it is older than all steps
+ * together: else one of them may make it look as young as the process. */
+static int64_t old_age(const struct life *life)
+{
+	int64_t least = world.now - life->born + world_dir()->fs.unclear + (1 + dice_below(3600)) * NS_PER_S;
+
+	return world.clock_was_set ? least + 36000 * NS_PER_S : least;
+}
+
 /* The process writes its marker, or something else changes the file. */
 static void move_unmarked(int i, const struct life *life)
 {
@@ -95,8 +104,7 @@ static void move_unmarked(int i, const struct life *life)
 	} else if (fault(FAULT_DIED)) {
 		world_exit(i);
 	} else if (world_dir()->present && fault(FAULT_OLD_FILE_MOVED)) {
-		world_move_old_file(i, dice_hit(200) ? 0 : life->uid,
-		    world.now - life->born + world_dir()->fs.unclear + (1 + dice_below(3600)) * NS_PER_S);
+		world_move_old_file(i, dice_hit(200) ? 0 : life->uid, old_age(life));
 	} else if (dice_hit(250)) {
 		world_write_marker(i, MARKER_IS_FILE, dice_hit(50) ? 0 : life->uid, way_of_writing());
 		if (fault(FAULT_DIED))

@@ -8,9 +8,6 @@
 #include "tests/sim/history.h"
 #include "tests/sim/world.h"
 
-/* A shorter step may pass for the time between the boot and the mount of /proc. */
-#define STEP_NOTICED (4 * NS_PER_S)
-
 struct figures figures;
 bool story_wanted;
 const char *failure;
@@ -131,23 +128,6 @@ bool history_may_look_stale(const struct life *life)
 	return world.clock_was_set || history_is_soon_after_another(life);
 }
 
-/* If the clock was set once, and the step is long enough to be noticed, it was as at the boot before. */
-static bool clock_confuses(const struct sim_marker *marker)
-{
-	return world.clock_was_set && (world.clock_sets > 1 || world.nearest_offsets < STEP_NOTICED ||
-					  marker->clock_unsure || world_dir()->fs.skew != 0);
-}
-
-/* Nothing can be said: its start or its user could not be read, or the clock was set back, so that the stamp
- * is from the future. */
-static bool is_unknown(
-    const struct waited *waited, const struct life *life, const struct readyd_answer *answer)
-{
-	if (answer->reason == READYD_REASON_AGE_UNKNOWN)
-		return world.clock_was_set;
-	return answer->reason == READYD_REASON_IDENTITY_UNKNOWN && (waited->start_unknown || life->hidden);
-}
-
 /* A marker that the process wrote before it died, and that still exists, cannot have been missed, unless
  * it ended so early that its user could not be read. */
 static void check_died(
@@ -158,7 +138,7 @@ static void check_died(
 	if (!any_twin(life, is_dead))
 		fail("client %d is told that %d has died while it lives", client, life->pid);
 	else if (world_dir()->present && world_is_own(life, marker) && marker->arrived <= life->died &&
-		 waited->added < life->died && world.moved_at < marker->arrived && !clock_confuses(marker) &&
+		 waited->added < life->died && world.moved_at < marker->arrived && !world.clock_was_set &&
 		 !history_is_soon_after_another(life) && answer->reason != READYD_REASON_IDENTITY_UNKNOWN &&
 		 (world_life_of(life->pid) == NULL || world_life_of(life->pid) == life))
 		fail("client %d is told that %d has died, but its marker lies there", client, life->pid);
@@ -170,8 +150,7 @@ static void check_stale(int client, const struct waited *waited, const struct li
 	const struct sim_marker *marker = &world_dir()->markers[world_pid_index(life->pid)];
 
 	if (world_dir()->present && world_is_own(life, marker) && marker->arrived < waited->added &&
-	    world.moved_at < marker->arrived && !clock_confuses(marker) &&
-	    !history_is_soon_after_another(life))
+	    world.moved_at < marker->arrived && !history_may_look_stale(life))
 		fail(
 		    "client %d is told that the marker of %d is stale, but it is its own", client, life->pid);
 }

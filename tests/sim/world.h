@@ -196,7 +196,8 @@ struct world {
 	unsigned clock_sets;
 	int64_t nearest_offsets;   /* the least difference between two offsets that there have been */
 	unsigned clock_sets_noted; /* by the daemon */
-	bool clock_is_followed;	   /* by the daemon, since before the clock was set */
+	bool clock_is_followed;	   /* the daemon has run since the clock was right, and noted each setting in
+				      time */
 	bool hidden[SIM_PIDS];	   /* processes with that pid are another user's */
 	bool daemon_sees_hidden;   /* else it sees as little of hidden processes as the clients */
 	bool pidfd_tells_uids;	   /* also of hidden processes (Linux 6.13) */
