@@ -6,11 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "daemon/account.h"
 #include "src/number.h"
+#include "src/uidmap.h"
 
 #define PASSWD "/etc/passwd"
+#define GROUP  "/etc/group"
 /* (uid_t)-1 means "unchanged" in setresuid(2). */
 #define ID_MOST ((uint64_t)UINT32_MAX - 1)
 
@@ -65,4 +68,74 @@ int account_find(const char *name, struct account *account)
 {
 	account->name = name;
 	return parse_ids(name, account) ? 0 : find_in_file(name, account);
+}
+
+static bool parse_group(const char *text, gid_t *gid)
+{
+	uint64_t number;
+
+	if (number_parse(text, strlen(text), ID_MOST, &number) != 0 || number == UIDMAP_OVERFLOW)
+		return false;
+	*gid = (gid_t)number;
+	return true;
+}
+
+/* name:password:gid:... (group(5)) */
+static bool parse_group_line(char *line, const char *name, gid_t *gid)
+{
+	char *its_name = strsep(&line, ":"), *number;
+
+	if (strcmp(its_name, name) != 0 || strsep(&line, ":") == NULL)
+		return false;
+	number = strsep(&line, ":\n");
+	return number != NULL && parse_group(number, gid);
+}
+
+static int find_group_in_file(const char *name, gid_t *gid)
+{
+	FILE *file = fopen(GROUP, "re");
+	bool found = false;
+	char *line = NULL;
+	size_t size = 0;
+
+	if (file == NULL)
+		return -1;
+	while (!found && getline(&line, &size, file) > 0)
+		found = parse_group_line(line, name, gid);
+	free(line);
+	(void)fclose(file);
+	errno = EINVAL;
+	return found ? 0 : -1;
+}
+
+int account_find_group(const char *name, gid_t *gid)
+{
+	return parse_group(name, gid) ? 0 : find_group_in_file(name, gid);
+}
+
+static bool is_among_groups(int sock, gid_t gid)
+{
+	gid_t *groups = NULL;
+	socklen_t len = 0;
+	bool found = false;
+
+	/* The first call only says how many there are. */
+	(void)getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, NULL, &len);
+	if (len > 0)
+		groups = malloc(len);
+	if (groups != NULL && getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, groups, &len) == 0)
+		for (size_t i = 0; i < len / sizeof(*groups); i++)
+			found |= groups[i] == gid;
+	free(groups);
+	return found;
+}
+
+bool account_peer_has_group(int sock, gid_t gid)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.gid == gid)
+		return true;
+	return is_among_groups(sock, gid);
 }

@@ -66,6 +66,7 @@ struct connection {
 	struct request_list
 	    *list; /* an incomplete answer, to finish before any other line; used by requests.c only */
 	int fd;
+	bool is_trusted;  /* its user may know what hidepid hides; set by the caller of connection_new() */
 	bool refuses_fds; /* that the client sends */
 	bool eof;	  /* the client has closed its sending half: it may still be waiting for answers */
 	bool closing;	  /* freed after the current batch of events */

@@ -30,6 +30,7 @@ enum {
 	OPT_MAX_CLIENTS,
 	OPT_MAX_WAITS,
 	OPT_PREFIX,
+	OPT_TRUSTED_GROUP,
 	OPT_USER,
 	OPT_VERSION
 };
@@ -43,6 +44,7 @@ static const struct option longopts[] = {
     {"max-clients", required_argument, NULL, OPT_MAX_CLIENTS},
     {"max-waits", required_argument, NULL, OPT_MAX_WAITS},
     {"user", required_argument, NULL, OPT_USER},
+    {"trusted-group", required_argument, NULL, OPT_TRUSTED_GROUP},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, OPT_VERSION},
@@ -62,6 +64,7 @@ static const char help[] =
     "      --max-clients N     maximum number of connections (16384)\n"
     "      --max-waits N       maximum number of waits per connection (4096)\n"
     "      --user NAME         run as this user, or as UID[:GID], with little more than its rights\n"
+    "      --trusted-group G   with hidepid, tell the members of this group, a name or GID, all\n"
     "      --log-level LEVEL   error, warning, info or debug (info); logs to standard error\n"
     "  -h, --help              print this help and exit\n"
     "      --version           print the versions of readyd, libevent and the allocator, and exit\n"
@@ -175,6 +178,16 @@ static enum options_result set_user(const char *value, struct server_config *con
 			    : "a number, and /etc/passwd cannot be read; use UID[:GID]");
 }
 
+static enum options_result set_trusted_group(const char *value, struct server_config *config)
+{
+	config->has_trusted_group = account_find_group(value, &config->trusted_group) == 0;
+	if (config->has_trusted_group)
+		return OPTIONS_SERVE;
+	return bad("--trusted-group", value,
+	    errno == EINVAL ? "a group in /etc/group, or a GID other than 65534"
+			    : "a number, and /etc/group cannot be read; use a GID");
+}
+
 static enum options_result set(
     int opt, char *value, struct server_config *config, const char **dir, const char **prefix)
 {
@@ -195,6 +208,8 @@ static enum options_result set(
 		return OPTIONS_SERVE;
 	case OPT_USER:
 		return set_user(value, config);
+	case OPT_TRUSTED_GROUP:
+		return set_trusted_group(value, config);
 	case OPT_LOG_LEVEL:
 		if (log_parse_level(value, &level) != 0)
 			return bad("--log-level", value, "one of error, warning, info, debug");

@@ -230,6 +230,7 @@ static void add_tombstone(struct registry *registry, const struct process *proce
 	tombstone->ns_pid = process->ns_pid;
 	tombstone->answer = *answer;
 	tombstone->marker = *marker;
+	tombstone->owner = secrecy_owner(process);
 	HASH_ADD_INT(registry->tombstones, pid, tombstone);
 	TAILQ_INSERT_TAIL(&user->tombstones, tombstone, age);
 }

@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 #include <uthash.h>
 
+#include "daemon/secrecy.h"
 #include "readyd/readyd.h"
 #include "src/evaluate.h"
 #include "src/process.h"
@@ -63,6 +64,7 @@ struct registry_tombstone {
 	pid_t pid, ns_pid;	     /* ns_pid: in its own pid namespace */
 	struct readyd_answer answer; /* exited or died, with the status where known */
 	struct marker_stat marker;   /* the marker that was there when it ended, MARKER_ABSENT for none */
+	struct owner owner;	     /* of the process; it may be charged to a user that asked about it */
 	struct quota_user *user;     /* that it is charged to */
 	TAILQ_ENTRY(registry_tombstone) age; /* in user->tombstones */
 	UT_hash_handle hh;

@@ -27,6 +27,7 @@ struct request_wait {
 	struct registry_wait wait; /* first */
 	struct requests *requests;
 	struct connection *connection;
+	struct owner owner;		/* of the process */
 	TAILQ_ENTRY(request_wait) link; /* in connection->waits */
 	struct loop_timer *deadline;	/* NULL: none */
 };
@@ -38,15 +39,29 @@ static void put_error(struct connection *connection, enum wire_error error, pid_
 	connection_put(connection, line, wire_write_error(line, sizeof(line), error, pid));
 }
 
-/* A process that could not be examined has no verdict. */
-static void put_answer(struct connection *connection, const struct readyd_answer *answer)
+/* The answer as the connection's user may know it. */
+static struct readyd_answer for_asker(const struct requests *requests, const struct connection *connection,
+    const struct owner *owner, const struct readyd_answer *answer)
 {
+	const struct asker asker = {connection->user->uid, connection->is_trusted};
+	struct readyd_answer told = *answer;
+
+	if (requests->hides && !secrecy_may_know(&asker, owner, requests->quota->own))
+		secrecy_strip(&told);
+	return told;
+}
+
+/* A process that could not be examined has no verdict. */
+static void put_answer(const struct requests *requests, struct connection *connection,
+    const struct owner *owner, const struct readyd_answer *answer)
+{
+	const struct readyd_answer told = for_asker(requests, connection, owner, answer);
 	char line[WIRE_REPLY_MAX];
 
-	if (answer->reason == READYD_REASON_NO_RESOURCES)
-		put_error(connection, WIRE_NO_RESOURCES, answer->pid);
+	if (told.reason == READYD_REASON_NO_RESOURCES)
+		put_error(connection, WIRE_NO_RESOURCES, told.pid);
 	else
-		connection_put(connection, line, wire_write_answer(line, sizeof(line), answer));
+		connection_put(connection, line, wire_write_answer(line, sizeof(line), &told));
 }
 
 /* Removes the wait from its connection; it is not attached to an entry. */
@@ -69,9 +84,11 @@ static void on_settled(struct registry_wait *registry_wait, const struct readyd_
 {
 	struct request_wait *wait = (struct request_wait *)registry_wait;
 	struct connection *connection = wait->connection;
+	const struct requests *requests = wait->requests;
+	const struct owner owner = wait->owner;
 
 	wait_free(wait);
-	put_answer(connection, answer);
+	put_answer(requests, connection, &owner, answer);
 }
 
 /* NULL: the client or its user may not have another one. */
@@ -97,15 +114,16 @@ static void on_deadline(void *context)
 {
 	struct request_wait *wait = context;
 	struct connection *connection = wait->connection;
-	struct tracker *tracker = wait->requests->tracker;
+	struct requests *requests = wait->requests;
+	const struct owner owner = wait->owner;
 	struct readyd_answer answer;
 
-	if (!tracker_still_waits(tracker, wait->wait.entry, &answer))
+	if (!tracker_still_waits(requests->tracker, wait->wait.entry, &answer))
 		return;
 	answer.verdict = READYD_PENDING;
 	answer.reason = READYD_REASON_DEADLINE;
 	wait_cancel(wait);
-	put_answer(connection, &answer);
+	put_answer(requests, connection, &owner, &answer);
 }
 
 static void set_deadline(struct request_wait *wait, uint64_t ms)
@@ -143,14 +161,16 @@ static void do_query(
 		tracker_query(requests->tracker, connection->user, request->pid, request->start, answer);
 		requests->last.batch = connection->pool->batch;
 		requests->last.start = request->start;
+		requests->last.owner = requests->tracker->answered;
 	}
-	put_answer(connection, answer);
+	put_answer(requests, connection, &requests->last.owner, answer);
 }
 
 static void join_wait(struct registry_entry *entry, void *context)
 {
 	struct request_wait *wait = context;
 
+	wait->owner = secrecy_owner(&entry->process);
 	registry_attach(wait->requests->tracker->registry, entry, &wait->wait);
 }
 
@@ -168,7 +188,7 @@ static void do_wait(
 	if (!tracker_enroll(requests->tracker, connection->user, request->pid, request->start, join_wait,
 		wait, &answer)) {
 		wait_free(wait);
-		put_answer(connection, &answer);
+		put_answer(requests, connection, &requests->tracker->answered, &answer);
 	} else if (request->has_ms) {
 		set_deadline(wait, request->ms);
 	}
@@ -198,11 +218,12 @@ static void do_gate(
 	connection_spend(connection, TURNS_LOOK);
 	if (!tracker_enroll(requests->tracker, connection->user, request->pid, request->start, join_gate,
 		&wait, &answer)) {
-		put_answer(connection, &answer);
+		put_answer(requests, connection, &requests->tracker->answered, &answer);
 		return;
 	}
-	if (wait.fd < 0 || connection_put_fd(connection, line,
-			       wire_write_gate(line, sizeof(line), request->pid, answer.start), wait.fd) != 0)
+	answer = for_asker(requests, connection, &requests->tracker->answered, &answer);
+	if (wait.fd < 0 ||
+	    connection_put_fd(connection, line, wire_write_gate(line, sizeof(line), &answer), wait.fd) != 0)
 		put_error(connection, WIRE_NO_RESOURCES, request->pid);
 }
 
@@ -351,6 +372,7 @@ static void resume_list(struct requests *requests, struct connection *connection
 			return;
 		}
 		tracker_query(requests->tracker, connection->user, entry->process.pid, 0, &answer);
+		answer = for_asker(requests, connection, &requests->tracker->answered, &answer);
 		connection_put(connection, line, wire_write_list(line, sizeof(line), &answer));
 		list->count++;
 	}

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/secrecy.h"
 #include "src/wire.h"
 
 struct loop;
@@ -15,6 +16,7 @@ struct connection;
 struct tracker;
 
 struct requests {
+	bool hides; /* /proc does: what it hides from an asker is not told */
 	struct loop *loop;
 	struct tracker *tracker;
 	struct gates *gates;
@@ -30,6 +32,7 @@ struct requests {
 	struct {
 		uint64_t batch, start;
 		struct readyd_answer answer;
+		struct owner owner;
 	} last;
 };
 

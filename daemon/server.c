@@ -10,9 +10,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/account.h"
 #include "daemon/clockwatch.h"
 #include "daemon/discard.h"
 #include "daemon/gate.h"
+#include "daemon/hidepid.h"
 #include "daemon/hints.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
@@ -35,6 +37,7 @@
 
 /* Checks in one turn of a sweep (a check takes a few microseconds). */
 #define SWEEP_SLICE 64
+#define MOUNTINFO   "/proc/self/mountinfo"
 
 struct server {
 	const struct server_config *config;
@@ -141,6 +144,7 @@ static void on_environment_changed(void *context)
 {
 	struct server *server = context;
 
+	server->requests.hides = hidepid_hides(MOUNTINFO);
 	if (server->listener != NULL)
 		listener_check(server->listener);
 }
@@ -148,17 +152,23 @@ static void on_environment_changed(void *context)
 static void on_accepted(int fd, void *context)
 {
 	struct server *server = context;
+	const struct server_config *config = server->config;
 	struct ucred peer = {.uid = (uid_t)-1};
+	struct connection *connection;
 	socklen_t len = sizeof(peer);
 	char line[WIRE_REPLY_MAX];
 
 	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
-	if (connection_new(&server->connections, fd, peer.uid) != NULL)
+	connection = connection_new(&server->connections, fd, peer.uid);
+	if (connection != NULL) {
+		connection->is_trusted =
+		    config->has_trusted_group && account_peer_has_group(fd, config->trusted_group);
 		return;
+	}
 	if (server->refused++ == 0)
 		log_warning(
 		    "too many clients, refusing more; see --max-clients (%zu, half of it for one user)",
-		    server->config->max_clients);
+		    config->max_clients);
 	(void)send(fd, line, wire_write_error(line, sizeof(line), WIRE_TOO_MANY_CLIENTS, 0),
 	    MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sock_refuses_fds(fd))
@@ -251,6 +261,7 @@ static void wire_up(struct server *server)
 	    .gates = &server->gates,
 	    .place = &config->place,
 	    .epoch = random_epoch(),
+	    .hides = hidepid_hides(MOUNTINFO),
 	    .quota = &server->quota,
 	    .waits_per_client = config->max_waits,
 	    .stats = write_stats,

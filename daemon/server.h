@@ -3,6 +3,7 @@
 #ifndef DAEMON_SERVER_H
 #define DAEMON_SERVER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "daemon/account.h"
@@ -13,9 +14,11 @@ struct server_config {
 	const char *socket;
 	mode_t socket_mode;
 	struct account account; /* to run as; for main() */
-	int ready_fd;		/* -1: none */
-	int inherited;		/* listening socket from a supervisor, -1: none */
-	int spawner;		/* starts scouts, see daemon/scout.h; -1: none */
+	bool has_trusted_group; /* that may know what hidepid hides */
+	gid_t trusted_group;
+	int ready_fd;  /* -1: none */
+	int inherited; /* listening socket from a supervisor, -1: none */
+	int spawner;   /* starts scouts, see daemon/scout.h; -1: none */
 	pid_t spawner_pid;
 	size_t max_clients;
 	size_t max_waits; /* for each client */

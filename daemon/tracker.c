@@ -194,6 +194,7 @@ static bool examine(struct tracker *w, struct registry_entry *entry, struct read
 	struct marker_stat marker;
 
 	w->looks++;
+	w->answered = secrecy_owner(&entry->process);
 	if (entry->history.in_other_dir && process_gone(&entry->process))
 		entry->history.arrived |=
 		    dirwatch_has_arrived(w->dirs, entry->history.extra_watch, entry->process.ns_pid);
@@ -220,6 +221,13 @@ static bool examine(struct tracker *w, struct registry_entry *entry, struct read
 	return true;
 }
 
+static void take_remembered(
+    struct tracker *w, const struct registry_tombstone *tombstone, struct readyd_answer *answer)
+{
+	*answer = tombstone->answer;
+	w->answered = tombstone->owner;
+}
+
 /* What is remembered of the process if it has ended, unless another marker has appeared since: then an
  * unseen process had the pid in between, which does not matter if another one has it now. */
 static bool recall_ended(struct tracker *w, const struct process *process, struct readyd_answer *answer)
@@ -233,7 +241,7 @@ static bool recall_ended(struct tracker *w, const struct process *process, struc
 	marker_stat(w->place, tombstone->ns_pid, &now);
 	if (!process->reused && now.kind == MARKER_FILE && !marker_same(&now, &tombstone->marker))
 		return false;
-	*answer = tombstone->answer;
+	take_remembered(w, tombstone, answer);
 	return true;
 }
 
@@ -289,6 +297,7 @@ static struct registry_entry *meet_process(struct tracker *w, const struct quest
 	struct marker_stat marker;
 
 	w->looks++;
+	w->answered = secrecy_owner(process);
 	recall(w, process, &history);
 	note_arrival(w, process, question->arrival, &history);
 	check(w, process, &history, question->waited, answer);
@@ -360,9 +369,10 @@ static void answer_for_former(
 	const struct registry_tombstone *tombstone = registry_tombstone(w->registry, question->pid);
 
 	if (tombstone != NULL && tombstone->answer.start == question->start) {
-		*answer = tombstone->answer;
+		take_remembered(w, tombstone, answer);
 		return;
 	}
+	w->answered = (struct owner){0};
 	*answer = (struct readyd_answer){.pid = question->pid,
 	    .start = question->start,
 	    .verdict = READYD_DIED,

@@ -28,6 +28,8 @@ struct tracker {
 	const struct marker_place *place;
 	struct registry *registry;
 	uint64_t looks, settled; /* counters for STATS */
+	/* Whose process the answer of the last tracker_query() or tracker_enroll() is about. */
+	struct owner answered;
 	struct ns_index namespaces;
 	struct sightings sightings;
 	/* A process that is or was waited for has another pid in its marker's name. */

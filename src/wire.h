@@ -78,7 +78,7 @@ struct wire_hello {
 
 struct wire_reply {
 	enum wire_reply_kind kind;
-	struct readyd_answer answer; /* ANSWER, LIST; GATE: pid and start; CANCELLED: pid; ERROR: pid or 0 */
+	struct readyd_answer answer; /* ANSWER, LIST; GATE: in part; CANCELLED: pid; ERROR: pid or 0 */
 	struct wire_hello hello;     /* HELLO */
 	uint64_t count;		     /* CANCELLED, END */
 	enum wire_error error;	     /* ERROR */
@@ -101,7 +101,8 @@ size_t wire_write_hello(char *buf, size_t size, const struct wire_hello *hello);
 size_t wire_write_answer(char *buf, size_t size, const struct readyd_answer *answer);
 size_t wire_write_list(char *buf, size_t size, const struct readyd_answer *answer);
 size_t wire_write_end(char *buf, size_t size, uint64_t count);
-size_t wire_write_gate(char *buf, size_t size, pid_t pid, uint64_t start);
+/* Of the answer, pid, start and READYD_FLAG_STATUS_HIDDEN. */
+size_t wire_write_gate(char *buf, size_t size, const struct readyd_answer *answer);
 size_t wire_write_cancelled(char *buf, size_t size, pid_t pid, uint64_t count);
 size_t wire_write_stats(char *buf, size_t size, const char *text);
 size_t wire_write_pong(char *buf, size_t size);

@@ -153,13 +153,15 @@ size_t wire_write_end(char *buf, size_t size, uint64_t count)
 	return end_line(&o);
 }
 
-size_t wire_write_gate(char *buf, size_t size, pid_t pid, uint64_t start)
+size_t wire_write_gate(char *buf, size_t size, const struct readyd_answer *answer)
 {
 	struct out o = {buf, size, 0};
 
-	put(&o, "GATE %ld", (long)pid);
-	if (start != 0)
-		put(&o, " start=%" PRIu64, start);
+	put(&o, "GATE %ld", (long)answer->pid);
+	if (answer->start != 0)
+		put(&o, " start=%" PRIu64, answer->start);
+	if (answer->flags & READYD_FLAG_STATUS_HIDDEN)
+		put(&o, " status=hidden");
 	return end_line(&o);
 }
 

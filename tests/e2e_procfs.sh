@@ -131,6 +131,96 @@ test_a_leftover_is_not_ready_for_a_user_who_may_not_read_proc() {
 	in_pid_namespace hidden 1
 }
 
+# What the daemon tells another user of the process of user 1001.
+start_is_told() { as_other_user env READYD_BACKEND=daemon "$READYCTL" status "$PID" | grep -q start=; }
+start_is_hidden() { ! start_is_told; }
+
+# told_to STATUS ANSWER COMMAND...: by the daemon alone, to a user.
+told_to() {
+	local status=$1 answer=$2
+	shift 2
+	READYD_BACKEND=daemon expect_exit "$status" "$@" >out 2>err
+	grep -qxE "$answer" out || die "$*: $(cat out err)"
+}
+
+secret_process() {
+	local start as
+	mkdir m
+	chmod 1777 m
+	chmod 755 .
+	spawn_as_1001 300
+	start=$(start_of "$PID")
+	GROUP_MEMBER=(setpriv "--reuid=$OTHER_UID" "--regid=$OTHER_UID" --groups 2001,2002)
+	GROUP_OF_PEER=(setpriv "--reuid=$OTHER_UID" --regid=2002 --clear-groups)
+	AS_ROOT=(env)
+	OWNER=(setpriv --reuid=1001 --regid=1001 --clear-groups)
+	start_readyd --socket-mode 0666 --trusted-group 2002
+	told_to 1 "pending $PID start=$start" "${AS_OTHER_USER[@]}" "$READYCTL" status "$PID"
+	mount -o remount,hidepid=2 /proc || skip "hidepid is not available"
+	as_other_user test -r "/proc/$PID/stat" && skip "hidepid has no effect"
+	kill -HUP "$DAEMON"
+	until_true 60 start_is_hidden
+	told_to 1 "pending $PID status=hidden" "${AS_OTHER_USER[@]}" "$READYCTL" status "$PID"
+	told_to 3 "died $PID start=1 reason=pid-reused status=hidden" "${AS_OTHER_USER[@]}" "$READYCTL" status "$PID:1"
+	told_to 1 "pending $PID start=$start status=hidden" "${AS_OTHER_USER[@]}" "$READYCTL" status "$PID:$start"
+	# Through a gate whose line has no start.
+	spawn "${AS_OTHER_USER[@]}" "$READYCTL" wait --timeout 60 "$PID" >waited 2>err
+	until_true 60 counter_is gates 1
+	"${OWNER[@]}" touch "$(marker "$PID")"
+	expect_exit 0 wait "$LAST"
+	grep -qxE "ready $PID( status=hidden)?( latched=1)?( empty=1)?" waited || die "$(cat waited)"
+	told_to 0 "ready $PID status=hidden empty=1" "${AS_OTHER_USER[@]}" "$READYCTL" status "$PID"
+	told_to 0 "ready $PID status=hidden.*" "${AS_OTHER_USER[@]}" "$READYCTL" list
+	for as in AS_ROOT OWNER GROUP_MEMBER GROUP_OF_PEER; do
+		local -n user=$as
+		told_to 0 "ready $PID start=$start empty=1" "${user[@]}" "$READYCTL" status "$PID"
+		told_to 0 "ready $PID start=$start.*" "${user[@]}" "$READYCTL" list
+	done
+	kill -KILL "$PID"
+	until_true 60 counter_is remembered 1
+	told_to 4 "exited $PID status=hidden empty=1" "${AS_OTHER_USER[@]}" "$READYCTL" status "$PID"
+	told_to 4 "exited $PID start=$start signal=9 empty=1" "$READYCTL" status "$PID"
+	told_to 4 "exited $PID start=$start signal=9 empty=1" "${OWNER[@]}" "$READYCTL" status "$PID"
+	told_to 4 "exited $PID start=$start signal=9 empty=1" "${GROUP_MEMBER[@]}" "$READYCTL" status "$PID"
+	mount -o remount,hidepid=0 /proc
+	kill -HUP "$DAEMON"
+	until_true 60 start_is_told
+}
+
+test_the_daemon_does_not_tell_what_hidepid_hides() {
+	need_other_user
+	in_pid_namespace secret_process
+}
+
+# The mount itself is seen, without a signal.
+proc_is_mounted_over() {
+	mkdir m
+	chmod 755 .
+	spawn_as_1001 300
+	printf '%s\n' readers1:x:5: readers:x:2002:a,b >group
+	mount --bind group /etc/group
+	start_readyd --socket-mode 0666 --trusted-group readers
+	start_is_told || die "no start is told before"
+	mount -t proc -o hidepid=1 proc /proc || skip "hidepid is not available"
+	until_true 60 start_is_hidden
+	told_to 1 "pending $PID start=[0-9]+" setpriv "--reuid=$OTHER_UID" --regid=2002 --clear-groups "$READYCTL" \
+		status "$PID"
+}
+
+test_the_daemon_sees_that_proc_is_mounted_with_hidepid() {
+	need_other_user
+	in_pid_namespace proc_is_mounted_over
+}
+
+test_a_trusted_group_must_exist() {
+	local group
+	for group in "" nosuchgroup 65534 4294967295 -1 "root:"; do
+		expect_exit 2 "$READYD" --trusted-group "$group" 2>err
+		grep -q "readyd: --trusted-group: '$group' is not a group in /etc/group, or a GID other than 65534" err ||
+			die "$(cat err)"
+	done
+}
+
 # --- no /proc, and one that is foreign
 
 # leftover_is_unknown WORD: the marker of the process that runs was there before; and one that comes counts.

@@ -175,7 +175,12 @@ test_the_decisions_of_the_library_are_pure() {
 test_the_registry_is_pure() {
 	none "of the registry" '<(event2/|unistd\.h|fcntl\.h|time\.h|sys/time\.h|poll\.h|sys/socket\.h|signal\.h|stdio\.h)' \
 		daemon/registry.c daemon/registry.h
-	uses_only 'exit|process_close|quota_[a-z_]*|xalloc_free|xalloc_new' daemon/registry
+	uses_only 'exit|process_close|quota_[a-z_]*|secrecy_owner|xalloc_free|xalloc_new' daemon/registry
+}
+
+# What may be told to an asker follows from the asker and the owner.
+test_the_right_to_know_is_pure() {
+	uses_only uidmap_identifies daemon/secrecy
 }
 
 test_the_quotas_and_the_turns_are_pure() {

@@ -773,6 +773,107 @@ START_TEST(no_verdict_without_descriptors)
 }
 END_TEST
 
+/* Makes the client one of that user, where /proc hides processes from others than their users. */
+static void hide_from(uid_t uid, bool is_trusted)
+{
+	close(client);
+	turn();
+	client = connect_user(uid);
+	the_session()->is_trusted = is_trusted;
+	requests.hides = true;
+}
+
+/* The daemon's user owns the child and is not among them. */
+static uid_t stranger(void)
+{
+	return geteuid() + 1000;
+}
+
+/* A query, and a list once something waits; a wait that is pushed an answer, and the line of a gate. */
+static const struct {
+	const char *before, *request;
+} asked_of_a_child[] = {{"", "QUERY %d\n"}, {"", "WAIT %d 0\n"}, {"", "GATE %d\n"}, {"WAIT %d\n", "LIST\n"}};
+
+static struct readyd_answer answer_to_case(int i)
+{
+	struct wire_reply said;
+	int fd = -1;
+
+	say(asked_of_a_child[i].before);
+	ask(asked_of_a_child[i].request);
+	if (asked_of_a_child[i].request[0] == 'W')
+		await_deadline();
+	said = reply(&fd);
+	if (fd >= 0)
+		close(fd);
+	return said.answer;
+}
+
+START_TEST(a_stranger_is_told_no_start)
+{
+	struct readyd_answer answer;
+
+	hide_from(stranger(), false);
+	answer = answer_to_case(_i);
+	ck_assert_int_eq(answer.pid, child);
+	ck_assert_uint_eq(answer.start, 0);
+	ck_assert_uint_eq(answer.flags & READYD_FLAG_STATUS_HIDDEN, READYD_FLAG_STATUS_HIDDEN);
+}
+END_TEST
+
+START_TEST(a_member_of_the_trusted_group_is_told_the_start)
+{
+	struct readyd_answer answer;
+
+	hide_from(stranger(), true);
+	answer = answer_to_case(_i);
+	ck_assert_uint_gt(answer.start, 0);
+	ck_assert_uint_eq(answer.flags & READYD_FLAG_STATUS_HIDDEN, 0);
+}
+END_TEST
+
+START_TEST(where_proc_hides_nothing_all_is_told)
+{
+	hide_from(stranger(), false);
+	requests.hides = false;
+	ck_assert_uint_gt(answer_to_case(_i).start, 0);
+}
+END_TEST
+
+START_TEST(the_end_of_a_process_is_told_without_its_status)
+{
+	struct readyd_answer answer;
+
+	hide_from(stranger(), false);
+	ask("WAIT %d\n");
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	while (registry_is_waited(tracker.registry))
+		loop_turn(loop, true);
+	/* Pushed, then remembered: the tombstone is charged to the stranger, and is not the stranger's. */
+	ask("QUERY %d\n");
+	for (int i = 0; i < 2; i++) {
+		answer = expect_kind(WIRE_REPLY_ANSWER).answer;
+		ck_assert_int_eq(answer.verdict, READYD_DIED);
+		ck_assert_uint_eq(answer.start, 0);
+		ck_assert_int_eq(answer.wait_status, -1);
+		ck_assert_uint_eq(answer.flags, READYD_FLAG_STATUS_HIDDEN);
+	}
+}
+END_TEST
+
+START_TEST(a_start_that_is_named_is_denied_but_not_corrected)
+{
+	struct readyd_answer answer;
+
+	hide_from(stranger(), false);
+	ask("QUERY %d:1\n");
+	answer = expect_kind(WIRE_REPLY_ANSWER).answer;
+	ck_assert_int_eq(answer.verdict, READYD_DIED);
+	ck_assert_int_eq(answer.reason, READYD_REASON_PID_REUSED);
+	ck_assert_uint_eq(answer.start, 0);
+}
+END_TEST
+
 START_TEST(errors_cost_nothing)
 {
 	ask(errors[_i].line);
@@ -827,6 +928,12 @@ static Suite *suite(void)
 	tcase_add_test(tcase, slice_of_a_list);
 	tcase_add_test(tcase, list_waits_for_its_reader);
 	tcase_add_test(tcase, list_ends_with_its_session);
+	tcase_add_loop_test(tcase, a_stranger_is_told_no_start, 0, UNIT_COUNT(asked_of_a_child));
+	tcase_add_loop_test(
+	    tcase, a_member_of_the_trusted_group_is_told_the_start, 0, UNIT_COUNT(asked_of_a_child));
+	tcase_add_loop_test(tcase, where_proc_hides_nothing_all_is_told, 0, UNIT_COUNT(asked_of_a_child));
+	tcase_add_test(tcase, the_end_of_a_process_is_told_without_its_status);
+	tcase_add_test(tcase, a_start_that_is_named_is_denied_but_not_corrected);
 	tcase_add_loop_test(tcase, errors_cost_nothing, 0, UNIT_COUNT(errors));
 	tcase_add_test(tcase, too_long_a_line_ends_it);
 	return s;

@@ -391,13 +391,18 @@ START_TEST(gate_round_trips)
 	char line[WIRE_REPLY_MAX];
 	struct wire_reply reply;
 
-	reply = parsed(line, wire_write_gate(line, sizeof(line), INT_MAX, UINT64_MAX));
+	reply = parsed(line, wire_write_gate(line, sizeof(line),
+				 &(struct readyd_answer){.pid = INT_MAX, .start = UINT64_MAX}));
 	ck_assert_int_eq(reply.kind, WIRE_REPLY_GATE);
 	ck_assert_int_eq(reply.answer.pid, INT_MAX);
 	ck_assert_uint_eq(reply.answer.start, UINT64_MAX);
-	reply = parsed(line, wire_write_gate(line, sizeof(line), 1, 0));
+	reply = parsed(line, wire_write_gate(line, sizeof(line), &(struct readyd_answer){.pid = 1}));
 	ck_assert_int_eq(reply.answer.pid, 1);
 	ck_assert_uint_eq(reply.answer.start, 0);
+	ck_assert_uint_eq(reply.answer.flags, 0);
+	reply = parsed(line, wire_write_gate(line, sizeof(line),
+				 &(struct readyd_answer){.pid = 1, .flags = READYD_FLAG_STATUS_HIDDEN}));
+	ck_assert_uint_eq(reply.answer.flags, READYD_FLAG_STATUS_HIDDEN);
 }
 END_TEST
 
@@ -796,7 +801,7 @@ static size_t write_again(char *line, size_t size, const struct wire_reply *repl
 	case WIRE_REPLY_ANSWER:
 		return wire_write_answer(line, size, &reply->answer);
 	case WIRE_REPLY_GATE:
-		return wire_write_gate(line, size, reply->answer.pid, reply->answer.start);
+		return wire_write_gate(line, size, &reply->answer);
 	case WIRE_REPLY_CANCELLED:
 		return wire_write_cancelled(line, size, reply->answer.pid, reply->count);
 	case WIRE_REPLY_LIST:
