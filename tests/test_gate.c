@@ -489,14 +489,14 @@ START_TEST(gates_have_a_limit)
 }
 END_TEST
 
-struct asker {
+struct gate_asker {
 	struct quota_user *user;
 	int fd;
 };
 
 static void join_for(struct registry_entry *entry, void *context)
 {
-	struct asker *asker = context;
+	struct gate_asker *asker = context;
 
 	asker->fd = gate_join(&gates, entry, asker->user);
 	asker->fd = asker->fd < 0 ? -1 : fcntl(asker->fd, F_DUPFD_CLOEXEC, 0);
@@ -505,7 +505,7 @@ static void join_for(struct registry_entry *entry, void *context)
 /* Joins as a waiter of that user; -1: it gets none. */
 static int join_as(struct quota_user *account, int child)
 {
-	struct asker asker = {.user = account};
+	struct gate_asker asker = {.user = account};
 
 	enroll(child, join_for, &asker);
 	return asker.fd;
