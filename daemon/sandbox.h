@@ -14,7 +14,7 @@
 #define DAEMON_SANDBOX_H
 
 /* Filters this process and its future children from now on, which takes no_new_privs or a right. NULL, or why
- * there is no filter. */
+ * there is no filter, except in a build for tests. */
 const char *sandbox_start(void);
 
 /* "on" or "off". */

@@ -86,7 +86,8 @@ static bool is_built(void)
 
 	if (child == 0) {
 		(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-		_exit(sandbox_start() == NULL ? 0 : 1);
+		(void)sandbox_start();
+		_exit(strcmp(sandbox_word(), "on") == 0 ? 0 : 1);
 	}
 	return waitpid(child, &status, 0) == child && status == 0;
 }
