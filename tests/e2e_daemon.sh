@@ -398,21 +398,11 @@ test_descriptors_are_refused_behind_an_inherited_socket() {
 # client has sent a TCP socket to which nothing else refers. Its last close blocks for 1000 seconds, because the TCP peer
 # does not read the data. The client writes what it receives to the file `heard`, and ends after the daemon.
 write_lingering_activator() {
+	write_lingering
 	cat >activate.py <<'EOF'
-import os, socket, struct, sys, time
+import os, socket, sys, time
 
-def lingering():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        sender = socket.create_connection(server.getsockname())
-        receiver, _ = server.accept()
-    sender.setblocking(False)
-    try:
-        while True:
-            sender.send(bytes(65536))
-    except BlockingIOError:
-        pass
-    sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 1000))
-    return sender, receiver
+from lingering import lingering
 
 passed = socket.socket(socket.AF_UNIX)
 passed.bind(sys.argv[1])

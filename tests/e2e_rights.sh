@@ -364,33 +364,31 @@ test_descriptors_that_are_not_refused_do_not_block() {
 	UNDER=(strace -D -f -o strace.out -e trace=getsockopt -e inject=getsockopt:error=ENOPROTOOPT:when=1)
 	start_for_python --max-clients 4
 	grep -q INJECTED strace.out || die "the socket refuses descriptors: $(cat strace.out)"
+	write_lingering
 	TARGET=$DAEMON python <<-'EOT'
-	import signal, struct
+	import signal
+
+	from lingering import lingering
+
+	daemon = int(os.environ["TARGET"])
 
 	def state(pid):
 	    with open(f"/proc/{pid}/stat") as stat:
 	        return stat.read().rpartition(")")[2].split()[0]
 
-	def lingering():
-	    with socket.create_server(("127.0.0.1", 0)) as server:
-	        sender = socket.create_connection(server.getsockname())
-	        receiver, _ = server.accept()
-	    sender.setblocking(False)
-	    try:
-	        while True:
-	            sender.send(bytes(65536))
-	    except BlockingIOError:
-	        pass
-	    sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 1000))
-	    return sender, receiver
-
+	# The daemon reads nothing before all has been sent: else it could close the connection first, and the last reference
+	# to the sender would be here.
 	def attack(*before):
+	    os.kill(daemon, signal.SIGSTOP)
+	    while state(daemon) not in "Tt":
+	        time.sleep(0.001)
 	    client = Client()
 	    sender, receiver = lingering()
 	    for text in before:
 	        client.send(text)
 	    socket.send_fds(client.socket, [b"PING\n"], [sender.fileno()])
 	    sender.close()
+	    os.kill(daemon, signal.SIGCONT)
 	    return client, receiver
 
 	def answers():
@@ -411,13 +409,7 @@ test_descriptors_that_are_not_refused_do_not_block() {
 	clients = [Client() for _ in range(4)]
 	for client in clients:
 	    same(client.ask("PING"), "PONG")
-	# The daemon reads nothing before all has been sent: else it could refuse the client first.
-	daemon = int(os.environ["TARGET"])
-	os.kill(daemon, signal.SIGSTOP)
-	while state(daemon) not in "Tt":
-	    time.sleep(0.001)
 	_, receiver = attack()
-	os.kill(daemon, signal.SIGCONT)
 	for client in clients:
 	    same(client.ask("PING"), "PONG")
 	open("sent", "w").close()

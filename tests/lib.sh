@@ -239,6 +239,28 @@ all_end() {
 	done
 }
 
+# write_lingering: writes lingering.py, with which a socket is sent that blocks its receiver when it is closed.
+write_lingering() {
+	cat >lingering.py <<'EOF'
+import socket, struct
+
+
+# A TCP socket whose last close takes 1000 seconds, since its peer, the second one, reads nothing.
+def lingering():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sender = socket.create_connection(server.getsockname())
+        receiver, _ = server.accept()
+    sender.setblocking(False)
+    try:
+        while True:
+            sender.send(bytes(65536))
+    except BlockingIOError:
+        pass
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 1000))
+    return sender, receiver
+EOF
+}
+
 # start_for_python: starts a daemon, and writes wire.py for `python`.
 start_for_python() {
 	need python3

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int must(int result, const char *what)
@@ -62,6 +63,28 @@ static void send_ping(int to, int fd)
 	must((int)sendmsg(to, &msg, 0), "sendmsg");
 }
 
+/* Leaves the last reference to fd to the receiver, which may drop it at once. So this process has none then:
+ * the child sends it, and its exit does not wait as a close would. */
+static void give_away(int to, int fd)
+{
+	int closed[2];
+	pid_t child;
+	char byte;
+
+	must(pipe(closed), "pipe");
+	child = must(fork(), "fork");
+	if (child == 0) {
+		close(closed[1]);
+		(void)!read(closed[0], &byte, 1);
+		send_ping(to, fd);
+		_exit(0);
+	}
+	close(fd);
+	close(closed[0]);
+	close(closed[1]);
+	must(waitpid(child, NULL, 0), "waitpid");
+}
+
 int main(int argc, char **argv)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -73,8 +96,7 @@ int main(int argc, char **argv)
 	fd = lingering();
 	to = must(socket(AF_UNIX, SOCK_STREAM, 0), "socket");
 	must(connect(to, (struct sockaddr *)&addr, sizeof(addr)), argv[1]);
-	send_ping(to, fd);
-	close(fd);
+	give_away(to, fd);
 	puts("sent");
 	fflush(stdout);
 	for (;;)
