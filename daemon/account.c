@@ -34,7 +34,7 @@ static bool parse_ids(const char *text, struct account *account)
 }
 
 /* name:password:uid:gid:... (passwd(5)) */
-static bool parse_line(char *line, const char *name, struct account *account)
+static bool parse_line(char *line, const char *name, void *account)
 {
 	char *its_name = strsep(&line, ":"), *ids;
 
@@ -47,27 +47,29 @@ static bool parse_line(char *line, const char *name, struct account *account)
 	return parse_ids(ids, account);
 }
 
-static int find_in_file(const char *name, struct account *account)
+/* parse() says whether a line is that of the name, and then fills in *found. */
+static int find_in_file(
+    const char *path, bool (*parse)(char *line, const char *name, void *found), const char *name, void *found)
 {
-	FILE *file = fopen(PASSWD, "re");
-	bool found = false;
+	FILE *file = fopen(path, "re");
+	bool is_there = false;
 	char *line = NULL;
 	size_t size = 0;
 
 	if (file == NULL)
 		return -1;
-	while (!found && getline(&line, &size, file) > 0)
-		found = parse_line(line, name, account);
+	while (!is_there && getline(&line, &size, file) > 0)
+		is_there = parse(line, name, found);
 	free(line);
 	(void)fclose(file);
 	errno = EINVAL;
-	return found ? 0 : -1;
+	return is_there ? 0 : -1;
 }
 
 int account_find(const char *name, struct account *account)
 {
 	account->name = name;
-	return parse_ids(name, account) ? 0 : find_in_file(name, account);
+	return parse_ids(name, account) ? 0 : find_in_file(PASSWD, parse_line, name, account);
 }
 
 static bool parse_group(const char *text, gid_t *gid)
@@ -81,7 +83,7 @@ static bool parse_group(const char *text, gid_t *gid)
 }
 
 /* name:password:gid:... (group(5)) */
-static bool parse_group_line(char *line, const char *name, gid_t *gid)
+static bool parse_group_line(char *line, const char *name, void *gid)
 {
 	char *its_name = strsep(&line, ":"), *number;
 
@@ -91,26 +93,9 @@ static bool parse_group_line(char *line, const char *name, gid_t *gid)
 	return number != NULL && parse_group(number, gid);
 }
 
-static int find_group_in_file(const char *name, gid_t *gid)
-{
-	FILE *file = fopen(GROUP, "re");
-	bool found = false;
-	char *line = NULL;
-	size_t size = 0;
-
-	if (file == NULL)
-		return -1;
-	while (!found && getline(&line, &size, file) > 0)
-		found = parse_group_line(line, name, gid);
-	free(line);
-	(void)fclose(file);
-	errno = EINVAL;
-	return found ? 0 : -1;
-}
-
 int account_find_group(const char *name, gid_t *gid)
 {
-	return parse_group(name, gid) ? 0 : find_group_in_file(name, gid);
+	return parse_group(name, gid) ? 0 : find_in_file(GROUP, parse_group_line, name, gid);
 }
 
 static bool is_among_groups(int sock, gid_t gid)

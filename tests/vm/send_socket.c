@@ -8,11 +8,11 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "src/sock.h"
 
 static int must(int result, const char *what)
 {
@@ -43,26 +43,6 @@ static int lingering(void)
 	return sender;
 }
 
-static void send_ping(int to, int fd)
-{
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {{0}};
-	struct iovec iov = {.iov_base = "PING\n", .iov_len = 5};
-	struct msghdr msg = {.msg_iov = &iov,
-	    .msg_iovlen = 1,
-	    .msg_control = control.buf,
-	    .msg_controllen = sizeof(control.buf)};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&msg);
-
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-	must((int)sendmsg(to, &msg, 0), "sendmsg");
-}
-
 /* Leaves the last reference to fd to the receiver, which may drop it at once. So this process has none then:
  * the child sends it, and its exit does not wait as a close would. */
 static void give_away(int to, int fd)
@@ -76,7 +56,7 @@ static void give_away(int to, int fd)
 	if (child == 0) {
 		close(closed[1]);
 		(void)!read(closed[0], &byte, 1);
-		send_ping(to, fd);
+		must((int)sock_send_fd(to, "PING\n", 5, fd), "sendmsg");
 		_exit(0);
 	}
 	close(fd);
@@ -87,15 +67,12 @@ static void give_away(int to, int fd)
 
 int main(int argc, char **argv)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int fd, to;
 
-	if (argc != 2 || strlen(argv[1]) >= sizeof(addr.sun_path))
+	if (argc != 2)
 		return 2;
-	strcpy(addr.sun_path, argv[1]);
 	fd = lingering();
-	to = must(socket(AF_UNIX, SOCK_STREAM, 0), "socket");
-	must(connect(to, (struct sockaddr *)&addr, sizeof(addr)), argv[1]);
+	to = must(sock_connect(argv[1]), argv[1]);
 	give_away(to, fd);
 	puts("sent");
 	fflush(stdout);
