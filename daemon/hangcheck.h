@@ -1,5 +1,5 @@
-/* Warns of a marker directory whose file system may stop answering. The loop itself looks at it: a scout for
- * each look would cost every wait a switch of processes, for a directory that the operator has chosen. */
+/* Warns of a marker directory on a file system that may stop answering. The loop itself looks at it: a scout
+ * for each look would cost every wait a switch of processes, for a directory that the operator has chosen. */
 #ifndef DAEMON_HANGCHECK_H
 #define DAEMON_HANGCHECK_H
 

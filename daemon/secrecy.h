@@ -12,7 +12,7 @@
 #include "readyd/readyd.h"
 #include "src/process.h"
 
-/* Whose process it is. */
+/* The users that a process belongs to. */
 struct owner {
 	bool is_known;
 	uid_t real, effective; /* when it was opened */

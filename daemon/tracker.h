@@ -28,7 +28,7 @@ struct tracker {
 	const struct marker_place *place;
 	struct registry *registry;
 	uint64_t looks, settled; /* counters for STATS */
-	/* Whose process the answer of the last tracker_query() or tracker_enroll() is about. */
+	/* The owner of the process that the last tracker_query() or tracker_enroll() answered for. */
 	struct owner answered;
 	struct ns_index namespaces;
 	struct sightings sightings;

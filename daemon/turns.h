@@ -50,7 +50,8 @@ void turns_spend(struct turns_user *user, unsigned cost);
 void turns_queue(struct turns *turns, struct turns_user *user, struct turns_client *client);
 /* Ignores a client that is not there. */
 void turns_cancel(struct turns *turns, struct turns_client *client);
-/* Takes the next client whose user has budget left in this pass out of the queue; NULL: there is none. */
+/* Removes and returns the next client in the queue with a user that has budget left in this pass; NULL: none.
+ */
 struct turns_client *turns_next(struct turns *turns, uint64_t pass);
 
 #endif
