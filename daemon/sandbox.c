@@ -109,7 +109,7 @@ static const uint16_t forbidden[] = {
     NR_FSMOUNT,
     NR_FSPICK,
     NR_MOUNT_SETATTR,
-    /* whose files are, and what may be done with them: the daemon sets the umask instead */
+    /* owner and mode of files: the daemon sets the umask instead */
     SYS_fchmod,
     SYS_fchmodat,
     NR_FCHMODAT2,

@@ -1,5 +1,5 @@
 /*
- * Whether the place of the socket is safe: a user who can rename or replace what leads to it could lead
+ * Whether the place of the socket is safe: another user that can replace what leads to it could lead
  * clients to a daemon of its own, or have this daemon create files elsewhere.
  */
 #ifndef DAEMON_SOCKET_DIR_H

@@ -126,7 +126,7 @@ void output_text(FILE *file, FILE *errors, const struct report *report)
 	}
 }
 
-/* One metric, whose name is printed by the format. */
+/* One metric; the format prints its name. */
 __attribute__((format(printf, 3, 4))) static void metric(FILE *file, uint64_t value, const char *format, ...)
 {
 	const char *suffix = strrchr(format, '.');

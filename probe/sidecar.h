@@ -1,6 +1,6 @@
 /*
- * A file of ktstr's with the results of a test, to whose metrics the report is added. Programs that add to
- * one file take turns by a lock on a file beside it, since the file itself is replaced.
+ * Adds the report to the metrics in a file of ktstr's with the results of a test. Programs that add to one
+ * file take turns by a lock on a file beside it, since the file itself is replaced.
  */
 #ifndef PROBE_SIDECAR_H
 #define PROBE_SIDECAR_H

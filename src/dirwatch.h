@@ -64,7 +64,7 @@ enum dirwatch_armed dirwatch_arm(struct dirwatch *d);
 bool dirwatch_add_extra(struct dirwatch *d, const char *dir, int *wd);
 /* The same for a watch that another process has added by dirwatch_add_watch(). Returns its number, or 0. */
 int dirwatch_adopt_extra(struct dirwatch *d, int wd);
-/* Whom the extra watch is charged to; NULL: not charged, or there is none. */
+/* What the extra watch is charged to; NULL: not charged, or there is none. */
 void *dirwatch_extra_charged(const struct dirwatch *d, int wd);
 /* Charges one that is not charged: on_extra_gone(charged, extra_context) is called when it ends. */
 void dirwatch_charge_extra(struct dirwatch *d, int wd, void *charged);

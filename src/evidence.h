@@ -1,6 +1,6 @@
 /*
- * Whose marker is it? Weighs what was seen of a process and of the file that has its marker's name. Pure
- * functions: no system call, no state. src/evaluate.h turns the result into a verdict.
+ * Decides which process left a marker. Weighs what was seen of a process and of the file that has its
+ * marker's name. Pure functions: no system call, no state. src/evaluate.h turns the result into a verdict.
  *
  * What was seen decides before what clocks say, and what is not known acquits nothing:
  *   1. seen to come while the process lived: its own;

@@ -99,7 +99,7 @@ char process_state(const struct process *p);
  * was opened before (PIDFD_INFO_EXIT, include/uapi/linux/pidfd.h). */
 int process_wait_status(const struct process *p);
 
-/* The real uid of the process, which tells whose it is: only a privileged process can change it. False: it
+/* The real uid of the process, which identifies its owner: only a privileged process can change it. False: it
  * cannot be read. */
 bool process_real_uid(const struct process *p, uid_t *uid);
 

@@ -28,7 +28,7 @@ struct stamp_trust {
 	bool measured;
 };
 
-/* Whose clock stamps the files of a file system. */
+/* The clock that stamps the files of a file system. */
 enum stamp_clock {
 	STAMP_CLOCK_KERNEL, /* our kernel's */
 	STAMP_CLOCK_LAYER,  /* that of the file system below: nearly always our kernel's */

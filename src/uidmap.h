@@ -1,4 +1,4 @@
-/* Whether a uid says whose a file or process is, in our user namespace (user_namespaces(7)). */
+/* Whether a uid identifies the owner of a file or process, in our user namespace (user_namespaces(7)). */
 #ifndef SRC_UIDMAP_H
 #define SRC_UIDMAP_H
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Whose file a marker is, where worker and observer see different numbers for one owner.
+# The owner of a marker, where worker and observer see different numbers for one owner.
 # shellcheck source=tests/lib.sh disable=SC1091,SC2016,SC2031
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/backends.sh

@@ -163,7 +163,7 @@ secret_process() {
 	told_to 1 "pending $PID status=hidden" "${AS_OTHER_USER[@]}" "$READYCTL" status "$PID"
 	told_to 3 "died $PID start=1 reason=pid-reused status=hidden" "${AS_OTHER_USER[@]}" "$READYCTL" status "$PID:1"
 	told_to 1 "pending $PID start=$start status=hidden" "${AS_OTHER_USER[@]}" "$READYCTL" status "$PID:$start"
-	# Through a gate whose line has no start.
+	# Through a gate with a line that has no start.
 	spawn "${AS_OTHER_USER[@]}" "$READYCTL" wait --timeout 60 "$PID" >waited 2>err
 	until_true 60 counter_is gates 1
 	"${OWNER[@]}" touch "$(marker "$PID")"

@@ -245,7 +245,7 @@ write_lingering() {
 import socket, struct
 
 
-# A TCP socket whose last close takes 1000 seconds, since its peer, the second one, reads nothing.
+# A TCP socket, and its peer, which reads nothing: so the last close of the first takes 1000 seconds.
 def lingering():
     with socket.create_server(("127.0.0.1", 0)) as server:
         sender = socket.create_connection(server.getsockname())

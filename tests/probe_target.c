@@ -5,9 +5,9 @@
  * Each prints a line when it is set up:
  *   threads   so many threads beside the first, of which thread i has allocated i blocks of 16 KiB
  *   exec      1 MiB is allocated; SIGUSR1 executes the program, and "self" stands for this one
- *   fork      1 MiB is allocated; a child, whose pid is printed, then allocates 2 MiB more
- *   vfork     sleeps as in vfork(2), which only SIGKILL interrupts, until SIGUSR1 comes to its child, whose
- *             pid is printed
+ *   fork      1 MiB is allocated; a child then allocates 2 MiB more; its pid is printed
+ *   vfork     sleeps as in vfork(2), which only SIGKILL interrupts, until SIGUSR1 comes to its child; the
+ *             pid of the child is printed
  *   signals   prints the number of SIGRTMIN that have come whenever SIGUSR1 comes
  */
 #include <pthread.h>

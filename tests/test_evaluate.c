@@ -47,8 +47,9 @@ static const struct {
     /* Any process that had the pid may have written it: is one of them meant, or this one? */
     {{.kind = REGULAR, .age = NO_START, .life = NO_SUCH_PROCESS}, READYD_EXITED, READYD_REASON_NONE},
     {{.kind = REGULAR, .age = NO_START, .life = GONE}, READYD_DIED, READYD_REASON_IDENTITY_UNKNOWN},
-    /* Only time stamps can tell whose it is. They prove nothing if they are in the future or if the start is
-     * not known; they are taken to be right if they are too close to the start or if the clock was set. */
+    /* Only time stamps can tell which process wrote it. They prove nothing if they are in the future or if
+     * the start is not known; they are taken to be right if they are too close to the start or if the clock
+     * was set. */
     {{.kind = REGULAR, .age = NO_START, .life = ALIVE}, READYD_PENDING, READYD_REASON_IDENTITY_UNKNOWN},
     {{.kind = REGULAR, .age = FUTURE, .life = ALIVE}, READYD_PENDING, READYD_REASON_AGE_UNKNOWN},
     {{.kind = REGULAR, .age = FUTURE, .life = GONE}, READYD_DIED, READYD_REASON_AGE_UNKNOWN},

@@ -199,7 +199,7 @@ static const struct {
     {"renamed and still written to", true, true, false, 1, -S, S, EVIDENCE_UNDATED, EVIDENCE_UNDATED},
     {"perhaps a leftover, written over", true, false, false, 1, -S, S, EVIDENCE_ASSUMED, EVIDENCE_UNDATED},
     {"a leftover, written over", true, false, true, 1, -S, S, EVIDENCE_OWN, EVIDENCE_OWN},
-    {"linked, where nobody else can", false, true, false, 2, -S, -S, EVIDENCE_OWN, EVIDENCE_OWN},
+    {"linked, where no other user can", false, true, false, 2, -S, -S, EVIDENCE_OWN, EVIDENCE_OWN},
 };
 
 START_TEST(moved_file_proves_nothing)

@@ -200,7 +200,8 @@ static const struct {
     {make_link_to_itself, "not-a-directory"}, {make_path_below_a_file, "not-a-directory"},
     {make_closed, "denied"}, {make_below_closed, "denied"}};
 
-/* By another user than root, whom no mode keeps out. The directory is not hidden: the process has our mounts.
+/* By another user than root, since no mode keeps root out. The directory is not hidden: the process has our
+ * mounts.
  */
 START_TEST(the_state_of_the_directory)
 {

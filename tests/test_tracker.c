@@ -119,7 +119,7 @@ static pid_t choose_free_pid(void)
 static bool have_namespace;
 
 /* The process starts within the resolution of the clocks: only the order of what was seen tells. */
-/* Whom the entry of a process is charged to: the first user that asks, then the process's own. */
+/* The user that the entry of a process is charged to: the first user that asks, then the process's own. */
 START_TEST(a_process_is_charged_to_its_own_user_in_the_end)
 {
 	struct quota_user *asker = quota_enter(&quota, geteuid() + 1);

@@ -1,4 +1,4 @@
-/* Who is served next: users in turn, however many clients each has, and each within its budget. */
+/* Which client is served next: users in turn, however many clients each has, and each within its budget. */
 #include "daemon/turns.h"
 #include "tests/unit.h"
 

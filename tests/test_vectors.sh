@@ -9,7 +9,7 @@
 
 can_choose_pids() { unshare $PIDS --mount-proc bash -c 'echo 500 >/proc/sys/kernel/ns_last_pid' 2>/dev/null; }
 
-# A process whose parent never reaps, and that ends as told.
+# A process that ends as told, with a parent that never reaps it.
 make_unreaped() {
 	spawn_unreaped "$1"
 	until_true 60 is_state Z "$PID"

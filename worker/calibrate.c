@@ -22,7 +22,8 @@ static int take_tls_block(struct dl_phdr_info *info, size_t size, void *block)
 	return 1;
 }
 
-/* The offset of the counter whose address mallctl() calls name from the thread state; -1 if there is none. */
+/* The offset, from the thread state, of the counter that mallctl() gives the address of by this name; -1 if
+ * there is none. */
 static long offset_of(const char *name, const char *state)
 {
 	char *counter = NULL;

@@ -19,7 +19,7 @@
  *
  * Blocking     A check of a marker calls lstat(2) and waits for as long as the file system of the marker
  *              directory takes, whatever the deadline: forever, if it is on a server that does not answer, or
- *              in the mount namespace of another process whose user has stopped it. The library does not
+ *              in the mount namespace of another process and its user has stopped it. The library does not
  *              fork; a caller that cannot afford to wait lets a child process call it, as readyctl(1) does.
  *
  * Trust        A daemon is believed if it is root's, the caller's effective user's or that of the user
@@ -176,8 +176,8 @@ int readyd_query_exact(
 
 /* The same for each of count processes: answers[i].pid and answers[i].start say which one (start 0: as
  * above), and answers[i] becomes its answer. A daemon that does not answer in time is not asked about the
- * others, so that it costs 250 ms in all; one whose answers take 10 s together counts as such. One that is
- * not trusted is not asked again either, so that only the first answer names it. */
+ * others, so that it costs 250 ms in all; one with answers that take 10 s together counts as such. One that
+ * is not trusted is not asked again either, so that only the first answer names it. */
 int readyd_query_set(const struct readyd_options *options, struct readyd_answer *answers, size_t count);
 
 /* Blocks until the verdict on pid is neither pending nor stale (see READYD_OPTION_FAIL_STALE), or until

@@ -118,7 +118,7 @@ static void start(struct client *client)
 }
 
 /* The clock was set back after the marker of its name was written: only an observer that saw it come knows
- * whose it is until the clock has caught up. */
+ * which process wrote it, until the clock has caught up. */
 static bool is_stamped_ahead(const struct life *life)
 {
 	const struct sim_marker *marker = &world_dir()->markers[world_pid_index(life->pid)];

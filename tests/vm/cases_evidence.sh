@@ -1,6 +1,6 @@
 #!/bin/sh
-# Run in a guest: whose marker it is, where the clock is set for real, on file systems that round their stamps, and where
-# /proc or the clock is another one.
+# Run in a guest: which process left a marker, where the clock is set for real, on file systems that round their stamps,
+# and where /proc or the clock is another one.
 # shellcheck source=tests/vm/tap.sh disable=SC1091,SC2030,SC2031
 . /guest/tap.sh
 

@@ -1,6 +1,6 @@
 /*
  * Usage: send_socket PATH
- * Sends PING to the socket with a TCP socket whose last close takes 1000 seconds (SO_LINGER), since its peer
+ * Sends PING to the socket with a TCP socket that takes 1000 seconds to close (SO_LINGER), since its peer
  * reads nothing. Prints "sent" and keeps the peer until it is killed.
  */
 #include "config.h"
