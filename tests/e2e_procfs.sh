@@ -143,6 +143,10 @@ told_to() {
 	grep -qxE "$answer" out || die "$*: $(cat out err)"
 }
 
+as_owner() { setpriv --reuid=1001 --regid=1001 --clear-groups "$@"; }
+as_group_member() { setpriv "--reuid=$OTHER_UID" "--regid=$OTHER_UID" --groups "2001,2002" "$@"; }
+as_peer_of_group() { setpriv "--reuid=$OTHER_UID" --regid=2002 --clear-groups "$@"; }
+
 secret_process() {
 	local start as
 	mkdir m
@@ -150,10 +154,6 @@ secret_process() {
 	chmod 755 .
 	spawn_as_1001 300
 	start=$(start_of "$PID")
-	GROUP_MEMBER=(setpriv "--reuid=$OTHER_UID" "--regid=$OTHER_UID" --groups 2001,2002)
-	GROUP_OF_PEER=(setpriv "--reuid=$OTHER_UID" --regid=2002 --clear-groups)
-	AS_ROOT=(env)
-	OWNER=(setpriv --reuid=1001 --regid=1001 --clear-groups)
 	start_readyd --socket-mode 0666 --trusted-group 2002
 	told_to 1 "pending $PID start=$start" "${AS_OTHER_USER[@]}" "$READYCTL" status "$PID"
 	mount -o remount,hidepid=2 /proc || skip "hidepid is not available"
@@ -166,22 +166,21 @@ secret_process() {
 	# Through a gate with a line that has no start.
 	spawn "${AS_OTHER_USER[@]}" "$READYCTL" wait --timeout 60 "$PID" >waited 2>err
 	until_true 60 counter_is gates 1
-	"${OWNER[@]}" touch "$(marker "$PID")"
+	as_owner touch "$(marker "$PID")"
 	expect_exit 0 wait "$LAST"
 	grep -qxE "ready $PID( status=hidden)?( latched=1)?( empty=1)?" waited || die "$(cat waited)"
 	told_to 0 "ready $PID status=hidden empty=1" "${AS_OTHER_USER[@]}" "$READYCTL" status "$PID"
 	told_to 0 "ready $PID status=hidden.*" "${AS_OTHER_USER[@]}" "$READYCTL" list
-	for as in AS_ROOT OWNER GROUP_MEMBER GROUP_OF_PEER; do
-		local -n user=$as
-		told_to 0 "ready $PID start=$start empty=1" "${user[@]}" "$READYCTL" status "$PID"
-		told_to 0 "ready $PID start=$start.*" "${user[@]}" "$READYCTL" list
+	for as in env as_owner as_group_member as_peer_of_group; do
+		told_to 0 "ready $PID start=$start empty=1" "$as" "$READYCTL" status "$PID"
+		told_to 0 "ready $PID start=$start.*" "$as" "$READYCTL" list
 	done
 	kill -KILL "$PID"
 	until_true 60 counter_is remembered 1
 	told_to 4 "exited $PID status=hidden empty=1" "${AS_OTHER_USER[@]}" "$READYCTL" status "$PID"
 	told_to 4 "exited $PID start=$start signal=9 empty=1" "$READYCTL" status "$PID"
-	told_to 4 "exited $PID start=$start signal=9 empty=1" "${OWNER[@]}" "$READYCTL" status "$PID"
-	told_to 4 "exited $PID start=$start signal=9 empty=1" "${GROUP_MEMBER[@]}" "$READYCTL" status "$PID"
+	told_to 4 "exited $PID start=$start signal=9 empty=1" as_owner "$READYCTL" status "$PID"
+	told_to 4 "exited $PID start=$start signal=9 empty=1" as_group_member "$READYCTL" status "$PID"
 	mount -o remount,hidepid=0 /proc
 	kill -HUP "$DAEMON"
 	until_true 60 start_is_told
