@@ -1,4 +1,5 @@
-/* The user that the daemon changes to (--user), and the group that it trusts (--trusted-group). */
+/* The user that the daemon changes to (--user), its group (--socket-group), and the group that it trusts
+ * (--trusted-group). */
 #ifndef DAEMON_ACCOUNT_H
 #define DAEMON_ACCOUNT_H
 
@@ -9,6 +10,8 @@ struct account {
 	const char *name; /* as it was given, for messages; NULL: the user stays */
 	uid_t uid;
 	gid_t gid;
+	/* The group of what the process creates, also where the user stays; NULL: gid. */
+	const gid_t *group;
 };
 
 /* Fills in *account from a name in /etc/passwd, or from UID[:GID], which needs no file; without GID, it is

@@ -117,7 +117,22 @@ static int bind_with_mode(int fd, const char *path, mode_t mode)
 	return result;
 }
 
-/* At the name itself, or at a temporary one that becomes the name. */
+/* A directory with the set-group-ID bit gives its own group to what is created in it. */
+static bool has_group(const struct endpoint *endpoint, const struct stat *st)
+{
+	return endpoint->group == NULL || st->st_gid == *endpoint->group;
+}
+
+#define WRONG_GROUP 0
+
+static int give_up(const char *name, int error)
+{
+	(void)unlink(name);
+	errno = error;
+	return -1;
+}
+
+/* At the name itself, or at a temporary one that becomes the name. -1: errno, or WRONG_GROUP. */
 static int bind_and_listen(struct endpoint *endpoint, int fd, const char *at)
 {
 	struct stat st;
@@ -125,11 +140,12 @@ static int bind_and_listen(struct endpoint *endpoint, int fd, const char *at)
 	(void)sock_refuse_fds(fd);
 	if (bind_with_mode(fd, at, endpoint->mode) != 0)
 		return -1;
-	if (listen(fd, BACKLOG) != 0 || lstat(at, &st) != 0 ||
-	    (at != endpoint->path && rename(at, endpoint->path) != 0)) {
-		(void)unlink(at);
-		return -1;
-	}
+	if (lstat(at, &st) != 0 || listen(fd, BACKLOG) != 0)
+		return give_up(at, errno);
+	if (!has_group(endpoint, &st))
+		return give_up(at, WRONG_GROUP);
+	if (at != endpoint->path && rename(at, endpoint->path) != 0)
+		return give_up(at, errno);
 	endpoint->bound = true;
 	endpoint->dev = st.st_dev;
 	endpoint->ino = st.st_ino;
@@ -163,7 +179,8 @@ int endpoint_listen(struct endpoint *endpoint)
 		error = errno;
 		if (fd >= 0)
 			close(fd);
-		return fail(endpoint, "cannot listen at %s: %s; " HINT, endpoint->path, strerror(error));
+		return fail(endpoint, "cannot listen at %s: %s; " HINT, endpoint->path,
+		    error != WRONG_GROUP ? strerror(error) : "the directory gives its own group to a socket");
 	}
 	if (endpoint->fd >= 0)
 		close(endpoint->fd);

@@ -24,7 +24,8 @@
 struct endpoint {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	mode_t mode;
-	int fd; /* listening, -1: none yet */
+	const gid_t *group; /* must be the socket's, or it is not served; NULL: any */
+	int fd;		    /* listening, -1: none yet */
 	struct namelock lock;
 	bool bound; /* the name is ours to remove */
 	dev_t dev;  /* of the name while it is bound */

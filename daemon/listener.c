@@ -215,6 +215,7 @@ void listener_check(struct listener *listener)
 static int open_endpoint(struct listener *listener, const struct listener_config *config)
 {
 	if (endpoint_init(&listener->endpoint, config->path, config->mode) == 0) {
+		listener->endpoint.group = config->group;
 		listener->endpoint.fd = config->inherited;
 		if (listener->inherited || endpoint_listen(&listener->endpoint) == 0)
 			return 0;

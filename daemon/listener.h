@@ -12,7 +12,8 @@ struct listener;
 struct listener_config {
 	const char *path;
 	mode_t mode;
-	int inherited; /* a listening socket from the service manager, which owns its name; -1: none */
+	const gid_t *group; /* that the socket must have; NULL: any */
+	int inherited;	    /* a listening socket from the service manager, which owns its name; -1: none */
 };
 
 /* on_accepted() takes over fd, which is non-blocking. NULL, after the reason is logged. */

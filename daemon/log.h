@@ -1,4 +1,5 @@
-/* One line on stderr for each thing an operator wants to know: "readyd: <level>: <text>". */
+/* One line on stderr for each thing an operator wants to know: "readyd: <level>: <text>", or to the journal
+ * "<priority>text" (sd-daemon(3)), since it adds the name itself. */
 #ifndef DAEMON_LOG_H
 #define DAEMON_LOG_H
 
@@ -6,6 +7,8 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 
 /* The least important level that is still written; initially INFO. */
 void log_set_level(enum log_level level);
+/* Call it before the first line: whether stderr leads to the journal. */
+void log_find_journal(void);
 /* 0, or -1 if the word is not a level. */
 int log_parse_level(const char *word, enum log_level *level);
 

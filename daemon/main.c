@@ -46,12 +46,28 @@ static void reset_inherited(void)
 /* Before there is a descriptor that a scout must not hold; those that were inherited it closes. */
 static void start_spawner(struct server_config *config)
 {
-	config->spawner = spawner_start(config->ready_fd, &config->account, &config->spawner_pid);
+	struct account account = config->account;
+
+	account.group = NULL; /* it creates nothing */
+	config->spawner = spawner_start(config->ready_fd, &account, &config->spawner_pid);
 	if (config->spawner < 0)
 		log_warning(
 		    "cannot start the process that starts scouts: %s; processes with another root are "
 		    "unreachable",
 		    strerror(errno));
+}
+
+/* Without the user or the group that was asked for, the daemon does not serve. */
+static int refuse_to_stay(const struct account *account)
+{
+	if (account->name != NULL)
+		log_error("cannot change to the user %s: %s; start readyd as root, or without --user",
+		    account->name, strerror(errno));
+	else
+		log_error(
+		    "cannot change to the group of --socket-group: %s; start readyd as root, or without it",
+		    strerror(errno));
+	return -1;
 }
 
 /* Before the socket is bound: what the daemon can do at the start, it can then do again later. */
@@ -60,11 +76,8 @@ static int give_up_rights(const struct account *account)
 	const char *no_filter;
 
 	if (rights_reduce(RIGHTS_OF_LOOP, account) != 0) {
-		if (account->name != NULL) {
-			log_error("cannot change to the user %s: %s; start readyd as root, or without --user",
-			    account->name, strerror(errno));
-			return -1;
-		}
+		if (account->name != NULL || account->group != NULL)
+			return refuse_to_stay(account);
 		log_warning("cannot give up rights: %s", strerror(errno));
 	}
 	no_filter = sandbox_start();
@@ -78,6 +91,7 @@ int main(int argc, char **argv)
 	struct server_config config;
 
 	program_fill_standard_descriptors();
+	log_find_journal();
 	switch (options_parse(argc, argv, &config)) {
 	case OPTIONS_DONE:
 		return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;

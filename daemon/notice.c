@@ -130,9 +130,21 @@ static void postpone(struct notice *notice, int error)
 		retry_later(notice);
 }
 
+/* The datagrams of one socket arrive in their order. */
+static int send_all(struct notice *notice)
+{
+	while (send_now(notice) == 0) {
+		if (notice->next == NULL)
+			return 0;
+		notice->text = notice->next;
+		notice->next = NULL;
+	}
+	return -1;
+}
+
 static void attempt(struct notice *notice)
 {
-	if (send_now(notice) == 0) {
+	if (send_all(notice) == 0) {
 		if (notice->is_delayed)
 			log_info("notified %s", notice->to);
 		finish(notice);
@@ -146,7 +158,13 @@ static void attempt(struct notice *notice)
 
 void notice_send(struct notice *notice, struct loop *loop, const char *text, const char *address)
 {
-	*notice = (struct notice){.loop = loop, .text = text, .to = address, .fd = -1};
+	notice_send_both(notice, loop, text, NULL, address);
+}
+
+void notice_send_both(
+    struct notice *notice, struct loop *loop, const char *text, const char *next, const char *address)
+{
+	*notice = (struct notice){.loop = loop, .text = text, .next = next, .to = address, .fd = -1};
 	attempt(notice);
 }
 

@@ -13,10 +13,10 @@ struct loop_fd;
 struct loop_timer;
 
 struct notice {
-	struct loop *loop; /* NULL: the message is sent at once or lost */
-	const char *text;
-	const char *to; /* for the log; the address of a socket, "@name" if it is abstract */
-	int fd;		/* -1: none, or no socket yet */
+	struct loop *loop;	 /* NULL: the message is sent at once or lost */
+	const char *text, *next; /* next: a message that follows it; or NULL */
+	const char *to;		 /* for the log; the address of a socket, "@name" if it is abstract */
+	int fd;			 /* -1: none, or no socket yet */
 	bool is_delayed;
 	struct loop_fd *room;
 	struct loop_timer *retry;
@@ -25,6 +25,9 @@ struct notice {
 
 /* Sends text to the socket of this address. Both must outlive the notice. */
 void notice_send(struct notice *notice, struct loop *loop, const char *text, const char *address);
+/* The same for two messages, of which the second is not sent before the first. */
+void notice_send_both(
+    struct notice *notice, struct loop *loop, const char *text, const char *next, const char *address);
 /* Writes text into fd, which is then closed. The log calls the receiver `to`, which must outlive the notice.
  */
 void notice_write(struct notice *notice, struct loop *loop, const char *text, int fd, const char *to);

@@ -25,6 +25,7 @@
 
 enum {
 	OPT_MODE = 256,
+	OPT_SOCKET_GROUP,
 	OPT_READY_FD,
 	OPT_LOG_LEVEL,
 	OPT_MAX_CLIENTS,
@@ -40,6 +41,7 @@ static const struct option longopts[] = {
     {"prefix", required_argument, NULL, OPT_PREFIX},
     {"socket", required_argument, NULL, 's'},
     {"socket-mode", required_argument, NULL, OPT_MODE},
+    {"socket-group", required_argument, NULL, OPT_SOCKET_GROUP},
     {"ready-fd", required_argument, NULL, OPT_READY_FD},
     {"max-clients", required_argument, NULL, OPT_MAX_CLIENTS},
     {"max-waits", required_argument, NULL, OPT_MAX_WAITS},
@@ -60,6 +62,7 @@ static const char help[] =
     "      --prefix NAME       the marker's name without the pid (" READYD_MARKER_NAME_PREFIX ")\n"
     "  -s, --socket PATH       the socket to listen on (" READYD_DEFAULT_SOCKET ")\n"
     "      --socket-mode MODE  its permissions, octal (0666: every user may connect)\n"
+    "      --socket-group G    its group, a name or GID; also give --socket-mode 0660\n"
     "      --ready-fd N        write a newline to descriptor N when serving, and close it\n"
     "      --max-clients N     maximum number of connections (16384)\n"
     "      --max-waits N       maximum number of waits per connection (4096)\n"
@@ -178,14 +181,25 @@ static enum options_result set_user(const char *value, struct server_config *con
 			    : "a number, and /etc/passwd cannot be read; use UID[:GID]");
 }
 
-static enum options_result set_trusted_group(const char *value, struct server_config *config)
+static enum options_result set_group(const char *option, const char *value, gid_t *gid)
 {
-	config->has_trusted_group = account_find_group(value, &config->trusted_group) == 0;
-	if (config->has_trusted_group)
+	if (account_find_group(value, gid) == 0)
 		return OPTIONS_SERVE;
-	return bad("--trusted-group", value,
+	return bad(option, value,
 	    errno == EINVAL ? "a group in /etc/group, or a GID other than 65534"
 			    : "a number, and /etc/group cannot be read; use a GID");
+}
+
+static enum options_result set_trusted_group(const char *value, struct server_config *config)
+{
+	config->has_trusted_group = true;
+	return set_group("--trusted-group", value, &config->trusted_group);
+}
+
+static enum options_result set_socket_group(const char *value, struct server_config *config)
+{
+	config->account.group = &config->socket_group;
+	return set_group("--socket-group", value, &config->socket_group);
 }
 
 static enum options_result set(
@@ -208,6 +222,8 @@ static enum options_result set(
 		return OPTIONS_SERVE;
 	case OPT_USER:
 		return set_user(value, config);
+	case OPT_SOCKET_GROUP:
+		return set_socket_group(value, config);
 	case OPT_TRUSTED_GROUP:
 		return set_trusted_group(value, config);
 	case OPT_LOG_LEVEL:

@@ -34,10 +34,17 @@ static void empty_bounding_set(void)
 		(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 }
 
+static int change_group(gid_t gid)
+{
+	return setresgid(gid, gid, gid);
+}
+
 static int change_user(const struct account *account)
 {
-	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || setgroups(0, NULL) != 0 ||
-	    setresgid(account->gid, account->gid, account->gid) != 0 ||
+	const bool has_other = account->group != NULL;
+
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || setgroups(has_other ? 1 : 0, &account->gid) != 0 ||
+	    change_group(has_other ? *account->group : account->gid) != 0 ||
 	    setresuid(account->uid, account->uid, account->uid) != 0)
 		return -1;
 	return prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
@@ -63,6 +70,8 @@ int rights_reduce(uint64_t keep, const struct account *account)
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	empty_bounding_set();
 	if (account->name != NULL && change_user(account) != 0)
+		return -1;
+	if (account->name == NULL && account->group != NULL && change_group(*account->group) != 0)
 		return -1;
 	return keep_only(keep);
 }

@@ -24,7 +24,8 @@
 #define RIGHTS_OF_LOOP	       RIGHTS_BIT(CAP_SYS_PTRACE)
 #define RIGHTS_OF_SCOUTS       (RIGHTS_BIT(CAP_SYS_PTRACE) | RIGHTS_BIT(CAP_DAC_READ_SEARCH))
 
-/* Changes to the account, unless its name is NULL, without any other groups than its own, and gives up all
+/* Changes to the account, unless its name is NULL, without any other groups than its own, and to the
+ * account's group, which the user then has beside it. Gives up all
  * capabilities but those of `keep` for good: no program that it runs gets more (no_new_privs), and the
  * bounding set is emptied where that is permitted. Call it before there are threads. -1 with errno: the user
  * is unchanged, or some right could not be given up. */

@@ -53,7 +53,8 @@ struct server {
 	struct watch *watch;
 	struct clockwatch clockwatch;
 	struct listener *listener;
-	bool fresh; /* the sweep is to start again */
+	struct supervisor *supervisor; /* NULL until the daemon serves */
+	bool fresh;		       /* the sweep is to start again */
 	struct loop_timer *sweep;
 	struct loop_signal *sigterm, *sigint, *sighup;
 	size_t refused;
@@ -124,6 +125,8 @@ static void on_first_wait(void *context)
 	struct server *server = context;
 
 	watch_start_ticking(server->watch);
+	if (server->supervisor != NULL)
+		supervisor_first_wait(server->supervisor);
 }
 
 static void on_behind(void *context)
@@ -204,6 +207,15 @@ static void write_stats(char *buf, size_t size, void *context)
 	    scouts.stuck, sandbox_word(), rights_words(rights, sizeof(rights)));
 }
 
+static void count_for_status(struct supervisor_numbers *numbers, void *context)
+{
+	struct server *server = context;
+	struct registry_counts registry;
+
+	registry_count(server->tracker.registry, &registry);
+	*numbers = (struct supervisor_numbers){registry.waited, server->connections.count};
+}
+
 static void on_stop(int signal, void *context)
 {
 	struct server *server = context;
@@ -220,6 +232,8 @@ static void on_hangup(int signal, void *context)
 	log_info("SIGHUP: rechecking everything");
 	watch_refresh(server->watch);
 	on_environment_changed(server);
+	if (server->supervisor != NULL)
+		supervisor_reloaded(server->supervisor);
 }
 
 static uint64_t random_epoch(void)
@@ -309,9 +323,9 @@ static void tear_down(struct server *server)
 
 int server_run(const struct server_config *config)
 {
-	const struct listener_config where = {config->socket, config->socket_mode, config->inherited};
+	const struct listener_config where = {
+	    config->socket, config->socket_mode, config->account.group, config->inherited};
 	struct server *server = xalloc_new(sizeof(*server));
-	struct supervisor *supervisor;
 	int result = -1;
 
 	server->config = config;
@@ -327,11 +341,12 @@ int server_run(const struct server_config *config)
 		log_info("serving %s for %s/%s* (pid %ld, libevent %s with %s)",
 		    config->inherited >= 0 ? "the inherited socket" : config->socket, config->place.dir,
 		    config->place.prefix, (long)getpid(), loop_version(), loop_method(server->loop));
-		supervisor = supervisor_ready(server->loop, config->ready_fd);
+		server->supervisor =
+		    supervisor_ready(server->loop, config->ready_fd, count_for_status, server);
 		result = loop_run(server->loop);
 		if (result < 0)
 			log_error("the event loop has failed: %s", strerror(errno));
-		supervisor_stopping(supervisor);
+		supervisor_stopping(server->supervisor);
 	}
 	tear_down(server);
 	xalloc_free(server);

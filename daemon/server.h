@@ -13,7 +13,8 @@ struct server_config {
 	struct marker_place place;
 	const char *socket;
 	mode_t socket_mode;
-	struct account account; /* to run as; for main() */
+	struct account account; /* to run as; its group is socket_group, if there is one */
+	gid_t socket_group;
 	bool has_trusted_group; /* that may know what hidepid hides */
 	gid_t trusted_group;
 	int ready_fd;  /* -1: none */

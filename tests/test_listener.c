@@ -17,7 +17,7 @@ static void on_accepted(int fd, void *context)
 
 static struct listener *try_listen(int inherited)
 {
-	const struct listener_config config = {"d/s", 0600, inherited};
+	const struct listener_config config = {.path = "d/s", .mode = 0600, .inherited = inherited};
 
 	return listener_new(loop, &config, on_accepted, NULL);
 }
