@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include "client/ctl/command.h"
+#include "client/ctl/openmetrics.h"
 #include "client/ctl/output.h"
 #include "src/escape.h"
 #include "src/verdict.h"
@@ -176,6 +177,9 @@ int command_stats(const struct command_line *line)
 
 	if (readyd_stats(&line->options, text, sizeof(text)) != 0)
 		return command_failed(line, "cannot ask");
-	output_pairs(line, text);
+	if (line->openmetrics)
+		openmetrics_print(stdout, text);
+	else
+		output_pairs(line, text);
 	return output_finish() != 0 ? EXIT_FAILED : EXIT_READY;
 }

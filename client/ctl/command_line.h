@@ -21,6 +21,7 @@ struct named_process {
 struct command_line {
 	struct readyd_options options;
 	bool json, quiet, any;
+	bool openmetrics; /* for stats */
 	int64_t timeout_ms; /* -1: none */
 	struct named_process *processes;
 	size_t process_count;
