@@ -235,6 +235,18 @@ test_an_old_kernel_serves_its_own_root_only() {
 	: >go
 }
 
+# As in a unit of systemd with RestrictSUIDSGID=.
+test_a_daemon_that_cannot_look_below_other_roots_says_so() {
+	need_strace
+	UNDER=(strace -D -f -qq -o trace -e trace=openat2 -e inject=openat2:error=EPERM)
+	start_readyd
+	expect "warnings" "$(select_lines -c 'warning: openat2() is not available; processes with another root are unreachable' readyd.log)" 1
+	UNDER=()
+	kill_readyd
+	start_readyd
+	expect "warnings of both" "$(select_lines -c 'openat2() is not available' readyd.log)" 1
+}
+
 # A file system's error is not the end of the process, after which a marker in our directory would count.
 test_a_root_that_cannot_be_examined_is_not_ours() {
 	need_root
