@@ -8,10 +8,10 @@
 
 # spawn_in_namespaces FLAGS [mount]: a worker in new namespaces, which creates its marker when something is written to
 # `go`; with "mount", in a file system of its own on the marker directory. $PID is its pid here, $INNER the one in its
-# own namespace.
+# own namespace: below 300, see spawn_worker_with_pid, and another one than those of most other tests.
 spawn_in_namespaces() {
 	local flags=$1 before=${2:-}
-	INNER=$((20000 + RANDOM % 10000))
+	INNER=$((100 + RANDOM % 180))
 	rm -f go inner.pid
 	mkfifo go inner.pid
 	# shellcheck disable=SC2086
