@@ -117,9 +117,7 @@ static void wait_for(int i)
 
 static bool is_watched(int i)
 {
-	const int wd = registry_find(tracker.registry, workers[i])->history.extra_watch;
-
-	return wd != 0 && dirwatch_extra_charged(&dirs, wd) != NULL;
+	return registry_find(tracker.registry, workers[i])->history.extra_watch != 0;
 }
 
 static void sweep(void)
