@@ -307,6 +307,7 @@ static void take_eof(struct connection *connection)
 	if (connection->eof)
 		return;
 	connection->eof = true;
+	connection_spend(connection, TURNS_END);
 	loop_fd_free(connection->read);
 	connection->read =
 	    loop_fd_new(connection->pool->loop, connection->fd, LOOP_READ | LOOP_EDGE, on_read, connection);

@@ -15,6 +15,7 @@
 #include "daemon/scout.h"
 #include "daemon/server.h"
 #include "daemon/supervisor.h"
+#include "src/process_root.h"
 #include "src/program.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -83,6 +84,9 @@ static int give_up_rights(const struct account *account)
 	no_filter = sandbox_start();
 	if (no_filter != NULL)
 		log_info("no filter of system calls: %s", no_filter);
+	/* As in a unit of systemd with RestrictSUIDSGID=. */
+	if (!process_root_can_open())
+		log_warning("openat2() is not available; processes with another root are unreachable");
 	return 0;
 }
 

@@ -264,6 +264,8 @@ static void wire_up(struct server *server)
 	server->sweep = loop_timer_new(server->loop, on_sweep, server);
 	dirwatch_init(&server->dirs, &config->place, on_behind, server);
 	server->dirs.reports_writes = true;
+	/* With an end that is too early, a leftover is only forgotten sooner. */
+	server->dirs.counts_once = true;
 	server->scouts = scouts_new(server->loop, &scouts);
 	tracker_init(&server->tracker, server->loop, &config->place, &server->dirs, server->scouts,
 	    &server->quota, on_first_wait, server);

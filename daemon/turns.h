@@ -12,11 +12,13 @@
 #include <sys/queue.h>
 
 /* The budget, and what it is spent on. A line that shares the look of the line before it takes half a
- * microsecond, a look or the event of a marker takes several. */
+ * microsecond, a look or the end of a connection takes several; the event of a marker is a look, and a search
+ * for other processes of that number. */
 #define TURNS_BUDGET 64
 #define TURNS_LINE   1
 #define TURNS_LOOK   7
-#define TURNS_EVENT  4
+#define TURNS_EVENT  16
+#define TURNS_END    7
 
 struct turns_user;
 

@@ -14,6 +14,8 @@
 /* Names remembered for one directory; the oldest is forgotten first. */
 #define ARRIVALS_LEAST 16
 #define ARRIVALS_MOST  4096
+/* Bytes of a queue that takes long to count: some hundred events. */
+#define LONG_QUEUE 16384
 /* Limit of reads ahead in one call: the directory may be flooded. */
 #define READS_AHEAD 4
 
@@ -60,6 +62,7 @@ void dirwatch_close(struct dirwatch *d)
 	d->fd = d->wd = -1;
 	d->at = d->end = NULL;
 	d->behind = false;
+	d->end_of_queue = 0;
 }
 
 int dirwatch_add_watch(int inotify, const char *dir)
@@ -67,11 +70,16 @@ int dirwatch_add_watch(int inotify, const char *dir)
 	return inotify_add_watch(inotify, dir, MASK);
 }
 
-uint64_t dirwatch_position(const struct dirwatch *d)
+uint64_t dirwatch_position(struct dirwatch *d)
 {
 	int unread;
 
-	return d->fd >= 0 && ioctl(d->fd, FIONREAD, &unread) == 0 ? d->read + (uint64_t)unread : UINT64_MAX;
+	if (d->counts_once && d->end_of_queue != 0)
+		return d->end_of_queue;
+	if (d->fd < 0 || ioctl(d->fd, FIONREAD, &unread) != 0)
+		return UINT64_MAX;
+	d->end_of_queue = unread >= LONG_QUEUE ? d->read + (uint64_t)unread : 0;
+	return d->read + (uint64_t)unread;
 }
 
 enum dirwatch_armed dirwatch_arm(struct dirwatch *d)
@@ -267,6 +275,7 @@ static ssize_t read_events(struct dirwatch *d, char *buffer, size_t size)
 {
 	ssize_t n = read(d->fd, buffer, size);
 
+	d->end_of_queue = 0;
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -1;
 	d->read += (uint64_t)n;

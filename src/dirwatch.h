@@ -28,10 +28,12 @@ struct dirwatch {
 	int fd; /* inotify instance; -1: none */
 	int wd; /* of the directory; -1: not watched */
 	LIST_HEAD(, dirwatch_extra) extras;
-	const char *at, *end; /* what dirwatch_read() has left for dirwatch_next() */
-	bool behind;	      /* events were read ahead and dropped */
-	bool reports_writes;  /* set before it is armed: also report that a marker was written (closed) */
-	uint64_t read;	      /* bytes read from the queue so far */
+	const char *at, *end;  /* what dirwatch_read() has left for dirwatch_next() */
+	bool behind;	       /* events were read ahead and dropped */
+	bool reports_writes;   /* set before it is armed: also report that a marker was written (closed) */
+	bool counts_once;      /* set by the caller: a long queue is counted once between two reads */
+	uint64_t read;	       /* bytes read from the queue so far */
+	uint64_t end_of_queue; /* as counted since the last read, where that is long; 0: not counted */
 	/* The extra watch that dirwatch_charge_extra() was called for has ended. */
 	void (*on_extra_gone)(void *charged, void *context);
 	void *extra_context;
@@ -81,8 +83,10 @@ bool dirwatch_has_arrived(struct dirwatch *d, int wd, pid_t ns_pid);
 void dirwatch_forget_arrival(struct dirwatch *d, int wd, pid_t ns_pid);
 
 /* The position of the queue's end: an event with a greater one happens later. UINT64_MAX if that is not
- * known. */
-uint64_t dirwatch_position(const struct dirwatch *d);
+ * known. The kernel counts event by event, which for a full queue takes longer than a hundred looks. With
+ * counts_once, the end of a long queue may be that at an earlier call: an event with a greater position may
+ * then have happened before. */
+uint64_t dirwatch_position(struct dirwatch *d);
 
 /* A buffer of this size takes any event. */
 #define DIRWATCH_BUFFER_LEAST 512

@@ -208,3 +208,13 @@ int process_root_open(const char *root, const char *dir)
 	errno = error;
 	return fd;
 }
+
+bool process_root_can_open(void)
+{
+	const int fd = process_root_open("/", "/");
+
+	if (fd < 0)
+		return errno != ENOSYS;
+	close(fd);
+	return true;
+}

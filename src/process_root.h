@@ -43,4 +43,7 @@ enum process_root process_root_find_nowait(const struct process *p, struct proce
  */
 int process_root_open(const char *root, const char *dir);
 
+/* Whether openat2(2) is available here. */
+bool process_root_can_open(void);
+
 #endif

@@ -112,7 +112,8 @@ in_pid_namespace() {
 	empty_directory
 }
 
-# spawn_worker_with_pid PID: only inside in_pid_namespace.
+# spawn_worker_with_pid PID: only inside in_pid_namespace. Below 300, where the kernel starts again after the greatest pid:
+# a process outside that had the number could have left the same marker, and be one of another test.
 spawn_worker_with_pid() {
 	for _ in {1..100}; do
 		echo $(($1 - 1)) >/proc/sys/kernel/ns_last_pid

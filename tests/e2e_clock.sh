@@ -73,7 +73,7 @@ set_in_a_container() {
 	[ "$1" = host-devices ] || mount -t tmpfs none /dev
 	[ -e /dev/null ] || mknod -m 666 /dev/null c 1 3
 	step_is_detectable || die "the /proc of the container is not as old as its first process"
-	spawn_worker_with_pid 20003
+	spawn_worker_with_pid 203
 	mkdir m
 	mark "$PID"
 	for by in 5 60 3600 86400; do
@@ -81,8 +81,8 @@ set_in_a_container() {
 	done
 	# The marker of an earlier process is none of this one, by either clock.
 	kill_and_reap "$PID"
-	until_true 60 is_older_by 3 "$(marker 20003)"
-	spawn_worker_with_pid 20003
+	until_true 60 is_older_by 3 "$(marker 203)"
+	spawn_worker_with_pid 203
 	for by in 0 60 3600 86400; do
 		stepped_status $by file "stale $PID start=[0-9]+ reason=older-than-process.*"
 	done
@@ -138,16 +138,16 @@ stale_and_stepped() {
 		UNDER=(env "SHIFT=$by" "LD_PRELOAD=$T/shim.so")
 		start_readyd
 		UNDER=()
-		spawn_worker_with_pid 20003
-		mark 20003
+		spawn_worker_with_pid 203
+		mark 203
 		until_true 60 has_events
-		kill_and_reap 20003
+		kill_and_reap 203
 		# An end that is noticed only when the pid has been reused proves nothing.
 		until_true 60 counter_is processes 0
-		spawn_worker_with_pid 20003
-		expect_status daemon 5 "stale 20003 start=[0-9]+ reason=older-than-process.*" 20003
-		kill_and_reap 20003
-		rm "$(marker 20003)"
+		spawn_worker_with_pid 203
+		expect_status daemon 5 "stale 203 start=[0-9]+ reason=older-than-process.*" 203
+		kill_and_reap 203
+		rm "$(marker 203)"
 		kill -TERM "$DAEMON"
 		wait "$DAEMON"
 	done

@@ -118,13 +118,13 @@ good_marker_while_somebody_waits() {
 # It is older than its process by more than can be a matter of clocks, and nothing was seen of it before.
 old_leftover() {
 	local old
-	mark 20003
+	mark 203
 	old=$(($(now_ms) + MARGIN_MS))
 	until_true 60 is_past "$old"
-	spawn_worker_with_pid 20003
-	expect_status file 5 "$STALE" 20003
+	spawn_worker_with_pid 203
+	expect_status file 5 "$STALE" 203
 	start_readyd
-	both_backends expect_status 5 "$STALE" 20003
+	both_backends expect_status 5 "$STALE" 203
 }
 
 # leave_for_the_daemon PID: it has read the event when it answers.
@@ -135,9 +135,9 @@ leave_for_the_daemon() {
 }
 
 seen_leftover() {
-	leave_for_the_daemon 20003
-	spawn_worker_with_pid 20003
-	both_askers expect_status 5 "$STALE" 20003
+	leave_for_the_daemon 203
+	spawn_worker_with_pid 203
+	both_askers expect_status 5 "$STALE" 203
 }
 # The daemon, and a waiter that looks for itself first.
 both_askers() {
@@ -150,10 +150,10 @@ both_askers() {
 # The same file with the same stamp; only the event differs.
 seen_leftover_rewritten_in_the_same_second() {
 	until_true 60 is_in_mid_second
-	leave_for_the_daemon 20003
-	spawn_worker_with_pid 20003
-	mark 20003
-	both_askers expect_status 0 "$READY" 20003
+	leave_for_the_daemon 203
+	spawn_worker_with_pid 203
+	mark 203
+	both_askers expect_status 0 "$READY" 203
 }
 
 # The stated exception: the stamp does not tell whether it is a leftover. Again where the second is over before the
@@ -161,14 +161,14 @@ seen_leftover_rewritten_in_the_same_second() {
 young_leftover_without_daemon() {
 	local second=
 	until [ "$second" = "$EPOCHSECONDS" ]; do
-		[ -z "$second" ] || kill_and_reap 20003
-		rm -f "$(marker 20003)"
+		[ -z "$second" ] || kill_and_reap 203
+		rm -f "$(marker 203)"
 		until_true 60 is_in_mid_second
 		second=$EPOCHSECONDS
-		mark 20003
-		spawn_worker_with_pid 20003
+		mark 203
+		spawn_worker_with_pid 203
 	done
-	expect_status file 0 "ready 20003 .*age=assumed.*" 20003
+	expect_status file 0 "ready 203 .*age=assumed.*" 203
 }
 
 end_daemon() {

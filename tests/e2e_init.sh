@@ -108,6 +108,8 @@ test_systemd_unit_shares_tmp() {
 		'^(Private|Protect|Proc|ReadOnly|ReadWrite|Exec|NoExec|Inaccessible|Temporary|Bind|Root|Dynamic|Mount)' \
 		"$INIT/systemd/readyd.service" | select_lines -vE '^(ExecStart|PrivateNetwork|ProtectClock|ProtectHostname)=')" \
 		PrivateMounts=no
+	# It denies openat2(2).
+	expect "settings that hide other roots" "$(select_lines '^RestrictSUIDSGID' "$INIT/systemd/readyd.service")" ""
 }
 
 test_systemd_unit_is_hardened() {

@@ -163,17 +163,17 @@ test_a_read_only_file_system_is_named() { in_namespaces "$MOUNTS" file_system_is
 with_few_descriptors() {
 	local limit got
 	mkdir -p m
-	echo ready >"$(marker 20005)"
-	until_true 60 is_surely_older "$(marker 20005)"
-	spawn_worker_with_pid 20005
+	echo ready >"$(marker 205)"
+	until_true 60 is_surely_older "$(marker 205)"
+	spawn_worker_with_pid 205
 	for limit in 3 4 5 6 7 8 16; do
 		got=0
-		READYD_BACKEND="file" prlimit --nofile="$limit" "$READYCTL" status 20005 >out 2>err || got=$?
+		READYD_BACKEND="file" prlimit --nofile="$limit" "$READYCTL" status 205 >out 2>err || got=$?
 		grep -Eqx '1|5|125|127' <<<"$got" || die "with $limit descriptors: exit status $got; $(cat out err)"
 	done
 	expect "with 16" "$got" 5
 	got=0
-	READYD_BACKEND="file" prlimit --nofile=4 "$READYCTL" wait --timeout 1 20005 >out 2>err || got=$?
+	READYD_BACKEND="file" prlimit --nofile=4 "$READYCTL" wait --timeout 1 205 >out 2>err || got=$?
 	expect "wait with 4" "$got" 124
 	grep -q 'no-resources' err || die "no reason: $(cat err)"
 }

@@ -8,10 +8,10 @@
 
 # spawn_in_namespaces FLAGS [mount]: a worker in new namespaces, which creates its marker when something is written to
 # `go`; with "mount", in a file system of its own on the marker directory. $PID is its pid here, $INNER the one in its
-# own namespace.
+# own namespace: below 300, see spawn_worker_with_pid, and another one than those of most other tests.
 spawn_in_namespaces() {
 	local flags=$1 before=${2:-}
-	INNER=$((20000 + RANDOM % 10000))
+	INNER=$((100 + RANDOM % 180))
 	rm -f go inner.pid
 	mkfifo go inner.pid
 	# shellcheck disable=SC2086
@@ -233,6 +233,18 @@ test_an_old_kernel_serves_its_own_root_only() {
 	grep -q openat2 trace || die "openat2 was not called"
 	without_call openat2,statx 6 status "$PID"
 	: >go
+}
+
+# As in a unit of systemd with RestrictSUIDSGID=.
+test_a_daemon_that_cannot_look_below_other_roots_says_so() {
+	need_strace
+	UNDER=(strace -D -f -qq -o trace -e trace=openat2 -e inject=openat2:error=EPERM)
+	start_readyd
+	expect "warnings" "$(select_lines -c 'warning: openat2() is not available; processes with another root are unreachable' readyd.log)" 1
+	UNDER=()
+	kill_readyd
+	start_readyd
+	expect "warnings of both" "$(select_lines -c 'openat2() is not available' readyd.log)" 1
 }
 
 # A file system's error is not the end of the process, after which a marker in our directory would count.

@@ -10,63 +10,63 @@
 reuse_is_seen_by_the_daemon() {
 	local start
 	start_readyd
-	spawn_worker_with_pid 20000
-	start=$(start_of 20000)
-	echo ready >"$(marker 20000)"
+	spawn_worker_with_pid 200
+	start=$(start_of 200)
+	echo ready >"$(marker 200)"
 	until_true 60 counter_is processes 1
-	kill_and_reap 20000
-	spawn_worker_with_pid 20000
-	expect_status daemon 5 "stale 20000 start=[0-9]+ reason=older-than-process" 20000
-	expect_status auto 5 "stale 20000 start=[0-9]+ reason=older-than-process" 20000
-	READYD_BACKEND=daemon expect_exit 5 ctl -q wait --stale=fail 20000
-	expect_exit 5 ctl -q wait --stale=fail 20000
+	kill_and_reap 200
+	spawn_worker_with_pid 200
+	expect_status daemon 5 "stale 200 start=[0-9]+ reason=older-than-process" 200
+	expect_status auto 5 "stale 200 start=[0-9]+ reason=older-than-process" 200
+	READYD_BACKEND=daemon expect_exit 5 ctl -q wait --stale=fail 200
+	expect_exit 5 ctl -q wait --stale=fail 200
 	# Its own check would accept the marker, but it asks the daemon first.
-	READYD_BACKEND=daemon expect_exit 124 ctl -q wait --timeout 0.7 20000
-	expect_exit 124 ctl -q wait --timeout 0.7 20000
-	expect_exit 124 ctl -q wait --timeout 0 20000
-	start_waiter auto 20000
+	READYD_BACKEND=daemon expect_exit 124 ctl -q wait --timeout 0.7 200
+	expect_exit 124 ctl -q wait --timeout 0.7 200
+	expect_exit 124 ctl -q wait --timeout 0 200
+	start_waiter auto 200
 	until_true 60 each_holds "$GATE" "$WAITER"
-	[ "$(start_of 20000)" != "$start" ] || echo "both started within one clock tick: they have the same pid and start"
-	if [ "$(start_of 20000)" != "$start" ]; then
-		expect_status daemon 4 "exited 20000$AGE start=$start .*" "20000:$start"
-		expect_status file 3 "died 20000 start=$start reason=pid-reused.*" "20000:$start"
+	[ "$(start_of 200)" != "$start" ] || echo "both started within one clock tick: they have the same pid and start"
+	if [ "$(start_of 200)" != "$start" ]; then
+		expect_status daemon 4 "exited 200$AGE start=$start .*" "200:$start"
+		expect_status file 3 "died 200 start=$start reason=pid-reused.*" "200:$start"
 	fi
 	SINCE=$(now_ms)
-	echo ready >"$(marker 20000)"
+	echo ready >"$(marker 200)"
 	waiter_ends 0 "$READY"
-	both_backends expect_status 0 "$READY" 20000
+	both_backends expect_status 0 "$READY" 200
 }
 
 older_than_its_process() {
 	mkdir m
-	echo ready >"$(marker 20001)"
-	until_true 60 is_surely_older "$(marker 20001)"
-	spawn_worker_with_pid 20001
-	expect_status file 5 "stale 20001 start=[0-9]+ reason=older-than-process" 20001
-	READYD_BACKEND="file" expect_exit 5 ctl -q wait --stale=fail --timeout 5 20001
+	echo ready >"$(marker 201)"
+	until_true 60 is_surely_older "$(marker 201)"
+	spawn_worker_with_pid 201
+	expect_status file 5 "stale 201 start=[0-9]+ reason=older-than-process" 201
+	READYD_BACKEND="file" expect_exit 5 ctl -q wait --stale=fail --timeout 5 201
 	start_readyd
-	both_backends expect_status 5 "stale 20001 start=[0-9]+ reason=older-than-process" 20001
-	READYD_BACKEND=daemon expect_exit 5 ctl -q wait --stale=fail --timeout 5 20001
-	echo ready >new && mv new "$(marker 20001)"
-	both_backends expect_status 0 "$READY" 20001
+	both_backends expect_status 5 "stale 201 start=[0-9]+ reason=older-than-process" 201
+	READYD_BACKEND=daemon expect_exit 5 ctl -q wait --stale=fail --timeout 5 201
+	echo ready >new && mv new "$(marker 201)"
+	both_backends expect_status 0 "$READY" 201
 }
 
 reused_during_a_wait() {
 	local former
 	start_readyd
-	spawn_worker_with_pid 20002
-	former=$(start_of 20002)
-	start_waiter daemon 20002
-	spawn_waiters 1 "20002:$former"
+	spawn_worker_with_pid 202
+	former=$(start_of 202)
+	start_waiter daemon 202
+	spawn_waiters 1 "202:$former"
 	until_true 60 each_holds "$GATE" "${WAITERS[@]}"
-	kill_and_reap 20002
-	spawn_worker_with_pid 20002
+	kill_and_reap 202
+	spawn_worker_with_pid 202
 	all_end 3 "$WAITER" "${WAITERS[@]}"
-	mark 20002
-	both_backends expect_status 0 "$READY" 20002
-	[ "$(start_of 20002)" != "$former" ] || return 0
-	expect_status daemon 3 "died 20002 start=$former .*" "20002:$former"
-	expect_status file 3 "died 20002 start=$former reason=pid-reused.*" "20002:$former"
+	mark 202
+	both_backends expect_status 0 "$READY" 202
+	[ "$(start_of 202)" != "$former" ] || return 0
+	expect_status daemon 3 "died 202 start=$former .*" "202:$former"
+	expect_status file 3 "died 202 start=$former reason=pid-reused.*" "202:$former"
 }
 
 # A marker that was absent may have been in another directory all the time: when that directory takes the place of
@@ -79,17 +79,17 @@ arrives_with_its_directory() {
 	local way=$1 backend=$2
 	mkdir -p old m
 	[ "$way" != uncovering ] || mount --bind old m
-	echo ready >old/ktstr-worker-ready-20003
-	until_true 60 is_surely_older old/ktstr-worker-ready-20003
+	echo ready >old/ktstr-worker-ready-203
+	until_true 60 is_surely_older old/ktstr-worker-ready-203
 	[ "$way" != uncovering ] || tmpfs m
 	[ "$backend" = file ] || start_readyd
-	spawn_worker_with_pid 20003
-	start_waiter "$backend" --stale=fail 20003
+	spawn_worker_with_pid 203
+	start_waiter "$backend" --stale=fail 203
 	[ "$backend" != auto ] || until_true 60 each_holds "$GATE" "$WAITER"
 	SINCE=$(now_ms)
 	"bring_by_$way"
-	waiter_ends 5 "stale 20003 start=[0-9]+ reason=older-than-process"
-	expect_status "$backend" 5 "stale 20003 start=[0-9]+ reason=older-than-process" 20003
+	waiter_ends 5 "stale 203 start=[0-9]+ reason=older-than-process"
+	expect_status "$backend" 5 "stale 203 start=[0-9]+ reason=older-than-process" 203
 }
 
 test_a_stale_marker_that_arrives_with_its_directory_is_stale() {
@@ -105,17 +105,17 @@ test_a_stale_marker_that_arrives_with_its_directory_is_stale() {
 # A change that writes nothing does not make a stale marker one of the new process.
 touched() {
 	start_readyd
-	spawn_worker_with_pid 20004
-	echo ready >"$(marker 20004)"
+	spawn_worker_with_pid 204
+	echo ready >"$(marker 204)"
 	until_true 60 counter_is processes 1
-	kill_and_reap 20004
-	spawn_worker_with_pid 20004
-	chmod 600 "$(marker 20004)"
-	expect_status daemon 5 "stale 20004 start=[0-9]+ reason=older-than-process" 20004
-	ln "$(marker 20004)" m/other-name
-	expect_status auto 5 "stale 20004 start=[0-9]+ reason=older-than-process" 20004
-	echo ready >"$(marker 20004)"
-	both_backends expect_status 0 "$READY" 20004
+	kill_and_reap 204
+	spawn_worker_with_pid 204
+	chmod 600 "$(marker 204)"
+	expect_status daemon 5 "stale 204 start=[0-9]+ reason=older-than-process" 204
+	ln "$(marker 204)" m/other-name
+	expect_status auto 5 "stale 204 start=[0-9]+ reason=older-than-process" 204
+	echo ready >"$(marker 204)"
+	both_backends expect_status 0 "$READY" 204
 }
 
 # leave_marker PID DATE: a leftover with that stamp, which the daemon has seen while no process had the number.
@@ -130,7 +130,7 @@ leave_marker() {
 
 # The time of change is later than the start of the process, so the clocks would say that the marker is its own.
 seen_before_the_process() {
-	local pid=20005 date
+	local pid=205 date
 	start_readyd
 	for date in "1 day" "1 day ago" now; do
 		leave_marker "$pid" "$date"
@@ -147,28 +147,28 @@ seen_before_the_process() {
 # A daemon that is started later finds it in its first scan.
 found_before_the_process() {
 	mkdir m
-	echo ready >"$(marker 20010)"
+	echo ready >"$(marker 210)"
 	start_readyd
 	until_true 60 counter_is leftovers 1
-	spawn_worker_with_pid 20010
-	chmod 600 "$(marker 20010)"
-	expect_status daemon 5 "stale 20010 start=[0-9]+ reason=older-than-process" 20010
-	rm "$(marker 20010)"
+	spawn_worker_with_pid 210
+	chmod 600 "$(marker 210)"
+	expect_status daemon 5 "stale 210 start=[0-9]+ reason=older-than-process" 210
+	rm "$(marker 210)"
 	until_true 60 counter_is leftovers 0
-	expect_status daemon 1 "$PENDING" 20010
+	expect_status daemon 1 "$PENDING" 210
 }
 
 never_ready() {
 	local start backend
 	start_readyd
-	leave_marker 20011 now
-	until_true 60 is_surely_older "$(marker 20011)"
-	spawn_worker_with_pid 20011
-	start=$(start_of 20011)
-	kill_and_reap 20011
+	leave_marker 211 now
+	until_true 60 is_surely_older "$(marker 211)"
+	spawn_worker_with_pid 211
+	start=$(start_of 211)
+	kill_and_reap 211
 	for backend in daemon file auto; do
-		expect_status $backend 3 "died 20011 start=$start reason=no-process.*" "20011:$start"
-		READYD_BACKEND=$backend expect_exit 3 ctl -q wait "20011:$start"
+		expect_status $backend 3 "died 211 start=$start reason=no-process.*" "211:$start"
+		READYD_BACKEND=$backend expect_exit 3 ctl -q wait "211:$start"
 	done
 }
 
@@ -180,14 +180,14 @@ test_a_process_with_a_leftover_that_never_was_ready_has_died() { in_pid_namespac
 never_was_ready() { # BACKEND
 	local start
 	start_readyd
-	echo ready >"$(marker 20007)"
-	until_true 60 is_surely_older "$(marker 20007)"
-	spawn_worker_with_pid 20007
-	start=$(start_of 20007)
-	kill_and_reap 20007
-	expect_status "$1" 3 "died 20007 start=$start .*" "20007:$start"
-	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --timeout 60 "20007:$start"
-	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --timeout 0 "20007:$start"
+	echo ready >"$(marker 207)"
+	until_true 60 is_surely_older "$(marker 207)"
+	spawn_worker_with_pid 207
+	start=$(start_of 207)
+	kill_and_reap 207
+	expect_status "$1" 3 "died 207 start=$start .*" "207:$start"
+	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --timeout 60 "207:$start"
+	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --timeout 0 "207:$start"
 }
 
 test_a_process_with_a_leftover_alone_was_never_ready() {
@@ -202,22 +202,22 @@ test_a_process_with_a_leftover_alone_was_never_ready() {
 leftover_is_waited_over() { # BACKEND WAY
 	local backend=$1 way=$2 other name
 	mkdir m
-	name=$(marker 20006)
+	name=$(marker 206)
 	echo ready >"$name"
 	until_true 60 is_surely_older "$name"
 	[ "$backend" = file ] || start_readyd
 	spawn_worker
 	other=$PID
-	spawn_worker_with_pid 20006
-	expect_status "$backend" 5 "stale 20006 start=[0-9]+ reason=older-than-process" 20006
-	READYD_BACKEND=$backend expect_exit 124 ctl wait --timeout 0.3 20006 >out 2>err
-	grep -qE "timed out after 300 ms: process 20006 is .*: older-than-process; directory: ok;" err || die "$(cat err)"
-	grep -qx "pending 20006 start=[0-9]* reason=deadline.*" out || die "$(cat out)"
-	READYD_BACKEND=$backend expect_exit 5 ctl -q wait --stale=fail --timeout 60 20006
-	READYD_BACKEND=$backend expect_exit 5 ctl -q wait --stale=fail --timeout 60 20006 "$other"
-	READYD_BACKEND=$backend spawn_waiters 1 --any 20006 "$other"
+	spawn_worker_with_pid 206
+	expect_status "$backend" 5 "stale 206 start=[0-9]+ reason=older-than-process" 206
+	READYD_BACKEND=$backend expect_exit 124 ctl wait --timeout 0.3 206 >out 2>err
+	grep -qE "timed out after 300 ms: process 206 is .*: older-than-process; directory: ok;" err || die "$(cat err)"
+	grep -qx "pending 206 start=[0-9]* reason=deadline.*" out || die "$(cat out)"
+	READYD_BACKEND=$backend expect_exit 5 ctl -q wait --stale=fail --timeout 60 206
+	READYD_BACKEND=$backend expect_exit 5 ctl -q wait --stale=fail --timeout 60 206 "$other"
+	READYD_BACKEND=$backend spawn_waiters 1 --any 206 "$other"
 	OTHER_WAITER=${WAITERS[0]}
-	start_waiter "$backend" 20006
+	start_waiter "$backend" 206
 	[ "$backend" = file ] || until_true 60 each_holds "$GATE" "$WAITER" "$OTHER_WAITER"
 	SINCE=$(now_ms)
 	case $way in

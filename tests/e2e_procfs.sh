@@ -75,9 +75,9 @@ hidden() {
 	mount -t proc -o "hidepid=$hidepid" proc /proc || skip "hidepid is not available"
 	mkdir m
 	chmod 1777 m
-	setpriv --reuid=1001 --clear-groups touch "$(marker 300)"
-	until_true 60 is_surely_older "$(marker 300)"
-	spawn_as_1001 300
+	setpriv --reuid=1001 --clear-groups touch "$(marker 290)"
+	until_true 60 is_surely_older "$(marker 290)"
+	spawn_as_1001 290
 	as_other_user test -r "/proc/$PID/stat" && skip "hidepid has no effect"
 	expect_status file 5 "stale $PID .*reason=older-than-process.*" "$PID"
 	for target in "$PID" "$PID:1" "$PID:$(start_of "$PID")"; do
@@ -152,7 +152,7 @@ secret_process() {
 	mkdir m
 	chmod 1777 m
 	chmod 755 .
-	spawn_as_1001 300
+	spawn_as_1001 290
 	start=$(start_of "$PID")
 	start_readyd --socket-mode 0666 --trusted-group 2002
 	told_to 1 "pending $PID start=$start" "${AS_OTHER_USER[@]}" "$READYCTL" status "$PID"
@@ -195,7 +195,7 @@ test_the_daemon_does_not_tell_what_hidepid_hides() {
 proc_is_mounted_over() {
 	mkdir m
 	chmod 755 .
-	spawn_as_1001 300
+	spawn_as_1001 290
 	printf '%s\n' readers1:x:5: readers:x:2002:a,b >group
 	mount --bind group /etc/group
 	start_readyd --socket-mode 0666 --trusted-group readers

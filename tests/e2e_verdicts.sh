@@ -396,17 +396,17 @@ within_the_resolution() {
 	local by_file
 	start_readyd
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
-		spawn_worker_with_pid 20000
-		echo ready >"$(marker 20000)"
+		spawn_worker_with_pid 200
+		echo ready >"$(marker 200)"
 		until_true 60 counter_is processes 1
-		touch "$(marker 20000)"
-		kill_and_reap 20000
-		spawn_worker_with_pid 20000
+		touch "$(marker 200)"
+		kill_and_reap 200
+		spawn_worker_with_pid 200
 		expect "by the daemon" "$(answer_of daemon)" "5 stale reason=older-than-process"
 		expect "by both" "$(answer_of auto)" "5 stale reason=older-than-process"
 		by_file=$(answer_of file)
-		kill_and_reap 20000
-		rm "$(marker 20000)"
+		kill_and_reap 200
+		rm "$(marker 200)"
 		echo "by the file: $by_file"
 		case $by_file in
 		"0 ready") return 0 ;;
@@ -424,16 +424,16 @@ within_a_tick() {
 	local former
 	start_readyd
 	for _ in {1..50}; do
-		spawn_worker_with_pid 20000
-		former=$(start_of 20000)
-		echo ready >"$(marker 20000)"
-		ctl -q status 20000 || die "the marker does not count"
-		kill_and_reap 20000
-		spawn_worker_with_pid 20000
+		spawn_worker_with_pid 200
+		former=$(start_of 200)
+		echo ready >"$(marker 200)"
+		ctl -q status 200 || die "the marker does not count"
+		kill_and_reap 200
+		spawn_worker_with_pid 200
 		expect "by the daemon" "$(answer_of daemon)" "5 stale reason=older-than-process"
-		[ "$(start_of 20000)" != "$former" ] || return 0
-		kill_and_reap 20000
-		rm "$(marker 20000)"
+		[ "$(start_of 200)" != "$former" ] || return 0
+		kill_and_reap 200
+		rm "$(marker 200)"
 	done
 	echo "never within one clock tick: the machine is too slow"
 }
@@ -443,16 +443,16 @@ test_two_processes_of_one_tick_are_different() { in_pid_namespace within_a_tick;
 # The daemon remembers the process of an earlier query, not its pid.
 reuse_after_a_query() {
 	start_readyd
-	spawn_worker_with_pid 20000
+	spawn_worker_with_pid 200
 	expect "of the first" "$(answer_of daemon)" "1 pending"
-	kill_and_reap 20000
+	kill_and_reap 200
 	expect "without a process" "$(answer_of daemon | cut -d' ' -f1,2)" "3 died"
-	spawn_worker_with_pid 20000
+	spawn_worker_with_pid 200
 	expect "of the second" "$(answer_of daemon)" "1 pending"
-	kill_and_reap 20000
-	spawn_worker_with_pid 20000
+	kill_and_reap 200
+	spawn_worker_with_pid 200
 	expect "of the third" "$(answer_of daemon)" "1 pending"
-	echo ready >"$(marker 20000)"
+	echo ready >"$(marker 200)"
 	expect "of the third, marked" "$(answer_of daemon)" "0 ready"
 }
 
@@ -591,11 +591,11 @@ start_readyd_unless_file() {
 
 not_started_yet() {
 	start_readyd_unless_file "$1"
-	READYD_BACKEND=$1 expect_exit 124 ctl wait --json --not-started=wait --timeout 0.2 20000 >out 2>err
+	READYD_BACKEND=$1 expect_exit 124 ctl wait --json --not-started=wait --timeout 0.2 200 >out 2>err
 	grep -q '"process":"not-started"' out || die "not in JSON: $(cat out)"
-	grep -q "process 20000 is not-started; its marker .*: absent;" err || die "not on standard error: $(cat err)"
-	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --not-started=fail --timeout 60 20000
-	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --timeout 60 20000
+	grep -q "process 200 is not-started; its marker .*: absent;" err || die "not on standard error: $(cat err)"
+	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --not-started=fail --timeout 60 200
+	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --timeout 60 200
 }
 
 # have_checked PID...: a check takes a few microseconds and comes every 50 ms, so readyctl has checked once it has slept
@@ -611,15 +611,15 @@ have_checked() {
 # starts_during_the_wait BACKEND ready|dies
 starts_during_the_wait() {
 	start_readyd_unless_file "$1"
-	READYD_BACKEND=$1 spawn_waiters 2 --not-started=wait --timeout 60 20000
+	READYD_BACKEND=$1 spawn_waiters 2 --not-started=wait --timeout 60 200
 	until_true 60 have_checked "${WAITERS[@]}"
-	spawn_worker_with_pid 20000
+	spawn_worker_with_pid 200
 	until_true 60 each_holds '*pidfd*' "${WAITERS[@]}"
 	if [ "$2" = ready ]; then
-		mark 20000
+		mark 200
 		all_end 0 "${WAITERS[@]}"
 	else
-		kill_and_reap 20000
+		kill_and_reap 200
 		all_end 3 "${WAITERS[@]}"
 	fi
 }
@@ -627,24 +627,24 @@ starts_during_the_wait() {
 # A marker that exists before the process starts is not its marker.
 starts_with_a_stale_marker() {
 	start_readyd_unless_file "$1"
-	echo ready >"$(marker 20000)"
-	READYD_BACKEND=$1 spawn_waiters 1 --not-started=wait --stale=fail --timeout 60 20000
-	READYD_BACKEND=$1 expect_exit 124 ctl -q wait --not-started=wait --timeout 0.2 20000 2>err
+	echo ready >"$(marker 200)"
+	READYD_BACKEND=$1 spawn_waiters 1 --not-started=wait --stale=fail --timeout 60 200
+	READYD_BACKEND=$1 expect_exit 124 ctl -q wait --not-started=wait --timeout 0.2 200 2>err
 	grep -q "is not-started; its marker .*: older-than-process;" err || die "$(cat err)"
-	spawn_worker_with_pid 20000
+	spawn_worker_with_pid 200
 	all_end 5 "${WAITERS[@]}"
 }
 
 # starts_and_exits_unseen BACKEND: it has created its marker and ended before a check could see it.
 starts_and_exits_unseen() {
 	start_readyd_unless_file "$1"
-	READYD_BACKEND=$1 spawn_waiters 2 --not-started=wait --timeout 60 20000
+	READYD_BACKEND=$1 spawn_waiters 2 --not-started=wait --timeout 60 200
 	until_true 60 have_checked "${WAITERS[@]}"
 	kill -STOP "${WAITERS[@]}"
 	for pid in "${WAITERS[@]}"; do until_true 60 is_stopped "$pid"; done
-	spawn_worker_with_pid 20000
-	mark 20000
-	kill_and_reap 20000
+	spawn_worker_with_pid 200
+	mark 200
+	kill_and_reap 200
 	kill -CONT "${WAITERS[@]}"
 	all_end 4 "${WAITERS[@]}"
 }
@@ -653,10 +653,10 @@ starts_and_exits_unseen() {
 exact_process_has_started() {
 	local start
 	start_readyd_unless_file "$1"
-	spawn_worker_with_pid 20000
-	start=$(start_of 20000)
-	kill_and_reap 20000
-	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --not-started=wait --timeout 60 "20000:$start"
+	spawn_worker_with_pid 200
+	start=$(start_of 200)
+	kill_and_reap 200
+	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --not-started=wait --timeout 60 "200:$start"
 }
 
 test_not_started() {

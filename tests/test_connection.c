@@ -847,6 +847,26 @@ START_TEST(a_crowd_of_one_user_gets_one_turn)
 }
 END_TEST
 
+/* Each end frees what a connection has. All of them end, some in a pass. */
+START_TEST(a_crowd_of_one_user_that_leaves_takes_turns)
+{
+	enum { LEAVING = 50, OF_ONE_PASS = TURNS_BUDGET / TURNS_END + 1 };
+	int others[LEAVING];
+
+	for (int i = 0; i < LEAVING; i++)
+		others[i] = connect_user(5000);
+	pass();
+	for (int i = 0; i < LEAVING; i++)
+		close(others[i]);
+	pass();
+	ck_assert_uint_le(closings, OF_ONE_PASS);
+	ck_assert_uint_gt(closings, 0);
+	for (int i = 0; i < LEAVING; i++)
+		pass();
+	ck_assert_uint_eq(closings, LEAVING);
+}
+END_TEST
+
 /* The connections of one user take turns as well; the first one, which did not have to wait, is done by then.
  */
 START_TEST(no_connection_of_a_user_is_left_out)
@@ -1174,6 +1194,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, one_line_among_a_thousand);
 	tcase_add_test(tcase, turns_go_round);
 	tcase_add_test(tcase, a_crowd_of_one_user_gets_one_turn);
+	tcase_add_test(tcase, a_crowd_of_one_user_that_leaves_takes_turns);
 	tcase_add_test(tcase, no_connection_of_a_user_is_left_out);
 	tcase_add_test(tcase, unread_output_is_bounded_for_a_user);
 	tcase_add_test(tcase, a_connection_may_close_in_several_turns);

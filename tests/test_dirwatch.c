@@ -124,6 +124,29 @@ START_TEST(writes_are_reported_with_their_position)
 }
 END_TEST
 
+/* The kernel counts a long queue event by event, while those that cause events wait. */
+START_TEST(a_long_queue_is_counted_once_between_reads)
+{
+	uint64_t before;
+
+	watch.counts_once = true;
+	ck_assert_int_eq(dirwatch_arm(&watch), DIRWATCH_OTHER);
+	make(place.dir, 7);
+	before = dirwatch_position(&watch);
+	for (pid_t pid = 100; pid < 900; pid++)
+		make(place.dir, pid);
+	ck_assert_uint_gt(dirwatch_position(&watch), before);
+	before = dirwatch_position(&watch);
+	make(place.dir, 8);
+	ck_assert_uint_eq(dirwatch_position(&watch), before);
+	watch.counts_once = false;
+	ck_assert_uint_gt(dirwatch_position(&watch), before);
+	watch.counts_once = true;
+	ck_assert_int_gt(dirwatch_read(&watch, buffer, sizeof(buffer)), 0);
+	ck_assert_uint_gt(dirwatch_position(&watch), before);
+}
+END_TEST
+
 START_TEST(writes_are_not_reported_unasked)
 {
 	make(place.dir, 7);
@@ -438,6 +461,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, marker_comes_and_goes);
 	tcase_add_test(tcase, writes_are_reported_with_their_position);
+	tcase_add_test(tcase, a_long_queue_is_counted_once_between_reads);
 	tcase_add_test(tcase, writes_are_not_reported_unasked);
 	tcase_add_test(tcase, other_names_are_unrelated);
 	tcase_add_test(tcase, arming_keeps_queued_events);

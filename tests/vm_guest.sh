@@ -25,19 +25,39 @@ guest() {
 	"$vm/pack.sh" "$dir/$label" "$init" "${files[@]}" && "$vm/boot.sh" "$label" 120 "$dir/$label" "$@"
 }
 
-# What the evidence guest mounts: modules of the kernel, and images. Where the host cannot make one, the case is skipped.
-evidence_files() {
+modules() {
 	local module
 	for module in "$BUILD"/vm/modules/*.ko; do
 		[ ! -e "$module" ] || echo "guest/modules/${module##*/}=$module"
 	done
+}
+
+# What the evidence guest mounts: modules of the kernel, and images. Where the host cannot make one, the case is skipped.
+evidence_files() {
+	modules
 	truncate -s 2M "$dir/ext4" "$dir/vfat"
 	if mkfs.ext4 -q -I 128 "$dir/ext4" >/dev/null 2>&1; then echo "guest/ext4=$dir/ext4"; fi
 	if mkfs.vfat "$dir/vfat" >/dev/null 2>&1; then echo "guest/vfat=$dir/vfat"; fi
 }
 
+# What the systemd guest has: the systemd of the host and the project's units. Prints nothing where there is no systemd.
+systemd_files() {
+	local units=$SRC/contrib/init/systemd clockfs=$BUILD/tests/fs/clockfs files
+	[ -x "$clockfs" ] || clockfs=
+	files=$("$vm/systemd_files.sh" ${clockfs:+"$clockfs"}) || return 0
+	echo "$files"
+	[ -z "$clockfs" ] || echo "guest/clockfs=$clockfs"
+	echo "usr/lib/systemd/system/readyd.service=$units/readyd.service"
+	echo "usr/lib/systemd/system/readyd.socket=$units/readyd.socket"
+	echo "usr/lib/sysusers.d/readyd.conf=$units/readyd-sysusers.conf"
+	echo "etc/systemd/system/cases.service=$vm/cases.service"
+	# With an id, this is not the first boot of a system, at which systemd enables all units.
+	echo 0123456789abcdef0123456789abcdef >"$dir/machine-id"
+	echo "etc/machine-id=$dir/machine-id"
+}
+
 guests() {
-	local failed=0 init=$SRC/contrib/init evidence
+	local failed=0 init=$SRC/contrib/init evidence systemd
 	mapfile -t evidence < <(evidence_files)
 	guest plain "$init/init" "$vm/cases_plain.sh" guest/wait_ready.sh="$dir/wait_ready.sh" \
 		guest/heap_watch="$BUILD/tests/vm/heap_watch" \
@@ -48,6 +68,11 @@ guests() {
 		usr/libexec/ktstr-jemalloc-probe="$BUILD/probe/ktstr-jemalloc-probe" -- /guest/cases || failed=1
 	guest inittab "$(command -v busybox)" "$vm/cases_inittab.sh" etc/inittab="$init/inittab" \
 		etc/job="$vm/cases_inittab.sh" -- || failed=1
+	mapfile -t systemd < <(modules && systemd_files)
+	if [ ${#systemd[@]} -gt 0 ]; then
+		guest systemd /usr/lib/systemd/systemd "$vm/cases_systemd.sh" guest/under="$BUILD/tests/vm/under" "${systemd[@]}" \
+			-- --unit=cases.service || failed=1
+	fi
 	guest early "$BUILD/tests/vm/early_init" "$vm/cases_early.sh" -- late /guest/cases || failed=1
 	guest bare "$BUILD/tests/vm/early_init" "$vm/cases_early.sh" -- bare /guest/cases || failed=1
 	return "$failed"

@@ -1,0 +1,44 @@
+/* The last 8 descriptors. */
+#include "daemon/reserve.h"
+#include "tests/unit.h"
+
+START_TEST(the_last_numbers_are_kept)
+{
+	struct rlimit files;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+	files.rlim_cur = 64;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
+	ck_assert(reserve_allows(0));
+	ck_assert(reserve_allows(55));
+	ck_assert(!reserve_allows(56));
+	ck_assert(!reserve_allows(63));
+	/* Those of before the limit was lowered. */
+	ck_assert(!reserve_allows(1000));
+}
+END_TEST
+
+START_TEST(a_limit_below_the_reserve_keeps_all)
+{
+	const struct rlimit files = {4, 4};
+
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
+	ck_assert(!reserve_allows(0));
+	ck_assert(!reserve_allows(3));
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("reserve");
+	TCase *tcase = unit_case(s, "reserve");
+
+	tcase_add_test(tcase, the_last_numbers_are_kept);
+	tcase_add_test(tcase, a_limit_below_the_reserve_keeps_all);
+	return s;
+}
+
+int main(void)
+{
+	return unit_main(suite);
+}
