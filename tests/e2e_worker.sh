@@ -419,6 +419,7 @@ test_a_file_in_a_closed_directory_is_written_to() {
 
 test_jemalloc_is_linked_statically() {
 	need_jemalloc
+	! "$BUILD/config.status" --config | grep -q -- --with-jemalloc=shared || skip "configured with --with-jemalloc=shared"
 	need readelf
 	expect "libraries" "$(ldd "$WORKER" 2>&1 | select_lines -E 'jemalloc|stdc\+\+')" ""
 	readelf -sW "$WORKER" | grep -q ' TLS .*tsd_tls' || die "no thread state in the executable"

@@ -10,6 +10,8 @@
  *             pid of the child is printed
  *   signals   prints the number of SIGRTMIN that have come whenever SIGUSR1 comes
  */
+#include "config.h"
+
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -18,6 +20,8 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <jemalloc/jemalloc.h>
 
 #define MIB 1048576
 /* One of jemalloc's sizes, so that it is not rounded up. */

@@ -4,6 +4,8 @@
  * tsd_tls, which has this value (hexadecimal) in this program. tests/e2e_worker.sh takes the offsets from the
  * worker.
  */
+#include "config.h"
+
 #include <link.h>
 #include <pthread.h>
 #include <stdint.h>

@@ -6,6 +6,8 @@
  * Usage: calibrate VALUE, the value of the symbol [<prefix>_]tsd_tls in this program, in hexadecimal. Not by
  * a declaration of that symbol: its prefix differs, and it may be local to the archive.
  */
+#include "config.h"
+
 #include <errno.h>
 #include <link.h>
 #include <stdint.h>
