@@ -76,11 +76,11 @@ best_last() {
 
 goals_of_fanout() {
 	local n most
-	for n in $(awk -F, '$1 == "gate" && $2 >= 50 { print $2 }' "$results/fanout.csv"); do
+	while read -r n; do
 		goal "last of $n awake / best of futex and own inotify" "$(fanout gate "$n" last_us) / $(best_last "$n")" \
 			"<=" "$(limit 1.2 1.3)"
 		most=$n
-	done
+	done < <(awk -F, '$1 == "gate" && $2 >= 50 { print $2 }' "$results/fanout.csv")
 	goal "last of ${most:-N} awake / futex" "$(fanout gate "${most:-0}" last_us) / $(fanout futex "${most:-0}" last_us)" \
 		"<=" "$(limit 1.15 1.3)"
 	goal "last of $(number nested.csv 1 waiters) awake / futex, with a child pid namespace" \

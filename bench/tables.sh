@@ -6,8 +6,11 @@ results=$1
 memory=$2
 load=$3
 here=$(dirname "$0")
+# shellcheck source=bench/cells.sh
 . "$here/cells.sh"
+# shellcheck source=bench/goals.sh
 . "$here/goals.sh"
+# shellcheck source=bench/losses.sh
 . "$here/losses.sh"
 
 version() { # PACKAGE
