@@ -16,12 +16,13 @@ pivot() {
 			if ($c != "") value[$1, $2] = $c / unit
 		}
 		function floor(count, a, b) {
-			a = value["futex", count]; b = value["inotify", count]
+			a = ("futex", count) in value ? value["futex", count] : 0
+			b = ("inotify", count) in value ? value["inotify", count] : 0
 			return b > 0 && (b < a || a == 0) ? b : a
 		}
 		function base(baseline, count, i) {
 			if (relative == "floor") return floor(count)
-			if (relative != "first") return value[relative, count]
+			if (relative != "first") return (relative, count) in value ? value[relative, count] : 0
 			for (i = 1; i <= nc; i++) if ((baseline, counts[i]) in value) return value[baseline, counts[i]]
 		}
 		function number(x) { return sprintf(x >= 100 ? "%.0f" : x >= 10 ? "%.1f" : "%.2f", x) }

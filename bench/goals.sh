@@ -112,24 +112,25 @@ crowd() {
 			printf "| %s | %s | %s | %s | %s | %s | - | | | | | |\n", m, f[2], f[4], f[5], f[6], f[7] } }' "$results/crowd.csv"
 }
 
-# Walks are not counted for a process that is itself in a child pid namespace.
-goals_of_crowd() {
-	local few many
-	few=$(cell crowd.csv 'NR == 2' waiters)
-	many=$(cell crowd.csv 1 waiters)
-	while IFS=, read -r moment ratio cpu walks; do
-		[ -n "$moment" ] || continue
-		goal "$moment: CPU time of $many / of $few, by number" "$ratio" "<=" 1.3
-		goal "$moment: CPU time of $many, s" "$cpu / 1000" "<=" 1.5
-		goal "$moment: walks of /proc by $many" "$walks" "<=" 0
-	done < <(moments_for_goals)
-}
+# A process that is itself in a child pid namespace is left out: without a daemon, its waiters walk /proc.
 moments_for_goals() {
 	[ -s "$results/crowd.csv" ] || return 0
 	awk -F, '
 		NR == 1 || $1 ~ /child pid namespace/ { next }
 		!($1 in few) { few[$1] = $2; cpu[$1] = $5; next }
 		cpu[$1] > 0 { print $1 "," $5 * few[$1] / $2 / cpu[$1] "," $5 "," $6 }' "$results/crowd.csv"
+}
+greatest_of_moments() { moments_for_goals | awk -F, -v c="$1" 'most == "" || $c > most { most = $c } END { print most }'; }
+
+goals_of_crowd() {
+	local few many moment ratio rest
+	few=$(number crowd.csv 'NR == 2' waiters)
+	many=$(number crowd.csv '$1 !~ /child pid namespace/' waiters)
+	while IFS=, read -r moment ratio rest; do
+		goal "$moment: CPU time of $many / of $few, by number" "$ratio" "<=" 1.3
+	done < <(moments_for_goals)
+	goal "CPU time of $many in the worst of these moments, s" "$(greatest_of_moments 3) / 1000" "<=" 1.5
+	goal "walks of /proc by $many in the worst of these moments" "$(greatest_of_moments 4)" "<=" 0
 }
 
 goals_of_waiting() {
@@ -138,7 +139,7 @@ goals_of_waiting() {
 	less=$(cell idle.csv "\$1 < ${most:-0} && \$1 > 0" processes)
 	goal "readyd while ${most:-N} processes are waited for, % of a processor" "$(cell idle.csv 1 cpu_us_per_s) / 10000" "<=" 0.5
 	goal "the same, less than that with ${less:-N}" \
-		"($(cell idle.csv 1 cpu_us_per_s) - $(cell idle.csv "\$1 == ${less:-0}" cpu_us_per_s)) / 10000" "<=" 0.3
+		"($(cell idle.csv 1 cpu_us_per_s) - $(cell idle.csv "\$1 == ${less:--1}" cpu_us_per_s)) / 10000" "<=" 0.3
 	goal "$(number minute.csv 1 waiters) waiters and readyd, $(number minute.csv 1 after_s) s after they began, % of a processor" \
 		"$(cell minute.csv 1 cpu_us_per_s) / 10000" "<=" "$(limit 0.2 2)"
 	goal "beginning to wait (libreadyd) / own inotify" \
@@ -151,16 +152,17 @@ goals_of_waiting() {
 
 goals_of_many() {
 	local few most n
-	few=$(cell many.csv 'NR == 2' processes)
 	most=$(cell many.csv 1 processes)
-	n=$(limit "$most" "$few")
+	few=$(cell many.csv "\$1 < ${most:-0}" processes)
+	n=$(limit "$most" "${few:-$most}")
 	goal "latest of ${n:-N} answers after its marker, ms" "$(cell many.csv "\$1 == ${n:-0}" latest_ms)" "<=" 100
 	goal "readyd while ${n:-N} become ready within a second, % of a processor" \
 		"$(cell many.csv "\$1 == ${n:-0}" readyd_percent)" "<=" 20
 	goal "readyctl at that time, %" "$(cell many.csv "\$1 == ${n:-0}" readyctl_percent)" "<=" 20
 	goal "CPU time of both with ${most:-N} / with ${few:-N}, by number" \
 		"($(cell many.csv 1 readyd_percent) + $(cell many.csv 1 readyctl_percent)) / $most / \
-		(($(cell many.csv 'NR == 2' readyd_percent) + $(cell many.csv 'NR == 2' readyctl_percent)) / $few)" "<=" 1.3
+		(($(cell many.csv "\$1 == ${few:-0}" readyd_percent) + $(cell many.csv "\$1 == ${few:-0}" readyctl_percent)) / $few)" \
+		"<=" 1.3
 }
 
 goals_of_queries() {
@@ -173,10 +175,18 @@ goals_of_queries() {
 	goal "readyctl wait (static), ready already / /bin/true" "$(run "readyctl wait (static)") / $(run /bin/true)" "<=" 1.1
 }
 
+# Memory comes in pages, and one more of them for all waiters says nothing about each.
+gate_bytes() {
+	[ -s "$results/memory.csv" ] || return 0
+	awk -F, '
+		$1 == "readyd" && $2 == "gate-waiters" { n0 = n; kib0 = kib; n = $3; kib = $5 }
+		END { if (n0 > 0) print (kib - kib0 > 4 ? (kib - kib0 - 4) * 1024 / (n - n0) : 0) }' "$results/memory.csv"
+}
+
 goals_of_memory() {
 	goal "private memory of an idle readyd with all its processes, KiB" \
 		"$(cell memory.csv '$1 == "readyd" && $2 == "idle"' private_kib)" "<=" 400
-	goal "bytes per waiter at a gate" "$(bytes readyd gate-waiters)" "<=" 0
+	goal "bytes per waiter at a gate, beyond a page for all" "$(gate_bytes)" "<=" 0
 	goal "bytes per waiter with a connection" "$(bytes readyd text-waiters)" "<=" 300
 }
 

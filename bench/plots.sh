@@ -27,6 +27,12 @@ label_of() {
 times() { awk -v a="$1" -v b="$2" 'BEGIN { if (a > 0 && b > 0) { q = a / b; printf((q >= 10 ? "%.0fx" : "%.2fx"), q) } }'; }
 # scaled VALUE FACTOR UNIT
 scaled() { awk -v a="$1" -v f="$2" -v u="$3" 'BEGIN { a *= f; printf((a >= 100 ? "%.0f %s" : a >= 10 ? "%.1f %s" : "%.2f %s"), a, u) }'; }
+# duration US: with the unit that suits it.
+duration() {
+	awk -v v="$1" '
+		function short(x) { return sprintf(x >= 100 ? "%.0f" : x >= 10 ? "%.1f" : "%.2f", x) }
+		BEGIN { print (v >= 1000000 ? short(v / 1000000) " s" : v >= 1000 ? short(v / 1000) " ms" : short(v) " µs") }'
+}
 grouped() { awk -v n="$1" 'BEGIN { while (length(n) > 3) { out = "," substr(n, length(n) - 2) out; n = substr(n, 1, length(n) - 3) } print n out }'; }
 
 # lines FILE COLUMN RELATIVE BASELINE...: a series for each of the baselines. RELATIVE says to what the note relates the
@@ -84,13 +90,13 @@ draw_fanout() {
 		panel_of_worker $all
 	} | draw worker
 	{
-		printf 'figure\t%s\t%s\t%s\n' "The last of $(grouped "$most") is awake after $(scaled "$(fanout gate "$most" last_us)" 0.001 ms), $(times "$(fanout gate "$most" last_us)" "$(best_last "$most")") the floor" \
+		printf 'figure\t%s\t%s\t%s\n' "The last of $(grouped "$most") is awake after $(duration "$(fanout gate "$most" last_us)"), $(times "$(fanout gate "$most" last_us)" "$(best_last "$most")") the floor" \
 			"the floor is the best of a futex and of private watches; these wake within the worker's call" "$(source_of fanout.csv)"
 		# shellcheck disable=SC2086
 		panel_of_last $all
 	} | draw fanout
 	{
-		printf 'figure\t%s\t%s\t%s\n' "A marker for $(grouped "$most") takes $(scaled "$(fanout gate "$most" cpu_us)" 0.001 ms) of CPU time${futex:+, by futex $futex}" \
+		printf 'figure\t%s\t%s\t%s\n' "A marker for $(grouped "$most") takes $(duration "$(fanout gate "$most" cpu_us)") of CPU time${futex:+, by futex $futex}" \
 			"all processes together, the worker and servers included" "$(source_of fanout.csv)"
 		printf 'panel\t%s\tprograms that wait\tus\n' "CPU time of one fan-out"
 		# shellcheck disable=SC2086
@@ -104,7 +110,7 @@ draw_noise() {
 	[ -n "$most" ] || return 0
 	others=$(noise inotify "$most" file_us)
 	{
-		printf 'figure\t%s\t%s\t%s\n' "An unrelated file takes $(scaled "$(noise gate "$most" file_us)" 1 µs) with $(grouped "$most") waiting${others:+; private watches: $(scaled "$others" 0.001 ms)}" \
+		printf 'figure\t%s\t%s\t%s\n' "An unrelated file takes $(duration "$(noise gate "$most" file_us)") with $(grouped "$most") waiting${others:+; private watches: $(duration "$others")}" \
 			"CPU time of all processes for a file that is created in the directory and concerns no program" "$(source_of noise.csv)"
 		printf 'panel\t%s\tprograms that wait\tus\n' "CPU time for one file"
 		lines noise.csv file_us first gate inotify inotifywait send redis
@@ -112,13 +118,15 @@ draw_noise() {
 }
 
 draw_crowd() {
-	local worst
+	local worst few many
+	few=$(cell crowd.csv 'NR == 2' waiters)
+	many=$(cell crowd.csv '$1 == "marker"' waiters)
 	worst=$(moments_for_goals | awk -F, '$2 > w { w = $2; m = $1 } END { if (m != "") printf "%.2f", w }')
 	[ -n "$worst" ] || return 0
 	{
-		printf 'figure\t%s\t%s\t%s\n' "$(grouped "$(cell crowd.csv '$1 == "marker"' waiters)") at once take at most ${worst}x the CPU time that their number makes likely" \
-			"CPU time of all of them and of the daemon; the mark is that of $(cell crowd.csv 'NR == 2' waiters), multiplied" "$(source_of crowd.csv)"
-		printf 'bars\t%s\tms\n' "$(grouped "$(cell crowd.csv '$1 == "marker"' waiters)") programs: CPU time, and when the last has its answer"
+		printf 'figure\t%s\t%s\t%s\n' "$(grouped "$many") at once take at most ${worst}x the CPU time of $((many / few)) crowds of $few" \
+			"CPU time of all of them and of the daemon; the mark is that of $((many / few)) crowds of $few" "$(source_of crowd.csv)"
+		printf 'bars\t%s\tms\n' "$(grouped "$many") programs: CPU time, and when the last has its answer"
 		awk -F, 'NR == 1 || $1 ~ /child pid namespace/ { next }
 			!($1 in few) { few[$1] = $2; cpu[$1] = $5; next }
 			{ printf "bar\tgate\t%s\t%s\tlast after %.0f ms\t%s\n", $1, $5, $4, cpu[$1] * $2 / few[$1] }' "$results/crowd.csv"
@@ -149,14 +157,14 @@ draw_small() {
 		"from nothing until a marker can no longer be missed" "one wait" us 'if ($2 > 0) bar($1, $1, $3)'
 	bar_figure ready ready.csv "readyctl wait takes $(times "$(run "readyctl wait")" "$(run /bin/true)") as long as /bin/true if the marker exists" \
 		"from the start of the process to its end" "one process" us 'bar($1, $1, $3)'
-	bar_figure query query.csv "A query takes $(scaled "$(query readyd one-by-one ready)" 1 µs), $(times "$(query readyd one-by-one ready)" "$(query memcached one-by-one ready)") of memcached" \
+	bar_figure query query.csv "A query takes $(duration "$(query readyd one-by-one ready)"), $(times "$(query readyd one-by-one ready)" "$(query memcached one-by-one ready)") of memcached" \
 		"over one connection, one by one and a hundred at once" "one query" us 'bar($1, $1 ", " $2 ", " $3, $5)'
-	bar_figure memory memory.csv "Another $(grouped "$(cell memory.csv '$1 == "readyd" && $2 == "gate-waiters"' count)") waiters at a gate cost readyd no memory" \
-		"private memory of all processes of a server" "KiB" KiB 'if ($1 !~ /:/) bar($1, $1 ", " ($3 > 0 ? $3 " " : "") $2, $5)'
+	bar_figure memory memory.csv "A waiter at a gate costs readyd $(gate_bytes) bytes, one with a connection $(bytes readyd text-waiters)" \
+		"of all processes of a server, without what files can give back" "private memory" KiB 'if ($1 !~ /:/) bar($1, $1 ", " ($3 > 0 ? $3 " " : "") $2, $5)'
 }
 
 futex=$(cell fanout.csv "\$1 == \"futex\"" cpu_us)
-[ -z "$futex" ] || futex=$(scaled "$futex" 0.001 ms)
+[ -z "$futex" ] || futex=$(duration "$futex")
 if [ -s "$results/fanout.csv" ]; then draw_fanout; fi
 if [ -s "$results/noise.csv" ]; then draw_noise; fi
 if [ -s "$results/crowd.csv" ]; then draw_crowd; fi
