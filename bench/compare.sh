@@ -97,8 +97,8 @@ judge() {
 				word = ""
 				if (least > old_greatest && median - old > noise) word = "regression"
 				if (greatest < old_least && old - median > noise) word = "better"
-				printf "%s\t%g\t%g\t%s\t%s\t%s\n", what, old, median, old > 0 ? sprintf("%.2f", median / old) : "-",
-					old > 0 ? sprintf("%.0f %%", 100 * noise / old) : "-", word
+				printf "%s\t%g\t%g\t%s\t%s\t%s\n", what, old, median, (old > 0 ? sprintf("%.2f", median / old) : "-"),
+					(old > 0 ? sprintf("%.0f %%", 100 * noise / old) : "-"), word
 			}
 		}'
 }

@@ -125,7 +125,7 @@ void measure_machine(const struct bench *bench)
 {
 	static struct samples costs[COSTS];
 
-	for (int i = 0; i < REPEATS && (i == 0 || now_ns() < bench->until_ns); i++)
+	for (int i = 0; i < REPEATS && i < bench->rounds && (i == 0 || now_ns() < bench->until_ns); i++)
 		measure_once(costs);
 	printf("cost,rounds,us\n");
 	for (int i = 0; i < COSTS; i++)

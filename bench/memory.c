@@ -13,7 +13,8 @@
 #include "bench/sleeper.h"
 #include "bench/wire.h"
 
-#define GATES 500
+#define GATES	500
+#define GATE_MS 2500
 /* Descriptors that the bench needs for itself. */
 #define SPARE_DESCRIPTORS 100
 
@@ -146,7 +147,7 @@ static void measure_gates(const struct bench *bench)
 	}
 	client_close(&client);
 	/* The daemon keeps the read end of a gate open for two seconds, for the next waiter. */
-	sleep_us(2500000);
+	sleep_us((bench->pause_ms > 0 ? bench->pause_ms : GATE_MS) * 1000L);
 	print_server(SERVER_READYD, "gates", GATES);
 	for (int i = 0; i < GATES; i++) {
 		close(gates[i]);
