@@ -62,7 +62,7 @@ values() {
 	each_row join '$1 ~ /^readyd/' '"beginning to wait, " $1 ", us" T $3'
 	each_row ready '$1 ~ /^readyctl/' '$1 ", ready already, us" T $3'
 	each_row idle 1 '"readyd, " $1 " processes waited for, us/s" T $3'
-	each_row many 1 '$1 " processes: latest, ms" T $6; print $1 " processes: readyd, %" T $7; print $1 " processes: readyctl, %" T $8'
+	each_row many 1 '$1 " processes: latest, ms" T $8; print $1 " processes: readyd, %" T $9; print $1 " processes: readyctl, %" T $10'
 	each_row memory '$1 == "readyd"' '"private memory, " $3 " " $2 ", KiB" T $5'
 }
 each_row() { # NAME CONDITION WHAT

@@ -143,7 +143,9 @@ static void open_round(struct crowd *crowd, const struct moment *moment, int mem
 {
 	struct crowd_shared *shared = crowd->shared;
 
+	/* A moment before this one may have ended the daemon, or just spawned another. */
 	server_start(crowd->bench, SERVER_READYD);
+	server_await(crowd->bench, SERVER_READYD);
 	client_open(&crowd->client, server_socket(crowd->bench, SERVER_READYD));
 	crowd->connected = true;
 	crowd->handed_out = counters_read(&crowd->client, "handed_out");

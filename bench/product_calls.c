@@ -22,8 +22,10 @@ DIR *__wrap_opendir(const char *name)
 
 int __wrap_inotify_init1(int flags)
 {
-	watches++;
-	return __real_inotify_init1(flags);
+	int fd = __real_inotify_init1(flags);
+
+	watches += fd >= 0;
+	return fd;
 }
 /* NOLINTEND(bugprone-reserved-identifier) */
 

@@ -130,14 +130,11 @@ void server_spawn(const struct bench *bench, enum server_kind kind)
 		exec_server(bench, kind);
 }
 
-void server_start(const struct bench *bench, enum server_kind kind)
+void server_await(const struct bench *bench, enum server_kind kind)
 {
 	int64_t limit = now_ns() + START_LIMIT_NS;
 	int sock;
 
-	if (kind == SERVER_NONE || pids[kind] != 0)
-		return;
-	server_spawn(bench, kind);
 	while ((sock = sock_connect(server_socket(bench, kind))) < 0) {
 		if (waitpid(pids[kind], NULL, WNOHANG) != 0) {
 			pids[kind] = 0;
@@ -148,4 +145,12 @@ void server_start(const struct bench *bench, enum server_kind kind)
 		sleep_us(100);
 	}
 	close(sock);
+}
+
+void server_start(const struct bench *bench, enum server_kind kind)
+{
+	if (kind == SERVER_NONE || pids[kind] != 0)
+		return;
+	server_spawn(bench, kind);
+	server_await(bench, kind);
 }

@@ -12,8 +12,9 @@ enum server_kind { SERVER_NONE, SERVER_READYD, SERVER_REDIS, SERVER_MEMCACHED, S
 
 /* Starts the server unless it is running; returns when it accepts connections. */
 void server_start(const struct bench *bench, enum server_kind kind);
-/* The same without waiting for it. */
+/* The two steps of it, for a server that does not run. */
 void server_spawn(const struct bench *bench, enum server_kind kind);
+void server_await(const struct bench *bench, enum server_kind kind);
 /* Ends the server by this signal and returns the CPU time that it took in all its life. */
 int64_t server_end(enum server_kind kind, int sig);
 /* Kills the server, so that the next server_start() starts a fresh one. */

@@ -118,6 +118,7 @@ $(rows busy.csv)
 
 One \`readyctl wait\` for all of them, which become ready within a second: the time until all are waited for, from the
 first marker to the last, and from a marker to its answer; and shares of a processor from the first marker to the end.
+readyctl itself watches for those that readyd does not wait for, since a user may have only a share of its descriptors.
 
 $(rows many.csv)
 
