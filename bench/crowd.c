@@ -307,4 +307,5 @@ void measure_crowd(const struct bench *bench)
 	for (int i = 0; i < bench->count_count; i++)
 		for (int m = 0; moment_at(m) != NULL; m++)
 			print_cell(moment_at(m), bench->counts[i], &cells[i][m]);
+	free(crowd.pids);
 }

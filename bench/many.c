@@ -170,6 +170,8 @@ static void run_round(const struct bench *bench, const pid_t *pids, int count, s
 	pid_t tool, reader;
 	int out;
 
+	if (written == NULL)
+		fail_errno("memory for %d times", count);
 	answers->count = 0;
 	tool = start_tool(bench, pids, count, &out);
 	reader = bench_fork();

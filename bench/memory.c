@@ -117,7 +117,7 @@ static void measure_scout(const struct bench *bench)
 	pid = bench_fork();
 	if (pid == 0 && (chroot(bench->dir) != 0 || chdir("/") != 0))
 		fail_errno("chroot");
-	while (pid == 0)
+	while (pid == 0) /* NOLINT(bugprone-infinite-loop): the child never goes on */
 		pause();
 	server_start(bench, SERVER_READYD);
 	client_open(&client, server_socket(bench, SERVER_READYD));

@@ -13,8 +13,8 @@
 
 bool tool_is_installed(const char *name)
 {
-	char *path = strdup(getenv("PATH") != NULL ? getenv("PATH") : "/usr/bin:/bin"), file[512],
-	     *rest = path;
+	const char *set = getenv("PATH");
+	char *path = strdup(set != NULL ? set : "/usr/bin:/bin"), file[512], *rest = path;
 	bool found = false;
 
 	for (char *dir = strtok_r(path, ":", &rest); dir != NULL && !found;
