@@ -29,7 +29,7 @@ compare_once() {
 	mkdir "$out"
 	compare_with "$@" fanout fanout --waiters $waiters --baselines gate --rounds 2
 	compare_with "$@" nested fanout --nested --waiters $nested --baselines gate --rounds 2
-	compare_with "$@" crowd crowd --waiters $crowd --rounds 1
+	compare_with "$@" crowd crowd --waiters $crowd --rounds 2
 	compare_with "$@" query query --rounds 20
 	compare_with "$@" join join --rounds 20 --many 1000
 	compare_with "$@" ready ready --rounds 5
@@ -106,7 +106,6 @@ judge() {
 # compare REV: prints the table, and exits with 1 if there is a regression.
 compare() {
 	local round rounds=5 side sides tree
-	[ -z "$quick" ] || rounds=3
 	echo "bench: building $1" >&2
 	build_revision "$1" || { echo "bench: $1 does not build here" >&2; exit 1; }
 	build_programs "$scratch/src" "$scratch/bench-old" || { echo "bench: the library of $1 is not what this benchmark measures" >&2; exit 1; }
