@@ -68,10 +68,9 @@ static int start_workers(pid_t *pids)
 	return count;
 }
 
-/* Returns how much all of them compute in a second. */
-static double run_window(const struct bench *bench, int workers)
+/* Returns how much all of them compute in that time. */
+static int64_t run_for(const struct bench *bench, int workers, int ms)
 {
-	const int ms = bench->window_ms > 0 ? bench->window_ms : WINDOW_MS;
 	int64_t sum = 0, limit;
 
 	board->done = 0;
@@ -86,7 +85,17 @@ static double run_window(const struct bench *bench, int workers)
 	}
 	for (int cpu = 0; cpu < MAX_CPUS; cpu++)
 		sum += board->cpus[cpu].work;
-	return (double)sum * 1000 / ms;
+	return sum;
+}
+
+/* Returns how much they compute in a second. They run a while before, since a processor that was idle may be
+ * slow at first. */
+static double run_window(const struct bench *bench, int workers)
+{
+	const int ms = bench->window_ms > 0 ? bench->window_ms : WINDOW_MS;
+
+	(void)run_for(bench, workers, ms / 4);
+	return (double)run_for(bench, workers, ms) * 1000 / ms;
 }
 
 struct result {

@@ -179,7 +179,7 @@ static void run_round(const struct bench *bench, const pid_t *pids, int count, s
 		read_answers(out, answers, max_pid);
 	close(out);
 	waited = await_armed(bench, tool, count, &reached);
-	result->waited = result->waited < 0 || waited < result->waited ? waited : result->waited, reached = 0;
+	result->waited = result->waited < 0 || waited < result->waited ? waited : result->waited;
 	samples_add(&result->begin, reached - began);
 	daemon = server_cpu(SERVER_READYD);
 	used = cpu_of(tool);

@@ -137,6 +137,7 @@ test_a_busy_worker_is_measured() {
 test_many_processes_have_an_answer_each() {
 	bench many --waiters 30 --rounds 1 || die "$(cat err)"
 	expect "processes" "$(value processes 1)" 30
+	is_above 0 "$(value begin_ms 1)" "the time to begin"
 	is_above 900 "$(value spread_ms 1)" "the time of the markers"
 	is_above 0 "$(value latest_ms 1)" "the latest answer"
 	is_above 0 "$(value readyd_percent 1)" "the share of readyd"
