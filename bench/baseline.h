@@ -19,6 +19,7 @@ struct baseline {
 	/* The remaining members are optional. */
 	int max_waiters;	 /* trials with more waiters are left out, */
 	const char *max_reason;	 /* for this reason */
+	const char *program;	 /* that must be installed */
 	int extra_processes;	 /* that each waiter starts */
 	bool uses_inotify;	 /* each waiter needs an inotify instance */
 	bool polls;		 /* CPU use does not drop while the waiters wait */

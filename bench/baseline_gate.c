@@ -1,34 +1,17 @@
 /* readyd as programs use it: the blocking call of libreadyd. */
 #include "config.h"
 
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "bench/client.h"
 #include "bench/baseline.h"
+#include "bench/counters.h"
 #include "readyd/readyd.h"
 
 static long handed_out_before;
 static struct client client;
 
-/* How many gates the daemon has handed out so far. */
-static long handed_out(void)
-{
-	const char *line, *at;
-
-	client_send(&client, "STATS\n", 6);
-	line = client_line(&client);
-	at = strstr(line, " handed_out=");
-	if (at == NULL)
-		fail("gate: no handed_out in '%s'", line);
-	return atol(at + strlen(" handed_out="));
-}
-
 static void open_gates(struct trial *trial)
 {
 	client_open(&client, server_socket(trial->bench, SERVER_READYD));
-	handed_out_before = handed_out();
+	handed_out_before = counters_read(&client, "handed_out");
 }
 
 static void close_gates(struct trial *trial)
@@ -40,30 +23,12 @@ static void close_gates(struct trial *trial)
 static int count_gates(struct trial *trial)
 {
 	(void)trial;
-	return (int)(handed_out() - handed_out_before);
+	return (int)(counters_read(&client, "handed_out") - handed_out_before);
 }
 
-/* A waiter served by the daemon holds one gate, which is a pipe; one that has fallen back to watching the
- * file holds an inotify instance. */
-static bool holds_gate(pid_t pid, int inherited)
-{
-	return descriptors_of(pid, "pipe:") == inherited + 1 &&
-	       descriptors_of(pid, "anon_inode:inotify") == 0;
-}
-
-/* On a busy machine a waiter may take the daemon for frozen and watch the file for a while, until it connects
- * again. */
 static void check_gates(struct trial *trial)
 {
-	int inherited = descriptors_of(getpid(), "pipe:");
-	int64_t limit = now_ns() + trial->bench->limit_ns;
-
-	for (int i = 0; i < trial->waiters; i++)
-		while (!holds_gate(trial->pids[i], inherited)) {
-			if (now_ns() > limit)
-				fail("gate: waiter %d of %d does not hold a gate", i, trial->waiters);
-			sleep_us(10000);
-		}
+	counters_await_gates(trial->bench, trial->pids, trial->waiters);
 }
 
 static int wait_by_gate(struct trial *trial, int i)

@@ -53,6 +53,7 @@ static void clean_up(struct trial *trial)
 }
 
 const struct baseline baseline_inotifywait = {.name = "inotifywait",
+    .program = "inotifywait",
     .wait = wait_by_lines,
     .clean_up = clean_up,
     .max_waiters = 1000,
@@ -89,6 +90,7 @@ static int count_monitors(struct trial *trial)
 }
 
 const struct baseline baseline_monitor = {.name = "inotifywait -m",
+    .program = "inotifywait",
     .only_by_name = true,
     .wait = run_monitor,
     .clean_up = clean_up,

@@ -86,6 +86,7 @@ static void notify(struct trial *trial)
 }
 
 const struct baseline baseline_s6 = {.name = "s6",
+    .program = "s6-ftrig-wait",
     .wait = wait_for_event,
     .max_waiters = 200,
     .max_reason = "three processes for each waiter take longer to start than all other baselines together",

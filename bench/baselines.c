@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bench/baseline.h"
+#include "bench/tool.h"
 
 static const struct baseline *const baselines[] = {
     &baseline_gate,
@@ -51,6 +52,9 @@ const char *baseline_why_not(const struct baseline *baseline, int waiters)
 		    why, sizeof(why), "fs.inotify.max_user_instances is %ld; root can raise it", instances);
 		return why;
 	}
+	if ((baseline->program != NULL && !tool_is_installed(baseline->program)) ||
+	    !server_is_installed(baseline->server))
+		return "it is not installed";
 	if ((long)waiters * (1 + baseline->extra_processes) > max_processes()) {
 		snprintf(why, sizeof(why), "it needs more than %ld processes", max_processes());
 		return why;

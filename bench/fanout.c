@@ -104,7 +104,7 @@ static void take_turn(const struct bench *bench, struct cell (*cells)[BENCH_MAX_
 			if (baseline_why_not(bench->baselines[b], bench->counts[i]) == NULL &&
 			    has_time(bench, cells[b], i))
 				run_round(bench, bench->baselines[b], bench->counts[i], &cells[b][i]);
-	fprintf(stderr, "fanout: turn %d with %d waiters\n", turn + 1, bench->counts[i]);
+	progress("fanout: turn %d with %d waiters", turn + 1, bench->counts[i]);
 }
 
 static void print_all(const struct bench *bench, struct cell (*cells)[BENCH_MAX_COUNTS])

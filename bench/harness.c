@@ -27,7 +27,7 @@ int64_t now_ns(void)
 static void report(const char *prefix, const char *format, va_list args, int error)
 {
 	char line[1024];
-	int len = snprintf(line, sizeof(line), "bench: %s", prefix);
+	int len = snprintf(line, sizeof(line), "%s", prefix);
 
 	len += vsnprintf(line + len, sizeof(line) / 2, format, args);
 	if (error != 0)
@@ -49,7 +49,7 @@ void fail(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	report("", format, args, 0);
+	report("bench: ", format, args, 0);
 	va_end(args);
 	terminate();
 }
@@ -60,7 +60,7 @@ void fail_errno(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	report("", format, args, error);
+	report("bench: ", format, args, error);
 	va_end(args);
 	terminate();
 }
@@ -70,7 +70,16 @@ void left_out(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	report("left out: ", format, args, 0);
+	report("bench: left out: ", format, args, 0);
+	va_end(args);
+}
+
+void progress(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	report("", format, args, 0);
 	va_end(args);
 }
 

@@ -28,6 +28,9 @@ struct bench {
 	int baseline_count;
 	int many;	  /* how many joins and connections to measure with */
 	int rounds;	  /* at most */
+	int pause_ms;	  /* 0: what the measurement itself finds right */
+	int window_ms;	  /* the same */
+	bool nested;	  /* there is a process in a child pid namespace */
 	int64_t until_ns; /* on the clock of now_ns(): what has not begun by then is left out */
 	int64_t limit_ns; /* if one step of a trial takes longer, a waiter is lost and the run aborts */
 };
@@ -40,6 +43,9 @@ __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ..
 __attribute__((noreturn, format(printf, 1, 2))) void fail_errno(const char *format, ...);
 /* Prints on standard error what was not measured and why; the tables repeat it. */
 __attribute__((format(printf, 1, 2))) void left_out(const char *format, ...);
+
+/* Prints on standard error how far a measurement has got. */
+__attribute__((format(printf, 1, 2))) void progress(const char *format, ...);
 
 /* fork(2), for a child that does not outlive the bench and does not run its exit handlers. */
 pid_t bench_fork(void);

@@ -85,13 +85,14 @@ static void join_memcached(const struct bench *bench, pid_t pid)
 static struct method {
 	const char *name;
 	void (*join)(const struct bench *bench, pid_t pid);
+	enum server_kind server;
 	struct samples cost;
 } methods[] = {
-    {"readyd (libreadyd)", join_by_library, {0}},
-    {"readyd (GATE by hand)", join_by_gate, {0}},
-    {"inotify", join_by_watch, {0}},
-    {"redis SUBSCRIBE", join_redis, {0}},
-    {"memcached get", join_memcached, {0}},
+    {"readyd (libreadyd)", join_by_library, SERVER_READYD, {0}},
+    {"readyd (GATE by hand)", join_by_gate, SERVER_READYD, {0}},
+    {"inotify", join_by_watch, SERVER_NONE, {0}},
+    {"redis SUBSCRIBE", join_redis, SERVER_REDIS, {0}},
+    {"memcached get", join_memcached, SERVER_MEMCACHED, {0}},
 };
 enum { METHODS = sizeof(methods) / sizeof(methods[0]) };
 
@@ -101,6 +102,8 @@ static void time_methods(const struct bench *bench, pid_t pid)
 
 	for (int i = 0; i < JOINS_PER_TURN; i++)
 		for (int m = 0; m < METHODS; m++) {
+			if (!server_is_installed(methods[m].server))
+				continue;
 			began = now_ns();
 			methods[m].join(bench, pid);
 			samples_add(&methods[m].cost, now_ns() - began);
@@ -143,16 +146,17 @@ void measure_join(const struct bench *bench)
 {
 	pid_t pid = sleeper_start();
 
-	server_start(bench, SERVER_READYD);
-	server_start(bench, SERVER_REDIS);
-	server_start(bench, SERVER_MEMCACHED);
+	for (int m = 0; m < METHODS; m++)
+		if (server_is_installed(methods[m].server))
+			server_start(bench, methods[m].server);
 	for (int turn = 0; turn < bench->rounds && (turn == 0 || now_ns() < bench->until_ns); turn++)
 		time_methods(bench, pid);
 	printf("join,count,cost_us,p99_us\n");
 	for (int m = 0; m < METHODS; m++)
-		printf("%s,%zu,%.1f,%.1f\n", methods[m].name, methods[m].cost.count,
-		    (double)samples_quantile(&methods[m].cost, 0.5) / 1e3,
-		    (double)samples_quantile(&methods[m].cost, 0.99) / 1e3);
+		if (methods[m].cost.count > 0)
+			printf("%s,%zu,%.1f,%.1f\n", methods[m].name, methods[m].cost.count,
+			    (double)samples_quantile(&methods[m].cost, 0.5) / 1e3,
+			    (double)samples_quantile(&methods[m].cost, 0.99) / 1e3);
 	time_in_a_row(bench, pid);
 	sleeper_kill(pid);
 }

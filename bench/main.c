@@ -12,12 +12,20 @@
 #include "bench/harness.h"
 #include "bench/measures.h"
 #include "bench/baseline.h"
+#include "bench/sleeper.h"
 
 static const struct {
 	const char *name, *what;
 	void (*run)(const struct bench *bench);
 } measures[] = {
     {"fanout", "one marker, many waiters: the worker's cost, time to wake, CPU time", measure_fanout},
+    {"machine", "what a system call, a page fault, a context switch and a program cost here",
+	measure_machine},
+    {"crowd", "many waiters do the same at once: time, CPU time, walks of /proc", measure_crowd},
+    {"idle", "CPU time of readyd while thousands of processes are waited for", measure_idle},
+    {"minute", "CPU time of waiters and readyd a minute after they began", measure_minute},
+    {"busy", "what a worker computes on all processors while others wait", measure_busy},
+    {"many", "one readyctl for thousands of processes that become ready within a second", measure_many},
     {"noise", "CPU time for unrelated files while processes wait, and for waiting itself", measure_noise},
     {"join", "time to begin a wait", measure_join},
     {"query", "queries a second, compared with memcached and Redis", measure_query},
@@ -37,6 +45,9 @@ static const struct option longopts[] = {
     {"baselines", required_argument, NULL, 'p'},
     {"many", required_argument, NULL, 'm'},
     {"rounds", required_argument, NULL, 'r'},
+    {"pause", required_argument, NULL, 'P'},
+    {"window", required_argument, NULL, 'w'},
+    {"nested", no_argument, NULL, 'N'},
     {"seconds", required_argument, NULL, 's'},
     {"limit", required_argument, NULL, 'l'},
     {"help", no_argument, NULL, 'h'},
@@ -55,6 +66,10 @@ __attribute__((noreturn)) static void usage(FILE *out, int status)
 	      "      --baselines B,...  baselines to measure (all)\n"
 	      "      --many N           number of joins and connections (10000)\n"
 	      "      --rounds N         maximum number of turns (100)\n"
+	      "      --pause MS         what passes before idle, memory and minute measure (2500, 2500,\n"
+	      "                         60000), and before the marker where crowd kills the daemon (3000)\n"
+	      "      --window MS        how long idle, minute and busy measure (5000, 30000, 1000)\n"
+	      "      --nested           with a process in a child pid namespace\n"
 	      "      --seconds N        start nothing after this time; say what is left out (60)\n"
 	      "      --limit MS         fail if a waiter takes longer to begin, wake or end (60000)\n"
 	      "\n"
@@ -124,6 +139,15 @@ static void set(struct bench *bench, int option)
 	case 'r':
 		bench->rounds = number(optarg, 1000);
 		return;
+	case 'P':
+		bench->pause_ms = number(optarg, 600000);
+		return;
+	case 'w':
+		bench->window_ms = number(optarg, 600000);
+		return;
+	case 'N':
+		bench->nested = true;
+		return;
 	case 's':
 		bench->until_ns = now_ns() + number(optarg, 36000) * 1000000000LL;
 		return;
@@ -149,6 +173,10 @@ static void set_up(struct bench *bench)
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	raise_limits();
+	if (bench->nested && sleeper_start_nested().pid == 0) {
+		left_out("child pid namespaces: there is no right to create one");
+		exit(0);
+	}
 }
 
 int main(int argc, char **argv)

@@ -5,8 +5,14 @@
 
 #include "bench/harness.h"
 
+void measure_busy(const struct bench *bench);
+void measure_crowd(const struct bench *bench);
 void measure_fairness(const struct bench *bench);
 void measure_fanout(const struct bench *bench);
+void measure_idle(const struct bench *bench);
+void measure_machine(const struct bench *bench);
+void measure_many(const struct bench *bench);
+void measure_minute(const struct bench *bench);
 void measure_noise(const struct bench *bench);
 void measure_join(const struct bench *bench);
 void measure_memory(const struct bench *bench);

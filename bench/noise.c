@@ -63,25 +63,8 @@ static void remove_files(const struct bench *bench, int count)
 	}
 }
 
-/* How often the process has slept so far. */
-static long sleeps_of(pid_t pid)
-{
-	char path[64], line[256];
-	long count = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%ld/status", (long)pid);
-	file = fopen(path, "re");
-	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
-		if (sscanf(line, "voluntary_ctxt_switches: %ld", &count) == 1)
-			break;
-	if (file != NULL)
-		fclose(file);
-	return count;
-}
-
 /* Returns nanoseconds of CPU time in IDLE_US. */
-static int64_t measure_idle(const struct trial *trial, struct cell *cell)
+static int64_t take_idle_sample(const struct trial *trial, struct cell *cell)
 {
 	pid_t server = server_pid(trial->baseline->server);
 	int64_t cpu = tree_cpu(&trial->tree);
@@ -101,7 +84,7 @@ static void run_round(
 	int64_t idle, began, cost, own;
 
 	trial_open(&trial, bench, baseline, waiters);
-	idle = measure_idle(&trial, cell);
+	idle = take_idle_sample(&trial, cell);
 	began = now_ns();
 	cost = trial_cpu(&trial);
 	own = cpu_of(getpid());

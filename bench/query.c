@@ -77,10 +77,13 @@ static void print_all(struct samples cells[ADAPTERS][STATES][MODES])
 	for (int state = 0; state < STATES; state++)
 		for (int mode = 0; mode < MODES; mode++)
 			for (int a = 0; a < ADAPTERS; a++) {
-				double ns = (double)samples_quantile(&cells[a][state][mode], 0.5);
+				double ns = cells[a][state][mode].count == 0
+						? 0
+						: (double)samples_quantile(&cells[a][state][mode], 0.5);
 
-				printf("%s,%s,%s,%zu,%.3f,%.0f\n", adapters[a]->name, states[state],
-				    modes[mode], cells[a][state][mode].count, ns / 1e3, 1e9 / ns);
+				if (ns > 0)
+					printf("%s,%s,%s,%zu,%.3f,%.0f\n", adapters[a]->name, states[state],
+					    modes[mode], cells[a][state][mode].count, ns / 1e3, 1e9 / ns);
 			}
 }
 
@@ -95,6 +98,8 @@ void measure_query(const struct bench *bench)
 	affinity_set(0, &first);
 	start_workers(bench, &workers);
 	for (int a = 0; a < ADAPTERS; a++) {
+		if (!server_is_installed(adapters[a]->server))
+			continue;
 		server_start(bench, adapters[a]->server);
 		client_open(&clients[a], server_socket(bench, adapters[a]->server));
 		if (adapters[a]->set != NULL)
@@ -104,9 +109,10 @@ void measure_query(const struct bench *bench)
 		for (int state = 0; state < STATES; state++)
 			for (int mode = 0; mode < MODES; mode++)
 				for (int a = 0; a < ADAPTERS; a++)
-					samples_add(&cells[a][state][mode],
-					    run(adapters[a], &clients[a], workers.pids[state], state,
-						mode == 0 ? 1 : BATCH));
+					if (server_is_installed(adapters[a]->server))
+						samples_add(&cells[a][state][mode],
+						    run(adapters[a], &clients[a], workers.pids[state], state,
+							mode == 0 ? 1 : BATCH));
 	print_all(cells);
 	end_workers(&workers);
 }

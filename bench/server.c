@@ -6,10 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench/server.h"
+#include "bench/tool.h"
+#include "bench/tree.h"
 #include "src/sock.h"
 
 #define START_LIMIT_NS 10000000000LL
@@ -39,13 +42,40 @@ const char *server_name(pid_t pid)
 	return NULL;
 }
 
+int64_t server_end(enum server_kind kind, int sig)
+{
+	struct rusage usage;
+
+	kill(pids[kind], sig);
+	if (wait4(pids[kind], NULL, 0, &usage) != pids[kind])
+		fail_errno("%s", names[kind]);
+	pids[kind] = 0;
+	return ((int64_t)usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000 +
+	       ((int64_t)usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
+}
+
 void server_stop(enum server_kind kind)
 {
+	if (pids[kind] != 0)
+		(void)server_end(kind, SIGKILL);
+}
+
+bool server_is_installed(enum server_kind kind)
+{
+	return kind == SERVER_NONE || kind == SERVER_READYD || tool_is_installed(names[kind]);
+}
+
+int64_t server_cpu(enum server_kind kind)
+{
+	struct tree tree = {0};
+	int64_t sum;
+
 	if (pids[kind] == 0)
-		return;
-	kill(pids[kind], SIGKILL);
-	waitpid(pids[kind], NULL, 0);
-	pids[kind] = 0;
+		return 0;
+	tree_scan_below(&tree, pids[kind]);
+	sum = cpu_of(pids[kind]) + tree_cpu(&tree);
+	tree_fini(&tree);
+	return sum;
 }
 
 static void stop_all(void)
@@ -87,14 +117,10 @@ __attribute__((noreturn)) static void exec_server(const struct bench *bench, enu
 	fail_errno("%s", argv[0]);
 }
 
-void server_start(const struct bench *bench, enum server_kind kind)
+void server_spawn(const struct bench *bench, enum server_kind kind)
 {
 	static bool registered;
-	int64_t limit = now_ns() + START_LIMIT_NS;
-	int sock;
 
-	if (kind == SERVER_NONE || pids[kind] != 0)
-		return;
 	if (!registered)
 		atexit(stop_all);
 	registered = true;
@@ -102,6 +128,13 @@ void server_start(const struct bench *bench, enum server_kind kind)
 	pids[kind] = bench_fork();
 	if (pids[kind] == 0)
 		exec_server(bench, kind);
+}
+
+void server_await(const struct bench *bench, enum server_kind kind)
+{
+	int64_t limit = now_ns() + START_LIMIT_NS;
+	int sock;
+
 	while ((sock = sock_connect(server_socket(bench, kind))) < 0) {
 		if (waitpid(pids[kind], NULL, WNOHANG) != 0) {
 			pids[kind] = 0;
@@ -112,4 +145,12 @@ void server_start(const struct bench *bench, enum server_kind kind)
 		sleep_us(100);
 	}
 	close(sock);
+}
+
+void server_start(const struct bench *bench, enum server_kind kind)
+{
+	if (kind == SERVER_NONE || pids[kind] != 0)
+		return;
+	server_spawn(bench, kind);
+	server_await(bench, kind);
 }

@@ -2,11 +2,29 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench/harness.h"
 #include "bench/tool.h"
+
+bool tool_is_installed(const char *name)
+{
+	const char *set = getenv("PATH");
+	char *path = strdup(set != NULL ? set : "/usr/bin:/bin"), file[512], *rest = path;
+	bool found = false;
+
+	for (char *dir = strtok_r(path, ":", &rest); dir != NULL && !found;
+	     dir = strtok_r(NULL, ":", &rest)) {
+		snprintf(file, sizeof(file), "%s/%s", dir, name);
+		found = access(file, X_OK) == 0;
+	}
+	free(path);
+	return found;
+}
 
 pid_t tool_start(char *const argv[], int *out)
 {

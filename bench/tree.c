@@ -88,14 +88,13 @@ static int by_pid(const void *a, const void *b)
 }
 
 /* A waiter's program may start others, so four generations are enough. */
-static bool descends(const struct relation *all, size_t count, pid_t parent)
+static bool descends(const struct relation *all, size_t count, pid_t parent, pid_t root)
 {
 	const struct relation *found;
 	struct relation key = {0};
-	pid_t self = getpid();
 
 	for (int generation = 0; generation < 4 && parent > 1; generation++) {
-		if (parent == self)
+		if (parent == root)
 			return true;
 		key.pid = parent;
 		found = bsearch(&key, all, count, sizeof(*all), by_pid);
@@ -106,13 +105,18 @@ static bool descends(const struct relation *all, size_t count, pid_t parent)
 
 void tree_scan(struct tree *tree)
 {
+	tree_scan_below(tree, getpid());
+}
+
+void tree_scan_below(struct tree *tree, pid_t root)
+{
 	struct relation *all;
 	size_t count = read_relations(&all);
 
 	tree->count = 0;
 	qsort(all, count, sizeof(*all), by_pid);
 	for (size_t i = 0; i < count; i++)
-		if (descends(all, count, all[i].parent))
+		if (descends(all, count, all[i].parent, root))
 			tree_add(tree, all[i].pid);
 	free(all);
 }
@@ -152,5 +156,21 @@ int descriptors_of(pid_t pid, const char *prefix)
 		count += strncmp(target, prefix, strlen(prefix)) == 0;
 	}
 	closedir(dir);
+	return count;
+}
+
+long sleeps_of(pid_t pid)
+{
+	char path[64], line[256];
+	long count = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%ld/status", (long)pid);
+	file = fopen(path, "re");
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "voluntary_ctxt_switches: %ld", &count) == 1)
+			break;
+	if (file != NULL)
+		fclose(file);
 	return count;
 }
