@@ -137,7 +137,7 @@ void arguments_print(const struct arguments_option *options, unsigned commands)
 		const char *line = options->help;
 		int at;
 
-		if ((options->commands & commands) == 0)
+		if ((options->commands & commands) != commands)
 			continue;
 		at = print_name(options);
 		if (at > HELP_COLUMN - 2) {

@@ -39,7 +39,7 @@ enum {
 /* The id of the next option, also one that only other commands take; or one of the above. "-" is a word. */
 int arguments_next(struct arguments *arguments);
 
-/* Prints the options of these commands for a help text. */
+/* Prints the options that all of these commands take, for a help text. */
 void arguments_print(const struct arguments_option *options, unsigned commands);
 
 #endif
