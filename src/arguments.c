@@ -97,6 +97,19 @@ static int next_name(struct arguments *a, const char *word)
 	return take(a, option, equals != NULL ? equals + 1 : NULL);
 }
 
+/* "-quiet" is more likely a name than letters. */
+static int next_group(struct arguments *a, const char *word)
+{
+	size_t length = strcspn(word + 1, "=");
+
+	if (length > 1 && find(a, 0, word + 1, length) != NULL) {
+		snprintf(a->what, sizeof(a->what), "%.*s", (int)(length + 1), word);
+		return wrong(a, "unknown; did you mean -%s?", a->what);
+	}
+	a->group = word + 1;
+	return next_letter(a);
+}
+
 int arguments_next(struct arguments *a)
 {
 	const char *word;
@@ -111,10 +124,8 @@ int arguments_next(struct arguments *a)
 		return ARGUMENTS_DASHES;
 	if (word[0] == '-' && word[1] == '-')
 		return next_name(a, word);
-	if (word[0] == '-' && word[1] != '\0') {
-		a->group = word + 1;
-		return next_letter(a);
-	}
+	if (word[0] == '-' && word[1] != '\0')
+		return next_group(a, word);
 	a->value = word;
 	return ARGUMENTS_WORD;
 }

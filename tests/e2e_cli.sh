@@ -60,6 +60,9 @@ test_what_was_meant() {
 	refused 2 "option '--time': not a whole name; did you mean --timeout?" wait --time=1 1
 	refused 2 "option '--an': not a whole name; did you mean --any?" --an wait 1
 	refused 2 "option '--tim': unknown; try" status --tim 1
+	refused 2 "option '-timeout': unknown; did you mean --timeout?" wait -timeout 1 1
+	refused 2 "unknown command 'version': did you mean --version?" version
+	refused 2 "process 'nginx': not PID or PID:START, positive decimal numbers; pgrep(1) prints those of a name" wait nginx
 	expect_exit 2 "$READYD" --sock "$T/s" 2>err
 	grep -qxF "readyd: option '--sock': not a whole name; did you mean --socket? Try 'readyd --help'" err || die "$(cat err)"
 	expect_exit 2 "$READYD" --soket "$T/s" 2>err

@@ -75,6 +75,15 @@ static void list_names(char *text, size_t size)
 		    c->name);
 }
 
+/* The name of an option, without its dashes. */
+static bool is_option(const char *word)
+{
+	for (const struct arguments_option *o = options_table; word != NULL && o->name != NULL; o++)
+		if (strcmp(o->name, word) == 0)
+			return true;
+	return false;
+}
+
 const struct command *commands_find(const char *name)
 {
 	struct suggestion best = {0};
@@ -86,7 +95,9 @@ const struct command *commands_find(const char *name)
 		suggestion_consider(&best, name, c->name);
 	}
 	list_names(names, sizeof(names));
-	if (best.name != NULL)
+	if (is_option(name))
+		snprintf(hint, sizeof(hint), "did you mean --%s?", name);
+	else if (best.name != NULL)
 		snprintf(hint, sizeof(hint), "did you mean %s?", best.name);
 	else
 		snprintf(hint, sizeof(hint), "use %s", names);

@@ -58,6 +58,8 @@ static const char *hint_for(const char *word)
 	pid_t number;
 
 	_Static_assert(INT_MAX == 2147483647, "the message gives the limit");
+	if (isalpha((unsigned char)word[0]))
+		return "not PID or PID:START, positive decimal numbers; pgrep(1) prints those of a name";
 	if (pid == 0 || word[pid + (start > 0) + start] != '\0' || has_leading_zero(word))
 		return "not PID or PID:START, positive decimal numbers without leading zeros";
 	if (span_pid((struct span){word, pid}, &number) != 0)
@@ -198,7 +200,8 @@ int operands_read(struct command_line *line, bool waits)
 	if (waits && line->timeout_ms >= 0)
 		reader.deadline =
 		    line->began + (line->timeout_ms > READ_LEAST_MS ? line->timeout_ms : READ_LEAST_MS);
-	progress_init(&reader.progress, line->quiet, line->began);
+	/* Where it is a terminal, the words are being typed there. */
+	progress_init(&reader.progress, line->quiet || isatty(STDIN_FILENO), line->began);
 	code = read_all(&reader);
 	progress_clear(&reader.progress);
 	return code;
