@@ -81,7 +81,7 @@ END_TEST
 
 START_TEST(what_is_wrong_is_named)
 {
-	char *words[] = {"-qxn", "--quiet=1", "--nonsense", "--num=3", "--qiuet", "--spel", "-quiet", "-speed=low", "--", NULL};
+	char *words[] = {"-qxn", "--quiet=1", "--nonsense", "--num=3", "--qiuet", "--sped", "-quiet", "-speed=low", "--", NULL};
 	char *no_value[] = {"-n", NULL}, *no_value_long[] = {"--speed", NULL};
 
 	start(ONE, words);
@@ -91,7 +91,7 @@ START_TEST(what_is_wrong_is_named)
 	next_is_wrong("--nonsense", "unknown");
 	next_is_wrong("--num", "not a whole name; did you mean --number?");
 	next_is_wrong("--qiuet", "unknown; did you mean --quiet?");
-	next_is_wrong("--spel", "unknown; did you mean --speed?");
+	next_is_wrong("--sped", "unknown; did you mean --speed?");
 	next_is_wrong("-quiet", "unknown; did you mean --quiet?");
 	next_is_wrong("-speed", "unknown; did you mean --speed?");
 	start(ONE, no_value);

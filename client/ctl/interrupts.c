@@ -11,9 +11,13 @@
 #include "src/clock.h"
 
 #define AGAIN_US 10000
+/* A terminal and timeout(1) signal the whole group, and the parent of a lookout passes its signal on: both
+ * are one. */
+#define SAME_MS 500
 
 static const int numbers[] = {SIGHUP, SIGINT, SIGTERM};
 static volatile sig_atomic_t caught;
+static int64_t caught_at; /* clock_ms(); only the handler uses it */
 
 static void on_alarm(int number)
 {
@@ -29,8 +33,12 @@ static void on_signal(int number)
 	struct itimerval timer = {.it_interval.tv_usec = AGAIN_US, .it_value.tv_usec = AGAIN_US};
 	int error = errno;
 
-	if (caught == 0)
+	if (caught != 0 && clock_ms() - caught_at >= SAME_MS)
+		interrupts_die(number);
+	if (caught == 0) {
 		caught = number;
+		caught_at = clock_ms();
+	}
 	(void)sigaction(SIGALRM, &action, NULL);
 	(void)setitimer(ITIMER_REAL, &timer, NULL);
 	errno = error;
@@ -38,8 +46,10 @@ static void on_signal(int number)
 
 void interrupts_catch(void)
 {
-	struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}, before;
+	struct sigaction action = {.sa_handler = on_signal}, before;
 
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		(void)sigaddset(&action.sa_mask, numbers[i]);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
 			(void)sigaction(numbers[i], &action, NULL);

@@ -19,6 +19,7 @@
 struct parsed {
 	struct command_line line;
 	const struct command *command; /* NULL: none is given */
+	const struct command *topic;   /* what help is about; NULL: readyctl */
 	bool done;		       /* help or version: answered */
 };
 
@@ -65,22 +66,14 @@ static int set(struct parsed *parsed, const struct arguments *arguments, int opt
 	return 0;
 }
 
-static int print_help_of(struct parsed *parsed, const char *name)
-{
-	const struct command *about = commands_find(name);
-
-	if (about == NULL)
-		return -1;
-	commands_print_help(about);
-	parsed->done = true;
-	return 0;
-}
-
 static int take_operand(struct parsed *parsed, const char *word)
 {
-	if (parsed->command->bit == FOR_HELP)
-		return parsed->done ? usage("extra argument", word, "help takes one command")
-				    : print_help_of(parsed, word);
+	if (parsed->command->bit == FOR_HELP) {
+		if (parsed->topic != NULL)
+			return usage("extra argument", word, "help takes one command");
+		parsed->topic = commands_find(word);
+		return parsed->topic != NULL ? 0 : -1;
+	}
 	if (!parsed->command->takes_processes)
 		return usage("extra argument", word, "this command takes no arguments");
 	return operands_take(&parsed->line, word);
@@ -136,7 +129,7 @@ static int parse(struct parsed *parsed, char **words)
 	if (parsed->command == NULL)
 		return commands_find(NULL) == NULL ? -1 : 0;
 	if (parsed->command->bit == FOR_HELP) {
-		commands_print_help(NULL);
+		commands_print_help(parsed->topic);
 		parsed->done = true;
 		return 0;
 	}
