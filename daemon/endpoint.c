@@ -30,10 +30,11 @@ __attribute__((format(printf, 2, 3))) static int fail(struct endpoint *endpoint,
 
 int endpoint_init(struct endpoint *endpoint, const char *path, mode_t mode)
 {
+	const size_t most = path[0] == '@' ? ENDPOINT_NAME_MAX : ENDPOINT_PATH_MAX;
+
 	*endpoint = (struct endpoint){.fd = -1, .lock.fd = -1, .mode = mode};
-	if (strlen(path) > ENDPOINT_PATH_MAX)
-		return fail(endpoint, "the socket path %s is too long: at most %zu bytes; " HINT, path,
-		    ENDPOINT_PATH_MAX);
+	if (strlen(path) > most)
+		return fail(endpoint, "the socket path %s is too long: at most %zu bytes; " HINT, path, most);
 	strcpy(endpoint->path, path);
 	namelock_init(&endpoint->lock, path);
 	return 0;
@@ -52,8 +53,7 @@ static int take_lock(struct endpoint *endpoint)
 	case NAMELOCK_BUSY:
 		return fail_as_another_serves(endpoint);
 	case NAMELOCK_FOREIGN:
-		return fail(endpoint, "%s is not a file of this daemon's user; remove it, or " HINT,
-		    endpoint->lock.path);
+		return fail(endpoint, "%s is not a file of this daemon's user; " HINT, endpoint->lock.path);
 	case NAMELOCK_NO_FILE:
 		return fail(endpoint, "cannot create %s: %s; " HINT, endpoint->lock.path, strerror(errno));
 	case NAMELOCK_NOT_LOCKED:
@@ -73,6 +73,8 @@ static bool holds_name(const struct endpoint *endpoint)
 
 bool endpoint_holds(const struct endpoint *endpoint)
 {
+	if (endpoint_is_abstract(endpoint))
+		return endpoint->fd >= 0;
 	return holds_name(endpoint) && namelock_holds(&endpoint->lock);
 }
 
@@ -86,8 +88,8 @@ static int check_not_served(struct endpoint *endpoint)
 	case PROBE_ANSWERED:
 		return fail_as_another_serves(endpoint);
 	case PROBE_UNKNOWN:
-		return fail(endpoint, "cannot determine whether %s is served: %s; remove it, or " HINT,
-		    endpoint->path, strerror(errno));
+		return fail(endpoint, "cannot determine whether %s is served: %s; " HINT, endpoint->path,
+		    strerror(errno));
 	}
 	return -1;
 }
@@ -102,7 +104,7 @@ static int check_name(struct endpoint *endpoint, bool *is_free)
 		return 0;
 	if (S_ISSOCK(st.st_mode))
 		return check_not_served(endpoint);
-	return fail(endpoint, "%s exists and is not a socket; remove it, or " HINT, endpoint->path);
+	return fail(endpoint, "%s exists and is not a socket; " HINT, endpoint->path);
 }
 
 /* The mode comes with the name: chmod(2) would follow a link that has taken its place. */
@@ -161,11 +163,50 @@ static int replace(struct endpoint *endpoint, int fd)
 	return bind_and_listen(endpoint, fd, early);
 }
 
+/* Closes the socket unless it listens now, with errno. */
+static int open_listener(struct endpoint *endpoint, int (*start)(struct endpoint *endpoint, int fd))
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error;
+
+	if (fd < 0 || start(endpoint, fd) != 0) {
+		error = errno;
+		if (fd >= 0)
+			close(fd);
+		errno = error;
+		return -1;
+	}
+	if (endpoint->fd >= 0)
+		close(endpoint->fd);
+	endpoint->fd = fd;
+	return 0;
+}
+
+static int create(struct endpoint *endpoint, int fd)
+{
+	return bind_and_listen(endpoint, fd, endpoint->path);
+}
+
+static int take_abstract(struct endpoint *endpoint, int fd)
+{
+	(void)sock_refuse_fds(fd);
+	return bind_with_mode(fd, endpoint->path, endpoint->mode) != 0 ? -1 : listen(fd, BACKLOG);
+}
+
+static int listen_abstract(struct endpoint *endpoint)
+{
+	if (endpoint->fd >= 0 || open_listener(endpoint, take_abstract) == 0)
+		return 0;
+	if (errno == EADDRINUSE)
+		return fail(endpoint, "another process serves %s; stop it, or " HINT, endpoint->path);
+	return fail(endpoint, "cannot listen at %s: %s; " HINT, endpoint->path, strerror(errno));
+}
+
 int endpoint_listen(struct endpoint *endpoint)
 {
 	bool is_free;
-	int fd, error;
 
+	if (endpoint_is_abstract(endpoint))
+		return listen_abstract(endpoint);
 	if (socket_dir_check(endpoint->path, endpoint->why, sizeof(endpoint->why)) != 0 ||
 	    take_lock(endpoint) != 0)
 		return -1;
@@ -173,19 +214,10 @@ int endpoint_listen(struct endpoint *endpoint)
 		return 0;
 	if (check_name(endpoint, &is_free) != 0)
 		return -1;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 ||
-	    (is_free ? bind_and_listen(endpoint, fd, endpoint->path) : replace(endpoint, fd)) != 0) {
-		error = errno;
-		if (fd >= 0)
-			close(fd);
-		return fail(endpoint, "cannot listen at %s: %s; " HINT, endpoint->path,
-		    error != WRONG_GROUP ? strerror(error) : "the directory gives its own group to a socket");
-	}
-	if (endpoint->fd >= 0)
-		close(endpoint->fd);
-	endpoint->fd = fd;
-	return 0;
+	if (open_listener(endpoint, is_free ? create : replace) == 0)
+		return 0;
+	return fail(endpoint, "cannot listen at %s: %s; " HINT, endpoint->path,
+	    errno != WRONG_GROUP ? strerror(errno) : "the directory gives its own group to a socket");
 }
 
 void endpoint_fini(struct endpoint *endpoint)

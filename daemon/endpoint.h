@@ -8,6 +8,8 @@
  * order, to listen under a temporary name and rename, would leave that name in the kernel's table
  * (/proc/net/unix), and programs that remove unused sockets by that table would remove this one. So it is
  * used only over an old socket, which is then replaced without a gap.
+ *
+ * An abstract name ("@name", unix(7)) is held by the socket itself: it cannot be lost, and needs no lock.
  */
 #ifndef DAEMON_ENDPOINT_H
 #define DAEMON_ENDPOINT_H
@@ -20,6 +22,8 @@
 #include "daemon/namelock.h"
 /* The longest path of a socket: its temporary name must fit as well. */
 #define ENDPOINT_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - sizeof(".new"))
+/* The longest name of an abstract socket, with the "@". */
+#define ENDPOINT_NAME_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
 struct endpoint {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -32,6 +36,11 @@ struct endpoint {
 	ino_t ino;
 	char why[PATH_MAX + 320]; /* after a failure: what is wrong and what to do */
 };
+
+static inline bool endpoint_is_abstract(const struct endpoint *endpoint)
+{
+	return endpoint->path[0] == '@';
+}
 
 /* -1: the path is too long. */
 int endpoint_init(struct endpoint *endpoint, const char *path, mode_t mode);

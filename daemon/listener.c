@@ -195,7 +195,7 @@ void listener_check(struct listener *listener)
 	struct endpoint *endpoint = &listener->endpoint;
 	bool holds;
 
-	if (listener->inherited)
+	if (listener->inherited || endpoint_is_abstract(endpoint))
 		return;
 	holds = endpoint_holds(endpoint);
 	if (!holds) {

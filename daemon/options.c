@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,6 +19,7 @@
 #include "daemon/options.h"
 #include "readyd/marker.h"
 #include "readyd/readyd.h"
+#include "src/arguments.h"
 #include "src/escape.h"
 #include "src/number.h"
 
@@ -32,47 +32,43 @@ enum {
 	OPT_MAX_WAITS,
 	OPT_PREFIX,
 	OPT_TRUSTED_GROUP,
-	OPT_USER,
-	OPT_VERSION
+	OPT_USER
 };
 
-static const struct option longopts[] = {
-    {"dir", required_argument, NULL, 'd'},
-    {"prefix", required_argument, NULL, OPT_PREFIX},
-    {"socket", required_argument, NULL, 's'},
-    {"socket-mode", required_argument, NULL, OPT_MODE},
-    {"socket-group", required_argument, NULL, OPT_SOCKET_GROUP},
-    {"ready-fd", required_argument, NULL, OPT_READY_FD},
-    {"max-clients", required_argument, NULL, OPT_MAX_CLIENTS},
-    {"max-waits", required_argument, NULL, OPT_MAX_WAITS},
-    {"user", required_argument, NULL, OPT_USER},
-    {"trusted-group", required_argument, NULL, OPT_TRUSTED_GROUP},
-    {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, OPT_VERSION},
-    {NULL, 0, NULL, 0},
+#define READYD 1u
+
+static const struct arguments_option table[] = {
+    {'d', 'd', "dir", "DIR", "the marker directory (READYD_DIR, else " READYD_MARKER_DIR ")", READYD},
+    {OPT_PREFIX, 0, "prefix", "NAME", "the marker's name without the pid (" READYD_MARKER_NAME_PREFIX ")",
+	READYD},
+    {'s', 's', "socket", "PATH",
+	"the socket to listen on (READYD_SOCKET, else " READYD_DEFAULT_SOCKET ");\n@NAME: an abstract socket",
+	READYD},
+    {OPT_MODE, 0, "socket-mode", "MODE", "its permissions, octal (0666: every user may connect)", READYD},
+    {OPT_SOCKET_GROUP, 0, "socket-group", "G", "its group, a name or GID; also give --socket-mode 0660",
+	READYD},
+    {OPT_READY_FD, 0, "ready-fd", "N", "write a newline to descriptor N when serving, and close it", READYD},
+    {OPT_MAX_CLIENTS, 0, "max-clients", "N", "maximum number of connections (16384)", READYD},
+    {OPT_MAX_WAITS, 0, "max-waits", "N", "maximum number of waits per connection (4096)", READYD},
+    {OPT_USER, 0, "user", "NAME", "run as this user, or as UID[:GID], with little more than its rights",
+	READYD},
+    {OPT_TRUSTED_GROUP, 0, "trusted-group", "G",
+	"with hidepid, tell the members of this group, a name or GID, all", READYD},
+    {OPT_LOG_LEVEL, 0, "log-level", "LEVEL", "error, warning, info or debug (info); logs to standard error",
+	READYD},
+    {'h', 'h', "help", NULL, "print this help and exit", READYD},
+    {'V', 'V', "version", NULL, "print the versions of readyd, libevent and the allocator, and exit", READYD},
+    {0, 0, NULL, NULL, NULL, 0},
 };
 
-static const char help[] =
-    "Usage: readyd [OPTION]...\n"
-    "Watches a directory for worker-ready markers and lets any number of programs wait for them.\n"
-    "Stays in the foreground and serves until SIGTERM or SIGINT.\n"
-    "\n"
-    "  -d, --dir DIR           the marker directory (" READYD_MARKER_DIR ")\n"
-    "      --prefix NAME       the marker's name without the pid (" READYD_MARKER_NAME_PREFIX ")\n"
-    "  -s, --socket PATH       the socket to listen on (" READYD_DEFAULT_SOCKET ")\n"
-    "      --socket-mode MODE  its permissions, octal (0666: every user may connect)\n"
-    "      --socket-group G    its group, a name or GID; also give --socket-mode 0660\n"
-    "      --ready-fd N        write a newline to descriptor N when serving, and close it\n"
-    "      --max-clients N     maximum number of connections (16384)\n"
-    "      --max-waits N       maximum number of waits per connection (4096)\n"
-    "      --user NAME         run as this user, or as UID[:GID], with little more than its rights\n"
-    "      --trusted-group G   with hidepid, tell the members of this group, a name or GID, all\n"
-    "      --log-level LEVEL   error, warning, info or debug (info); logs to standard error\n"
-    "  -h, --help              print this help and exit\n"
-    "      --version           print the versions of readyd, libevent and the allocator, and exit\n"
-    "\n"
-    "NOTIFY_SOCKET and LISTEN_FDS are honoured. See readyd(8).\n";
+static void print_help(void)
+{
+	puts("Usage: readyd [OPTION]...\n"
+	     "Watches a directory for worker-ready markers and lets any number of programs wait for them.\n"
+	     "Stays in the foreground and serves until SIGTERM or SIGINT.\n");
+	arguments_print(table, READYD);
+	puts("\nNOTIFY_SOCKET and LISTEN_FDS are honoured. See readyd(8).");
+}
 
 static void print_version(void)
 {
@@ -113,14 +109,13 @@ static int parse_mode(const char *text, mode_t *mode)
 	return 0;
 }
 
-/* getopt's own message would be a separate line without the hint. */
-static enum options_result bad_option(const char *word, bool lacks_value)
+static enum options_result bad_option(const struct arguments *arguments)
 {
 	char text[1024];
 
-	fprintf(stderr, "readyd: %s '%s'; try 'readyd --help'\n",
-	    lacks_value ? "no value for option" : "unknown option, or one that takes no value:",
-	    escape_text(text, sizeof(text), word));
+	fprintf(stderr, "readyd: option '%s': %s%s 'readyd --help'\n",
+	    escape_text(text, sizeof(text), arguments->what), arguments->hint,
+	    arguments->hint[strlen(arguments->hint) - 1] == '?' ? " Try" : "; try");
 	return OPTIONS_BAD;
 }
 
@@ -137,39 +132,48 @@ static enum options_result set_number(int opt, const char *value, struct server_
 		return OPTIONS_SERVE;
 	}
 	if (parse_count(value, INT_MAX, &n) != 0 || n == 0)
-		return bad(
-		    opt == OPT_MAX_CLIENTS ? "--max-clients" : "--max-waits", value, "a positive number");
+		return bad(opt == OPT_MAX_CLIENTS ? "--max-clients" : "--max-waits", value,
+		    "a number from 1 to 2147483647");
 	*(opt == OPT_MAX_CLIENTS ? &config->max_clients : &config->max_waits) = n;
 	return OPTIONS_SERVE;
 }
 
-static enum options_result set_socket(const char *value, struct server_config *config)
+static enum options_result set_socket(const char *what, const char *value, struct server_config *config)
 {
 	_Static_assert(ENDPOINT_PATH_MAX == 103, "the message gives the limit");
-	if (value[0] != '/')
-		return bad("--socket", value, "an absolute path");
-	if (strlen(value) > ENDPOINT_PATH_MAX)
-		return bad("--socket", value, "a path of at most 103 bytes");
+	_Static_assert(ENDPOINT_NAME_MAX == 107, "the message gives the limit");
+	if (value[0] == '@' && (value[1] == '\0' || strlen(value) > ENDPOINT_NAME_MAX))
+		return bad(what, value, "an abstract name of 1 to 106 bytes after the @");
+	if (value[0] != '/' && value[0] != '@')
+		return bad(what, value, "an absolute path, or @NAME for an abstract socket");
+	if (value[0] == '/' && strlen(value) > ENDPOINT_PATH_MAX)
+		return bad(what, value, "a path of at most 103 bytes");
 	config->socket = value;
 	return OPTIONS_SERVE;
 }
 
-static enum options_result set_dir(const char *value, struct server_config *config)
+static enum options_result set_dir(const char *what, const char *value, const char **dir)
 {
+	struct marker_place place;
+
 	_Static_assert(MARKER_DIR_SIZE == 512, "the message gives the limit");
-	if (marker_place_init(&config->place, value, NULL) == 0)
-		return OPTIONS_SERVE;
-	return bad(
-	    "--dir", value, errno == ENAMETOOLONG ? "a path of at most 511 bytes" : "an absolute path");
+	if (marker_place_init(&place, value, NULL) != 0)
+		return bad(
+		    what, value, errno == ENAMETOOLONG ? "a path of at most 511 bytes" : "an absolute path");
+	*dir = value;
+	return OPTIONS_SERVE;
 }
 
-static enum options_result set_prefix(const char *value, struct server_config *config)
+static enum options_result set_prefix(const char *value, const char **prefix)
 {
+	struct marker_place place;
+
 	_Static_assert(MARKER_PREFIX_SIZE == 64, "the message gives the limit");
-	if (marker_place_init(&config->place, NULL, value) == 0)
-		return OPTIONS_SERVE;
-	return bad("--prefix", value,
-	    errno == ENAMETOOLONG ? "a name of at most 63 bytes" : "a name without a slash");
+	if (marker_place_init(&place, NULL, value) != 0)
+		return bad("--prefix", value,
+		    errno == ENAMETOOLONG ? "a name of at most 63 bytes" : "a name without a slash");
+	*prefix = value;
+	return OPTIONS_SERVE;
 }
 
 static enum options_result set_user(const char *value, struct server_config *config)
@@ -202,73 +206,121 @@ static enum options_result set_socket_group(const char *value, struct server_con
 	return set_group("--socket-group", value, &config->socket_group);
 }
 
-static enum options_result set(
-    int opt, char *value, struct server_config *config, const char **dir, const char **prefix)
+/* What is checked together, after all options. */
+struct choice {
+	struct server_config *config;
+	const char *dir, *prefix, *mode, *group;
+};
+
+static enum options_result set_mode(const char *value, struct choice *choice)
+{
+	if (parse_mode(value, &choice->config->socket_mode) != 0)
+		return bad("--socket-mode", value, "octal permissions from 0 to 0777, such as 0660");
+	choice->mode = value;
+	return OPTIONS_SERVE;
+}
+
+static enum options_result set_log_level(const char *value)
 {
 	enum log_level level;
 
+	if (log_parse_level(value, &level) != 0)
+		return bad("--log-level", value, "one of error, warning, info, debug");
+	log_set_level(level);
+	return OPTIONS_SERVE;
+}
+
+static enum options_result set(int opt, const char *value, struct choice *choice)
+{
+	struct server_config *config = choice->config;
+
 	switch (opt) {
 	case 'd':
-		*dir = value;
-		return set_dir(value, config);
+		return set_dir("--dir", value, &choice->dir);
 	case OPT_PREFIX:
-		*prefix = value;
-		return set_prefix(value, config);
+		return set_prefix(value, &choice->prefix);
 	case 's':
-		return set_socket(value, config);
+		return set_socket("--socket", value, config);
 	case OPT_MODE:
-		if (parse_mode(value, &config->socket_mode) != 0)
-			return bad("--socket-mode", value, "octal permissions such as 0660");
-		return OPTIONS_SERVE;
+		return set_mode(value, choice);
 	case OPT_USER:
 		return set_user(value, config);
 	case OPT_SOCKET_GROUP:
+		choice->group = value;
 		return set_socket_group(value, config);
 	case OPT_TRUSTED_GROUP:
 		return set_trusted_group(value, config);
 	case OPT_LOG_LEVEL:
-		if (log_parse_level(value, &level) != 0)
-			return bad("--log-level", value, "one of error, warning, info, debug");
-		log_set_level(level);
-		return OPTIONS_SERVE;
+		return set_log_level(value);
 	case OPT_READY_FD:
 	case OPT_MAX_CLIENTS:
 	case OPT_MAX_WAITS:
 		return set_number(opt, value, config);
-	case OPT_VERSION:
+	case 'V':
 		print_version();
 		return OPTIONS_DONE;
 	case 'h':
-		fputs(help, stdout);
+		print_help();
 		return OPTIONS_DONE;
 	default:
 		return OPTIONS_BAD;
 	}
 }
 
+static const char *variable(const char *name)
+{
+	const char *value = secure_getenv(name);
+
+	return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* The variables where there is no option; then what depends on several options. */
+static enum options_result complete(struct choice *choice)
+{
+	struct server_config *config = choice->config;
+	const char *socket = variable("READYD_SOCKET"), *dir = variable("READYD_DIR");
+
+	if (config->socket == NULL && socket != NULL &&
+	    set_socket("READYD_SOCKET", socket, config) != OPTIONS_SERVE)
+		return OPTIONS_BAD;
+	if (choice->dir == NULL && dir != NULL && set_dir("READYD_DIR", dir, &choice->dir) != OPTIONS_SERVE)
+		return OPTIONS_BAD;
+	if (config->socket == NULL)
+		config->socket = READYD_DEFAULT_SOCKET;
+	if (config->socket[0] == '@' && choice->mode != NULL)
+		return bad("--socket-mode", choice->mode,
+		    "for an abstract socket, which has no permissions: leave it out, or choose a path");
+	if (config->socket[0] == '@' && choice->group != NULL)
+		return bad("--socket-group", choice->group,
+		    "for an abstract socket, which has no group: leave it out, or choose a path");
+	/* Each has been checked by itself. */
+	(void)marker_place_init(&config->place, choice->dir, choice->prefix);
+	return OPTIONS_SERVE;
+}
+
+static enum options_result take(struct arguments *arguments, int got, struct choice *choice)
+{
+	if (got == ARGUMENTS_WRONG)
+		return bad_option(arguments);
+	if (got == ARGUMENTS_WORD || (got == ARGUMENTS_DASHES && *arguments->at != NULL))
+		return bad("argument", got == ARGUMENTS_WORD ? arguments->value : *arguments->at,
+		    "expected: readyd takes options only");
+	return got == ARGUMENTS_DASHES ? OPTIONS_SERVE : set(got, arguments->value, choice);
+}
+
 enum options_result options_parse(int argc, char **argv, struct server_config *config)
 {
+	struct arguments arguments = {.at = argv + (argc > 0), .options = table, .commands = READYD};
+	struct choice choice = {.config = config};
 	enum options_result result;
-	const char *dir = NULL, *prefix = NULL;
-	int opt;
+	int got;
 
-	*config = (struct server_config){.socket = READYD_DEFAULT_SOCKET,
-	    .socket_mode = 0666,
-	    .ready_fd = -1,
-	    .inherited = -1,
-	    .max_clients = 16384,
-	    .max_waits = 4096};
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":d:s:h", longopts, NULL)) != -1) {
-		if (opt == '?' || opt == ':')
-			return bad_option(argv[optind - 1], opt == ':');
-		result = set(opt, optarg, config, &dir, &prefix);
+	*config = (struct server_config){
+	    .socket_mode = 0666, .ready_fd = -1, .inherited = -1, .max_clients = 16384, .max_waits = 4096};
+	while ((got = arguments_next(&arguments)) != ARGUMENTS_END) {
+		result = take(&arguments, got, &choice);
 		if (result != OPTIONS_SERVE)
 			return result;
 	}
-	if (optind < argc)
-		return bad("argument", argv[optind], "expected: readyd takes options only");
-	/* Each has been checked by itself. */
-	(void)marker_place_init(&config->place, dir, prefix);
-	return OPTIONS_SERVE;
+	return complete(&choice);
 }

@@ -149,7 +149,7 @@ test_planted_names_are_not_followed() {
 	as_other_user chmod 666 shared/s.lock
 	refuses "$T/shared/s.lock" --socket "$T/shared/s"
 	# With fs.protected_regular, the file is not even opened.
-	grep -qE "$T/shared/s.lock(: Permission denied| is not a file of this daemon's user; remove it, or)" refused.log ||
+	grep -qE "$T/shared/s.lock(: Permission denied| is not a file of this daemon's user; choose another)" refused.log ||
 		die "$(cat refused.log)"
 	rm shared/s.lock
 	# An old socket, so that the new one is bound at s.new.

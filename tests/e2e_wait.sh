@@ -338,12 +338,15 @@ test_durations() {
 	start_readyd
 	spawn_worker
 	mark "$PID"
-	for duration in 5 0.5 500ms 2m 1h 5s 1.5m 0 1000h; do
+	for duration in 5 0.5 500ms 2m 1h 5s 1.5m 1m30s 0 1000h; do
 		quiet_run 0 wait --timeout "$duration" "$PID"
 		quiet_run 0 wait --timeout="$duration" "$PID"
 	done
-	for duration in -1 1x '' 1e3 inf nan 1.2.3 . ' 5' '5 ' '5 s' 0x10 +5 1001h 5,5 5S 99999999999999999999; do
+	for duration in -1 1x '' 1e3 inf nan 1.2.3 . ' 5' '5 ' '5 s' 0x10 +5 5,5 5S 30s1m; do
 		refused 2 "not a duration" wait --timeout "$duration" "$PID"
+	done
+	for duration in 1001h 99999999999999999999; do
+		refused 2 "out of range; use at most 1000h" wait --timeout "$duration" "$PID"
 	done
 }
 
@@ -751,7 +754,7 @@ test_ping_and_stats() {
 
 test_help_and_version() {
 	quiet_run 0 --help
-	grep -qF -- "--timeout" out
+	grep -qF -- "--socket" out
 	quiet_run 0 -h
 	quiet_run 0 --version
 	grep -qxE 'readyctl [0-9]+\.[0-9]+\.[0-9]+' out || die "version: $(cat out)"

@@ -1,3 +1,5 @@
+#include <errno.h>
+
 #include "client/ctl/duration.h"
 #include "tests/unit.h"
 
@@ -26,7 +28,13 @@ static const struct {
     {"0.1ms", 1},
     {"1.1ms", 2},
     {"0.000000001h", 1},
+    {"1m30s", 90000},
+    {"1h2m3s4ms", 3723004},
+    {"1h30s", 3630000},
+    {"1.5h0.5m", 5430000},
+    {"0h0m0s0ms", 0},
     {"1000h", 3600000000},
+    {"999h60m", 3600000000},
     {"60000m", 3600000000},
     {"3600000", 3600000000},
     {"3600000s", 3600000000},
@@ -58,7 +66,14 @@ static const struct {
     {"1S", -1},
     {"1sec", -1},
     {"1mss", -1},
-    {"1m30s", -1},
+    {"1m30", -1},
+    {"1m30.", -1},
+    {"5.30s1ms", 5301},
+    {"30s1m", -1},
+    {"1m1m", -1},
+    {"1m 30s", -1},
+    {"1h-1m", -1},
+    {"1mm30s", -1},
     {"1e3", -1},
     {"0x10", -1},
     {"1,5", -1},
@@ -92,12 +107,30 @@ START_TEST(rounds_up_whatever_the_digits)
 }
 END_TEST
 
+/* A message can then name the limit. */
+START_TEST(says_what_is_out_of_range)
+{
+	static const char *const too_much[] = {"1001h", "3600001", "1000h1ms", "99999999999999999999999999"};
+	int64_t ms;
+
+	for (size_t i = 0; i < UNIT_COUNT(too_much); i++) {
+		ck_assert_int_eq(duration_parse(too_much[i], &ms), -1);
+		ck_assert_msg(errno == ERANGE, "%s: %s", too_much[i], strerror(errno));
+	}
+	ck_assert_int_eq(duration_parse("1d", &ms), -1);
+	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_int_eq(duration_parse("", &ms), -1);
+	ck_assert_int_eq(errno, EINVAL);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("duration");
 	TCase *tcase = unit_case(s, "duration");
 
 	tcase_add_loop_test(tcase, parses, 0, UNIT_COUNT(rows));
+	tcase_add_test(tcase, says_what_is_out_of_range);
 	tcase_add_test(tcase, rounds_up_whatever_the_digits);
 	return s;
 }

@@ -215,7 +215,7 @@ test_only_the_daemon_has_an_event_loop() {
 test_the_library_does_not_change_its_process() {
 	local files
 	# Not part of the library; see below.
-	mapfile -t files < <(sources src client/lib | select_lines -vE '^src/(program|hanging_mounts)\.')
+	mapfile -t files < <(sources src client/lib | select_lines -vE '^src/(arguments|program|hanging_mounts|suggest)\.')
 	expect "forbidden calls" "$(calls "(v|f|d|vf)?printf|puts|fputs|putchar|fputc|putc|fwrite|perror|p?error|warnx?|errx?|\
 _?_?exit|_Exit|abort|atexit|assert|signal|sigaction|sigprocmask|pthread_sigmask|alarm|raise|setenv|putenv|unsetenv|\
 setrlimit|umask|chdir|setlocale|fork|vfork|system|popen|syslog|srand|rand|strtok|strerror" "${files[@]}")" ""
@@ -224,8 +224,8 @@ setrlimit|umask|chdir|setlocale|fork|vfork|system|popen|syslog|srand|rand|strtok
 
 test_the_library_leaves_the_process_to_its_program() {
 	local files
-	mapfile -t files < <(sources src client/lib | select_lines -vE '^src/(program|hanging_mounts)\.')
-	none "of the library" '"src/program\.h"' "${files[@]}"
+	mapfile -t files < <(sources src client/lib | select_lines -vE '^src/(arguments|program|hanging_mounts|suggest)\.')
+	none "of the library" '"src/(arguments|program)\.h"' "${files[@]}"
 	expect "a header that the check must find" "$(includes daemon/main.c client/ctl/readyctl.c | grep -cF '"src/program.h"')" 2
 }
 

@@ -10,7 +10,8 @@ test_manuals_know_every_option() {
 	for option in $("$READYD" --help | grep -o -- '--[a-z-]*' | sort -u); do
 		grep -q -- "Fl -${option#--}" "$SRC/man/readyd.8" || die "readyd.8 does not know $option"
 	done
-	for option in $("$READYCTL" --help | grep -o -- '--[a-z-]*' | sort -u); do
+	for option in $(for name in wait status list ping stats; do "$READYCTL" "$name" --help; done |
+		grep -oE -- '(^| )--[a-z-]+' | sort -u); do
 		grep -q -- "Fl -${option#--}" "$SRC/man/readyctl.1" || die "readyctl.1 does not know $option"
 	done
 	for option in $("$WORKER" --help | grep -o -- '--[a-z-]*' | sort -u); do

@@ -10,6 +10,7 @@
 #include "client/ctl/command.h"
 #include "client/ctl/openmetrics.h"
 #include "client/ctl/output.h"
+#include "client/ctl/usage.h"
 #include "src/escape.h"
 #include "src/verdict.h"
 
@@ -43,9 +44,8 @@ static const char *hint(int error)
 
 int command_failed(const struct command_line *line, const char *what)
 {
-	const char *socket = line->options.socket != NULL ? line->options.socket : "the daemon";
 	int error = errno;
-	const char *words = hint(error);
+	const char *words = hint(error), *socket = usage_socket(&line->options);
 	char text[4 * sizeof(((struct sockaddr_un *)0)->sun_path)];
 
 	fprintf(stderr, "readyctl: %s: %s: %s%s%s%s\n", what, escape_text(text, sizeof(text), socket),
@@ -146,7 +146,12 @@ int command_status(const struct command_line *line)
 
 static int print_entry(const struct readyd_answer *answer, void *context)
 {
-	output_answer(context, answer, NULL, -1);
+	const struct command_line *line = context;
+
+	if (line->pids_only)
+		output_pid(line, answer);
+	else
+		output_answer(line, answer, NULL, -1);
 	return 0;
 }
 

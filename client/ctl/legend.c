@@ -81,10 +81,15 @@ static uint64_t worker_start(pid_t pid)
 	return start != 0 && is_another_program(pid) ? 0 : start;
 }
 
+void legend_note_worker(struct named_process *process)
+{
+	process->worker_start = process->pid != 0 ? worker_start(process->pid) : 0;
+}
+
 void legend_note_workers(const struct command_line *line)
 {
 	for (size_t i = 0; i < line->process_count; i++)
-		line->processes[i].worker_start = worker_start(line->processes[i].pid);
+		legend_note_worker(&line->processes[i]);
 }
 
 static bool is_worker(const struct command_line *line, const struct readyd_answer *answer)

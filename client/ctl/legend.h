@@ -7,6 +7,7 @@
 /* Notes which of the processes are the reference worker. Its name cannot be read any more once it has been
  * reaped. */
 void legend_note_workers(const struct command_line *line);
+void legend_note_worker(struct named_process *process);
 
 /* The text for the exit status of the answer; NULL: there is none. A text of --legend counts for every
  * process, the statuses of the reference worker only for a process that is known to be that worker. */

@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +11,11 @@
 #include <unistd.h>
 
 #include "client/ctl/command.h"
+#include "client/ctl/interrupts.h"
 #include "client/ctl/lookout.h"
 #include "client/ctl/output.h"
 #include "src/clock.h"
+#include "src/escape.h"
 #include "src/hanging_mounts.h"
 #include "src/process_root.h"
 #include "src/verdict.h"
@@ -45,6 +46,9 @@ bool lookout_is_needed(const struct command_line *line)
 		return true;
 	for (size_t i = 0; i < line->process_count; i++) {
 		process.pid = line->processes[i].pid;
+		/* A pid file may name any process, and may itself lie on such a file system. */
+		if (line->processes[i].pid_file != NULL)
+			return true;
 		if (process_root_find_nowait(&process, &ours) == PROCESS_ROOT_OTHER)
 			return true;
 	}
@@ -63,22 +67,11 @@ static void watched_signals(sigset_t *set)
 			sigaddset(set, forwarded[i]);
 }
 
-/* Ends by the signal that has ended the child. It is blocked until then. */
-static int die_by(int number)
-{
-	sigset_t set;
-
-	(void)signal(number, SIG_DFL);
-	(void)kill(getpid(), number);
-	sigemptyset(&set);
-	sigaddset(&set, number);
-	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
-	return 128 + number;
-}
-
 static int code_of(int status)
 {
-	return WIFSIGNALED(status) ? die_by(WTERMSIG(status)) : WEXITSTATUS(status);
+	if (WIFSIGNALED(status))
+		interrupts_die(WTERMSIG(status));
+	return WEXITSTATUS(status);
 }
 
 /* The next of the watched signals; 0: the deadline (-1: none) has passed. */
@@ -122,12 +115,24 @@ static bool await_child(pid_t child, int64_t deadline, int *status, int *passed)
 static int64_t deadline_of(const struct command_line *line, bool waits)
 {
 	if (waits)
-		return line->timeout_ms < 0 ? -1 : clock_ms() + line->timeout_ms + GRACE_MS;
+		return line->timeout_ms < 0 ? -1 : line->began + line->timeout_ms + GRACE_MS;
 	return line->process_count > 0 ? clock_ms() + STATUS_MS : -1;
 }
 
-/* The answers that the child owes. */
-static int answer_for_child(const struct command_line *line, bool waits)
+static void explain_for_child(
+    const struct command_line *line, const struct named_process *process, int number)
+{
+	char name[1024];
+
+	interrupts_report(stderr, number, line);
+	if (process->pid == 0)
+		fprintf(stderr, ": pid file %s has not named a living process",
+		    escape_text(name, sizeof(name), process->pid_file));
+	fputc('\n', stderr);
+}
+
+/* The answers that the child owes. number: the signal that has interrupted it, 0: none. */
+static int answer_for_child(const struct command_line *line, bool waits, int number)
 {
 	struct readyd_answer answer = {.verdict = READYD_UNREACHABLE,
 	    .reason = READYD_REASON_DIRECTORY_HANGS,
@@ -140,7 +145,9 @@ static int answer_for_child(const struct command_line *line, bool waits)
 		answer.pid = line->processes[i].pid;
 		answer.start = line->processes[i].start;
 		if (waits)
-			fprintf(stderr, "readyctl: timed out after %" PRId64 " ms\n", line->timeout_ms);
+			explain_for_child(line, &line->processes[i], number);
+		if (answer.pid == 0)
+			continue;
 		output_answer(line, &answer, NULL, -1);
 		command_say_why(&answer);
 	}
@@ -160,20 +167,38 @@ static _Noreturn void be_child(
 /* The child may be beyond SIGKILL; then it ends with its look. */
 static int supervise(pid_t child, const struct command_line *line, bool waits)
 {
-	int status, passed;
+	int status, passed, code;
 
 	if (await_child(child, deadline_of(line, waits), &status, &passed))
 		return code_of(status);
 	(void)kill(child, SIGKILL);
-	return passed != 0 ? die_by(passed) : answer_for_child(line, waits);
+	code = answer_for_child(line, waits, passed);
+	if (passed != 0)
+		interrupts_die(passed);
+	return code;
 }
 
-/* Shared with the child. */
-static bool *new_told(size_t count)
+static void *new_shared(size_t size)
 {
-	void *told = mmap(NULL, count + 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	return told == MAP_FAILED ? NULL : told;
+	return shared == MAP_FAILED ? NULL : shared;
+}
+
+/* What the child has answered, and which processes the pid files name. */
+static int share(struct command_line *line)
+{
+	const size_t size = line->process_count * sizeof(*line->processes);
+	struct named_process *processes = new_shared(size + 1);
+
+	line->told = new_shared(line->process_count + 1);
+	if (line->told == NULL || processes == NULL)
+		return -1;
+	if (size > 0)
+		memcpy(processes, line->processes, size);
+	free(line->processes);
+	line->processes = processes;
+	return 0;
 }
 
 /* A look of our own could outlast the time-out. */
@@ -189,9 +214,9 @@ int lookout_run(struct command_line *line, int (*run)(const struct command_line 
 {
 	sigset_t set, mask;
 	pid_t child;
+	int code;
 
-	line->told = new_told(line->process_count);
-	if (line->told == NULL)
+	if (share(line) != 0)
 		return failed();
 	(void)signal(SIGCHLD, SIG_DFL);
 	watched_signals(&set);
@@ -199,7 +224,7 @@ int lookout_run(struct command_line *line, int (*run)(const struct command_line 
 	child = fork();
 	if (child == 0)
 		be_child(line, run, &mask);
-	if (child > 0)
-		return supervise(child, line, waits);
-	return failed();
+	code = child > 0 ? supervise(child, line, waits) : failed();
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
+	return code;
 }

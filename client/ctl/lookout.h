@@ -12,8 +12,9 @@
 bool lookout_is_needed(const struct command_line *line);
 
 /* Runs the command in a child, passes signals on, and returns its exit code. When the time is over (waits:
- * that of --timeout) and the child is not back, answers for the processes that it has not answered for.
- * Fails if no child can be started. */
+ * that of --timeout) or a signal has come, and the child is not back, answers for the processes that it has
+ * not answered for. The processes of the line are shared with it, and not to be freed. Fails if no child can
+ * be started. */
 int lookout_run(struct command_line *line, int (*run)(const struct command_line *line), bool waits);
 
 #endif

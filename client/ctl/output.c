@@ -13,53 +13,53 @@
 #include "src/verdict.h"
 #include "src/wire.h"
 
-static void print_quoted_character(const char *text, size_t length)
+static void print_quoted_character(FILE *file, const char *text, size_t length)
 {
 	/* The control characters beyond ASCII are C2 80 to C2 9F. */
 	if (escape_is_control(text, length))
-		printf("\\u%04x", (unsigned char)text[length - 1]);
+		fprintf(file, "\\u%04x", (unsigned char)text[length - 1]);
 	else if (length > 1)
-		fwrite(text, 1, length, stdout);
+		fwrite(text, 1, length, file);
 	else if (*text == '"' || *text == '\\')
-		printf("\\%c", *text);
+		fprintf(file, "\\%c", *text);
 	else
-		putchar(*text);
+		putc(*text, file);
 }
 
 /* A byte that is not UTF-8 becomes the replacement character, so that every reader of JSON accepts it. */
-static void print_quoted_bytes(const char *text, size_t count)
+static void print_quoted_bytes(FILE *file, const char *text, size_t count)
 {
 	const char *end = text + count;
 
-	putchar('"');
+	putc('"', file);
 	while (text < end) {
 		size_t length = escape_length(text);
 
 		if (length > 0)
-			print_quoted_character(text, length);
+			print_quoted_character(file, text, length);
 		else
-			fputs("\xEF\xBF\xBD", stdout);
+			fputs("\xEF\xBF\xBD", file);
 		text += length > 0 ? length : 1;
 	}
-	putchar('"');
+	putc('"', file);
 }
 
-static void print_quoted(const char *text)
+static void print_quoted(FILE *file, const char *text)
 {
-	print_quoted_bytes(text, strlen(text));
+	print_quoted_bytes(file, text, strlen(text));
 }
 
-static void print_text(const struct readyd_answer *answer, const char *legend)
+static void print_text(FILE *file, const struct readyd_answer *answer, const char *legend)
 {
 	char text[WIRE_REPLY_MAX];
 	size_t len = wire_write_answer(text, sizeof(text), answer);
 
-	fwrite(text, 1, len - 1, stdout);
+	fwrite(text, 1, len - 1, file);
 	if (legend != NULL) {
-		fputs(" legend=", stdout);
-		print_quoted(legend);
+		fputs(" legend=", file);
+		print_quoted(file, legend);
 	}
-	putchar('\n');
+	putc('\n', file);
 }
 
 static void print_why(const struct readyd_explanation *why)
@@ -73,18 +73,28 @@ static void print_why(const struct readyd_explanation *why)
 	else
 		printf(",\"last_event_ms\":null");
 	printf(",\"procfs\":\"%s\",\"path\":", why->procfs);
-	print_quoted(why->path);
+	print_quoted(stdout, why->path);
+}
+
+int output_exit_code(const struct command_line *line, const struct readyd_answer *answer)
+{
+	if (answer->reason == READYD_REASON_DEADLINE)
+		return EXIT_TIMED_OUT;
+	if (line->until_end && answer->verdict == READYD_EXITED)
+		return EXIT_READY;
+	if (line->until_end && answer->verdict == READYD_READY)
+		return EXIT_PENDING;
+	return verdict_exit_code(answer->verdict);
 }
 
 /* Except for legend and path, every string is a constant and needs no escaping. */
-static void print_json(const struct readyd_answer *answer, const char *legend,
-    const struct readyd_explanation *why, int64_t elapsed_ms)
+static void print_json(const struct command_line *line, const struct readyd_answer *answer,
+    const char *legend, const struct readyd_explanation *why, int64_t elapsed_ms)
 {
 	int status = answer->wait_status;
 
 	printf("{\"pid\":%ld,\"verdict\":\"%s\",\"exit\":%d", (long)answer->pid,
-	    readyd_verdict_name(answer->verdict),
-	    answer->reason == READYD_REASON_DEADLINE ? EXIT_TIMED_OUT : verdict_exit_code(answer->verdict));
+	    readyd_verdict_name(answer->verdict), output_exit_code(line, answer));
 	if (answer->start != 0)
 		printf(",\"start\":%" PRIu64, answer->start);
 	if (answer->reason != READYD_REASON_NONE)
@@ -99,7 +109,7 @@ static void print_json(const struct readyd_answer *answer, const char *legend,
 		printf(",\"status\":null");
 	if (legend != NULL) {
 		printf(",\"legend\":");
-		print_quoted(legend);
+		print_quoted(stdout, legend);
 	}
 	if (answer->flags & READYD_FLAG_LATCHED)
 		printf(",\"latched\":true");
@@ -124,18 +134,50 @@ static void note_told(const struct command_line *line, const struct readyd_answe
 }
 
 /* Flushed at once: a reader may be waiting for just this line. */
+static void flush(void)
+{
+	if (fflush(stdout) != 0 && write_error == 0)
+		write_error = errno;
+}
+
+void output_pid(const struct command_line *line, const struct readyd_answer *answer)
+{
+	if (line->quiet)
+		return;
+	printf("%ld\n", (long)answer->pid);
+	flush();
+}
+
+/* Where pids alone are printed, the others must not be silent; those without a verdict are explained
+ * otherwise. */
+static void print_pid(const struct command_line *line, const struct readyd_answer *answer, bool waits)
+{
+	if (output_exit_code(line, answer) == EXIT_READY) {
+		output_pid(line, answer);
+	} else if (waits && answer->verdict != READYD_PENDING && answer->reason != READYD_REASON_DEADLINE) {
+		fputs("readyctl: ", stderr);
+		print_text(stderr, answer, legend_of(line, answer));
+	}
+}
+
 void output_answer(const struct command_line *line, const struct readyd_answer *answer,
     const struct readyd_explanation *why, int64_t elapsed_ms)
 {
 	note_told(line, answer);
 	if (line->quiet)
 		return;
+	/* The command's output is all that is expected then. */
+	if (line->command != NULL && !line->prints && output_exit_code(line, answer) == EXIT_READY)
+		return;
+	if (line->pids_only) {
+		print_pid(line, answer, elapsed_ms >= 0);
+		return;
+	}
 	if (line->json)
-		print_json(answer, legend_of(line, answer), why, elapsed_ms);
+		print_json(line, answer, legend_of(line, answer), why, elapsed_ms);
 	else
-		print_text(answer, legend_of(line, answer));
-	if (fflush(stdout) != 0 && write_error == 0)
-		write_error = errno;
+		print_text(stdout, answer, legend_of(line, answer));
+	flush();
 }
 
 static void print_pair(const struct command_line *line, const char *pair, bool first)
@@ -150,12 +192,12 @@ static void print_pair(const struct command_line *line, const char *pair, bool f
 		return;
 	}
 	putchar(first ? '{' : ',');
-	print_quoted_bytes(pair, key);
+	print_quoted_bytes(stdout, pair, key);
 	putchar(':');
 	if (number_parse(value, strlen(value), UINT64_MAX, &number) == 0)
 		printf("%" PRIu64, number); /* JSON takes no leading zeros */
 	else
-		print_quoted(value);
+		print_quoted(stdout, value);
 }
 
 void output_pairs(const struct command_line *line, const char *text)

@@ -4,9 +4,15 @@
 
 #include "client/ctl/command_line.h"
 
+/* The exit code for this answer alone: EXIT_READY if it is what was wished for. */
+int output_exit_code(const struct command_line *line, const struct readyd_answer *answer);
+
 /* why: NULL unless a wait has timed out. elapsed_ms < 0: not measured. */
 void output_answer(const struct command_line *line, const struct readyd_answer *answer,
     const struct readyd_explanation *why, int64_t elapsed_ms);
+
+/* The pid alone, whatever the answer. */
+void output_pid(const struct command_line *line, const struct readyd_answer *answer);
 
 /* Prints "key=value key=value ..." as one pair per line, or as one JSON object. */
 void output_pairs(const struct command_line *line, const char *text);

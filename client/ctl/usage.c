@@ -11,13 +11,22 @@
 #include "src/number.h"
 #include "src/sock.h"
 
+static const char *command;
+
+void usage_set_command(const char *name)
+{
+	command = name;
+}
+
 void usage_report(const char *what, const char *value, const char *hint)
 {
 	char text[1024];
 	const char *quote = value[0] != '\0' ? "'" : "";
+	bool asks = hint[strlen(hint) - 1] == '?';
 
-	fprintf(stderr, "readyctl: %s%s%s%s%s: %s; try 'readyctl --help'\n", what,
-	    quote[0] != '\0' ? " " : "", quote, escape_text(text, sizeof(text), value), quote, hint);
+	fprintf(stderr, "readyctl: %s%s%s%s%s: %s%s 'readyctl %s%s--help'\n", what,
+	    quote[0] != '\0' ? " " : "", quote, escape_text(text, sizeof(text), value), quote, hint,
+	    asks ? " Try" : "; try", command != NULL ? command : "", command != NULL ? " " : "");
 }
 
 static int check_socket(const char *what, const char *path)
@@ -72,6 +81,15 @@ static int check_uid(const char *what, const char *word)
 	if (number_parse(word, strlen(word), UINT32_MAX - 1, &uid) == 0)
 		return 0;
 	return usage(what, word, "use the number of a user");
+}
+
+const char *usage_socket(const struct readyd_options *options)
+{
+	const char *variable = secure_getenv("READYD_SOCKET");
+
+	if (options->socket != NULL)
+		return options->socket;
+	return variable != NULL && variable[0] != '\0' ? variable : READYD_DEFAULT_SOCKET;
 }
 
 /* Checks the option if it is given, else the variable if it is set and not empty. */

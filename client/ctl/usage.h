@@ -4,6 +4,9 @@
 
 #include "readyd/readyd.h"
 
+/* The command, for the hint that the messages end with; before it is known, there is none. */
+void usage_set_command(const char *name);
+
 /* Reports a wrong value (may be empty) of what, an option or a variable, with a hint. */
 void usage_report(const char *what, const char *value, const char *hint);
 
@@ -13,6 +16,9 @@ static inline int usage(const char *what, const char *value, const char *hint)
 	usage_report(what, value, hint);
 	return -1;
 }
+
+/* The socket that is used. */
+const char *usage_socket(const struct readyd_options *options);
 
 /* Checks the options, and the variables that are used if an option is missing. 0, or -1 after reporting the
  * first that cannot be used. */

@@ -14,8 +14,7 @@ int waiters_init(struct waiters *waiters, const struct readyd_options *options, 
 
 	*waiters = (struct waiters){.count = 0};
 	waiters->each = calloc(count, sizeof(struct readyd_waiter *));
-	waiters->fds = calloc(count, sizeof(*waiters->fds));
-	if (waiters->each == NULL || waiters->fds == NULL)
+	if (waiters->each == NULL)
 		return -1;
 	while (waiters->count < count) {
 		waiters->each[waiters->count] = readyd_waiter_new(options);
@@ -52,23 +51,33 @@ int waiters_next(struct waiters *waiters, struct readyd_answer *answer)
 	return result;
 }
 
-int waiters_sleep(struct waiters *waiters, int timeout_ms)
+static int make_room(struct waiters *waiters, size_t room)
 {
-	if (waiters->count == 1)
+	struct pollfd *more;
+
+	if (room <= waiters->room)
+		return 0;
+	more = reallocarray(waiters->fds, room, sizeof(*more));
+	if (more == NULL)
+		return -1;
+	waiters->fds = more;
+	waiters->room = room;
+	return 0;
+}
+
+int waiters_sleep(struct waiters *waiters, size_t others, void (*fill)(struct pollfd *fds, void *context),
+    void *context, int timeout_ms)
+{
+	if (waiters->count == 1 && others == 0)
 		return readyd_waiter_sleep(waiters->each[0], timeout_ms);
+	if (make_room(waiters, waiters->count + others) != 0)
+		return -1;
 	for (size_t i = 0; i < waiters->count; i++) {
 		waiters->fds[i] = (struct pollfd){.fd = readyd_waiter_fd(waiters->each[i]), .events = POLLIN};
 		if (waiters->fds[i].fd < 0)
 			return -1;
 	}
-	return poll(waiters->fds, waiters->count, timeout_ms) < 0 && errno != EINTR ? -1 : 0;
-}
-
-size_t waiters_pending(const struct waiters *waiters)
-{
-	size_t pending = 0;
-
-	for (size_t i = 0; i < waiters->count; i++)
-		pending += readyd_waiter_pending(waiters->each[i]);
-	return pending;
+	if (others > 0)
+		fill(waiters->fds + waiters->count, context);
+	return poll(waiters->fds, waiters->count + others, timeout_ms) < 0 && errno != EINTR ? -1 : 0;
 }

@@ -12,8 +12,8 @@
 struct waiters {
 	struct readyd_waiter **each;
 	struct pollfd *fds;
-	size_t count;
-	size_t at; /* the one that answers are taken from */
+	size_t count, room; /* room: of fds */
+	size_t at;	    /* the one that answers are taken from */
 };
 
 /* For so many processes. -1: errno as from readyd_waiter_new(). Free it in any case. */
@@ -23,9 +23,11 @@ void waiters_free(struct waiters *waiters);
 /* The waiter of a pid, always the same one, so that a process that is named twice is waited for once. */
 struct readyd_waiter *waiters_of(const struct waiters *waiters, pid_t pid);
 
-/* As readyd_waiter_next(), readyd_waiter_sleep() and readyd_waiter_pending(). */
+/* As readyd_waiter_next(). */
 int waiters_next(struct waiters *waiters, struct readyd_answer *answer);
-int waiters_sleep(struct waiters *waiters, int timeout_ms);
-size_t waiters_pending(const struct waiters *waiters);
+
+/* As readyd_waiter_sleep(), also on `others` further descriptors, which fill() enters. */
+int waiters_sleep(struct waiters *waiters, size_t others, void (*fill)(struct pollfd *fds, void *context),
+    void *context, int timeout_ms);
 
 #endif

@@ -210,6 +210,7 @@ static int poll_events(struct readyd_waiter *w, int timeout_ms)
 	int count = poller_wait(&w->poller, clock_ms(), timeout_ms, events);
 
 	w->peek_ms = 0;
+	w->daemon_silent = false;
 	return count < 0 ? -1 : waiter_dispatch(w, events, count);
 }
 

@@ -42,7 +42,7 @@ struct readyd_waiter {
 	bool behind;	    /* the watch has read events ahead: its descriptor may not be readable */
 	bool replies_left;  /* so may the connection */
 	bool nested;	    /* the marker of a target has another pid in its name */
-	bool daemon_silent; /* it did not answer during readyd_waiter_peek() */
+	bool daemon_silent; /* it did not answer during readyd_waiter_peek() since the last sleep */
 	int64_t peek_ms;    /* how long it has been waited for in these calls since the last sleep */
 	unsigned quick_rechecks;
 	int64_t poll_ms; /* interval of checks while the directory cannot be watched */

@@ -89,6 +89,8 @@ static void take_gate_event(struct readyd_waiter *w, struct target *t, uint32_t 
 	}
 	(void)waiter_step(w, t, TARGET_LEFT, NULL);
 	waiter_look(w, t);
+	if (target_is_done(t) && (bits & POLLIN) != 0 && !t->gate_is_hint)
+		t->answer.backend = READYD_BACKEND_DAEMON;
 	if (!target_is_done(t))
 		daemon_conn_hold(&w->conn, clock_ms());
 }

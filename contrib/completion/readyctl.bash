@@ -1,0 +1,50 @@
+# Completion of readyctl for bash. What can be completed is read from readyctl's own help.
+# shellcheck shell=bash
+
+# The options in a help text, one a line.
+_readyctl_options() {
+	sed -nE 's/^  (-.), --.*/\1/p' <<<"$1"
+	sed -nE 's/^  (-., |    )(--[a-z-]+).*/\2/p' <<<"$1"
+}
+
+# What the option takes, as the help text has it: DURATION, ready|end, ... Nothing: it is no option, or takes no value.
+_readyctl_value() { # HELP OPTION
+	sed -nE "/^  (-., |    )$2( |=|\$)|^  $2, --/s/^  (-., |    )--[a-z-]+[ =]([^ ]+).*/\2/p" <<<"$1"
+}
+
+_readyctl_commands() { sed -nE '/^$/,/^$/s/^  ([a-z]+)  .*/\1/p' <<<"$1"; }
+
+_readyctl() {
+	local word=$2 before=$3 help commands command="" program="" value i
+	COMPREPLY=()
+	help=$(readyctl --help 2>/dev/null) || return
+	commands=$(_readyctl_commands "$help")
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		[[ ${COMP_WORDS[i]} != -- ]] || program=yes
+		[[ -n $command ]] || ! grep -qxF -e "${COMP_WORDS[i]}" <<<"$commands" || command=${COMP_WORDS[i]}
+	done
+	[[ -z $command ]] || help=$(readyctl "$command" --help 2>/dev/null)
+	# "--name=value" is three words to bash.
+	[[ $word != = ]] || word=
+	[[ $before != = ]] || before=${COMP_WORDS[COMP_CWORD - 2]}
+	value=
+	[[ $before != -?* || $before == -- ]] || value=$(_readyctl_value "$help" "$before")
+	if [[ -n $program ]]; then
+		mapfile -t COMPREPLY < <(compgen -c -f -- "$word")
+	elif [[ $value == *'|'* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "${value//|/ }" -- "$word")
+	elif [[ $value == FILE || $value == PATH ]]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+	elif [[ $value == DIR ]]; then
+		mapfile -t COMPREPLY < <(compgen -d -- "$word")
+	elif [[ -n $value ]]; then
+		:
+	elif [[ $word == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_readyctl_options "$help")" -- "$word")
+	elif [[ -z $command || $command == help ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$word")
+	elif [[ ${help%%$'\n'*} == *PID* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(readyctl list --print pid 2>/dev/null)" -- "$word")
+	fi
+}
+complete -F _readyctl readyctl
