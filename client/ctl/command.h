@@ -10,6 +10,11 @@ int command_list(const struct command_line *line);
 int command_ping(const struct command_line *line);
 int command_stats(const struct command_line *line);
 
+/* These two have a command line of their own. */
+struct run_options;
+int command_run(const struct run_options *o);
+int command_mark(const struct run_options *o);
+
 /* Explains on stderr what to do about a process that cannot be checked; prints nothing for others. */
 void command_say_why(const struct readyd_answer *answer);
 

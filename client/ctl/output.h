@@ -11,6 +11,9 @@ void output_answer(const struct command_line *line, const struct readyd_answer *
 /* Prints "key=value key=value ..." as one pair per line, or as one JSON object. */
 void output_pairs(const struct command_line *line, const char *text);
 
+/* Prints a string of JSON, with its quotes. */
+void output_quoted(const char *text);
+
 /* 0, or -1 after an error message if not everything could be written to stdout. */
 int output_finish(void);
 

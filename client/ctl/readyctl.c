@@ -11,6 +11,7 @@
 #include "client/ctl/duration.h"
 #include "client/ctl/lookout.h"
 #include "client/ctl/output.h"
+#include "client/ctl/run_options.h"
 #include "client/ctl/usage.h"
 #include "readyd/marker.h"
 #include "src/number.h"
@@ -67,6 +68,8 @@ static const char help[] =
     "Usage: readyctl wait [--timeout DURATION] [--any | --all] PID[:START]...\n"
     "       readyctl status PID[:START]...\n"
     "       readyctl list | ping | stats\n"
+    "       readyctl run [options] [--] COMMAND [ARGUMENT...]; see readyctl run --help\n"
+    "       readyctl mark [PID]\n"
     "Waits until worker processes are ready, or reports their state.\n"
     "PID:START names one process even after its pid has been reused; answers print start=START.\n"
     "\n"
@@ -183,12 +186,12 @@ static int set(struct parsed *parsed, int opt, const char *value)
 static int find_command(struct parsed *parsed, const char *name)
 {
 	if (name == NULL)
-		return usage("no command", "", "use wait, status, list, ping or stats");
+		return usage("no command", "", "use wait, run, mark, status, list, ping or stats");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(commands[i].name, name) == 0)
 			parsed->command = &commands[i];
 	if (parsed->command == NULL)
-		return usage("unknown command", name, "use wait, status, list, ping or stats");
+		return usage("unknown command", name, "use wait, run, mark, status, list, ping or stats");
 	if (parsed->wait_only != NULL && !parsed->command->waits)
 		return usage(parsed->wait_only, "", "valid for wait only");
 	return 0;
@@ -250,11 +253,27 @@ static int run(struct parsed *parsed)
 	return parsed->command->run(&parsed->line);
 }
 
+/* run and mark: the rest of the command line is another command's. */
+static int run_own_command(char **argv)
+{
+	struct run_options o;
+
+	program_fill_standard_descriptors();
+	if (run_options_parse(&o, argv) != 0)
+		return EXIT_USAGE;
+	if (!o.help)
+		return strcmp(o.command, "run") == 0 ? command_run(&o) : command_mark(&o);
+	fputs(run_options_help(&o), stdout);
+	return output_finish() == 0 ? EXIT_READY : EXIT_FAILED;
+}
+
 int main(int argc, char **argv)
 {
 	struct parsed parsed = {0};
 	int code = EXIT_USAGE;
 
+	if (run_options_are_meant(argv))
+		return run_own_command(argv);
 	/* Writing to a closed pipe is then an error, see output_finish(). */
 	signal(SIGPIPE, SIG_IGN);
 	program_fill_standard_descriptors();
