@@ -34,6 +34,10 @@ struct run {
  * copies output, and notes how the worker is. Whoever calls it looks at the parts then. */
 void run_turn(struct run *r, int64_t until);
 
+/* Waits until the worker is ready and, if readyctl stays, until it has ended; or until it is clear that it
+ * does not become ready. Returns the exit code; r->die_by instead, if that is not 0. */
+int run_until_decided(struct run *r);
+
 /* Ends the worker and its process group: SIGTERM, then SIGKILL. Returns when none of it is left, or 2 seconds
  * after SIGKILL. The worker is then reaped, if it has ended. */
 void run_end_group(struct run *r);

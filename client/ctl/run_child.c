@@ -187,7 +187,14 @@ void run_child_signal_group(const struct run_child *c, int number)
 		(void)kill(c->process.pid, number);
 }
 
+void run_child_adopt_group(void)
+{
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
+
 bool run_child_group_exists(const struct run_child *c)
 {
+	while (waitpid(-c->process.pid, NULL, WNOHANG) > 0)
+		;
 	return kill(-c->process.pid, 0) == 0 || errno == EPERM;
 }

@@ -15,6 +15,9 @@
 #include "src/escape.h"
 #include "src/program.h"
 
+/* How long its end may take after SIGKILL. */
+#define END_MS 100
+
 /* A pipe takes each at once. */
 _Static_assert(sizeof(struct run_word) <= PIPE_BUF, "a word is written in one piece");
 
@@ -193,7 +196,8 @@ void run_look_reap(struct run_look *l)
 		l->pid = 0;
 }
 
-/* It may be beyond SIGKILL; then it ends with its look, and is not waited for. */
+/* It may be beyond SIGKILL; then it ends with its look, and is not waited for. Else it is gone at once, and
+ * is not left to an init that may not reap. */
 void run_look_end(struct run_look *l)
 {
 	if (l->words >= 0)
@@ -203,5 +207,9 @@ void run_look_end(struct run_look *l)
 	l->words = l->orders = -1;
 	if (l->pid > 0)
 		(void)kill(l->pid, SIGKILL);
-	run_look_reap(l);
+	for (int ms = 0; l->pid > 0 && ms < END_MS; ms++) {
+		run_look_reap(l);
+		if (l->pid > 0)
+			(void)poll(NULL, 0, 1);
+	}
 }

@@ -150,15 +150,11 @@ void run_report_end(const struct run_report *r)
 		print_json(r, was_ready(r) && r->ended ? "exited" : readyd_verdict_name(r->answer.verdict));
 }
 
-void run_report_giving_up(const struct run_report *r, const char *why, const char *more)
+void run_report_giving_up(const struct run_report *r, const char *why)
 {
 	begin(r);
-	fprintf(stderr, "is not ready after %" PRId64 " ms", clock_ms() - r->began);
-	if (why[0] != '\0')
-		fprintf(stderr, ": %s", why);
-	if (more[0] != '\0')
-		fprintf(stderr, "%s %s", why[0] != '\0' ? ";" : ":", more);
-	fprintf(stderr, "; it is ended now\n");
+	fprintf(stderr, "is not ready after %" PRId64 " ms%s%s; it is ended now\n", clock_ms() - r->began,
+	    why[0] != '\0' ? ": " : "", why);
 }
 
 void run_report_waiting(const struct run_report *r, const char *why)
@@ -168,6 +164,11 @@ void run_report_waiting(const struct run_report *r, const char *why)
 	begin(r);
 	fprintf(stderr, "is not ready after %" PRId64 " s%s%s\n", (clock_ms() - r->began) / 1000,
 	    why[0] != '\0' ? ": " : "", why);
+}
+
+void run_report_failed(const char *what)
+{
+	fprintf(stderr, "readyctl: cannot run a worker: %s: %s\n", what, strerror(errno));
 }
 
 void run_report_line(const struct run_report *r, const char *text)

@@ -34,11 +34,14 @@ void run_report_ready(const struct run_report *r);
 /* readyctl ends, and this is why. */
 void run_report_end(const struct run_report *r);
 
-/* The worker is going to be ended. why, more: explanations, may be empty. */
-void run_report_giving_up(const struct run_report *r, const char *why, const char *more);
+/* The worker is going to be ended. why may be empty. */
+void run_report_giving_up(const struct run_report *r, const char *why);
 
 /* It is still not ready. */
 void run_report_waiting(const struct run_report *r, const char *why);
+
+/* readyctl itself has failed, with errno. */
+void run_report_failed(const char *what);
 
 void run_report_line(const struct run_report *r, const char *text);
 void run_report_exec_failed(const struct run_report *r, int error);

@@ -155,6 +155,7 @@ static bool await_group(struct run *r, int64_t deadline, bool may_hurry)
 void run_end_group(struct run *r)
 {
 	r->hurry = false;
+	run_child_adopt_group();
 	run_child_signal_group(&r->child, SIGTERM);
 	run_child_signal_group(&r->child, SIGCONT);
 	if (await_group(r, clock_ms() + r->options->kill_after_ms, true))
