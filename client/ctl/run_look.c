@@ -29,6 +29,7 @@ struct looking {
 	uint64_t start; /* 0: not known */
 	struct readyd_waiter *waiter;
 	int words, orders;
+	bool mark_due;
 };
 
 static void say(const struct looking *l, const struct run_word *word)
@@ -45,9 +46,22 @@ static _Noreturn void fail(const struct looking *l)
 	_exit(1);
 }
 
-static void mark(const struct looking *l)
+/* A daemon that has not answered yet may say where the markers are. */
+static bool is_place_known(const struct looking *l)
+{
+	struct readyd_explanation e;
+
+	return readyd_waiter_explain_exact(l->waiter, l->worker->pid, l->start, &e) != 0 ||
+	       strcmp(e.via, "asking") != 0;
+}
+
+static void mark_if_due(struct looking *l)
 {
 	struct run_word word = {.kind = RUN_WORD_NOT_MARKED};
+
+	if (!l->mark_due || !is_place_known(l))
+		return;
+	l->mark_due = false;
 
 	/* That the worker has ended, or has an answer already, is the next thing to say. */
 	if (mark_write(l->waiter, l->worker, l->start, word.text) != MARK_FAILED || word.text[0] == '\0')
@@ -70,14 +84,14 @@ static void explain(const struct looking *l)
 }
 
 /* False: there are no more orders. */
-static bool obey(const struct looking *l)
+static bool obey(struct looking *l)
 {
 	char order;
 
 	if (read(l->orders, &order, 1) != 1)
 		return false;
 	if (order == ORDER_MARK)
-		mark(l);
+		l->mark_due = true;
 	else
 		explain(l);
 	return true;
@@ -103,6 +117,7 @@ static void look(struct looking *l)
 		fail(l);
 	do {
 		tell_answers(l);
+		mark_if_due(l);
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			fail(l);
 	} while (fds[0].revents == 0 || obey(l));

@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "client/ctl/command.h"
 #include "client/ctl/output.h"
@@ -131,6 +133,8 @@ static void say_end(const struct run_report *r)
 	begin(r);
 	say_how_it_ended(r);
 	fprintf(stderr, was_ready(r) ? " after it was ready" : " before it was ready");
+	if (r->unsaid[0] != '\0')
+		fprintf(stderr, "; %s", r->unsaid);
 	if (!was_ready(r))
 		say_last_line(r);
 	if (r->answer.verdict == READYD_DIED && r->ended && r->status == 0)
@@ -150,8 +154,20 @@ void run_report_end(const struct run_report *r)
 		print_json(r, was_ready(r) && r->ended ? "exited" : readyd_verdict_name(r->answer.verdict));
 }
 
-void run_report_giving_up(const struct run_report *r, const char *why)
+/* Nothing that readyctl says on the way may keep it from what it does: a reader may have stopped. */
+static bool can_say(void)
 {
+	struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	return poll(&fd, 1, 0) == 1;
+}
+
+void run_report_giving_up(struct run_report *r, const char *why)
+{
+	if (!can_say()) {
+		snprintf(r->unsaid, sizeof(r->unsaid), "%s", why);
+		return;
+	}
 	begin(r);
 	fprintf(stderr, "is not ready after %" PRId64 " ms%s%s; it is ended now\n", clock_ms() - r->began,
 	    why[0] != '\0' ? ": " : "", why);
@@ -159,7 +175,7 @@ void run_report_giving_up(const struct run_report *r, const char *why)
 
 void run_report_waiting(const struct run_report *r, const char *why)
 {
-	if (r->options->quiet)
+	if (r->options->quiet || !can_say())
 		return;
 	begin(r);
 	fprintf(stderr, "is not ready after %" PRId64 " s%s%s\n", (clock_ms() - r->began) / 1000,
@@ -175,7 +191,7 @@ void run_report_line(const struct run_report *r, const char *text)
 {
 	char escaped[1024];
 
-	if (r->options->quiet)
+	if (r->options->quiet || !can_say())
 		return;
 	begin(r);
 	fprintf(stderr, "says: %s\n", escape_text(escaped, sizeof(escaped), text));

@@ -25,6 +25,7 @@ struct run_report {
 	bool ended;
 	bool told_to_end;    /* by a signal that was meant for readyctl, too */
 	int status;	     /* of the worker, if it has ended */
+	char unsaid[768];    /* why it was ended, if that could not be said then */
 	const char *message; /* its last line of standard error; "": none, or not known */
 };
 
@@ -35,7 +36,7 @@ void run_report_ready(const struct run_report *r);
 void run_report_end(const struct run_report *r);
 
 /* The worker is going to be ended. why may be empty. */
-void run_report_giving_up(const struct run_report *r, const char *why);
+void run_report_giving_up(struct run_report *r, const char *why);
 
 /* It is still not ready. */
 void run_report_waiting(const struct run_report *r, const char *why);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -109,6 +110,7 @@ static void read_more(struct run_stream *s)
 	if (n > 0) {
 		s->at = 0;
 		s->count = (size_t)n;
+		s->read += s->count;
 		lines_feed(&s->lines, s->held, s->count);
 	} else if (n == 0) {
 		lines_end(&s->lines);
@@ -126,15 +128,16 @@ void run_stream_move(struct run_stream *s)
 		write_held(s);
 }
 
-/* What the pipe holds is at most 1 MiB, so that descendants which go on writing do not keep us. */
-void run_stream_drain(struct run_stream *s)
+uint64_t run_stream_target(const struct run_stream *s)
 {
-	struct pollfd fd;
+	int lies = 0;
 
-	for (int pieces = 0; pieces < 256 || s->count > 0; pieces++) {
-		run_stream_poll(s, &fd);
-		if (fd.fd < 0 || poll(&fd, 1, s->count > 0 ? -1 : 0) <= 0)
-			return;
-		run_stream_move(s);
-	}
+	if (s->from >= 0)
+		(void)ioctl(s->from, FIONREAD, &lies);
+	return s->read + (uint64_t)lies;
+}
+
+bool run_stream_is_done(const struct run_stream *s, uint64_t target)
+{
+	return s->count == 0 && (s->from < 0 || s->read >= target);
 }

@@ -7,6 +7,7 @@
 
 #include <poll.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "client/ctl/lines.h"
 
@@ -17,6 +18,7 @@ struct run_stream {
 	bool own_to, is_socket; /* to was opened here; it is a socket */
 	char held[4096];	/* read, but not written yet */
 	size_t at, count;
+	uint64_t read; /* bytes so far */
 	struct lines lines;
 };
 
@@ -31,8 +33,11 @@ void run_stream_close(struct run_stream *s);
 void run_stream_poll(const struct run_stream *s, struct pollfd *fd);
 void run_stream_move(struct run_stream *s);
 
-/* Writes what was read or lies in the pipe, however long its reader takes, unless a signal comes. Does not
- * wait for the end of the pipe: descendants of the worker may hold it. */
-void run_stream_drain(struct run_stream *s);
+/* What will have been read when all is that lies in the pipe now. Its end is not waited for, since
+ * descendants of the worker may hold it, and may go on writing. */
+uint64_t run_stream_target(const struct run_stream *s);
+
+/* Whether so much has been read, and is written; or no more can be. */
+bool run_stream_is_done(const struct run_stream *s, uint64_t target);
 
 #endif
