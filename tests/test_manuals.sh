@@ -14,6 +14,10 @@ test_manuals_know_every_option() {
 		grep -oE -- '(^| )--[a-z-]+' | sort -u); do
 		grep -q -- "Fl -${option#--}" "$SRC/man/readyctl.1" || die "readyctl.1 does not know $option"
 	done
+	for option in $({ "$READYCTL" run --help && "$READYCTL" mark --help; } | grep -o -- '--[a-z-]\+' | sort -u); do
+		cat "$SRC/man/readyctl.1" "$SRC/man/readyctl-run.1" | grep -q -- "Fl -${option#--}" ||
+			die "readyctl-run.1 does not know $option"
+	done
 	for option in $("$WORKER" --help | grep -o -- '--[a-z-]*' | sort -u); do
 		grep -q -- "Fl -${option#--}" "$SRC/man/${WORKER##*/}.1" || die "the worker's manual does not know $option"
 	done

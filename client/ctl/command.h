@@ -10,6 +10,10 @@ int command_list(const struct command_line *line);
 int command_ping(const struct command_line *line);
 int command_stats(const struct command_line *line);
 
+/* These two have a command line of their own. */
+int command_run(const struct command_line *line);
+int command_mark(const struct command_line *line);
+
 /* Explains on stderr what to do about a process that cannot be checked; prints nothing for others. */
 void command_say_why(const struct readyd_answer *answer);
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "client/ctl/run_options.h"
 #include "readyd/readyd.h"
 
 /* Exit codes; see verdict_exit_code() for those of the other verdicts. */
@@ -40,6 +41,7 @@ struct command_line {
 	struct named_process *processes;
 	size_t process_count, process_room;
 	bool *told; /* for each process: its answer has been printed; NULL: no other process asks for that */
+	struct run_options run;	 /* for run and mark, what is theirs alone */
 	char **command;		 /* to execute afterwards, ends with NULL; NULL: none */
 	const char *legend[256]; /* what the user calls an exit status; NULL: nothing */
 };

@@ -13,6 +13,10 @@ static const char about_wait[] =
     "PID:START names one process even after its pid has been reused; answers print start=START. For PID\n"
     "'-', processes are read from standard input. With a COMMAND, readyctl becomes it as soon as the\n"
     "processes are ready.\n";
+static const char about_run[] =
+    "It passes signals on to the worker. What the worker takes for ready is its marker, and what --notify,\n"
+    "--notify-fd, --listen or --line name besides.\n";
+static const char about_mark[] = "Without PID, it is the process that has started readyctl, as a shell.\n";
 static const char about_status[] =
     "PID:START names one process even after its pid has been reused; answers print start=START. For PID\n"
     "'-', processes are read from standard input.\n";
@@ -31,6 +35,19 @@ const struct command commands_table[] = {
 	.takes_command = true,
 	.waits = true,
 	.looks = true},
+    {.name = "run",
+	.bit = FOR_RUN,
+	.run = command_run,
+	.operands = "[--] COMMAND [ARGUMENT]...",
+	.summary = "start a worker, wait until it is ready, and end with its exit status",
+	.about = about_run,
+	.starts_worker = true},
+    {.name = "mark",
+	.bit = FOR_MARK,
+	.run = command_mark,
+	.operands = "[PID]",
+	.summary = "write the marker of a process of this user",
+	.about = about_mark},
     {.name = "status",
 	.bit = FOR_STATUS,
 	.run = command_status,
@@ -112,6 +129,12 @@ static const char exit_codes[] =
     "that of the first that is not ready. With --for=end, 0 is an end after readiness.\n"
     "See readyctl(1).\n";
 
+static const char run_exit_codes[] =
+    "\n"
+    "Exit status: the worker's, once it was ready. Before that: 2 usage, 3 died, 4 exited,\n"
+    "6 unreachable, 124 not ready in time, 125 failure, 126 the command cannot be executed,\n"
+    "127 there is no such command. The message says which it is. See readyctl-run(1).\n";
+
 static void print_overview(void)
 {
 	fputs("Usage: readyctl COMMAND [OPTION]... [ARGUMENT]...\n"
@@ -138,5 +161,8 @@ void commands_print_help(const struct command *command)
 	    operands[0] != '\0' ? " " : "", operands, command->summary[0] - 'a' + 'A', command->summary + 1,
 	    command->about);
 	arguments_print(options_table, command->bit);
-	fputs(command->takes_processes ? exit_codes : "\nSee readyctl(1).\n", stdout);
+	fputs(command->bit == FOR_RUN	 ? run_exit_codes
+	      : command->takes_processes ? exit_codes
+					 : "\nSee readyctl(1).\n",
+	    stdout);
 }

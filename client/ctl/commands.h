@@ -12,6 +12,7 @@ struct command {
 	const char *summary;
 	const char *about; /* further lines of the help */
 	bool takes_processes;
+	bool starts_worker; /* the first operand and all that follows is its command line */
 	bool takes_command; /* after "--" */
 	bool waits;
 	bool looks; /* at markers, by itself */

@@ -24,6 +24,12 @@ void handover_prepare(void)
 	has_limit = getrlimit(RLIMIT_NOFILE, &descriptors) == 0;
 }
 
+void handover_restore_signals(void)
+{
+	for (size_t i = 0; i < sizeof(changed) / sizeof(changed[0]); i++)
+		(void)sigaction(changed[i], &actions[i], NULL);
+}
+
 int handover(char **command)
 {
 	char name[1024];
@@ -32,8 +38,7 @@ int handover(char **command)
 	/* One that came when the wait was over is not lost. */
 	if (interrupts_caught() != 0)
 		interrupts_die(interrupts_caught());
-	for (size_t i = 0; i < sizeof(changed) / sizeof(changed[0]); i++)
-		(void)sigaction(changed[i], &actions[i], NULL);
+	handover_restore_signals();
 	if (has_limit)
 		(void)setrlimit(RLIMIT_NOFILE, &descriptors);
 	(void)execvp(command[0], command);

@@ -30,10 +30,23 @@ enum {
 
 #define FOR_ANSWERS (FOR_WAIT | FOR_STATUS | FOR_LIST)
 #define FOR_ASKING  (FOR_ANSWERS | FOR_PING | FOR_STATS)
+#define FOR_RUNNING (FOR_RUN | FOR_MARK)
 
 const struct arguments_option options_table[] = {
     {'t', 't', "timeout", "DURATION",
-	"give up after 5, 0.5, 500ms, 2m, 1m30s, ... (READYD_TIMEOUT, else wait forever)", FOR_WAIT},
+	"give up after 5, 0.5, 500ms, 2m, 1m30s, ... (READYD_TIMEOUT, else wait forever)",
+	FOR_WAIT | FOR_RUN},
+    {OPT_KILL_AFTER, 0, "kill-after", "DURATION", "end the worker by SIGKILL so long after SIGTERM (10s)",
+	FOR_RUN},
+    {OPT_FOREGROUND, 0, "foreground", NULL, "stay until the worker has ended (default)", FOR_RUN},
+    {OPT_DETACH, 0, "detach", NULL, "leave the worker running once it is ready, and print its pid", FOR_RUN},
+    {OPT_NOTIFY, 0, "notify", NULL, "ready, too, if it sends READY=1 to NOTIFY_SOCKET (sd_notify(3))",
+	FOR_RUN},
+    {OPT_NOTIFY_FD, 0, "notify-fd", "N", "ready, too, if it writes a newline to descriptor N", FOR_RUN},
+    {OPT_LISTEN, 0, "listen", "PORT|PATH", "ready, too, if it listens on this TCP port or unix socket",
+	FOR_RUN},
+    {OPT_LINE, 0, "line", "REGEX", "ready, too, if it prints a line that matches; not with --detach",
+	FOR_RUN},
     {OPT_FOR, 0, "for", "ready|end", "what to wait for: readiness (default), or also the end", FOR_WAIT},
     {OPT_ALL, 0, "all", NULL, "wait for all processes; stop when one no longer can be ready (default)",
 	FOR_WAIT},
@@ -50,18 +63,22 @@ const struct arguments_option options_table[] = {
     {OPT_LEGEND, 0, "legend", "CODE=TEXT", "print TEXT with the exit status CODE of a process", FOR_ANSWERS},
     {OPT_PRINT, 0, "print", "pid|line|json",
 	"print the pids alone, a line for each process (default), or a JSON\nobject", FOR_ANSWERS},
-    {OPT_JSON, 0, "json", NULL, "print JSON, as --print=json", FOR_ASKING},
+    {OPT_PRINT, 0, "print", "pid|json", "print the pid, or JSON objects", FOR_RUN},
+    {OPT_JSON, 0, "json", NULL, "print JSON, as --print=json", FOR_ASKING | FOR_RUN},
     {OPT_OPENMETRICS, 0, "openmetrics", NULL, "print the counters for Prometheus (OpenMetrics 1.0)",
 	FOR_STATS},
-    {'q', 'q', "quiet", NULL, "print no answers and no progress, only set the exit status", FOR_ASKING},
+    {'q', 'q', "quiet", NULL, "print no answers and no progress, only set the exit status",
+	FOR_ASKING | FOR_RUN},
     {'s', 's', "socket", "PATH", "the daemon's socket (READYD_SOCKET, else " READYD_DEFAULT_SOCKET ")",
-	FOR_ASKING},
+	FOR_ASKING | FOR_RUNNING},
     {'d', 'd', "dir", "DIR",
-	"the marker directory (READYD_DIR, else the daemon's, else " READYD_MARKER_DIR ")", FOR_ASKING},
+	"the marker directory (READYD_DIR, else the daemon's, else " READYD_MARKER_DIR ")",
+	FOR_ASKING | FOR_RUNNING},
     {OPT_PREFIX, 0, "prefix", "NAME",
-	"the marker's name without the pid (the daemon's, else\n" READYD_MARKER_NAME_PREFIX ")", FOR_ASKING},
+	"the marker's name without the pid (the daemon's, else\n" READYD_MARKER_NAME_PREFIX ")",
+	FOR_ASKING | FOR_RUNNING},
     {OPT_NO_FALLBACK, 0, "no-fallback", NULL,
-	"fail if the daemon is not available, instead of checking the files", FOR_ASKING},
+	"fail if the daemon is not available, instead of checking the files", FOR_ASKING | FOR_RUNNING},
     {OPT_HELP, 'h', "help", NULL, "print this help and exit", FOR_ALL},
     {OPT_VERSION, 'V', "version", NULL, "print the version and exit", FOR_ALL},
     {0, 0, NULL, NULL, NULL, 0},
@@ -93,9 +110,9 @@ static int set_legend(struct command_line *line, const char *value)
 	return 0;
 }
 
-static int set_timeout(struct command_line *line, const char *what, const char *value)
+int options_duration(const char *what, const char *value, int64_t *ms)
 {
-	if (duration_parse(value, &line->timeout_ms) == 0)
+	if (duration_parse(value, ms) == 0)
 		return 0;
 	return usage(what, value, errno == ERANGE ? DURATION_RANGE_HINT : DURATION_HINT);
 }
@@ -137,7 +154,7 @@ int options_set(struct command_line *line, int option, const char *value)
 {
 	switch (option) {
 	case 't':
-		return set_timeout(line, "--timeout", value);
+		return options_duration("--timeout", value, &line->timeout_ms);
 	case OPT_FOR:
 		return set_for(line, value);
 	case OPT_ANY:
@@ -180,7 +197,7 @@ int options_set(struct command_line *line, int option, const char *value)
 		line->options.backend = READYD_BACKEND_DAEMON;
 		return 0;
 	default:
-		return -1;
+		return run_options_set(&line->run, option, value);
 	}
 }
 
@@ -188,8 +205,8 @@ int options_finish(struct command_line *line, unsigned command)
 {
 	const char *timeout = secure_getenv("READYD_TIMEOUT");
 
-	if ((command & FOR_WAIT) != 0 && line->timeout_ms < 0 && timeout != NULL && timeout[0] != '\0' &&
-	    set_timeout(line, "READYD_TIMEOUT", timeout) != 0)
+	if ((command & (FOR_WAIT | FOR_RUN)) != 0 && line->timeout_ms < 0 && timeout != NULL &&
+	    timeout[0] != '\0' && options_duration("READYD_TIMEOUT", timeout, &line->timeout_ms) != 0)
 		return -1;
 	return usage_check(&line->options);
 }

@@ -216,6 +216,11 @@ void output_pairs(const struct command_line *line, const char *text)
 		printf("%s}\n", first ? "{" : "");
 }
 
+void output_quoted(const char *text)
+{
+	print_quoted(stdout, text);
+}
+
 int output_finish(void)
 {
 	if (fflush(stdout) != 0 && write_error == 0)

@@ -17,6 +17,9 @@ void output_pid(const struct command_line *line, const struct readyd_answer *ans
 /* Prints "key=value key=value ..." as one pair per line, or as one JSON object. */
 void output_pairs(const struct command_line *line, const char *text);
 
+/* Prints a string of JSON, with its quotes. */
+void output_quoted(const char *text);
+
 /* 0, or -1 after an error message if not everything could be written to stdout. */
 int output_finish(void);
 

@@ -12,6 +12,7 @@
 #include "client/ctl/operands.h"
 #include "client/ctl/options.h"
 #include "client/ctl/output.h"
+#include "client/ctl/run_options.h"
 #include "client/ctl/usage.h"
 #include "src/clock.h"
 #include "src/program.h"
@@ -74,6 +75,8 @@ static int take_operand(struct parsed *parsed, const char *word)
 		parsed->topic = commands_find(word);
 		return parsed->topic != NULL ? 0 : -1;
 	}
+	if (parsed->command->bit == FOR_MARK)
+		return run_options_take_pid(&parsed->line.run, word);
 	if (!parsed->command->takes_processes)
 		return usage("extra argument", word, "this command takes no arguments");
 	return operands_take(&parsed->line, word);
@@ -81,7 +84,7 @@ static int take_operand(struct parsed *parsed, const char *word)
 
 static int take_rest(struct parsed *parsed, char **words, bool named)
 {
-	if (named && parsed->command->takes_command) {
+	if (named && (parsed->command->takes_command || parsed->command->starts_worker)) {
 		parsed->line.command = words;
 		return *words != NULL ? 0 : usage("no command after --", "", "give the program to execute");
 	}
@@ -104,6 +107,8 @@ static int take_words(struct parsed *parsed, char **words)
 			return usage("option", arguments.what, arguments.hint);
 		if (got == ARGUMENTS_DASHES)
 			return take_rest(parsed, arguments.at, named);
+		if (got == ARGUMENTS_WORD && named && parsed->command->starts_worker)
+			return take_rest(parsed, arguments.at - 1, named);
 		if (got == ARGUMENTS_WORD && named && take_operand(parsed, arguments.value) != 0)
 			return -1;
 		named |= got == ARGUMENTS_WORD;
@@ -167,11 +172,15 @@ static int run(struct parsed *parsed)
 	/* Each process takes a pidfd; fewer need no more than the limit that everything has. */
 	if (parsed->line.process_count > 100)
 		(void)program_raise_descriptor_limit();
+	if (command->starts_worker)
+		handover_restore_signals();
 	if (command->looks && lookout_is_needed(&parsed->line))
 		code = lookout_run(&parsed->line, command->run, command->waits);
 	else
 		code = command->run(&parsed->line);
-	return code == EXIT_READY && parsed->line.command != NULL ? handover(parsed->line.command) : code;
+	return code == EXIT_READY && command->takes_command && parsed->line.command != NULL
+		   ? handover(parsed->line.command)
+		   : code;
 }
 
 int main(int argc, char **argv)
