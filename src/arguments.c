@@ -55,10 +55,21 @@ static int unknown(struct arguments *a, const char *name)
 	return wrong(a, "unknown; did you mean --%s?", best.name);
 }
 
+/* Of all options with this name. */
+static unsigned all_commands(const struct arguments *a, const char *name)
+{
+	unsigned commands = 0;
+
+	for (const struct arguments_option *o = a->options; o->name != NULL; o++)
+		if (strcmp(o->name, name) == 0)
+			commands |= o->commands;
+	return commands;
+}
+
 /* value: what was given in the same word; NULL: nothing. */
 static int take(struct arguments *a, const struct arguments_option *option, const char *value)
 {
-	a->valid = option->commands;
+	a->valid = all_commands(a, option->name);
 	a->value = NULL;
 	if (option->value == NULL)
 		return value == NULL ? option->id : wrong(a, "takes no value");

@@ -7,8 +7,8 @@
 long() { printf '/%0*d' "$(($1 - 1))" 0; }
 
 test_usage_errors() {
-	refused 2 "no command: use wait, status, list, ping, stats or help"
-	refused 2 "unknown command 'nonsense': use wait, status, list, ping, stats or help" nonsense 1
+	refused 2 "no command: use wait, run, mark, status, list, ping, stats or help"
+	refused 2 "unknown command 'nonsense': use wait, run, mark, status, list, ping, stats or help" nonsense 1
 	refused 2 "unknown command 'nonsense': use" help nonsense
 	refused 2 "extra argument 'list'" help wait list
 	refused 2 "no process" wait
@@ -24,9 +24,9 @@ test_usage_errors() {
 	refused 2 "out of range; a start is from 1 to 18446744073709551615" status 1:18446744073709551616
 	refused 2 "option '-1': unknown" wait -1
 	refused 2 "positive decimal number" wait 1 2 x
-	refused 2 "--timeout: valid for wait only; try 'readyctl status --help'" status --timeout 1 1
+	refused 2 "--timeout: valid for wait, run only; try 'readyctl status --help'" status --timeout 1 1
 	refused 2 "valid for wait only" list --any
-	refused 2 "--print: valid for wait, status, list only" ping --print pid
+	refused 2 "--print: valid for wait, run, status, list only" ping --print pid
 	refused 2 "takes no arguments" list 1
 	refused 2 "takes no arguments" ping 1
 	refused 2 "takes no arguments" stats -- 1

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 COMPLETION=$SRC/contrib/completion
-COMMANDS="help list ping stats status wait"
+COMMANDS="help list mark ping run stats status wait"
 
 # --- what each shell proposes for a line: by_SHELL LINE prints the words, one a line
 
@@ -116,6 +116,8 @@ completes() {
 	proposes "readyctl wait --pidfile files/f" file
 	proposes "readyctl wait --pidfile=files/f" file
 	proposes "readyctl wait -d files/" dir
+	proposes "readyctl run --listen=files/f" file
+	proposes "readyctl run only-one" only-one-program
 	proposes "readyctl wait 1 -- only-one" only-one-program
 }
 lists() { [ "$(ctl list --print pid)" = "$1" ]; }
@@ -132,27 +134,28 @@ test_zsh() {
 # rows FILE: the name of each option in the table of the file.
 rows() { sed -nE "s/^    \{[A-Z_']*[a-zA-Z]*'?, ('.'|0), \"([a-z-]+)\".*/\2/p" "$1"; }
 
-# known FILE MANUAL HELP...: each option of the table is in the manual and in the help of some command.
+# known FILE MANUALS HELP...: each option of the table is in one of the manuals and in the help of some command.
 known() {
-	local file=$1 manual=$2 option
+	local file=$1 option manuals
+	read -ra manuals <<<"$2"
 	shift 2
 	[ "$(rows "$file" | wc -l)" -gt 10 ] || die "the table of $file is not read"
 	expect "rows of $file" "$(rows "$file" | wc -l)" "$(grep -cE "^    \{.*, ('.'|0), \"" "$file")"
 	for option in $(rows "$file"); do
 		grep -qE -- "^  (-., |    )--$option([ =]|\$)" "$@" || die "--$option is not in the help"
-		grep -qE -- "^\.It .*Fl -$option( |\$)" "$manual" || die "--$option is not described in $manual"
+		grep -qE -- "^\.It .*Fl -$option( |\$)" "${manuals[@]}" || die "--$option is not described in ${manuals[*]}"
 	done
 }
 
 test_every_option_is_in_the_help_and_the_manual() {
 	local command
 	for command in $COMMANDS; do "$READYCTL" help "$command" >"help.$command"; done
-	known "$SRC/client/ctl/options.c" "$SRC/man/readyctl.1" help.*
+	known "$SRC/client/ctl/options.c" "$SRC/man/readyctl.1 $SRC/man/readyctl-run.1" help.*
 	"$READYD" --help >readyd.help
 	known "$SRC/daemon/options.c" "$SRC/man/readyd.8" readyd.help
 	expect "commands" "$("$READYCTL" --help | sed -nE '/^$/,/^$/s/^  ([a-z]+)  .*/\1/p' | sort | paste -sd ' ')" "$COMMANDS"
 	for command in $COMMANDS; do
-		grep -qE "^\.It Cm $command( |\$)" "$SRC/man/readyctl.1" || die "readyctl.1 does not describe $command"
+		grep -qE "^\.It Cm .*\<$command\>" "$SRC/man/readyctl.1" || die "readyctl.1 does not describe $command"
 	done
 }
 

@@ -365,11 +365,11 @@ test_wrong_usage_of_run() {
 	mkdir m
 	refused 2 "no command to run" run
 	refused 2 "no command to run" run --
-	refused 2 "unknown option '--time'" run --time 1 -- true
-	refused 2 "unknown option '-x'" run -x true
+	refused 2 "option '--time': not a whole name; did you mean --timeout?" run --time 1 -- true
+	refused 2 "option '-x': unknown" run -x true
 	refused 2 "--timeout 'x'" run --timeout x true
-	refused 2 "--timeout: requires a value" run --timeout
-	refused 2 "--detach 'x': does not take a value" run --detach=x true
+	refused 2 "option '--timeout': requires a value" run --timeout
+	refused 2 "option '--detach': takes no value" run --detach=x true
 	refused 2 "--print 'line': use pid or json" run --print line true
 	refused 2 "--detach: not with --foreground" run --detach --foreground true
 	refused 2 "--line: not with --detach" run --line x --detach true
@@ -380,7 +380,7 @@ test_wrong_usage_of_run() {
 	refused 2 "--listen: use one of" run --notify --listen 80 true
 	refused 2 "--dir 'm': relative" run -d m true
 	READYD_TIMEOUT=x refused 2 "READYD_TIMEOUT 'x'" run true
-	refused 2 "--timeout: valid for run only" mark --timeout 1
+	refused 2 "--timeout: valid for wait, run only" mark --timeout 1
 	refused 2 "'x': not a PID" mark x
 	refused 2 "extra argument" mark 1 2
 	quiet_run 0 run --help

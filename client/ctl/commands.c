@@ -14,8 +14,8 @@ static const char about_wait[] =
     "'-', processes are read from standard input. With a COMMAND, readyctl becomes it as soon as the\n"
     "processes are ready.\n";
 static const char about_run[] =
-    "It passes signals on to the worker. What the worker takes for ready is its marker, and what --notify,\n"
-    "--notify-fd, --listen or --line name besides.\n";
+    "Signals are passed on to the worker. It is ready when it has written its marker or, if one of --notify\n"
+    "to --line is given, as soon as that sign is seen; readyctl then writes the marker for it.\n";
 static const char about_mark[] = "Without PID, it is the process that has started readyctl, as a shell.\n";
 static const char about_status[] =
     "PID:START names one process even after its pid has been reused; answers print start=START. For PID\n"

@@ -84,7 +84,11 @@ static int take_operand(struct parsed *parsed, const char *word)
 
 static int take_rest(struct parsed *parsed, char **words, bool named)
 {
-	if (named && (parsed->command->takes_command || parsed->command->starts_worker)) {
+	if (named && parsed->command->starts_worker) {
+		parsed->line.command = *words != NULL ? words : NULL;
+		return 0;
+	}
+	if (named && parsed->command->takes_command) {
 		parsed->line.command = words;
 		return *words != NULL ? 0 : usage("no command after --", "", "give the program to execute");
 	}

@@ -31,9 +31,9 @@ _readyctl() {
 	[[ $before != -?* || $before == -- ]] || value=$(_readyctl_value "$help" "$before")
 	if [[ -n $program ]]; then
 		mapfile -t COMPREPLY < <(compgen -c -f -- "$word")
-	elif [[ $value == *'|'* ]]; then
+	elif [[ $value == *'|'* && $value != *[A-Z]* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "${value//|/ }" -- "$word")
-	elif [[ $value == FILE || $value == PATH ]]; then
+	elif [[ $value == FILE || $value == *PATH ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 	elif [[ $value == DIR ]]; then
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
@@ -43,6 +43,8 @@ _readyctl() {
 		mapfile -t COMPREPLY < <(compgen -W "$(_readyctl_options "$help")" -- "$word")
 	elif [[ -z $command || $command == help ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$word")
+	elif [[ ${help%%$'\n'*} == *'[--] COMMAND'* ]]; then
+		mapfile -t COMPREPLY < <(compgen -c -f -- "$word")
 	elif [[ ${help%%$'\n'*} == *PID* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(readyctl list --print pid 2>/dev/null)" -- "$word")
 	fi

@@ -2,8 +2,8 @@
 
 # The options in the lines of a help text: name, a tab, what it does.
 function __readyctl_options
-    string replace -rf '^  (?:-., |    )(--[a-z-]+)(?:[ =][^ ]+)?(?:  +(.*))?$' '$1\t$2' $argv
-    string replace -rf '^  (-.), --[a-z-]+(?:[ =][^ ]+)?(?:  +(.*))?$' '$1\t$2' $argv
+    string replace -rf -- '^  (?:-., |    )(--[a-z-]+)(?:[ =][^ ]+)?(?:  +(.*))?$' '$1\t$2' $argv
+    string replace -rf -- '^  (-.), --[a-z-]+(?:[ =][^ ]+)?(?:  +(.*))?$' '$1\t$2' $argv
 end
 
 # What an option takes, as the lines of the help text have it: DURATION, ready|end, ... Nothing: no value.
@@ -39,10 +39,11 @@ function __readyctl_complete
     set -l long (string replace -rf -- "^  $option, (--[a-z-]+).*" '$1' $help)
     test -n "$long"; and set option $long
     set -l value (__readyctl_value $option $help)
+    string match -rq -- '[A-Z]' "$value"; or set -l choices (string match -- '*|*' "$value")
     switch "$value"
-        case '*|*'
+        case $choices
             printf "$prefix%s\n" (string split '|' -- $value)
-        case FILE PATH
+        case FILE '*PATH'
             printf "$prefix%s\n" (__fish_complete_path (string replace -- "$prefix" '' $word))
         case DIR
             printf "$prefix%s\n" (__fish_complete_directories (string replace -- "$prefix" '' $word))
@@ -53,6 +54,8 @@ function __readyctl_complete
                 __readyctl_options $help
             else if test -z "$command"; or test "$command" = help
                 printf '%s\n' $commands
+            else if string match -q -- '*[--] COMMAND*' $help[1]
+                __fish_complete_command
             else if string match -q -- '*PID*' $help[1]
                 readyctl list --print pid 2>/dev/null
             end
