@@ -211,7 +211,7 @@ test_ignored_signals_of_the_caller() {
 	mkdir m
 	need python3
 	got=0
-	python3 -c 'import os, signal, sys
+	timeout 60 python3 -c 'import os, signal, sys
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 os.execv(sys.argv[1], sys.argv[1:])' "$READYCTL" run --print json -- \
@@ -292,6 +292,12 @@ type("sh -c '" + run + " --line ready -- sh -c \"echo ready; exec sleep 1000\"; 
 until(rb"\r\nready\r\n")
 type("\x03")
 assert b"after" not in until(rb"(.*?)prompt> ").group(1)
+
+# One that goes on has the terminal back.
+type("sh -c '" + run + " --line ready -- sh -c \"echo ready; sleep 0.1\"; read x; echo got-$x'\n")
+until(rb"\r\nready\r\n")
+type("five\n")
+until(rb"got-five.*?prompt> ")
 
 type(run + " --line ready -- sh -c 'echo ready; exec cat' | cat\n")
 until(rb"\r\nready\r\n")
@@ -459,6 +465,20 @@ test_mark_of_a_process_that_has_ended() {
 	spawn_unreaped true
 	until_true 60 is_zombie "$PID"
 	run 3 mark "$PID"
+	expect "markers" "$(ls m)" ""
+}
+
+# It ends between the creation of the marker and the check after that: strace holds readyctl there.
+test_mark_of_a_process_that_ends_meanwhile() {
+	need_strace
+	mkdir m
+	spawn_worker
+	spawn timeout 60 strace -f -o trace -P "$(marker "$PID")" -e inject=openat:delay_exit=1000000 \
+		"$READYCTL" mark "$PID" 2>err
+	until_true 60 exists "$(marker "$PID")"
+	kill_and_reap "$PID"
+	expect_exit 3 wait "$LAST"
+	said "it has ended"
 	expect "markers" "$(ls m)" ""
 }
 

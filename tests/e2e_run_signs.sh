@@ -93,7 +93,7 @@ test_notify_by_whom() {
 	becomes_ready --notify -- sh -c 'sh -c "python3 notify.py READY=1 1000; :"; :'
 	kill "$PID"
 	rm "$(marker "$PID")"
-	spawn "$READYCTL" run --notify --timeout 2 -- sh -c 'echo "$NOTIFY_SOCKET" >socket; exec sleep 1000' 2>err
+	spawn "$READYCTL" run --notify --timeout 2 -- sh -c 'echo "$NOTIFY_SOCKET" >socket; exec sleep 10' 2>err
 	until_true 60 test -s socket
 	NOTIFY_SOCKET=$(cat socket) python3 notify.py READY=1 0
 	expect_exit 124 wait "$LAST"
