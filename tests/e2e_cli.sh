@@ -212,12 +212,11 @@ test_abstract_socket() {
 	spawn "$READYD" -s "$name" -d "$T/m" 2>readyd.log
 	DAEMON=$LAST
 	until_true 60 grep -qF "serving $name for" readyd.log
-	export READYD_SOCKET=$name
-	expect "pid of the daemon" "$(counter pid)" "$DAEMON"
+	expect "pid of the daemon" "$(ctl stats -s "$name" | sed -n 's/^pid=//p')" "$DAEMON"
 	expect_exit 1 "$READYD" -s "$name" -d "$T/m" 2>err
 	grep -qF "another process serves $name" err || die "$(cat err)"
 	spawn_worker
-	spawn_waiters 2 --no-fallback "$PID"
+	spawn_waiters 2 --no-fallback -s "$name" "$PID"
 	wait_for_gates
 	mark "$PID"
 	all_end 0 "${WAITERS[@]}"

@@ -81,7 +81,8 @@ END_TEST
 
 START_TEST(what_is_wrong_is_named)
 {
-	char *words[] = {"-qxn", "--quiet=1", "--nonsense", "--num=3", "--qiuet", "--sped", "-quiet", "-speed=low", "--", NULL};
+	char *words[] = {"-qxn", "--quiet=1", "--nonsense", "--num=3", "--qiuet", "--sped", "-quiet",
+	    "-speed=low", "--", NULL};
 	char *no_value[] = {"-n", NULL}, *no_value_long[] = {"--speed", NULL};
 
 	start(ONE, words);
