@@ -390,6 +390,21 @@ signals_pass() {
 }
 test_signals_reach_a_command_that_hangs() { in_mounts signals_pass; }
 
+run_passes() {
+	mount_clockfs
+	hang
+	run 124 run --timeout 1 --print json -- sh -c 'echo $$ >pid; exec sleep 1000'
+	grep -q "its marker directory does not answer" err || die "$(cat err)"
+	grep -q '"exit":124,"exit_from":"verdict".*"signal":15' out || die "$(cat out)"
+	# The end of the worker needs no directory.
+	run 3 run -- sh -c 'exit 1'
+	spawn_worker
+	run 125 mark "$PID"
+	grep -q "the marker directory does not answer" err || die "$(cat err)"
+	answer
+}
+test_a_run_in_a_directory_that_hangs_ends_in_time() { in_mounts run_passes; }
+
 status_passes() {
 	mount_clockfs
 	spawn_worker

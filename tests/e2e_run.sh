@@ -482,6 +482,7 @@ test_mark_of_a_process_that_has_ended() {
 # It ends between the creation of the marker and the check after that: strace holds readyctl there.
 test_mark_of_a_process_that_ends_meanwhile() {
 	need_strace
+	! is_sanitized || skip "sanitizers do not look for leaks under strace"
 	mkdir m
 	spawn_worker
 	spawn timeout 60 strace -f -o trace -P "$(marker "$PID")" -e inject=openat:delay_exit=1000000 \
