@@ -225,6 +225,8 @@ void endpoint_fini(struct endpoint *endpoint)
 	if (holds_name(endpoint))
 		(void)unlink(endpoint->path);
 	namelock_fini(&endpoint->lock);
-	if (endpoint->fd >= 0)
+	/* Else the exit closes it, which does not wait for the descriptors that clients may have sent in its
+	 * queue. */
+	if (endpoint->fd >= 0 && sock_refuses_fds(endpoint->fd))
 		close(endpoint->fd);
 }

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -149,10 +150,17 @@ static void report_success(struct listener *listener, const char *what)
 	log_info("%s; serving %s again", what, listener->endpoint.path);
 }
 
+/* A second descriptor of the socket, if clients may have sent descriptors in its queue: its last close closes
+ * these, which can block. -1: not needed, or none is left. */
+static int keep_if_it_blocks(int fd)
+{
+	return sock_refuses_fds(fd) ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
 /* If only the lock was lost, the socket stays, with the clients in its backlog. */
 static bool retake(struct listener *listener)
 {
-	const int before = listener->endpoint.fd;
+	const int before = listener->endpoint.fd, kept = keep_if_it_blocks(before);
 	bool held;
 
 	stop_accepting(listener);
@@ -164,8 +172,13 @@ static bool retake(struct listener *listener)
 		report_success(listener, "the lock was lost");
 	else
 		report_success(listener, "the socket was removed");
-	if (listener->endpoint.fd != before)
+	if (listener->endpoint.fd != before) {
 		listener->counts.rebinds++;
+		if (kept >= 0)
+			discard(listener->loop, kept);
+	} else if (kept >= 0) {
+		close(kept);
+	}
 	return held;
 }
 

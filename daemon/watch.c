@@ -20,7 +20,8 @@
 /* Large enough to drain a burst in few calls. */
 #define BUFFER_SIZE 65536
 /* After a drain that found at least this much, the directory is being flooded. Then many events are read
- * for each wake-up, which leaves the CPU to the rest of the machine. */
+ * for each wake-up, which leaves the CPU to the rest of the machine; but not while a process is waited for,
+ * whose marker may be among them, nor before the queue is drained. */
 #define FLOOD_BYTES (BUFFER_SIZE / 4)
 #define THROTTLE_MS 5
 /* Searches for processes without a pid of ours, in the events of one read. */
@@ -145,6 +146,7 @@ static void on_throttled(void *context)
 {
 	struct watch *watch = context;
 
+	loop_timer_stop(watch->throttled);
 	if (watch->events != NULL)
 		loop_fd_start(watch->events);
 }
@@ -215,6 +217,12 @@ static void take_event(struct watch *watch, struct batch *batch, const struct di
 	}
 }
 
+/* A read returns as many events as fit. */
+static bool is_drained(const struct watch *watch, ssize_t n)
+{
+	return n >= 0 && n + DIRWATCH_BUFFER_LEAST <= (ssize_t)sizeof(watch->buffer);
+}
+
 static void on_events(int fd, void *context)
 {
 	struct watch *watch = context;
@@ -226,12 +234,11 @@ static void on_events(int fd, void *context)
 	(void)fd;
 	if (n < 0)
 		lose_instance(watch, errno);
-	if (n >= FLOOD_BYTES)
+	if (n >= FLOOD_BYTES && is_drained(watch, n) && !watch->hooks.has_waits(watch->context))
 		throttle(watch);
 	while (dirwatch_next(watch->dirs, &event))
 		take_event(watch, &batch, &event);
-	/* A read returns as many events as fit. */
-	if (n >= 0 && n + DIRWATCH_BUFFER_LEAST <= (ssize_t)sizeof(watch->buffer))
+	if (is_drained(watch, n))
 		watch->drained = before;
 	if (batch.needs_refresh)
 		watch_refresh(watch);
@@ -287,6 +294,8 @@ static void on_tick(void *context)
 void watch_start_ticking(struct watch *watch)
 {
 	schedule(watch);
+	if (loop_timer_runs(watch->throttled))
+		on_throttled(watch);
 }
 
 struct watch *watch_new(struct loop *loop, const struct marker_place *place, struct dirwatch *dirs,

@@ -42,7 +42,7 @@ struct watch *watch_new(struct loop *loop, const struct marker_place *place, str
 /* Closes dirs too. */
 void watch_free(struct watch *watch);
 
-/* Ticks while has_waits(). */
+/* Ticks while has_waits(), and reads events as they come. */
 void watch_start_ticking(struct watch *watch);
 
 /* Arms the watch again, scans the directory and reports a rescan. */

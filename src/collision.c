@@ -61,6 +61,14 @@ static enum collision shares_directory(const struct search *search, const struct
 	}
 }
 
+/* Than the marker came. */
+static bool started_later(const struct search *search, uint64_t start)
+{
+	const int64_t came = clock_to_ns(&search->view->marker.ctime) - clock_boot_offset() + clock_tick_ns();
+
+	return clock_ticks_to_ns(start) > came;
+}
+
 /*
  * The other process must have existed when the marker was created, have exactly the uid that owns it, also
  * where that is root (a process of another user cannot have left it), and see the same directory, which is
@@ -70,15 +78,13 @@ static enum collision shares_directory(const struct search *search, const struct
 static enum collision could_have_left(const struct search *search, const struct process *other)
 {
 	const struct marker_stat *marker = &search->view->marker;
-	const int64_t came = clock_to_ns(&marker->ctime) - clock_boot_offset() + clock_tick_ns();
 	enum process_uid uid;
 
 	if (other->kernel || process_gone(other))
 		return COLLISION_NONE;
 	if (other->unread)
 		return COLLISION_UNKNOWN;
-	if (other->ns_pid != search->p->ns_pid ||
-	    (other->start_known && clock_ticks_to_ns(other->start) > came))
+	if (other->ns_pid != search->p->ns_pid || (other->start_known && started_later(search, other->start)))
 		return COLLISION_NONE;
 	uid = process_check_uid(other, marker->uid);
 	if (uid != PROCESS_UID_OWN)
@@ -91,9 +97,13 @@ static enum collision test(pid_t pid, void *context)
 	const struct search *search = context;
 	struct process other;
 	enum collision found;
+	uint64_t start;
 
 	/* The first process of the system leaves no marker. */
 	if (pid == 1)
+		return COLLISION_NONE;
+	/* Of hundreds that one user has started with the same number, most take no more than this. */
+	if (process_start_of(pid, &start) && started_later(search, start))
 		return COLLISION_NONE;
 	process_open(&other, pid);
 	found = could_have_left(search, &other);

@@ -419,4 +419,49 @@ test_descriptors_that_are_not_refused_do_not_block() {
 	until_true 5 has_ended "$DAEMON"
 }
 
+# A client that is not accepted yet when the daemon ends has sent such a descriptor.
+test_descriptors_that_are_in_the_backlog_do_not_block() {
+	need_strace
+	UNDER=(strace -D -f -o strace.out -e trace=getsockopt -e inject=getsockopt:error=ENOPROTOOPT)
+	start_for_python
+	UNDER=()
+	write_lingering
+	TARGET=$DAEMON python <<-'EOT'
+	import signal
+
+	from lingering import lingering
+
+	daemon = int(os.environ["TARGET"])
+
+	def state(pid):
+	    with open(f"/proc/{pid}/stat") as stat:
+	        return stat.read().rpartition(")")[2].split()[0]
+
+	receivers = []
+
+	# More than are accepted in one pass of the loop come first.
+	def attack():
+	    os.kill(daemon, signal.SIGSTOP)
+	    while state(daemon) not in "Tt":
+	        time.sleep(0.001)
+	    clients = [Client() for _ in range(40)]
+	    sender, receiver = lingering()
+	    socket.send_fds(clients[-1].socket, [b"PING\n"], [sender.fileno()])
+	    sender.close()
+	    receivers.append(receiver)
+	    return clients
+
+	clients = attack()
+	os.kill(daemon, signal.SIGTERM)
+	os.kill(daemon, signal.SIGCONT)
+	open("sent", "w").close()
+	began = time.monotonic()
+	while os.path.exists(f"/proc/{daemon}/fd/0"):
+	    assert time.monotonic() < began + 20, "the daemon does not end"
+	    time.sleep(0.01)
+	EOT
+	exists sent
+	until_true 5 has_ended "$DAEMON"
+}
+
 run_tests "$@"

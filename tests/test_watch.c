@@ -296,6 +296,39 @@ START_TEST(many_come_at_once)
 }
 END_TEST
 
+/* So much that events are read only now and then, where no process is waited for. */
+static void flood(int first)
+{
+	char path[sizeof(place.dir) + 32];
+
+	for (int pid = first; pid < first + 600; pid++) {
+		snprintf(path, sizeof(path), "%s/ready-%d", place.dir, pid);
+		unit_check(mkdir(path, 0700) == 0);
+	}
+	pass();
+}
+
+static void expect_marker_in_one_pass(void)
+{
+	unit_write(marker, "");
+	pass();
+	ck_assert_int_eq(last_pid, PID);
+	ck_assert_int_eq(unlink(marker), 0);
+	pass();
+}
+
+START_TEST(a_flood_delays_no_marker_that_is_waited_for)
+{
+	start();
+	flood(2000);
+	has_waits_now = true;
+	watch_start_ticking(watch);
+	expect_marker_in_one_pass();
+	flood(3000);
+	expect_marker_in_one_pass();
+}
+END_TEST
+
 START_TEST(nothing_to_do_is_quiet)
 {
 	start();
@@ -887,6 +920,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, other_names_are_ignored, 0, UNIT_COUNT(others));
 	tcase_add_test(tcase, content_is_ignored);
 	tcase_add_test(tcase, many_come_at_once);
+	tcase_add_test(tcase, a_flood_delays_no_marker_that_is_waited_for);
 	tcase_add_test(tcase, nothing_to_do_is_quiet);
 	tcase_add_test(tcase, ticks_while_wanted);
 	tcase_add_test(tcase, stops_when_not_wanted);
