@@ -11,14 +11,13 @@
  * machine the kernel sets up its devices in between. */
 #define LATE_IN_CONTAINER_NS (2 * NS_PER_S)
 #define LATE_ON_MACHINE_NS   (30 * NS_PER_S)
-/* The first pid namespace's inode: PROC_PID_INIT_INO, include/linux/proc_ns.h */
-#define FIRST_NAMESPACE 0xEFFFFFFCu
 /* Rounding does not count as setting the clock. */
 #define STEP_LEAST_NS NS_PER_S
 
 static int64_t most_late(void)
 {
-	return process_own_namespace("pid") == FIRST_NAMESPACE ? LATE_ON_MACHINE_NS : LATE_IN_CONTAINER_NS;
+	return process_own_namespace("pid") == PROCESS_FIRST_PID_NAMESPACE ? LATE_ON_MACHINE_NS
+									   : LATE_IN_CONTAINER_NS;
 }
 
 bool clock_set_since_boot(int64_t offset, struct clock_offsets *at_boot)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,13 +130,34 @@ pid_t process_newest(void)
 	return (pid_t)atoi(last);
 }
 
-uint64_t process_own_namespace(const char *kind)
+static uint64_t read_own_namespace(const char *kind)
 {
 	char path[64];
 	struct stat st;
 
 	snprintf(path, sizeof(path), "/proc/self/ns/%s", kind);
 	return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+/* A process never leaves its pid namespace, but a child may be in another one. The inode numbers have 32
+ * bits. */
+static uint64_t own_pid_namespace(void)
+{
+	static _Atomic uint64_t cache;
+	uint64_t own = (uint64_t)getpid() << 32, cached = atomic_load_explicit(&cache, memory_order_relaxed);
+	uint64_t ino;
+
+	if (cached >> 32 == own >> 32)
+		return cached & UINT32_MAX;
+	ino = read_own_namespace("pid");
+	if (ino != 0 && ino <= UINT32_MAX)
+		atomic_store_explicit(&cache, own | ino, memory_order_relaxed);
+	return ino;
+}
+
+uint64_t process_own_namespace(const char *kind)
+{
+	return strcmp(kind, "pid") == 0 ? own_pid_namespace() : read_own_namespace(kind);
 }
 
 static void copy_stat(struct process *p, const struct stat_line *line)
@@ -181,15 +203,31 @@ static bool is_in_our_pid_namespace(const struct process *p)
 	return stat(path, &st) == 0 && st.st_ino == process_own_namespace("pid");
 }
 
-/* proc_pid_status(5) has all of this, but may be long and costs more than both others. */
-static void read_ids(struct process *p)
+/* Returns whether the process still had its pid afterwards: the kernel does not report credentials of one
+ * that has been reaped. False if it does not report any (before Linux 6.13). */
+static bool read_credentials(struct process *p)
 {
 	struct pidfd_info_v0 info;
 
-	if (get_info(p->fd, INFO_CREDS, &info) == 0)
-		copy_uids(p, info.ruid, info.euid, info.fsuid);
-	if (p->start_known && (!p->uids_known || !is_in_our_pid_namespace(p)))
+	if (get_info(p->fd, INFO_CREDS, &info) != 0)
+		return false;
+	copy_uids(p, info.ruid, info.euid, info.fsuid);
+	return true;
+}
+
+/* proc_pid_status(5) has all of this, but may be long and costs more than both others. Returns as
+ * read_credentials(), which comes last. */
+static bool read_ids(struct process *p)
+{
+	bool ours = !p->start_known || is_in_our_pid_namespace(p);
+	bool kept;
+
+	if (!ours)
 		read_status(p);
+	kept = read_credentials(p);
+	if (p->start_known && ours && !kept)
+		read_status(p);
+	return kept;
 }
 
 /* Whatever was read may belong to the next process with this pid. */
@@ -201,6 +239,7 @@ static bool is_reaped(const struct process *p, const struct stat_line *line)
 void process_open(struct process *p, pid_t pid)
 {
 	struct stat_line line = {0};
+	bool kept;
 
 	memset(p, 0, sizeof(*p));
 	p->pid = p->ns_pid = pid;
@@ -215,9 +254,8 @@ void process_open(struct process *p, pid_t pid)
 		p->unread = is_shortage(errno);
 		p->no_such_process = p->fd < 0 && !process_exists(pid);
 	}
-	if (!p->no_such_process)
-		read_ids(p);
-	if (is_reaped(p, &line)) {
+	kept = !p->no_such_process && read_ids(p);
+	if (!kept && is_reaped(p, &line)) {
 		p->start = 0;
 		p->start_known = p->uids_known = false;
 	}

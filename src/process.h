@@ -72,6 +72,9 @@ pid_t process_ns_pid_of(pid_t pid);
  * proc_loadavg(5)); 0 if that cannot be read. */
 pid_t process_newest(void);
 
+/* The inode number of the first pid namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h). */
+#define PROCESS_FIRST_PID_NAMESPACE 0xEFFFFFFCu
+
 /* The inode number of our own namespace of that kind ("pid", "time", ...; namespaces(7)); 0: not known. */
 uint64_t process_own_namespace(const char *kind);
 

@@ -66,8 +66,6 @@ static int identify(const char *root, struct statx *found)
 
 static bool read_ours(struct process_root_ours *ours)
 {
-	if (!ours->known && !read_name("/proc/self", "ns/mnt", ours->mount_namespace) && is_shortage(errno))
-		return false;
 	ours->known = ours->known || identify("/", &ours->root) == 0;
 	return ours->known;
 }
@@ -75,10 +73,13 @@ static bool read_ours(struct process_root_ours *ours)
 /* By the names of mount namespace and root (proc_pid_ns(5), proc_pid_root(5)): OTHER is certain, OURS is not.
  * "/" is also the name of a root above ours, if ours was changed (chroot(2)), and of one in a detached mount.
  */
-static enum process_root compare_names(const char *task, const struct process_root_ours *ours)
+static enum process_root compare_names(const char *task, struct process_root_ours *ours)
 {
 	char its[PROCESS_ROOT_NAME_SIZE];
 
+	if (ours->mount_namespace[0] == '\0' && !read_name("/proc/self", "ns/mnt", ours->mount_namespace) &&
+	    is_shortage(errno))
+		return PROCESS_ROOT_UNKNOWN;
 	if (ours->mount_namespace[0] != '\0') {
 		if (!read_name(task, "ns/mnt", its))
 			return explain_failure();
@@ -92,7 +93,7 @@ static enum process_root compare_names(const char *task, const struct process_ro
 
 /* A file system's error says nothing of the process: it may have ended, or its root is on a file system that
  * refuses us or is broken, which ours is not. */
-static enum process_root explain_without_mounts(const char *task, const struct process_root_ours *ours)
+static enum process_root explain_without_mounts(const char *task, struct process_root_ours *ours)
 {
 	enum process_root found = is_shortage(errno) ? PROCESS_ROOT_UNKNOWN : compare_names(task, ours);
 
@@ -101,7 +102,7 @@ static enum process_root explain_without_mounts(const char *task, const struct p
 
 /* A mount belongs to one mount namespace, so a root in the same place of the same mount is the same root
  * for us. Before Linux 5.8 there are no mount ids. */
-static enum process_root compare_mounts(const char *task, const struct process_root_ours *ours)
+static enum process_root compare_mounts(const char *task, struct process_root_ours *ours)
 {
 	char root[PROCESS_ROOT_SIZE];
 	struct statx its;
@@ -117,7 +118,7 @@ static enum process_root compare_mounts(const char *task, const struct process_r
 	return ours->root.stx_mnt_id == its.stx_mnt_id ? PROCESS_ROOT_OURS : PROCESS_ROOT_OTHER;
 }
 
-static enum process_root compare_names_and_mounts(const char *task, const struct process_root_ours *ours)
+static enum process_root compare_names_and_mounts(const char *task, struct process_root_ours *ours)
 {
 	enum process_root found = compare_names(task, ours);
 
@@ -126,7 +127,7 @@ static enum process_root compare_names_and_mounts(const char *task, const struct
 
 /* How to compare the root of a thread with ours. */
 struct comparison {
-	enum process_root (*compare)(const char *task, const struct process_root_ours *ours);
+	enum process_root (*compare)(const char *task, struct process_root_ours *ours);
 	struct process_root_ours *ours;
 };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/process.h"
 #include "src/procfs.h"
 #include "src/shortage.h"
 
@@ -123,15 +124,19 @@ int procfs_read_status(pid_t pid, struct procfs_status *status)
 	return read_status_file(path, status);
 }
 
-/* /proc/self has our pid in the namespace of that /proc, which may happen to be the same number as in ours;
- * but then NSpid has both. */
+/* A /proc that shows a process of the first pid namespace is that of this namespace. Elsewhere, /proc/self
+ * has our pid in the namespace of that /proc, which may happen to be the same number as in ours; but then
+ * NSpid has both. */
 static enum procfs_state examine(pid_t own, bool *sure)
 {
 	struct procfs_status status;
 	char self[16];
-	ssize_t len = readlink("/proc/self", self, sizeof(self) - 1);
+	ssize_t len;
 
 	*sure = true;
+	if (process_own_namespace("pid") == PROCESS_FIRST_PID_NAMESPACE)
+		return PROCFS_OURS;
+	len = readlink("/proc/self", self, sizeof(self) - 1);
 	if (len < 0)
 		return access("/proc/version", F_OK) == 0 ? PROCFS_FOREIGN : PROCFS_MISSING;
 	self[len] = '\0';

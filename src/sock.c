@@ -54,25 +54,14 @@ int sock_connect(const char *path)
 	return -1;
 }
 
-static bool get_peer(int sock, struct ucred *peer)
-{
-	socklen_t len = sizeof(*peer);
-
-	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, peer, &len) == 0;
-}
-
-pid_t sock_peer_pid(int sock)
+struct sock_peer sock_peer(int sock)
 {
 	struct ucred peer;
+	socklen_t len = sizeof(peer);
 
-	return get_peer(sock, &peer) ? peer.pid : 0;
-}
-
-uid_t sock_peer_uid(int sock)
-{
-	struct ucred peer;
-
-	return get_peer(sock, &peer) ? peer.uid : (uid_t)-1;
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
+		return (struct sock_peer){0, (uid_t)-1};
+	return (struct sock_peer){peer.pid, peer.uid};
 }
 
 ssize_t sock_send(int sock, const void *data, size_t len)

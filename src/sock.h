@@ -17,12 +17,14 @@ socklen_t sock_address(struct sockaddr_un *addr, const char *path);
  * fails at once. */
 int sock_connect(const char *path);
 
-/* The pid of the process that called listen(2) at the other end of a connected socket (SO_PEERCRED in
- * unix(7)), which may have passed the listening socket to another process since; 0: not known. */
-pid_t sock_peer_pid(int sock);
+/* The process that called listen(2) at the other end of a connected socket (SO_PEERCRED in unix(7)), which
+ * may have passed the listening socket to another process since. */
+struct sock_peer {
+	pid_t pid; /* 0: not known */
+	uid_t uid; /* effective, at that time; (uid_t)-1: not known */
+};
 
-/* Its effective uid at that time; (uid_t)-1: not known. */
-uid_t sock_peer_uid(int sock);
+struct sock_peer sock_peer(int sock);
 
 /* Like send(2) with MSG_DONTWAIT | MSG_NOSIGNAL. */
 ssize_t sock_send(int sock, const void *data, size_t len);

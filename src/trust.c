@@ -7,14 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/sock.h"
 #include "src/trust.h"
 #include "src/uidmap.h"
 
-bool trust_peer(int sock, uid_t also)
+bool trust_user(uid_t uid, uid_t also)
 {
-	uid_t uid = sock_peer_uid(sock);
-
 	if (uid == TRUST_NO_UID || !uidmap_identifies(uid))
 		return false;
 	return uid == 0 || uid == geteuid() || uid == also;

@@ -8,9 +8,9 @@
 /* No user. */
 #define TRUST_NO_UID ((uid_t)-1)
 
-/* Whether the listener at the other end of a connected socket is root's, our effective user's, or that of
- * the user `also`. A uid that may stand for any of several users (src/uidmap.h) is none of them. */
-bool trust_peer(int sock, uid_t also);
+/* Whether a listener with this uid (src/sock.h) is root's, our effective user's, or that of the user `also`.
+ * A uid that may stand for any of several users (src/uidmap.h) is none of them. */
+bool trust_user(uid_t uid, uid_t also);
 
 /* Room for the path that trust_directory() writes: any that fits into a socket's address. */
 #define TRUST_PATH_SIZE 108

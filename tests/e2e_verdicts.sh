@@ -269,16 +269,20 @@ expect_cell() {
 		wrong "after, $1 $2: the file answers '${CELL[$1 $2 after-file]}', want '$want'"
 }
 
-# All that may differ in the table: the daemon knows how a reaped process ended if a client waited for it or it was
-# ready, and the file backend no longer finds the process.
+# All that may differ in the table: a waiter that the daemon tells that a process is ready does not look whether the
+# marker is empty; the daemon knows how a reaped process ended if a client waited for it or it was ready, and the file
+# backend no longer finds the process.
 list_differences() {
-	local marker
+	local marker state
 	declare -gA DIFFERENT=(
 		["after reaped regular"]="4 exited status=0 | 4 exited"
 		["after reaped empty"]="4 exited status=0 empty=1 | 4 exited empty=1"
 		["after reaped foreign"]="3 died reason=foreign-owner status=0 | 4 exited"
 		["after reaped older"]="3 died reason=older-than-process status=0 empty=1 | 4 exited empty=1"
 	)
+	for state in alive stopped leader-exited zombie reaped status3 signal9; do
+		DIFFERENT["before $state empty"]="0 ready | 0 ready empty=1"
+	done
 	for marker in absent directory symlink fifo; do
 		DIFFERENT["after reaped $marker"]="3 died status=0 | 3 died reason=no-process"
 	done

@@ -588,10 +588,27 @@ test_a_poll_that_fails_after_the_answer() {
 	export ASAN_OPTIONS=detect_leaks=0 READYD_BACKEND=file
 	spawn_workers 2
 	mark "${WORKERS[0]}"
-	last_poll_fails 0 "ready ${WORKERS[0]} .*" "${WORKERS[0]}"
 	last_poll_fails 0 "ready ${WORKERS[0]} .*" --any "${WORKERS[@]}"
 	kill_and_reap "${WORKERS[1]}"
-	last_poll_fails 3 "died ${WORKERS[1]} .*" "${WORKERS[1]}"
+	last_poll_fails 0 "ready ${WORKERS[0]} .*" --any "${WORKERS[@]}"
+}
+
+# polls COUNT STATUS PID: the number of them in `readyctl wait`. The look at a process polls its pidfd.
+polls() {
+	expect_exit "$2" timeout 60 strace -o trace -qq -e trace=poll,ppoll "$READYCTL" wait "$3" >out
+	expect "calls of poll ($(cat trace))" "$(wc -l <trace)" "$1"
+}
+
+test_one_process_is_not_polled_after_the_answer() {
+	need_strace
+	mkdir m
+	export ASAN_OPTIONS=detect_leaks=0 READYD_BACKEND=file
+	spawn_worker
+	mark "$PID"
+	polls 1 0 "$PID"
+	kill_and_reap "$PID"
+	rm "$(marker "$PID")"
+	polls 0 3 "$PID"
 }
 
 test_stale() {

@@ -51,17 +51,32 @@ static void tear_down(void)
 	sock_close(server);
 }
 
-/* Asks for a gate of 5, at NOW, as nothing but this daemon. */
-static void ask(void)
+static void ask_for(const enum wire_verb *verbs, size_t count)
 {
-	const struct wire_request gate = {.verb = WIRE_GATE, .pid = 5, .start = 7};
-
 	ck_assert(daemon_conn_begin(&conn, NOW, true, &event));
-	daemon_conn_put(&conn, &gate);
+	for (size_t i = 0; i < count; i++)
+		daemon_conn_put(
+		    &conn, &(struct wire_request){.verb = verbs[i], .pid = 5 + (pid_t)i, .start = 7});
 	ck_assert(daemon_conn_commit(&conn, NOW, true, &event));
 	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	ck_assert_int_ge(server, 0);
 	conn.pid = 0; /* it does not work */
+}
+
+/* Waits for 5, at NOW. */
+static void ask(void)
+{
+	ask_for((const enum wire_verb[]){WIRE_WAIT}, 1);
+}
+
+static void expect_request(const char *request)
+{
+	char text[256];
+	ssize_t n = recv(server, text, sizeof(text) - 1, MSG_DONTWAIT);
+
+	ck_assert_int_gt(n, 0);
+	text[n] = '\0';
+	ck_assert_str_eq(text, request);
 }
 
 static void say(const char *text)
@@ -105,16 +120,10 @@ static void expect_absent(int error)
 
 START_TEST(greets_and_asks_in_one_go)
 {
-	char text[256];
-	ssize_t n;
-
 	ask();
 	ck_assert_int_eq(conn.state, DAEMON_GREETING);
 	ck_assert(!daemon_conn_may_ask(&conn, NOW, true));
-	n = recv(server, text, sizeof(text) - 1, MSG_DONTWAIT);
-	ck_assert_int_gt(n, 0);
-	text[n] = '\0';
-	ck_assert_str_eq(text, "HELLO 1\nGATE 5:7\nPING\n");
+	expect_request("HELLO 1\nWAIT 5:7\nPING\n");
 	greet();
 	ck_assert_int_eq(conn.state, DAEMON_OPEN);
 	say("died 5 start=7\nPONG\n");
@@ -124,6 +133,64 @@ START_TEST(greets_and_asks_in_one_go)
 	expect_nothing();
 	ck_assert(daemon_conn_may_ask(&conn, NOW, false));
 	ck_assert_int_eq(daemon_conn_deadline(&conn, true), 0);
+}
+END_TEST
+
+/* Each of these has one reply, so that no PING has to follow them. */
+START_TEST(counts_the_answers_to_gates)
+{
+	ask_for((const enum wire_verb[]){WIRE_QUERY, WIRE_GATE, WIRE_GATE}, 3);
+	expect_request("HELLO 1\nQUERY 5:7\nGATE 6:7\nGATE 7:7\n");
+	greet();
+	say("stale 5 start=7\nready 6 start=7\n");
+	expect(DAEMON_ANSWER);
+	expect(DAEMON_ANSWER);
+	expect_nothing();
+	ck_assert(!daemon_conn_is_idle(&conn));
+	ck_assert(!daemon_conn_may_ask(&conn, NOW, true));
+	say("ERR no-resources pid=7\n");
+	expect(DAEMON_REFUSED);
+	ck_assert(!daemon_conn_may_ask(&conn, NOW, true));
+	expect(DAEMON_ANSWERED);
+	ck_assert(daemon_conn_is_idle(&conn));
+	ck_assert(daemon_conn_may_ask(&conn, NOW, true));
+	ck_assert_int_eq(daemon_conn_deadline(&conn, true), 0);
+	expect_nothing();
+}
+END_TEST
+
+/* Verdicts about earlier waits come at any time. */
+START_TEST(counts_no_answers_beside_waits)
+{
+	const struct wire_request gate = {.verb = WIRE_GATE, .pid = 6, .start = 7};
+
+	ask();
+	expect_request("HELLO 1\nWAIT 5:7\nPING\n");
+	greet();
+	say("PONG\n");
+	expect(DAEMON_ANSWERED);
+	ck_assert(!daemon_conn_is_idle(&conn));
+	ck_assert(daemon_conn_begin(&conn, NOW, true, &event));
+	daemon_conn_put(&conn, &gate);
+	ck_assert(daemon_conn_commit(&conn, NOW, true, &event));
+	expect_request("GATE 6:7\nPING\n");
+	say("ready 5 start=7\n");
+	expect(DAEMON_ANSWER);
+	expect_nothing();
+	ck_assert(!daemon_conn_may_ask(&conn, NOW, true));
+	say("ready 6 start=7\nPONG\n");
+	expect(DAEMON_ANSWER);
+	expect(DAEMON_ANSWERED);
+	expect_nothing();
+}
+END_TEST
+
+START_TEST(nothing_requested_is_answered)
+{
+	ask_for(NULL, 0);
+	greet();
+	expect_nothing();
+	ck_assert(daemon_conn_may_ask(&conn, NOW, true));
 }
 END_TEST
 
@@ -326,6 +393,7 @@ static void put_question(enum wire_verb verb, bool long_answer)
 	daemon_conn_put(&conn, &request);
 	ck_assert(daemon_conn_commit(&conn, NOW, false, &event));
 	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	conn.pid = 0; /* it does not work */
 }
 
 START_TEST(no_reply_renews_the_time_of_a_question)
@@ -372,9 +440,29 @@ START_TEST(question_is_less_patient)
 	ck_assert(daemon_conn_begin(&conn, NOW, true, &event));
 	daemon_conn_put(&conn, &query);
 	ck_assert(daemon_conn_commit(&conn, NOW, false, &event));
+	conn.pid = 0;
 	ck_assert(!daemon_conn_expire(&conn, NOW + 249, &event));
 	expire(250, DAEMON_ABSENT);
 	ck_assert_int_eq(event.error, ETIMEDOUT);
+}
+END_TEST
+
+/* It has a crowd to serve. */
+START_TEST(question_waits_while_the_daemon_works)
+{
+	const struct wire_request query = {.verb = WIRE_QUERY, .pid = 5};
+
+	daemon_conn_init_question(&conn, &settings, false);
+	ck_assert(daemon_conn_begin(&conn, NOW, true, &event));
+	daemon_conn_put(&conn, &query);
+	ck_assert(daemon_conn_commit(&conn, NOW, false, &event));
+	for (int64_t after = 250; after < 4000; after += 320) {
+		conn.cpu = 0;
+		ck_assert(!daemon_conn_expire(&conn, NOW + after, &event));
+		ck_assert_int_le(daemon_conn_deadline(&conn, false), NOW + after + 320);
+	}
+	conn.cpu = 0;
+	expire(4400, DAEMON_ABSENT);
 }
 END_TEST
 
@@ -404,7 +492,7 @@ START_TEST(expected_word_of_a_working_one)
 		now = conn.confirm_by;
 		ck_assert(daemon_conn_expire(&conn, now, &event));
 		ck_assert_int_eq(event.kind, DAEMON_SLOW);
-		ck_assert(event.again == (i > 0));
+		ck_assert(event.again == (interval == 1000));
 		interval = interval < 500 ? 2 * interval : 1000;
 	}
 }
@@ -428,19 +516,19 @@ START_TEST(nothing_listens)
 }
 END_TEST
 
-/* It is tried again soon, ten times; what is urgent waits for that too. */
+/* It is tried again, at growing intervals of a second together; what is urgent waits for that too. */
 START_TEST(backlog_is_full)
 {
 	int clients[3];
 
 	for (int i = 0; i < 3; i++)
 		clients[i] = sock_connect(settings.socket);
-	for (int i = 0; i < 10; i++) {
+	for (int64_t ms = 20; ms <= 640; ms *= 2) {
 		ck_assert(!daemon_conn_begin(&conn, NOW, true, &event));
 		ck_assert_int_eq(event.kind, DAEMON_NOTHING);
 		ck_assert(!daemon_conn_is_absent(&conn));
-		ck_assert(!daemon_conn_may_ask(&conn, NOW, true));
-		ck_assert(daemon_conn_may_ask(&conn, NOW + 25, false));
+		ck_assert(!daemon_conn_may_ask(&conn, NOW + ms * 3 / 4 - 1, true));
+		ck_assert(daemon_conn_may_ask(&conn, NOW + ms * 5 / 4, false));
 	}
 	ck_assert(!daemon_conn_begin(&conn, NOW, true, &event));
 	ck_assert_int_eq(event.kind, DAEMON_ABSENT);
@@ -457,6 +545,9 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, greets_and_asks_in_one_go);
+	tcase_add_test(tcase, counts_the_answers_to_gates);
+	tcase_add_test(tcase, counts_no_answers_beside_waits);
+	tcase_add_test(tcase, nothing_requested_is_answered);
 	tcase_add_test(tcase, serves_another_directory);
 	tcase_add_test(tcase, has_no_room);
 	tcase_add_test(tcase, refuses_one);
@@ -473,6 +564,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, a_list_has_an_end);
 	tcase_add_test(tcase, insisting_is_more_patient);
 	tcase_add_test(tcase, question_is_less_patient);
+	tcase_add_test(tcase, question_waits_while_the_daemon_works);
 	tcase_add_test(tcase, expected_word_of_a_stopped_one);
 	tcase_add_test(tcase, expected_word_of_a_working_one);
 	tcase_add_test(tcase, nothing_listens);

@@ -237,7 +237,7 @@ START_TEST(recheck_finds_the_end_of_an_unwatched_one)
 	ck_assert(target_set_step(&waiter->set, t, TARGET_TAKEN, NULL));
 	unit_kill(children[0]);
 	children[0] = unit_spawn(NULL);
-	waiter_recheck_all(waiter);
+	waiter_recheck_all(waiter, false);
 	ck_assert(waiter_take(waiter, &answer));
 	ck_assert_int_eq(answer.verdict, READYD_DIED);
 }

@@ -73,10 +73,11 @@ static bool is_another_program(pid_t pid)
 	return name != NULL && strcmp(name + 1, WORKER) != 0 && strcmp(name + 1, WORKER " (deleted)") != 0;
 }
 
-/* The start time of process pid if it is the reference worker, else 0. */
+/* The start time of process pid if it is the reference worker, else 0. For nearly all others, one system call
+ * says that they are not; that of the right name is asked again, since its pid may have been reused. */
 static uint64_t worker_start(pid_t pid)
 {
-	uint64_t start = start_by_comm(pid);
+	uint64_t start = is_another_program(pid) ? 0 : start_by_comm(pid);
 
 	return start != 0 && is_another_program(pid) ? 0 : start;
 }

@@ -17,11 +17,14 @@
 /* How long replies can renew these limits: a daemon that only sends other lines does not answer. */
 #define WAIT_PATIENCE_MS 30000
 #define LIST_PATIENCE_MS 10000
-/* When to try again: if no daemon runs, if it has just gone away, if its backlog is full. */
+/* How long a question waits for a daemon that is active: readyctl(1) is given 5 seconds. */
+#define QUERY_ACTIVE_MS 4000
+/* When to try again: if no daemon runs, if it has just gone away, if its backlog is full. The last is doubled
+ * each time, so that it takes as long as WAIT_REPLY_MS to give up. */
 #define RETRY_MS	  1000
 #define RECONNECT_MS	  20
 #define BACKLOG_FULL_MS	  20
-#define BACKLOG_FULL_MOST 10
+#define BACKLOG_FULL_MOST 6
 
 static bool is_forced(const struct settings *settings)
 {
@@ -40,20 +43,22 @@ void daemon_conn_init(struct daemon_conn *conn, struct settings *settings)
 {
 	init(conn, settings, WAIT_REPLY_MS);
 	conn->patient = true;
-	conn->patience_ms = WAIT_PATIENCE_MS;
+	conn->patience_ms = conn->active_ms = WAIT_PATIENCE_MS;
 }
 
 void daemon_conn_init_question(struct daemon_conn *conn, struct settings *settings, bool long_answer)
 {
 	init(conn, settings, QUERY_REPLY_MS);
 	conn->patience_ms = long_answer ? LIST_PATIENCE_MS : 0;
+	conn->active_ms = long_answer ? LIST_PATIENCE_MS : QUERY_ACTIVE_MS;
 }
 
 void daemon_conn_close(struct daemon_conn *conn)
 {
 	daemon_io_close(&conn->io);
 	conn->state = DAEMON_CLOSED;
-	conn->ping_in_flight = conn->refused = false;
+	conn->in_flight = conn->refused = conn->carries_waits = false;
+	conn->owed = 0;
 	conn->reply_by = 0;
 	conn->failed = 0;
 }
@@ -98,8 +103,7 @@ void daemon_conn_fail(struct daemon_conn *conn, int64_t now, struct daemon_event
 	int error = errno;
 
 	memset(event, 0, sizeof(*event));
-	if (conn->state != DAEMON_OPEN || conn->ping_in_flight || error == EPROTO ||
-	    is_forced(conn->settings)) {
+	if (conn->state != DAEMON_OPEN || conn->in_flight || error == EPROTO || is_forced(conn->settings)) {
 		daemon_conn_back_off(conn, now, error, event);
 		return;
 	}
@@ -111,7 +115,7 @@ void daemon_conn_fail(struct daemon_conn *conn, int64_t now, struct daemon_event
 
 bool daemon_conn_may_ask(const struct daemon_conn *conn, int64_t now, bool urgent)
 {
-	if (conn->ping_in_flight || (conn->retry_at > now && conn->backlog_full > 0))
+	if (conn->in_flight || (conn->retry_at > now && conn->backlog_full > 0))
 		return false;
 	return urgent || conn->retry_at <= now;
 }
@@ -119,8 +123,8 @@ bool daemon_conn_may_ask(const struct daemon_conn *conn, int64_t now, bool urgen
 static bool connect_failed(struct daemon_conn *conn, int64_t now, struct daemon_event *event)
 {
 	if (errno == EAGAIN && conn->patient && conn->backlog_full < BACKLOG_FULL_MOST) {
+		retry_in(conn, now, BACKLOG_FULL_MS << conn->backlog_full);
 		conn->backlog_full++;
-		retry_in(conn, now, BACKLOG_FULL_MS);
 		return false;
 	}
 	conn->backlog_full = 0;
@@ -141,17 +145,24 @@ static int open_by_directory(struct daemon_conn *conn)
 	}
 	result = daemon_io_open(&conn->io, path);
 	saved = errno;
+	if (result == 0)
+		conn->pid = sock_peer(conn->io.fd).pid;
 	sock_close(dir);
 	errno = saved;
 	return result;
 }
 
+/* Sets conn->pid. */
 static int open_trusted(struct daemon_conn *conn)
 {
+	struct sock_peer peer;
+
 	conn->untrusted = false;
 	if (daemon_io_open(&conn->io, conn->settings->socket) != 0)
 		return -1;
-	if (trust_peer(conn->io.fd, conn->settings->trust_uid))
+	peer = sock_peer(conn->io.fd);
+	conn->pid = peer.pid;
+	if (trust_user(peer.uid, conn->settings->trust_uid))
 		return 0;
 	daemon_io_close(&conn->io);
 	return open_by_directory(conn);
@@ -170,8 +181,6 @@ bool daemon_conn_begin(struct daemon_conn *conn, int64_t now, bool greet, struct
 		return connect_failed(conn, now, event);
 	conn->backlog_full = 0;
 	conn->state = greet ? DAEMON_GREETING : DAEMON_OPEN;
-	if (conn->patient)
-		conn->pid = sock_peer_pid(conn->io.fd);
 	if (greet)
 		daemon_conn_put(conn, &hello);
 	return true;
@@ -181,20 +190,22 @@ void daemon_conn_put(struct daemon_conn *conn, const struct wire_request *reques
 {
 	if (conn->failed == 0 && daemon_io_put(&conn->io, request) != 0)
 		conn->failed = errno;
+	conn->carries_waits |= request->verb == WIRE_WAIT;
+	conn->owed += request->verb == WIRE_QUERY || request->verb == WIRE_GATE;
 }
 
-bool daemon_conn_commit(struct daemon_conn *conn, int64_t now, bool ping, struct daemon_event *event)
+bool daemon_conn_commit(struct daemon_conn *conn, int64_t now, bool confirm, struct daemon_event *event)
 {
-	const struct wire_request request = {.verb = WIRE_PING};
+	const struct wire_request ping = {.verb = WIRE_PING};
 
-	if (ping)
-		daemon_conn_put(conn, &request);
+	if (confirm && conn->carries_waits && !conn->in_flight)
+		daemon_conn_put(conn, &ping);
 	errno = conn->failed;
 	if (conn->failed != 0 || daemon_io_flush(&conn->io) != 0) {
 		daemon_conn_fail(conn, now, event);
 		return false;
 	}
-	conn->ping_in_flight = ping;
+	conn->in_flight = confirm && (conn->carries_waits || conn->owed > 0);
 	conn->asked_at = now;
 	conn->reply_by = now + conn->late_ms;
 	return true;

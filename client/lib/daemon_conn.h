@@ -1,7 +1,9 @@
 /*
  * The connection to the daemon: requests in, events out. It knows pids and starts of processes and the
- * deadlines of the protocol, but not what the client does about an event. Requests are followed by a PING:
- * when its answer arrives, everything requested before has been answered.
+ * deadlines of the protocol, but not what the client does about an event. It reports when everything that was
+ * requested has been answered: QUERY and GATE have one reply each, so these are counted. A WAIT that is
+ * accepted has none, and verdicts about earlier ones may come in between, so a connection with one sends a
+ * PING behind its requests.
  */
 #ifndef CLIENT_LIB_DAEMON_CONN_H
 #define CLIENT_LIB_DAEMON_CONN_H
@@ -42,7 +44,7 @@ struct daemon_event {
 	struct readyd_answer answer;
 	int fd;
 	enum wire_error refusal;
-	bool again;	  /* SLOW: reported before */
+	bool again;	  /* SLOW: for more than a second */
 	int error;	  /* LOST, ABSENT: an errno */
 	const char *text; /* valid until the next event is taken */
 	size_t text_len;
@@ -52,10 +54,12 @@ struct daemon_conn {
 	enum daemon_state state;
 	struct settings *settings;
 	struct daemon_io io;
-	int64_t late_ms; /* how long an answer may take */
-	bool patient;	 /* serves waits: an answer may take longer while the daemon is active */
-	bool untrusted;	 /* the process that listened last may not be believed, see src/trust.h */
-	bool ping_in_flight;
+	int64_t late_ms;       /* how long an answer may take */
+	bool patient;	       /* serves waits: tries again while the backlog is full */
+	bool untrusted;	       /* the process that listened last may not be believed, see src/trust.h */
+	bool in_flight;	       /* requests have been sent, and not all of them are answered */
+	bool carries_waits;    /* a WAIT has been sent: the answer to a PING counts */
+	unsigned owed;	       /* else: replies to come */
 	bool refused;	       /* a request has been refused since the last one was sent */
 	unsigned backlog_full; /* connects in a row that found the backlog full */
 	int failed;	       /* errno of a request that could not be queued, or 0 */
@@ -67,14 +71,16 @@ struct daemon_conn {
 	int64_t asked_at;   /* when the requests were sent that are not answered yet, or a line was expected
 			     * first: no reply renews a deadline beyond asked_at + patience_ms */
 	int64_t patience_ms;
-	pid_t pid;    /* of the last daemon */
-	uint64_t cpu; /* its CPU time when it was last checked, see process_is_active() */
+	int64_t active_ms; /* how long after asked_at a daemon that is active is waited for */
+	pid_t pid;	   /* of the last daemon */
+	uint64_t cpu;	   /* its CPU time when it was last checked, see process_is_active() */
 };
 
 /* For waits; settings are kept. */
 void daemon_conn_init(struct daemon_conn *conn, struct settings *settings);
 /* For a single query, with shorter deadlines. No reply renews them, but where the answer has many lines
- * (`long_answer`) each does, for some seconds. */
+ * (`long_answer`) each does, for some seconds. A daemon that is active, and perhaps has a crowd to serve, is
+ * waited for as long. */
 void daemon_conn_init_question(struct daemon_conn *conn, struct settings *settings, bool long_answer);
 /* Reports no event. */
 void daemon_conn_close(struct daemon_conn *conn);
@@ -87,8 +93,10 @@ bool daemon_conn_may_ask(const struct daemon_conn *conn, int64_t now, bool urgen
  * soon. */
 bool daemon_conn_begin(struct daemon_conn *conn, int64_t now, bool greet, struct daemon_event *event);
 void daemon_conn_put(struct daemon_conn *conn, const struct wire_request *request);
-/* Sends the requests, with a PING if all answers are to be confirmed. False: *event says why. */
-bool daemon_conn_commit(struct daemon_conn *conn, int64_t now, bool ping, struct daemon_event *event);
+/* Sends the requests. confirm: DAEMON_ANSWERED is to follow the last answer. False: *event says why. */
+bool daemon_conn_commit(struct daemon_conn *conn, int64_t now, bool confirm, struct daemon_event *event);
+/* Whether no line is expected from the daemon, and none is left to be taken. */
+bool daemon_conn_is_idle(const struct daemon_conn *conn);
 
 /* The next event from the daemon; DAEMON_NOTHING for a line that says nothing. False: nothing more for now.
  */
@@ -116,7 +124,7 @@ void daemon_conn_rest(struct daemon_conn *conn, bool close);
 static inline bool daemon_conn_is_absent(const struct daemon_conn *conn)
 {
 	return conn->state == DAEMON_LATE || conn->state == DAEMON_BACKING_OFF ||
-	       (conn->refused && !conn->ping_in_flight);
+	       (conn->refused && !conn->in_flight);
 }
 
 /* The earliest deadline of the connection, including that of the next request if `wanted`. 0: none. */

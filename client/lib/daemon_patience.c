@@ -22,7 +22,7 @@ static bool has_patience(const struct daemon_conn *conn, int64_t now)
  * serves. */
 static bool is_active(struct daemon_conn *conn, int64_t now)
 {
-	return conn->patient && conn->pid > 0 && has_patience(conn, now) &&
+	return conn->pid > 0 && now - conn->asked_at < conn->active_ms &&
 	       process_is_active(conn->pid, &conn->cpu);
 }
 
@@ -70,7 +70,7 @@ static bool expire_reply(struct daemon_conn *conn, int64_t now, struct daemon_ev
 
 static void expire_confirm(struct daemon_conn *conn, int64_t now, struct daemon_event *event)
 {
-	event->again = conn->confirm_ms > CONFIRM_MS;
+	event->again = conn->confirm_ms >= CONFIRM_MOST_MS;
 	conn->confirm_by = 0;
 	event->kind = is_active(conn, now) ? DAEMON_SLOW : DAEMON_STOPPED;
 	if (event->kind == DAEMON_SLOW)
@@ -92,5 +92,5 @@ int64_t daemon_conn_deadline(const struct daemon_conn *conn, bool wanted)
 {
 	int64_t at = clock_earlier(conn->reply_by, conn->confirm_by);
 
-	return wanted && !conn->ping_in_flight ? clock_earlier(at, conn->retry_at) : at;
+	return wanted && !conn->in_flight ? clock_earlier(at, conn->retry_at) : at;
 }

@@ -6,6 +6,18 @@
 
 #include "client/lib/daemon_conn.h"
 
+static void count_answer(struct daemon_conn *conn)
+{
+	if (conn->owed > 0)
+		conn->owed--;
+}
+
+/* All answers have been taken, and there is no PING to confirm that. */
+static bool has_last_answer(const struct daemon_conn *conn)
+{
+	return conn->in_flight && !conn->carries_waits && conn->owed == 0;
+}
+
 static void take_error(
     struct daemon_conn *conn, int64_t now, const struct wire_reply *reply, struct daemon_event *event)
 {
@@ -15,6 +27,7 @@ static void take_error(
 	event->refusal = reply->error;
 	event->error = error;
 	event->kind = DAEMON_REFUSED;
+	count_answer(conn);
 	if (reply->answer.pid == 0)
 		daemon_conn_back_off(conn, now, error, event);
 }
@@ -30,11 +43,13 @@ static void take_hello(
 		conn->state = DAEMON_OPEN;
 }
 
-static void take_pong(struct daemon_conn *conn)
+static void take_last_answer(struct daemon_conn *conn, struct daemon_event *event)
 {
-	conn->ping_in_flight = false;
+	conn->in_flight = false;
+	conn->owed = 0;
 	conn->reply_by = 0;
 	conn->state = DAEMON_OPEN;
+	event->kind = DAEMON_ANSWERED;
 }
 
 static void take_reply(
@@ -48,14 +63,15 @@ static void take_reply(
 		take_error(conn, now, reply, event);
 		return;
 	case WIRE_REPLY_PONG:
-		take_pong(conn);
-		event->kind = DAEMON_ANSWERED;
+		take_last_answer(conn, event);
 		return;
 	case WIRE_REPLY_ANSWER:
 		event->kind = DAEMON_ANSWER;
+		count_answer(conn);
 		return;
 	case WIRE_REPLY_GATE:
 		event->kind = DAEMON_GATE;
+		count_answer(conn);
 		return;
 	case WIRE_REPLY_LIST:
 		event->kind = DAEMON_ENTRY;
@@ -78,6 +94,11 @@ bool daemon_conn_next(struct daemon_conn *conn, int64_t now, struct daemon_event
 
 	if (conn->io.fd < 0)
 		return false;
+	if (has_last_answer(conn)) {
+		memset(event, 0, sizeof(*event));
+		take_last_answer(conn, event);
+		return true;
+	}
 	more = daemon_io_flush(&conn->io) != 0 ? -1 : daemon_io_next(&conn->io, &reply, &fd);
 	if (more < 0) {
 		daemon_conn_fail(conn, now, event);
@@ -93,4 +114,9 @@ bool daemon_conn_next(struct daemon_conn *conn, int64_t now, struct daemon_event
 	daemon_conn_heard(conn, now);
 	take_reply(conn, now, &reply, event);
 	return true;
+}
+
+bool daemon_conn_is_idle(const struct daemon_conn *conn)
+{
+	return !conn->in_flight && !conn->carries_waits && conn->io.in.used == conn->io.in.len;
 }

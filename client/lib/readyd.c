@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "client/lib/glance.h"
 #include "client/lib/opinion.h"
 #include "client/lib/question.h"
 #include "client/lib/settings.h"
@@ -16,18 +17,27 @@
 #include "src/verdict.h"
 
 /* Checks without the daemon. True if the daemon could only confirm the result; else it may know more. */
-static bool look(const struct settings *settings, pid_t pid, uint64_t start, struct collisions *collisions,
-    struct readyd_answer *answer, bool *refuted)
+static bool look(const struct settings *settings, const struct process *process,
+    const struct marker_viewer *viewer, struct collisions *collisions, struct readyd_answer *answer,
+    bool *refuted)
 {
 	struct history history = {.strict = settings->strict_age};
-	struct process process;
 
-	process_open_exact(&process, pid, start);
-	check_process(&settings->place, &process, &history, collisions, &marker_viewer_direct, answer);
-	process_close(&process);
+	check_process(&settings->place, process, &history, collisions, viewer, answer);
 	answer->backend = READYD_BACKEND_FILE;
 	*refuted = history.refuted;
 	return !history.unconfirmed && verdict_needs_no_daemon(answer);
+}
+
+static void look_alone(
+    const struct settings *settings, pid_t pid, uint64_t start, struct readyd_answer *answer)
+{
+	struct process process;
+	bool refuted;
+
+	process_open_exact(&process, pid, start);
+	(void)look(settings, &process, &marker_viewer_direct, collisions_lone(), answer, &refuted);
+	process_close(&process);
 }
 
 /* How long the answers to all questions of a call may take. */
@@ -66,22 +76,53 @@ static bool ask_more(struct inquiry *inquiry, bool refuted, struct readyd_answer
 	return true;
 }
 
+/* Whether a file has the name of the marker of that process, and the daemon has to say of which process it
+ * is. */
+static bool needs_word(const struct settings *settings, const struct process *process, struct glance *glance)
+{
+	return glance_finds_file(glance, &settings->place, process) && process->start_known &&
+	       !process->unread && !process_gone(process);
+}
+
+/* True: the answer of the daemon counts, or it could add nothing. Else errno says why it has none. */
+static bool query_daemon(struct inquiry *inquiry, const struct process *process, struct readyd_answer *answer)
+{
+	struct marker_viewer viewer = marker_viewer_direct;
+	struct glance glance;
+	bool refuted;
+
+	if (needs_word(&inquiry->settings, process, &glance)) {
+		if (ask(inquiry, process->pid, process->start, answer) != 0)
+			return false;
+		if (answer->verdict == READYD_READY && answer->start == process->start && answer->start != 0)
+			return true;
+	} else {
+		viewer = glance_viewer(&glance);
+	}
+	return look(&inquiry->settings, process, &viewer, NULL, answer, &refuted) ||
+	       ask_more(inquiry, refuted, answer);
+}
+
 /* A daemon that is late, or not trusted, is not asked again in this call. */
 static int query(struct inquiry *inquiry, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
 	struct settings *settings = &inquiry->settings;
-	bool refuted, untrusted = false;
+	bool untrusted = false, told;
+	struct process process;
 
 	if (settings->backend == READYD_BACKEND_DAEMON)
 		return ask(inquiry, pid, start, answer);
 	if (settings->backend == READYD_BACKEND_AUTO) {
-		if (look(settings, pid, start, NULL, answer, &refuted) || ask_more(inquiry, refuted, answer))
-			return 0;
-		untrusted = errno == EPERM;
-		if (errno == ETIMEDOUT || untrusted)
+		process_open_exact(&process, pid, start);
+		told = query_daemon(inquiry, &process, answer);
+		untrusted = !told && errno == EPERM;
+		if (!told && (errno == ETIMEDOUT || untrusted))
 			settings->backend = READYD_BACKEND_FILE;
+		process_close(&process);
+		if (told)
+			return 0;
 	}
-	(void)look(settings, pid, start, collisions_lone(), answer, &refuted);
+	look_alone(settings, pid, start, answer);
 	if (untrusted && answer->verdict == READYD_PENDING && answer->reason == READYD_REASON_NONE)
 		answer->reason = READYD_REASON_DAEMON_UNTRUSTED;
 	return 0;
@@ -211,7 +252,6 @@ static int list_files(const struct settings *settings, struct listing *listing)
 	DIR *dir = opendir(settings->place.dir);
 	struct readyd_answer answer;
 	struct dirent *entry;
-	bool refuted;
 	pid_t pid;
 
 	if (dir == NULL)
@@ -220,7 +260,7 @@ static int list_files(const struct settings *settings, struct listing *listing)
 		pid = marker_pid(&settings->place, entry->d_name);
 		if (pid == 0)
 			continue;
-		(void)look(settings, pid, 0, collisions_lone(), &answer, &refuted);
+		look_alone(settings, pid, 0, &answer);
 		if (answer.verdict == READYD_READY)
 			listing->stopped = listing->each(&answer, listing->context);
 	}

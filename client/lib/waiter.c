@@ -96,10 +96,12 @@ int readyd_waiter_add_exact(struct readyd_waiter *w, pid_t pid, uint64_t start)
 	if (t == NULL)
 		return -1;
 	w->since = clock_ms();
+	/* The look polls the pidfd. */
+	w->fresh = w->set.count == 1;
 	waiter_open(w, t, start);
 	/* With READYD_BACKEND_DAEMON only the answer of the daemon counts. */
 	if (!waiter_is_forced(w) || t->state.phase == TARGET_NOT_STARTED)
-		waiter_look(w, t);
+		waiter_look_first(w, t);
 	/* Its start raises no event, and the next check of all targets may be far away. */
 	if (t->state.phase == TARGET_NOT_STARTED)
 		w->look_at = clock_earlier(w->look_at, w->since + waiter_look_interval(w, w->since));
@@ -216,10 +218,13 @@ static int poll_events(struct readyd_waiter *w, int timeout_ms)
 
 int readyd_waiter_next(struct readyd_waiter *w, struct readyd_answer *answer)
 {
+	bool fresh = w->fresh;
+
 	if (waiter_take(w, answer))
 		return 1;
+	w->fresh = false;
 	/* With nothing left to wait for, no event is missed. */
-	if (poll_events(w, 0) != 0 || waiter_reconcile(w) != 0)
+	if ((!fresh && poll_events(w, 0) != 0) || waiter_reconcile(w) != 0)
 		return target_set_waiting(&w->set) == 0 ? 0 : -1;
 	return waiter_take(w, answer) ? 1 : 0;
 }
@@ -230,5 +235,6 @@ int readyd_waiter_sleep(struct readyd_waiter *w, int timeout_ms)
 		return 0;
 	if (poll_events(w, timeout_ms) != 0)
 		return -1;
+	w->fresh = true;
 	return target_set_waiting(&w->set) == 0 ? 0 : waiter_reconcile(w);
 }

@@ -41,6 +41,7 @@ struct readyd_waiter {
 	bool watching;	    /* the directory, for the targets; by polling if inotify is not available */
 	bool behind;	    /* the watch has read events ahead: its descriptor may not be readable */
 	bool replies_left;  /* so may the connection */
+	bool fresh;	    /* the descriptors have just been polled, and nothing is left to be handled */
 	bool nested;	    /* the marker of a target has another pid in its name */
 	bool daemon_silent; /* it did not answer during readyd_waiter_peek() since the last sleep */
 	int64_t peek_ms;    /* how long it has been waited for in these calls since the last sleep */
@@ -94,6 +95,8 @@ void waiter_arm_dir(struct readyd_waiter *w);
 
 /* waiter_ask.c; -1: errno */
 int waiter_ask(struct readyd_waiter *w);
+/* Asks for the verdict on a target that the daemon has sent a gate for, although it looks ready from here. */
+void waiter_ask_why(struct readyd_waiter *w, struct target *t);
 void waiter_cancel_wait(struct readyd_waiter *w, const struct target *t);
 
 /* waiter_daemon.c; -1: errno */
@@ -109,9 +112,14 @@ int waiter_poll_conn(struct readyd_waiter *w);
 /* Opens the process of a new target. */
 void waiter_open(struct readyd_waiter *w, struct target *t, uint64_t start);
 void waiter_look(struct readyd_waiter *w, struct target *t);
+/* The same for a new target. A file that has the name of its marker is not examined: the daemon is asked
+ * first. */
+void waiter_look_first(struct readyd_waiter *w, struct target *t);
 /* All targets that are neither done nor unconfirmed. */
 void waiter_look_all(struct readyd_waiter *w);
-void waiter_recheck_all(struct readyd_waiter *w);
+/* All of these. Most times, only whether the marker of a target with a subscription is still absent; `often`:
+ * of every target. */
+void waiter_recheck_all(struct readyd_waiter *w, bool often);
 /* Checks those with a marker that is not theirs: it may have been rewritten in place, which raises no event.
  */
 void waiter_recheck_stale(struct readyd_waiter *w);

@@ -6,18 +6,22 @@
 /* Up to this many processes get a gate each, and the connection is closed; more share one connection. */
 #define GATES_MOST 8
 
-/* To a GATE or WAIT, the daemon does not say that the marker is stale, which the caller wants to know, or
- * which would overrule what was seen here. */
 static void put_query(struct readyd_waiter *w, struct target *t)
 {
 	const struct wire_request request = {
 	    .verb = WIRE_QUERY, .pid = t->process.pid, .start = t->process.start};
 
-	if (!w->settings.fail_stale &&
-	    (t->state.phase != TARGET_UNCONFIRMED || t->answer.verdict != READYD_READY))
-		return;
 	waiter_note_marker(w, t);
 	daemon_conn_put(&w->conn, &request);
+}
+
+/* To a GATE or WAIT, the daemon does not say that the marker is stale, which the caller wants to know, or
+ * which would overrule what was seen here. A gate says that the daemon disagrees: then it is asked why. */
+static bool needs_query(const struct readyd_waiter *w, const struct target *t, bool gate)
+{
+	if (w->settings.fail_stale)
+		return true;
+	return !gate && t->state.phase == TARGET_UNCONFIRMED && t->answer.verdict == READYD_READY;
 }
 
 /* The byte in a gate does not say that an age was assumed. */
@@ -32,7 +36,8 @@ static void put(struct readyd_waiter *w, struct target *t)
 	const struct wire_request request = {
 	    .verb = gate ? WIRE_GATE : WIRE_WAIT, .pid = t->process.pid, .start = t->process.start};
 
-	put_query(w, t);
+	if (needs_query(w, t, gate))
+		put_query(w, t);
 	daemon_conn_put(&w->conn, &request);
 	(void)waiter_step(w, t, TARGET_ASK, NULL);
 }
@@ -59,6 +64,16 @@ int waiter_ask(struct readyd_waiter *w)
 		daemon_conn_fail(&w->conn, now, &event);
 	(void)waiter_poll_conn(w);
 	return waiter_take_daemon_event(w, &event);
+}
+
+/* If the connection breaks here, the next event shows it. */
+void waiter_ask_why(struct readyd_waiter *w, struct target *t)
+{
+	struct daemon_event event;
+
+	put_query(w, t);
+	(void)daemon_conn_commit(&w->conn, clock_ms(), true, &event);
+	(void)waiter_poll_conn(w);
 }
 
 void waiter_cancel_wait(struct readyd_waiter *w, const struct target *t)

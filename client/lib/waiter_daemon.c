@@ -57,6 +57,13 @@ static bool is_another(const struct target *t, const struct readyd_answer *answe
 	return has_start(&t->process) && answer->start != 0 && answer->start != t->process.start;
 }
 
+/* It says that this very process is ready, whatever was seen here. */
+static bool is_own(const struct target *t, const struct readyd_answer *said)
+{
+	return said->verdict == READYD_READY && said->start != 0 && said->start == t->process.start &&
+	       t->process.start_known;
+}
+
 /* With READYD_BACKEND_DAEMON the daemon's answer counts. Otherwise it counts if the daemon knows more; what
  * it cannot see, for example for lack of privileges, is watched here. */
 static void take_answer(struct readyd_waiter *w, struct target *t, const struct readyd_answer *said)
@@ -78,12 +85,9 @@ static void take_answer(struct readyd_waiter *w, struct target *t, const struct 
 	}
 	answer = opinion_complete(&t->answer, said);
 	answer.backend = READYD_BACKEND_DAEMON;
-	if (answer.verdict == READYD_READY && answer.start != 0 && answer.start == t->process.start) {
-		t->history.confirmed = true;
-		t->history.assumed |= (answer.flags & READYD_FLAG_AGE_ASSUMED) != 0;
-	}
-	if (waiter_is_forced(w) ? !t->pending || answer.verdict == READYD_STALE || verdict_ends_wait(&answer)
-				: opinion_counts(&t->answer, t->history.refuted, &answer))
+	if (waiter_is_forced(w)
+		? !t->pending || answer.verdict == READYD_STALE || verdict_ends_wait(&answer)
+		: is_own(t, &answer) || opinion_counts(&t->answer, t->history.refuted, &answer))
 		(void)waiter_step(w, t, TARGET_TOLD, &answer);
 	else
 		go_without(w, t);
@@ -125,11 +129,26 @@ static bool may_have_gate(const struct target *t, uint64_t start)
 	       (!has_start(&t->process) || t->process.start == start);
 }
 
+/*
+ * Whether the look that follows a subscription has been made: by the daemon, which watches the directory,
+ * looks, and only then sends the gate, all of it after the own look has found nothing. It has looked at the
+ * process that was looked at here, since it names its start, in the same directory (settings_agree()), and
+ * has found that it is to be waited for. If it freezes now, or cannot see what is seen here, the next check
+ * of all targets finds the marker.
+ */
+static bool has_been_looked_at(const struct target *t, const struct readyd_answer *of)
+{
+	return t->state.phase == TARGET_WAITING && t->pending && t->answer.verdict == READYD_PENDING &&
+	       t->answer.reason == READYD_REASON_NONE && !t->history.in_other_dir && t->watched &&
+	       t->process.start_known && of->start == t->process.start && of->start != 0;
+}
+
 /* Not if it is for another process with this pid. If the gate cannot be polled, WAIT is used. */
 static void take_gate(struct readyd_waiter *w, const struct readyd_answer *of, int fd)
 {
 	uint64_t start = start_meant(w, of);
 	struct target *t = target_set_first(&w->set, of->pid);
+	bool looked;
 
 	while (t != NULL && !may_have_gate(t, start))
 		t = target_set_next(&w->set, t);
@@ -145,8 +164,12 @@ static void take_gate(struct readyd_waiter *w, const struct readyd_answer *of, i
 	}
 	t->gate = fd;
 	t->gate_is_hint = of->start == 0 && start != 0 && !is_hidden(of);
+	looked = has_been_looked_at(t, of);
 	(void)waiter_step(w, t, TARGET_GATE, NULL);
-	waiter_look(w, t);
+	if (!looked)
+		waiter_look(w, t);
+	if (target_waits_for_gate(t) && t->answer.verdict == READYD_READY)
+		waiter_ask_why(w, t);
 }
 
 /* A WAIT without an answer by now has been accepted. */
@@ -257,12 +280,14 @@ int waiter_take_replies(struct readyd_waiter *w)
 {
 	struct daemon_event event;
 	int count = 0;
+	bool more = true;
 
-	while (count < REPLIES_MOST && daemon_conn_next(&w->conn, clock_ms(), &event)) {
+	while (more && count < REPLIES_MOST && daemon_conn_next(&w->conn, clock_ms(), &event)) {
 		count++;
 		(void)waiter_poll_conn(w);
 		if (waiter_take_daemon_event(w, &event) != 0)
 			return -1;
+		more = !daemon_conn_is_idle(&w->conn);
 	}
 	w->replies_left = count == REPLIES_MOST;
 	(void)waiter_poll_conn(w);

@@ -76,16 +76,36 @@ void waiter_read_dir(struct readyd_waiter *w)
 		waiter_look_all(w);
 }
 
-/* The gate is closed: check, and ask again if that does not end the wait. A byte in the gate says that this
- * very process was seen ready, which saves every waiter a request; the pidfd tells whether it has exited
- * since. The byte does not say on what evidence, so what was assumed here stays so. */
-static void take_gate_event(struct readyd_waiter *w, struct target *t, uint32_t bits)
+/* The byte does not say on what evidence, so what was assumed here stays so. */
+static void take_word(struct readyd_waiter *w, struct target *t)
+{
+	const struct readyd_answer answer = {.pid = t->process.pid,
+	    .start = t->process.start,
+	    .verdict = READYD_READY,
+	    .flags = t->answer.flags & READYD_FLAG_AGE_ASSUMED,
+	    .backend = READYD_BACKEND_DAEMON,
+	    .wait_status = -1};
+
+	(void)waiter_step(w, t, TARGET_TOLD, &answer);
+}
+
+/*
+ * The gate is closed: check, and ask again if that does not end the wait. A byte in the gate says that this
+ * very process was seen ready, which saves every waiter a request. If the pidfd, which was polled together
+ * with the gate, shows that the process lives, it saves the check too: that is what a crowd does when it is
+ * woken.
+ */
+static void take_gate_event(struct readyd_waiter *w, struct target *t, uint32_t bits, bool lives)
 {
 	if (t->state.subscription != SUBSCRIPTION_GATE)
 		return;
-	if ((bits & POLLIN) != 0 && !t->history.latched && !t->gate_is_hint) {
-		t->history.latched = true;
+	if ((bits & POLLIN) != 0 && !t->gate_is_hint) {
+		if (lives) {
+			take_word(w, t);
+			return;
+		}
 		t->history.assumed = (t->answer.flags & READYD_FLAG_AGE_ASSUMED) != 0;
+		t->history.latched = true;
 	}
 	(void)waiter_step(w, t, TARGET_LEFT, NULL);
 	waiter_look(w, t);
@@ -106,24 +126,40 @@ static void take_death(struct readyd_waiter *w, struct target *t)
 		waiter_look(w, t);
 }
 
+/* What one call of poll(2) has returned. */
+struct batch {
+	const struct poller_event *events;
+	int count;
+};
+
+static uint32_t bits_of(const struct batch *batch, uint64_t tag)
+{
+	for (int i = 0; i < batch->count; i++)
+		if (batch->events[i].tag == tag)
+			return batch->events[i].bits;
+	return 0;
+}
+
 /* An event names the pid alone. Where several targets have it, each descriptor says whether the event is its
  * own. */
-static void take_events(struct readyd_waiter *w, enum source source, pid_t pid, uint32_t bits)
+static void take_events(struct readyd_waiter *w, enum source source, pid_t pid, const struct batch *batch)
 {
 	struct target *t = target_set_first(&w->set, pid);
 	bool alone = t == NULL || target_set_next(&w->set, t) == NULL;
 
 	for (; t != NULL; t = target_set_next(&w->set, t)) {
-		uint32_t own = alone ? bits : poller_check(source == SOURCE_GATE ? t->gate : t->process.fd);
+		uint32_t gate = alone ? bits_of(batch, waiter_tag(SOURCE_GATE, pid)) : poller_check(t->gate);
+		uint32_t end =
+		    alone ? bits_of(batch, waiter_tag(SOURCE_PIDFD, pid)) : poller_check(t->process.fd);
 
-		if (own != 0 && source == SOURCE_GATE)
-			take_gate_event(w, t, own);
-		else if (own != 0)
+		if (gate != 0 && source == SOURCE_GATE)
+			take_gate_event(w, t, gate, t->watched && end == 0);
+		else if (end != 0 && source == SOURCE_PIDFD)
 			take_death(w, t);
 	}
 }
 
-static int handle(struct readyd_waiter *w, enum source source, pid_t pid, uint32_t bits)
+static int handle(struct readyd_waiter *w, enum source source, pid_t pid, const struct batch *batch)
 {
 	switch (source) {
 	case SOURCE_DIR:
@@ -131,7 +167,7 @@ static int handle(struct readyd_waiter *w, enum source source, pid_t pid, uint32
 		return 0;
 	case SOURCE_GATE:
 	case SOURCE_PIDFD:
-		take_events(w, source, pid, bits);
+		take_events(w, source, pid, batch);
 		return 0;
 	case SOURCE_CONN:
 		return waiter_take_replies(w);
@@ -143,10 +179,12 @@ static int handle(struct readyd_waiter *w, enum source source, pid_t pid, uint32
  * process was ready before it ended. */
 int waiter_dispatch(struct readyd_waiter *w, const struct poller_event *events, int count)
 {
+	const struct batch batch = {events, count};
+
 	for (enum source source = SOURCE_DIR; source <= SOURCE_CONN; source++)
 		for (int i = 0; i < count; i++)
 			if ((events[i].tag & 0xff) == source &&
-			    handle(w, source, (pid_t)(events[i].tag >> 8), events[i].bits) != 0)
+			    handle(w, source, (pid_t)(events[i].tag >> 8), &batch) != 0)
 				return -1;
 	/* If nothing is left to wait for, this is not needed. */
 	if (count > 0 && target_set_waiting(&w->set) > 0)

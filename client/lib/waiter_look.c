@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include "client/lib/glance.h"
 #include "client/lib/waiter.h"
 #include "src/check.h"
 #include "src/clock.h"
@@ -148,16 +149,15 @@ static void check_other_dir(struct readyd_waiter *w, struct target *t)
 		waiter_look(w, t);
 }
 
-static void check(
-    struct readyd_waiter *w, struct target *t, struct collisions *collisions, struct readyd_answer *answer)
+static void check(struct readyd_waiter *w, struct target *t, struct collisions *collisions,
+    const struct marker_viewer *viewer, struct readyd_answer *answer)
 {
 	if (t->process.unread && !t->process.no_such_process)
 		open_again(w, t);
 	/* A directory of its own has disappeared with the process: only earlier events tell. */
 	if (t->history.extra_watch != 0 && !t->history.arrived)
 		t->history.arrived = dirwatch_has_arrived(&w->dir, t->history.extra_watch, t->process.ns_pid);
-	check_process(
-	    &w->settings.place, &t->process, &t->history, collisions, &marker_viewer_direct, answer);
+	check_process(&w->settings.place, &t->process, &t->history, collisions, viewer, answer);
 	answer->backend = READYD_BACKEND_FILE;
 	/* What has arrived is not a marker. */
 	if (t->history.in_other_dir && answer->reason == READYD_REASON_NOT_A_FILE) {
@@ -176,24 +176,57 @@ static void look_again_soon(
 		w->stale_at = clock_earlier(w->stale_at, clock_ms() + clock_jitter(STALE_MS));
 }
 
-void waiter_look(struct readyd_waiter *w, struct target *t)
+static void look(struct readyd_waiter *w, struct target *t, const struct marker_viewer *viewer)
 {
 	bool alone = w->settings.backend == READYD_BACKEND_FILE;
 	struct readyd_answer answer;
 	enum target_event event;
 
-	if (t->state.phase == TARGET_NOT_STARTED)
-		detect_start(w, t);
-	if (t->state.phase == TARGET_NOT_STARTED)
-		return;
 	/* The daemon keeps track of collisions, if there is one. */
-	check(w, t, alone ? collisions_lone() : NULL, &answer);
+	check(w, t, alone ? collisions_lone() : NULL, viewer, &answer);
 	event = target_judge(t, &answer, !alone);
 	(void)waiter_step(w, t, event, &answer);
 	if (event != TARGET_SAW_NOTHING)
 		return;
 	look_again_soon(w, t, &answer);
 	check_other_dir(w, t);
+}
+
+void waiter_look(struct readyd_waiter *w, struct target *t)
+{
+	if (t->state.phase == TARGET_NOT_STARTED)
+		detect_start(w, t);
+	if (t->state.phase != TARGET_NOT_STARTED)
+		look(w, t, &marker_viewer_direct);
+}
+
+/* Not where what was seen counts beside what the daemon says, or where there is none. */
+static bool may_glance(const struct readyd_waiter *w, const struct target *t)
+{
+	return t->state.phase == TARGET_WAITING && w->settings.backend != READYD_BACKEND_FILE &&
+	       !w->settings.fail_stale && !w->settings.strict_age && !daemon_conn_is_absent(&w->conn) &&
+	       t->watched && t->process.start_known && !t->process.unread;
+}
+
+void waiter_look_first(struct readyd_waiter *w, struct target *t)
+{
+	const struct readyd_answer answer = {.pid = t->process.pid,
+	    .start = t->process.start,
+	    .verdict = READYD_READY,
+	    .backend = READYD_BACKEND_FILE,
+	    .wait_status = -1};
+	struct marker_viewer viewer;
+	struct glance glance;
+
+	if (!may_glance(w, t)) {
+		waiter_look(w, t);
+	} else if (glance_finds_file(&glance, &w->settings.place, &t->process)) {
+		t->history.unconfirmed = true;
+		(void)waiter_step(w, t, TARGET_SAW_DOUBT, &answer);
+	} else {
+		viewer = glance_viewer(&glance);
+		look(w, t, &viewer);
+	}
 }
 
 void waiter_look_all(struct readyd_waiter *w)
@@ -232,16 +265,26 @@ void waiter_take_leftover(struct readyd_waiter *w, struct target *t)
 	waiter_look(w, t);
 }
 
-void waiter_recheck_all(struct readyd_waiter *w)
+/* What the check of a target could find that events do not report is in our directory. */
+static bool is_plain(const struct target *t)
+{
+	return t->state.phase == TARGET_WAITING && !t->history.in_other_dir && t->watched &&
+	       t->answer.verdict == READYD_PENDING && t->answer.reason == READYD_REASON_NONE;
+}
+
+void waiter_recheck_all(struct readyd_waiter *w, bool often)
 {
 	bool thorough = ++w->quick_rechecks % QUICK_RECHECKS == 0;
 	struct target *t, *next;
 
-	TARGETS_EACH (&w->set, t, next)
+	TARGETS_EACH (&w->set, t, next) {
+		bool quick =
+		    target_is_covered(t) ? !t->history.in_other_dir && t->watched : often && is_plain(t);
+
 		if (t->state.phase < TARGET_UNCONFIRMED &&
-		    (thorough || !target_is_covered(t) || t->history.in_other_dir || !t->watched ||
-			!marker_is_absent(&w->settings.place, t->process.ns_pid)))
+		    (thorough || !quick || !marker_is_absent(&w->settings.place, t->process.ns_pid)))
 			waiter_look(w, t);
+	}
 }
 
 void waiter_trust(struct readyd_waiter *w, struct target *t)
@@ -249,7 +292,7 @@ void waiter_trust(struct readyd_waiter *w, struct target *t)
 	struct readyd_answer answer;
 	bool ends;
 
-	check(w, t, collisions_lone(), &answer);
+	check(w, t, collisions_lone(), &marker_viewer_direct, &answer);
 	ends = target_ends_wait(t, &answer);
 	(void)waiter_step(w, t, ends ? TARGET_SAW_END : TARGET_SAW_NOTHING, &answer);
 	if (!ends)

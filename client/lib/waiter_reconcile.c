@@ -11,6 +11,9 @@
 /* Polling starts fast and slows down, so that thousands of waiters leave the worker some CPU time. */
 #define POLL_FIRST_MS 10
 #define POLL_LAST_MS  100
+/* Thousands that poll are more than a slow machine can run, and then all of them are late: each that is late
+ * halves its share. */
+#define POLL_BUSY_MS 2000
 /* The start of a process raises no event. */
 #define NOT_STARTED_MS 50
 
@@ -31,10 +34,18 @@ int64_t waiter_look_interval(struct readyd_waiter *w, int64_t now)
 		return clock_jitter(backstop(w, now));
 	if (w->dir.wd >= 0)
 		return clock_jitter(BACKSTOP_MS);
-	w->poll_ms += w->poll_ms / 10;
-	if (w->poll_ms > POLL_LAST_MS)
-		w->poll_ms = POLL_LAST_MS;
+	if (w->poll_ms < POLL_LAST_MS)
+		w->poll_ms += w->poll_ms / 10;
+	else
+		w->poll_ms -= (w->poll_ms - POLL_LAST_MS) / 10;
 	return clock_jitter(w->poll_ms);
+}
+
+static void note_lateness(struct readyd_waiter *w, int64_t late_ms)
+{
+	if (w->watching && w->dir.wd < 0 && late_ms > w->poll_ms / 2 && late_ms > POLL_FIRST_MS &&
+	    w->poll_ms < POLL_BUSY_MS)
+		w->poll_ms *= 2;
 }
 
 /* Watch, then check. */
@@ -104,9 +115,10 @@ static void look_when_due(struct readyd_waiter *w, int64_t now)
 	}
 	if (w->look_at == 0 || w->look_at > now)
 		return;
+	note_lateness(w, now - w->look_at);
 	w->look_at = 0;
 	waiter_arm_dir(w);
-	waiter_recheck_all(w);
+	waiter_recheck_all(w, w->watching && w->dir.wd < 0 && w->poll_ms >= POLL_LAST_MS);
 	/* Each of these checks has added again the extra directory that it needs. */
 	dirwatch_age(&w->dir);
 }

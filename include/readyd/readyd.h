@@ -106,7 +106,8 @@ enum readyd_backend {
 
 /* The process was seen ready earlier, and its marker has been removed since. */
 #define READYD_FLAG_LATCHED 0x1u
-/* The marker is an empty file: the worker has not written the content yet, or could not (disk full). */
+/* The marker is an empty file: the worker has not written the content yet, or could not (disk full). A wait
+ * that the daemon ends by a gate does not look at it. */
 #define READYD_FLAG_EMPTY 0x2u
 /* The marker was there before the first look, and its time stamp is too close to the start of the process to
  * tell whether it is older; it counts, since a leftover that young is far rarer than a valid marker. */

@@ -1,0 +1,249 @@
+#!/usr/bin/env bash
+# How many system calls a wait takes, and that a crowd of waiters takes as many for each: none does for itself what
+# all of them do at once. Counts do not depend on the speed of the machine.
+# shellcheck source=tests/lib.sh disable=SC1091,SC2016
+. "$(dirname "$0")/lib.sh"
+
+need_counts() {
+	need_strace
+	! is_sanitized || skip "sanitizers call the system themselves"
+}
+
+# calls FILE: the names of the calls in the output of `strace -f`, one a line. Where the kernel has no vDSO, clocks are
+# read by system calls.
+calls() { sed -nE '/resumed>/d; s/^[0-9]+ +([a-z0-9_]+)\(.*/\1/p' "$1" | select_lines -v '^clock_gettime'; }
+
+# between FROM TO FILE: from the first line with FROM on, up to the next one with TO.
+between() { sed -n "/$1/,\$p" "$3" | sed "/$2/q"; }
+
+# at_most WHAT FILE COUNT: so many calls are in the file.
+at_most() {
+	local got
+	got=$(calls "$2" | wc -l)
+	echo "$1: $got"
+	[ "$got" -le "$3" ] || die "$1 takes $got calls, more than $3: $(cat "$2")"
+}
+
+# A kernel that tells the credentials of a process by its pidfd saves readyctl a look at /proc/PID/status.
+STATUS_FILE=0
+pidfd_tells_credentials() {
+	local major minor
+	IFS=. read -r major minor _ </proc/sys/kernel/osrelease
+	[ $((major * 1000 + minor)) -ge 6013 ]
+}
+pidfd_tells_credentials || STATUS_FILE=8
+
+trace() { spawn strace -f -qq -o trace "$READYCTL" "$@"; }
+sleeps_in_trace() { grep -q "$1" trace && tail -n 1 trace | grep -qE 'poll\(|epoll_wait\('; }
+
+test_beginning_to_wait() {
+	need_counts
+	start_readyd
+	spawn_worker
+	trace wait --timeout 60 "$PID"
+	until_true 60 counter_is handed_out 1
+	until_true 60 sleeps_in_trace 'recvmsg.*SCM_RIGHTS'
+	between pidfd_open nothing trace >begun
+	at_most "beginning to wait" begun $((25 + STATUS_FILE))
+	expect "connections" "$(grep -c 'connect(' begun)" 1
+	expect "looks at the marker's directory" "$(grep -c "/proc/$PID/root" begun)" 1
+	expect "reads of the start" "$(grep -c "/proc/$PID/stat\"" begun)" 1
+	expect "requests" "$(grep -c 'sendto(' begun)" 1
+	expect "replies" "$(grep -c 'recvmsg(' begun)" 1
+	mark "$PID"
+	all_ends
+}
+all_ends() { wait "$LAST" || die "exit status $?"; }
+
+test_beginning_to_wait_without_a_daemon() {
+	need_counts
+	mkdir m
+	spawn_worker
+	trace wait --timeout 60 "$PID"
+	until_true 60 sleeps_in_trace inotify_add_watch
+	between pidfd_open nothing trace >begun
+	at_most "beginning to wait without a daemon" begun $((27 + STATUS_FILE))
+	mark "$PID"
+	all_ends
+}
+
+# The waiter closes two descriptors, and readyctl prints a line.
+test_waking_up() {
+	local got
+	need_counts
+	start_readyd
+	spawn_worker
+	trace wait --timeout 60 "$PID"
+	until_true 60 counter_is handed_out 1
+	until_true 60 sleeps_in_trace 'recvmsg.*SCM_RIGHTS'
+	mark "$PID"
+	all_ends
+	got=$(sed -n '/revents=POLLIN|POLLHUP/,$p' trace)
+	expect "sleeps that the marker ends ($got)" "$(grep -c 'poll(' <<<"$got")" 1
+	echo "$got" >woken
+	expect "calls ($got)" "$(calls woken | select_lines -v 'fstat' | paste -sd' ')" "poll close close write exit_group"
+}
+
+test_waiting_for_a_ready_process() {
+	need_counts
+	start_readyd
+	spawn_worker
+	mark "$PID"
+	trace wait "$PID"
+	all_ends
+	between pidfd_open nothing trace >begun
+	at_most "a wait that is over" begun $((32 + STATUS_FILE))
+	expect "looks at the marker ($(cat begun))" "$(grep -c "ktstr-worker-ready-$PID\"" begun)" 1
+	expect "requests" "$(grep -c 'GATE' begun)" 1
+	! grep -q QUERY begun || die "it asks twice"
+}
+
+test_the_status_of_a_ready_process() {
+	need_counts
+	start_readyd
+	spawn_worker
+	mark "$PID"
+	trace status "$PID"
+	all_ends
+	between pidfd_open nothing trace >begun
+	at_most "a status" begun $((28 + STATUS_FILE))
+	expect "looks at the marker" "$(grep -c "ktstr-worker-ready-$PID\"" begun)" 1
+}
+
+# A frozen daemon costs a waiter one look after half of the time waited: in 4 seconds after 1, 2 and 3. Each takes a look
+# and a poll.
+test_nothing_happens() {
+	need_counts
+	start_readyd
+	spawn_worker
+	trace wait --timeout 60 "$PID"
+	until_true 60 sleeps_in_trace 'recvmsg.*SCM_RIGHTS'
+	wc -l <trace >before
+	sleep 2
+	tail -n +"$(($(cat before) + 1))" trace >idle
+	at_most "two seconds" idle 9
+	mark "$PID"
+	all_ends
+}
+
+# --- crowds
+
+# crowd COUNT COMMAND...: so many `readyctl COMMAND...` at once, by one strace. Their output is in answers.
+crowd() {
+	local count=$1
+	shift
+	rm -f trace
+	spawn strace -f -qq -o trace bash -c 'for ((i = 0; i < $1; i++)); do "$0" "${@:2}" >>answers 2>&1 & done; wait' \
+		"$READYCTL" "$count" "$@"
+	CROWD=$LAST
+}
+all_hold_gates() { until_true 60 counter_is handed_out "$1"; }
+crowd_ends() { wait "$CROWD" || die "the crowd: exit status $?"; }
+
+# calls_each COUNT: sets CALLS to the number of the calls of one waiter, in tenths. What the shells did before they
+# became readyctl is left out.
+calls_each() {
+	CALLS=$(awk -v n="$1" '/execve\(.*readyctl/ { on[$1] = 1 } on[$1] && !/resumed>|clock_gettime/ { calls++ }
+		END { print int(calls * 10 / n) }' trace)
+}
+
+# moment NAME REGEX: for growing crowds, calls moment_NAME with the number of waiters, and compares. None walks /proc.
+moment() {
+	local count first=0
+	need_counts
+	for count in 25 50 100; do
+		rm -f answers
+		spawn_worker
+		"moment_$1" "$count"
+		crowd_ends
+		expect "answers of $count" "$(grep -cxE -- "$2" answers)" "$count"
+		expect "other answers of $count ($(head -n 3 answers))" "$(grep -cvxE -- "$2" answers)" 0
+		! grep -qE 'getdents|openat\([^,]*, "/proc",' trace || die "/proc is walked"
+		calls_each "$count"
+		echo "$count: $CALLS tenths of a call each"
+		[ "$first" -ne 0 ] || first=$CALLS
+		[ "$((CALLS * 10))" -le "$((first * 13))" ] || die "each of $count: $CALLS, of 25: $first tenths"
+	done
+}
+no_watches() { ! grep -q inotify_init trace || die "a waiter watches the directory itself"; }
+
+begin() {
+	[ -e started ] || start_readyd
+	: >started
+	local before
+	before=$(counter handed_out)
+	crowd "$1" wait --timeout 60 "$PID"
+	all_hold_gates $((before + $1))
+}
+
+moment_marker() {
+	begin "$1"
+	mark "$PID"
+	crowd_ends
+	no_watches
+}
+test_all_begin_and_a_marker_ends_it() { moment marker "ready [0-9]+ start=[0-9]+"; }
+
+moment_death() {
+	begin "$1"
+	kill -KILL "$PID"
+}
+test_the_process_dies() { moment death "died [0-9]+ start=[0-9]+ signal=9"; }
+
+moment_both() {
+	begin "$1"
+	mark "$PID"
+	kill -KILL "$PID"
+}
+test_the_process_dies_with_its_marker() { moment both "(ready|exited) [0-9]+ start=[0-9]+( signal=9)?( empty=1)?"; }
+
+SEEN="ready [0-9]+$AGE start=[0-9]+( empty=1)?"
+
+moment_killed() {
+	rm -f started
+	begin "$1"
+	kill_readyd
+	mark "$PID"
+}
+test_the_daemon_is_killed() { moment killed "$SEEN"; }
+
+moment_ended() {
+	rm -f started
+	begin "$1"
+	kill -TERM "$DAEMON"
+	mark "$PID"
+	wait "$DAEMON"
+}
+test_the_daemon_ends() { moment ended "$SEEN"; }
+
+moment_restarted() {
+	rm -f started
+	begin "$1"
+	kill_readyd
+	start_readyd
+	mark "$PID"
+}
+test_the_daemon_is_restarted() { moment restarted "$SEEN"; }
+
+moment_frozen() {
+	begin "$1"
+	freeze_readyd
+	mark "$PID"
+	sleep 0.5
+	kill -CONT "$DAEMON"
+	crowd_ends
+	no_watches
+}
+test_the_daemon_is_frozen_for_a_while() { moment frozen "$SEEN"; }
+
+moment_ready() {
+	[ -e started ] || start_readyd
+	: >started
+	mark "$PID"
+	crowd "$1" wait --timeout 60 "$PID"
+	crowd_ends
+	no_watches
+}
+test_all_wait_for_a_ready_process() { moment ready "$SEEN"; }
+
+run_tests "$@"
