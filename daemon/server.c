@@ -198,7 +198,7 @@ static void write_stats(char *buf, size_t size, void *context)
 	    PACKAGE_VERSION, (long)getpid(), clock_ms() - server->started, server->connections.count,
 	    server->refused, server->connections.dropped, listener->pauses, listener->rebinds,
 	    registry.entries, registry.waited, registry.waits - server->gates.count, server->gates.count,
-	    server->gates.handed_out, registry.tombstones, sightings_count(&server->tracker.sightings),
+	    server->gates.handed_out, registry.tombstones, sightings_count(&server->tracker.leftovers.sightings),
 	    server->requests.handled, server->tracker.looks, server->tracker.settled, watch->events,
 	    watch->overflows, watch->scans, watch->ticks, !watch->polling, procfs_word(), scouts.scouts,
 	    scouts.stuck, sandbox_word(), rights_words(rights, sizeof(rights)));
@@ -253,7 +253,7 @@ static void wire_up(struct server *server)
 	server->scouts = scouts_new(server->loop, &scouts);
 	tracker_init(&server->tracker, server->loop, &config->place, &server->dirs, server->scouts,
 	    &server->quota, on_first_wait, server);
-	clockwatch_init(&server->clockwatch, server->loop, &server->tracker.clock, on_rescan, server);
+	clockwatch_init(&server->clockwatch, server->loop, &server->tracker.checker.clock, on_rescan, server);
 	hints_init(&server->hints, server->loop, &server->tracker, on_hints_lost, server);
 	gates_init(&server->gates, server->loop, &server->tracker);
 	server->requests = (struct requests){.loop = server->loop,

@@ -9,11 +9,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/checker.h"
+#include "daemon/leftovers.h"
 #include "daemon/ns_index.h"
 #include "daemon/registry.h"
-#include "daemon/sightings.h"
-#include "src/check.h"
-#include "src/clock_steps.h"
 #include "src/marker.h"
 
 struct arrival;
@@ -31,12 +30,11 @@ struct tracker {
 	/* The owner of the process that the last tracker_query() or tracker_enroll() answered for. */
 	struct owner answered;
 	struct ns_index namespaces;
-	struct sightings sightings;
+	struct leftovers leftovers;
+	struct checker checker;
 	/* A process that is or was waited for has another pid in its marker's name. */
 	bool waited_in_child_ns;
-	struct clock_steps clock; /* while the daemon runs; the caller's to note */
 	struct dirwatch *dirs;
-	struct scouts *scouts;
 	struct quota *quota;
 	void (*on_first_wait)(void *context);
 	void *context;
