@@ -14,10 +14,10 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "daemon/name_index.h"
 #include "src/collision.h"
 
 struct ns_process;
-struct ns_name;
 
 struct ns_index {
 	struct collisions collisions; /* first: for collision_find() */
@@ -28,7 +28,7 @@ struct ns_index {
 	int64_t caught_up, trusted; /* when, and for how long, in milliseconds */
 	size_t count;
 	struct ns_process *processes;	   /* by pid */
-	struct ns_name *names;		   /* by ns_pid */
+	struct name_index names;	   /* by ns_pid */
 	TAILQ_HEAD(, ns_process) by_check; /* the one checked longest ago first */
 };
 

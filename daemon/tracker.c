@@ -7,6 +7,7 @@
 #include "daemon/pidwatch.h"
 #include "daemon/quota.h"
 #include "daemon/reserve.h"
+#include "daemon/tick.h"
 #include "daemon/tracker.h"
 #include "src/dirwatch.h"
 #include "src/verdict.h"
@@ -82,6 +83,17 @@ static void drop_ended(struct tracker *w, struct registry_entry *entry)
 	registry_release(w->registry, entry);
 }
 
+/* What a sweep would see late is polled: without a pidfd, the end of the process; without a watch, its marker
+ * in another directory. */
+static void update(struct tracker *w, struct registry_entry *entry, const struct readyd_answer *answer)
+{
+	const struct history *history = &entry->history;
+	bool watched =
+	    !history->in_other_dir || dirwatch_extra_charged(w->dirs, history->extra_watch) != NULL;
+
+	registry_update(w->registry, entry, !tick_shows(answer) || !watched || entry->watch == NULL);
+}
+
 /* Checks an entry and updates the registry. False if the entry has left the registry. */
 static bool examine(struct tracker *w, struct registry_entry *entry, struct readyd_answer *answer)
 {
@@ -108,8 +120,10 @@ static bool examine(struct tracker *w, struct registry_entry *entry, struct read
 		return false;
 	}
 	/* A missing directory does not settle existing waits: it may come back. */
-	if (!verdict_ends_wait(answer))
+	if (!verdict_ends_wait(answer)) {
+		update(w, entry, answer);
 		return true;
+	}
 	w->settled++;
 	log_debug("process %ld is %s", (long)answer->pid, readyd_verdict_name(answer->verdict));
 	registry_settle(w->registry, entry, answer);
@@ -318,6 +332,18 @@ static void ask_for_event(struct tracker *w, pid_t pid, const struct arrival *ar
 	ask(w, &(struct question){.pid = pid, .arrival = arrival}, &answer);
 }
 
+static void queue_entry(struct registry_entry *entry, void *context)
+{
+	struct tracker *w = context;
+
+	registry_queue(w->registry, entry);
+}
+
+static void queue_named(struct tracker *w, pid_t ns_pid)
+{
+	registry_visit_named(w->registry, (struct name_key){.ns_pid = ns_pid}, queue_entry, w);
+}
+
 /* First the marker is seen, then the processes: one that is created later has not written it. */
 static void search(struct tracker *w, pid_t ns_pid, bool exists, const struct arrival *arrival)
 {
@@ -330,6 +356,8 @@ static void search(struct tracker *w, pid_t ns_pid, bool exists, const struct ar
 	count = ns_index_list(&w->namespaces, ns_pid, pids, NAMESAKES);
 	for (size_t i = 0; count != SIZE_MAX && i < count && i < NAMESAKES; i++)
 		ask_for_event(w, pids[i], arrival);
+	if (count > NAMESAKES)
+		queue_named(w, ns_pid);
 	if (seen.marker.kind != MARKER_FILE || (!exists && count == 0 && !process_exists(ns_pid)))
 		leftovers_note(&w->leftovers, &seen);
 }
@@ -340,8 +368,10 @@ void tracker_marker_seen(struct tracker *w, pid_t ns_pid, const struct arrival *
 
 	if (exists)
 		ask_for_event(w, ns_pid, arrival);
-	if (arrival == NULL ? leftovers_are_full(&w->leftovers) : *arrival->searches == 0)
+	if (arrival == NULL ? leftovers_are_full(&w->leftovers) : *arrival->searches == 0) {
+		queue_named(w, ns_pid);
 		return;
+	}
 	if (arrival != NULL)
 		--*arrival->searches;
 	search(w, ns_pid, exists, arrival);
@@ -362,6 +392,12 @@ static void note_written(struct tracker *w, pid_t pid, pid_t ns_pid)
 	}
 }
 
+static void queue_polled(struct registry_entry *entry, void *context)
+{
+	if (entry->agenda.user != NULL)
+		queue_entry(entry, context);
+}
+
 /* The first write of a leftover may be reported after it was seen: then it is seen again, and no process has
  * its number. */
 void tracker_marker_written(struct tracker *w, pid_t ns_pid, uint64_t position)
@@ -369,6 +405,7 @@ void tracker_marker_written(struct tracker *w, pid_t ns_pid, uint64_t position)
 	pid_t pids[NAMESAKES];
 	size_t count;
 
+	registry_visit_named(w->registry, (struct name_key){.ns_pid = ns_pid}, queue_polled, w);
 	if (!leftovers_rewritten(&w->leftovers, ns_pid, position))
 		return;
 	note_written(w, ns_pid, ns_pid);
@@ -391,7 +428,7 @@ bool tracker_enroll(struct tracker *w, struct quota_user *user, pid_t pid, uint6
 		answer->reason = READYD_REASON_NO_RESOURCES;
 	if (begins) {
 		join(entry, context);
-		w->waited_in_child_ns |= process_in_child_ns(&entry->process);
+		update(w, entry, answer);
 	}
 	if (entry != NULL)
 		registry_release(w->registry, entry);
@@ -427,18 +464,50 @@ void tracker_recheck(struct tracker *w, struct registry_entry *entry)
 		registry_release(w->registry, entry);
 }
 
+static void queue_unpolled(struct registry_entry *entry, void *context)
+{
+	if (entry->agenda.user == NULL)
+		queue_entry(entry, context);
+}
+
+void tracker_name_seen(struct tracker *w, pid_t ns_pid)
+{
+	registry_visit_named(w->registry, (struct name_key){.ns_pid = ns_pid}, queue_unpolled, w);
+}
+
+void tracker_extra_seen(struct tracker *w, int wd, pid_t ns_pid)
+{
+	registry_visit_named(w->registry, (struct name_key){wd, ns_pid}, queue_entry, w);
+}
+
+void tracker_tick(struct tracker *w)
+{
+	registry_tick(w->registry);
+	ns_index_catch_up(&w->namespaces);
+}
+
+bool tracker_check_due(struct tracker *w, uint64_t pass)
+{
+	struct registry_entry *entry;
+
+	while ((entry = registry_next_due(w->registry, pass)) != NULL)
+		tracker_recheck(w, entry);
+	return registry_is_due(w->registry);
+}
+
 bool tracker_sweep(struct tracker *w, bool fresh, unsigned most)
 {
 	struct registry_entry *entry;
 
-	if (fresh) {
+	if (fresh)
 		registry_begin_sweep(w->registry);
-		ns_index_catch_up(&w->namespaces);
-	}
 	for (unsigned n = 0; n < most; n++) {
 		entry = registry_next_waited(w->registry);
-		if (entry == NULL)
+		if (entry == NULL) {
+			/* Each look has asked for its watch again. */
+			dirwatch_age(w->dirs);
 			return false;
+		}
 		tracker_recheck(w, entry);
 	}
 	return true;
