@@ -156,23 +156,40 @@ static bool step(struct ns_index *index, pid_t newest)
 	return complete;
 }
 
-/* Without a /proc of ours, no process of another namespace can be found. */
-void ns_index_catch_up(struct ns_index *index)
+static bool is_behind(const struct ns_index *index, pid_t newest, int64_t most_new, int64_t most_ms)
 {
-	const pid_t newest = process_newest();
+	return !index->complete || newest < index->newest || newest - index->newest > most_new ||
+	       clock_ms() - index->caught_up > most_ms;
+}
+
+/* Without a /proc of ours, no process of another namespace can be found. */
+static void catch_up(struct ns_index *index, pid_t newest)
+{
 	const int64_t now = clock_ms();
 
 	if (!procfs_is_ours()) {
 		index->complete = true;
 		return;
 	}
-	if (!index->complete || newest < index->newest || newest - index->newest > NEW_MAX ||
-	    now - index->caught_up > index->trusted)
+	if (is_behind(index, newest, NEW_MAX, index->trusted))
 		index->complete = walk(index);
 	else
 		index->complete = step(index, newest);
 	index->newest = newest;
 	index->caught_up = now;
+}
+
+void ns_index_catch_up(struct ns_index *index)
+{
+	catch_up(index, process_newest());
+}
+
+void ns_index_tick(struct ns_index *index)
+{
+	const pid_t newest = process_newest();
+
+	if (is_behind(index, newest, NEW_MAX / 2, index->trusted / 2))
+		catch_up(index, newest);
 }
 
 static enum collision find(struct collisions *collisions, const struct process *p,

@@ -40,7 +40,9 @@ void ns_index_fini(struct ns_index *index);
  * seen. */
 size_t ns_index_list(struct ns_index *index, pid_t ns_pid, pid_t *pids, size_t most);
 
-/* Examines the processes created since. Optional: it only makes the next collision_find() faster. */
+/* Examines the processes created since. */
 void ns_index_catch_up(struct ns_index *index);
+/* The same if many have been created, or after a long time: else the next search would have to walk /proc. */
+void ns_index_tick(struct ns_index *index);
 
 #endif

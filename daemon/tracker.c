@@ -483,7 +483,7 @@ void tracker_extra_seen(struct tracker *w, int wd, pid_t ns_pid)
 void tracker_tick(struct tracker *w)
 {
 	registry_tick(w->registry);
-	ns_index_catch_up(&w->namespaces);
+	ns_index_tick(&w->namespaces);
 }
 
 bool tracker_check_due(struct tracker *w, uint64_t pass)
