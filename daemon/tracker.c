@@ -186,6 +186,12 @@ struct question {
 	const struct arrival *arrival;
 };
 
+/* Whether a file was seen that is a leftover for the next process of the number. */
+static bool saw_leftover(const struct process *process, const struct readyd_answer *answer)
+{
+	return !process->no_such_process || (!process->reused && answer->reason != READYD_REASON_NO_PROCESS);
+}
+
 /* Checks a process that has no entry. Enters it, and returns the entry, if it lives and its end will be seen
  * or if it must be waited for. */
 static struct registry_entry *meet_process(struct tracker *w, const struct question *question,
@@ -206,7 +212,7 @@ static struct registry_entry *meet_process(struct tracker *w, const struct quest
 	    (process->fd >= 0 || (question->waited && verdict_begins_wait(answer))))
 		return enter(w, process, &history, user);
 	if (verdict_is_process_gone(answer->verdict) && !recall_ended(w, process, answer) &&
-	    !process->no_such_process)
+	    saw_leftover(process, answer))
 		leftovers_note_of(&w->leftovers, process, &history, &marker);
 	process_close(process);
 	return NULL;
