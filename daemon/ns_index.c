@@ -31,30 +31,15 @@
 #define CHECKED_FOR_NEW 2
 
 struct ns_process {
+	struct name_item name; /* first: cast back to the process */
 	pid_t pid;
-	struct ns_name *name;
-	LIST_ENTRY(ns_process) same; /* in name->processes */
 	TAILQ_ENTRY(ns_process) check;
-	UT_hash_handle hh;
-};
-
-struct ns_name {
-	pid_t ns_pid;
-	LIST_HEAD(, ns_process) processes;
 	UT_hash_handle hh;
 };
 
 static void forget(struct ns_index *index, struct ns_process *process)
 {
-	struct ns_name *name = process->name;
-
-	LIST_REMOVE(process, same);
-	if (LIST_EMPTY(&name->processes)) {
-		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the name is in the table, so there is
-		 * one */
-		HASH_DEL(index->names, name);
-		xalloc_free(name);
-	}
+	name_index_remove(&index->names, &process->name);
 	TAILQ_REMOVE(&index->by_check, process, check);
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is in the table */
 	HASH_DEL(index->processes, process);
@@ -76,28 +61,28 @@ static void forget_ended(struct ns_index *index)
 	}
 }
 
-static struct ns_name *find_name(const struct ns_index *index, pid_t ns_pid)
+/* Its directory does not matter here. */
+static struct name_key key_of(pid_t ns_pid)
 {
-	struct ns_name *name;
+	return (struct name_key){.ns_pid = ns_pid};
+}
 
-	HASH_FIND_INT(index->names, &ns_pid, name);
-	return name;
+static struct ns_process *first_named(const struct ns_index *index, pid_t ns_pid)
+{
+	return (struct ns_process *)name_index_first(&index->names, key_of(ns_pid));
+}
+
+static struct ns_process *next_named(const struct ns_process *process)
+{
+	return (struct ns_process *)name_index_next(&process->name);
 }
 
 static void add(struct ns_index *index, pid_t pid, pid_t ns_pid)
 {
 	struct ns_process *process = xalloc_new(sizeof(*process));
-	struct ns_name *name = find_name(index, ns_pid);
 
-	if (name == NULL) {
-		name = xalloc_new(sizeof(*name));
-		name->ns_pid = ns_pid;
-		LIST_INIT(&name->processes);
-		HASH_ADD_INT(index->names, ns_pid, name);
-	}
 	process->pid = pid;
-	process->name = name;
-	LIST_INSERT_HEAD(&name->processes, process, same);
+	name_index_set(&index->names, &process->name, key_of(ns_pid));
 	TAILQ_INSERT_TAIL(&index->by_check, process, check);
 	HASH_ADD_INT(index->processes, pid, process);
 	index->count++;
@@ -108,7 +93,7 @@ static void note(struct ns_index *index, pid_t pid, pid_t ns_pid)
 	struct ns_process *known;
 
 	HASH_FIND_INT(index->processes, &pid, known);
-	if (known != NULL && known->name->ns_pid == ns_pid)
+	if (known != NULL && name_index_key(&known->name).ns_pid == ns_pid)
 		return;
 	if (known != NULL)
 		forget(index, known);
@@ -171,23 +156,40 @@ static bool step(struct ns_index *index, pid_t newest)
 	return complete;
 }
 
-/* Without a /proc of ours, no process of another namespace can be found. */
-void ns_index_catch_up(struct ns_index *index)
+static bool is_behind(const struct ns_index *index, pid_t newest, int64_t most_new, int64_t most_ms)
 {
-	const pid_t newest = process_newest();
+	return !index->complete || newest < index->newest || newest - index->newest > most_new ||
+	       clock_ms() - index->caught_up > most_ms;
+}
+
+/* Without a /proc of ours, no process of another namespace can be found. */
+static void catch_up(struct ns_index *index, pid_t newest)
+{
 	const int64_t now = clock_ms();
 
 	if (!procfs_is_ours()) {
 		index->complete = true;
 		return;
 	}
-	if (!index->complete || newest < index->newest || newest - index->newest > NEW_MAX ||
-	    now - index->caught_up > index->trusted)
+	if (is_behind(index, newest, NEW_MAX, index->trusted))
 		index->complete = walk(index);
 	else
 		index->complete = step(index, newest);
 	index->newest = newest;
 	index->caught_up = now;
+}
+
+void ns_index_catch_up(struct ns_index *index)
+{
+	catch_up(index, process_newest());
+}
+
+void ns_index_tick(struct ns_index *index)
+{
+	const pid_t newest = process_newest();
+
+	if (is_behind(index, newest, NEW_MAX / 2, index->trusted / 2))
+		catch_up(index, newest);
 }
 
 static enum collision find(struct collisions *collisions, const struct process *p,
@@ -196,7 +198,6 @@ static enum collision find(struct collisions *collisions, const struct process *
 	struct ns_index *index = (struct ns_index *)collisions;
 	struct ns_process *process, *next;
 	enum collision found = COLLISION_NONE;
-	struct ns_name *name;
 
 	ns_index_catch_up(index);
 	if (!index->complete)
@@ -204,10 +205,9 @@ static enum collision find(struct collisions *collisions, const struct process *
 	/* In our own namespace, a process has its pid. */
 	if (process_in_child_ns(p))
 		found = collision_join(found, test(p->ns_pid, context));
-	name = find_name(index, p->ns_pid);
-	process = name == NULL ? NULL : LIST_FIRST(&name->processes);
+	process = first_named(index, p->ns_pid);
 	for (; process != NULL && found != COLLISION_FOUND; process = next) {
-		next = LIST_NEXT(process, same);
+		next = next_named(process);
 		if (!process_exists(process->pid))
 			forget(index, process);
 		else if (process->pid != p->pid)
@@ -219,16 +219,12 @@ static enum collision find(struct collisions *collisions, const struct process *
 size_t ns_index_list(struct ns_index *index, pid_t ns_pid, pid_t *pids, size_t most)
 {
 	struct ns_process *process;
-	struct ns_name *name;
 	size_t count = 0;
 
 	ns_index_catch_up(index);
-	name = find_name(index, ns_pid);
 	if (!index->complete)
 		return SIZE_MAX;
-	if (name == NULL)
-		return 0;
-	LIST_FOREACH (process, &name->processes, same)
+	for (process = first_named(index, ns_pid); process != NULL; process = next_named(process))
 		if (process_exists(process->pid) && count++ < most)
 			pids[count - 1] = process->pid;
 	return count;

@@ -14,10 +14,10 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "daemon/name_index.h"
 #include "src/collision.h"
 
 struct ns_process;
-struct ns_name;
 
 struct ns_index {
 	struct collisions collisions; /* first: for collision_find() */
@@ -28,7 +28,7 @@ struct ns_index {
 	int64_t caught_up, trusted; /* when, and for how long, in milliseconds */
 	size_t count;
 	struct ns_process *processes;	   /* by pid */
-	struct ns_name *names;		   /* by ns_pid */
+	struct name_index names;	   /* by ns_pid */
 	TAILQ_HEAD(, ns_process) by_check; /* the one checked longest ago first */
 };
 
@@ -40,7 +40,9 @@ void ns_index_fini(struct ns_index *index);
  * seen. */
 size_t ns_index_list(struct ns_index *index, pid_t ns_pid, pid_t *pids, size_t most);
 
-/* Examines the processes created since. Optional: it only makes the next collision_find() faster. */
+/* Examines the processes created since. */
 void ns_index_catch_up(struct ns_index *index);
+/* The same if many have been created, or after a long time: else the next search would have to walk /proc. */
+void ns_index_tick(struct ns_index *index);
 
 #endif

@@ -77,6 +77,7 @@ struct quota_user *quota_enter(struct quota *quota, uid_t uid)
 	TAILQ_INIT(&user->idle);
 	turns_user_init(&user->turns);
 	turns_user_init(&user->hints);
+	agenda_user_init(&user->agenda);
 	HASH_ADD(hh, quota->users, uid, sizeof(user->uid), user);
 	return quota_hold(user);
 }

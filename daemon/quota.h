@@ -14,6 +14,7 @@
 #include <sys/types.h>
 #include <uthash.h>
 
+#include "daemon/agenda.h"
 #include "daemon/turns.h"
 
 struct registry_entry;
@@ -43,8 +44,9 @@ struct quota_user {
 	TAILQ_HEAD(, registry_tombstone) tombstones;
 	TAILQ_HEAD(, registry_entry) idle;
 	size_t idle_count;
-	struct turns_user turns; /* of its connections */
-	struct turns_user hints; /* of its processes' markers; used by hints.c only */
+	struct agenda_user agenda; /* used by registry.c only */
+	struct turns_user turns;   /* of its connections */
+	struct turns_user hints;   /* of its processes' markers; used by hints.c only */
 	UT_hash_handle hh;
 };
 

@@ -4,6 +4,8 @@
 /* Before uthash.h, which on a failed allocation would exit(-1) without a message. */
 #define uthash_malloc(size)	 xalloc_new(size)
 #define uthash_free(block, size) xalloc_free(block)
+#include <stddef.h>
+
 #include "daemon/quota.h"
 #include "daemon/registry.h"
 
@@ -13,6 +15,8 @@ struct registry {
 	struct registry_entry *entries;	       /* by pid */
 	struct registry_tombstone *tombstones; /* by pid */
 	struct entry_queue waited; /* entries with waits; those visited in this sweep are at the end */
+	struct agenda agenda;	   /* of entries with waits */
+	struct name_index names;   /* of those with waits that registry_find() does not find */
 	uint64_t sweep;
 	uint64_t entered; /* number of the newest entry */
 	size_t waited_count, wait_count, idle_count;
@@ -26,6 +30,7 @@ struct registry *registry_new(struct quota *quota, size_t idle, void (*leaving)(
 	struct registry *registry = xalloc_new(sizeof(*registry));
 
 	TAILQ_INIT(&registry->waited);
+	agenda_init(&registry->agenda);
 	registry->quota = quota;
 	registry->idle_limit = idle;
 	registry->leaving = leaving;
@@ -147,6 +152,7 @@ void registry_give(struct registry *registry, struct registry_entry *entry, stru
 	charge(registry, entry, false);
 	entry->user = quota_hold(user);
 	charge(registry, entry, entry->process.fd >= 0);
+	agenda_move(&registry->agenda, &user->agenda, &entry->agenda);
 	quota_leave(registry->quota, before);
 }
 
@@ -197,6 +203,9 @@ void registry_detach(struct registry *registry, struct registry_wait *wait)
 	if (LIST_EMPTY(&entry->waits)) {
 		TAILQ_REMOVE(&registry->waited, entry, waited);
 		registry->waited_count--;
+		agenda_drop(&registry->agenda, &entry->agenda);
+		name_index_remove(&registry->names, &entry->name);
+		name_index_remove(&registry->names, &entry->directory);
 	}
 }
 
@@ -268,6 +277,77 @@ struct registry_entry *registry_next_waited(struct registry *registry)
 	return entry;
 }
 
+static void index_name(struct registry *registry, struct name_item *item, struct name_key key, bool on)
+{
+	if (on)
+		name_index_set(&registry->names, item, key);
+	else
+		name_index_remove(&registry->names, item);
+}
+
+void registry_update(struct registry *registry, struct registry_entry *entry, bool polled)
+{
+	const struct name_key key = {
+	    entry->history.in_other_dir ? entry->history.extra_watch : 0, entry->process.ns_pid};
+
+	if (LIST_EMPTY(&entry->waits))
+		return;
+	agenda_poll(&registry->agenda, &entry->user->agenda, &entry->agenda, polled);
+	index_name(registry, &entry->name, key, key.wd != 0 || process_in_child_ns(&entry->process));
+	index_name(registry, &entry->directory, (struct name_key){.wd = key.wd}, key.wd != 0);
+}
+
+void registry_queue(struct registry *registry, struct registry_entry *entry)
+{
+	if (!LIST_EMPTY(&entry->waits))
+		agenda_queue(&registry->agenda, &entry->user->agenda, &entry->agenda);
+}
+
+void registry_tick(struct registry *registry)
+{
+	agenda_tick(&registry->agenda);
+}
+
+struct registry_entry *registry_next_due(struct registry *registry, uint64_t pass)
+{
+	struct agenda_item *item = agenda_next(&registry->agenda, pass);
+	struct registry_entry *entry;
+
+	if (item == NULL)
+		return NULL;
+	entry = (struct registry_entry *)((char *)item - offsetof(struct registry_entry, agenda));
+	turns_spend(&entry->user->agenda.turns, TURNS_LOOK);
+	return entry;
+}
+
+bool registry_is_due(const struct registry *registry)
+{
+	return agenda_is_due(&registry->agenda);
+}
+
+static struct registry_entry *of_name(struct name_item *item, struct name_key key)
+{
+	const size_t offset = key.ns_pid != 0 ? offsetof(struct registry_entry, name)
+					      : offsetof(struct registry_entry, directory);
+
+	return (struct registry_entry *)((char *)item - offset);
+}
+
+void registry_visit_named(struct registry *registry, struct name_key key,
+    void (*visit)(struct registry_entry *entry, void *context), void *context)
+{
+	struct name_item *item = name_index_first(&registry->names, key), *next;
+	struct registry_entry *entry;
+
+	for (; item != NULL; item = next) {
+		next = name_index_next(item);
+		visit(of_name(item, key), context);
+	}
+	entry = registry_find(registry, key.ns_pid);
+	if (entry != NULL && entry->name.list == NULL && !LIST_EMPTY(&entry->waits) && key.wd == 0)
+		visit(entry, context);
+}
+
 void registry_cursor_start(struct registry *registry, struct registry_cursor *cursor)
 {
 	*cursor = (struct registry_cursor){.last = registry->entered};
@@ -296,6 +376,7 @@ void registry_count(const struct registry *registry, struct registry_counts *cou
 	counts->entries = HASH_COUNT(registry->entries) - registry->idle_count;
 	counts->waited = registry->waited_count;
 	counts->waits = registry->wait_count;
+	counts->polled = registry->agenda.polled;
 	counts->idle = registry->idle_count;
 	counts->tombstones = HASH_COUNT(registry->tombstones);
 }

@@ -13,6 +13,8 @@
 #include <sys/queue.h>
 #include <uthash.h>
 
+#include "daemon/agenda.h"
+#include "daemon/name_index.h"
 #include "daemon/secrecy.h"
 #include "readyd/readyd.h"
 #include "src/evaluate.h"
@@ -52,8 +54,11 @@ struct registry_entry {
 	LIST_HEAD(, registry_cursor) cursors; /* cursors that point at this entry */
 	uint64_t number;		      /* ascends in the order of entering */
 	uint64_t sweep;			      /* of the last registry_next_waited() that returned it */
-	struct gate *gate;		      /* used by gate.c only */
-	struct pidwatch *watch;		      /* used by pidwatch.c only */
+	struct agenda_item agenda;	      /* only while waits is not empty, as the next one */
+	struct name_item name;	    /* where registry_find() does not find it by its marker's name */
+	struct name_item directory; /* the same with 0 for the name, where there is an extra watch */
+	struct gate *gate;	    /* used by gate.c only */
+	struct pidwatch *watch;	    /* used by pidwatch.c only */
 	bool idle;
 	TAILQ_ENTRY(registry_entry) unused; /* in user->idle while idle */
 	UT_hash_handle hh;
@@ -117,6 +122,23 @@ const struct registry_tombstone *registry_tombstone(const struct registry *regis
 void registry_begin_sweep(struct registry *registry);
 struct registry_entry *registry_next_waited(struct registry *registry);
 
+/* What is known of a waited entry has changed: whether it is polled (daemon/agenda.h), and, if its marker is
+ * in another directory, which one. Ignores one that is not waited for. */
+void registry_update(struct registry *registry, struct registry_entry *entry, bool polled);
+/* The waited entry is due. */
+void registry_queue(struct registry *registry, struct registry_entry *entry);
+/* A tick: makes polled entries due. */
+void registry_tick(struct registry *registry);
+/* Takes the next waited entry that is due, of a user that has its turn in this pass of the loop; NULL: none.
+ */
+struct registry_entry *registry_next_due(struct registry *registry, uint64_t pass);
+bool registry_is_due(const struct registry *registry);
+
+/* Visits the waited entries with a marker of that name, 0: of any name in that extra directory, in no order.
+ * A visit may remove its entry. */
+void registry_visit_named(struct registry *registry, struct name_key key,
+    void (*visit)(struct registry_entry *entry, void *context), void *context);
+
 /* All entries that are not idle, in steps, up to the last entry that existed at the start. Each entry that
  * stays is returned once, in the order of entering; later ones are not returned. The cost does not depend on
  * the number of entries. Ending a cursor twice is allowed. */
@@ -125,7 +147,7 @@ struct registry_entry *registry_cursor_next(struct registry_cursor *cursor);
 void registry_cursor_end(struct registry_cursor *cursor);
 
 struct registry_counts {
-	size_t entries, waited, waits, idle, tombstones; /* entries: without the idle ones */
+	size_t entries, waited, waits, polled, idle, tombstones; /* entries: without the idle ones */
 };
 void registry_count(const struct registry *registry, struct registry_counts *counts);
 bool registry_is_waited(const struct registry *registry);

@@ -3,6 +3,7 @@
 #include "daemon/loop.h"
 #include "daemon/xalloc.h"
 #include "daemon/scan.h"
+#include "src/clock.h"
 #include "src/marker.h"
 
 static void close_directory(struct scan *scan)
@@ -54,6 +55,8 @@ static void report(struct scan *scan)
 
 static void take_turn(struct scan *scan)
 {
+	const int64_t before = clock_now_ns(CLOCK_THREAD_CPUTIME_ID);
+
 	if (scan->dir != NULL)
 		read_names(scan);
 	if (scan->dir == NULL)
@@ -62,6 +65,7 @@ static void take_turn(struct scan *scan)
 		loop_soon(scan->next);
 	else
 		drop(scan);
+	scan->spent += clock_now_ns(CLOCK_THREAD_CPUTIME_ID) - before;
 }
 
 static void on_next(void *context)
@@ -89,6 +93,12 @@ int scan_begin(struct scan *scan)
 	scan->dir = opendir(scan->place->dir);
 	if (scan->dir == NULL)
 		return -1;
+	scan->spent = 0;
 	take_turn(scan);
 	return 0;
+}
+
+bool scan_runs(const struct scan *scan)
+{
+	return scan->dir != NULL || scan->count > 0;
 }

@@ -11,6 +11,8 @@
 #define DAEMON_SCAN_H
 
 #include <dirent.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct loop;
@@ -29,6 +31,7 @@ struct scan {
 	DIR *dir; /* NULL when all names have been read */
 	pid_t *pids;
 	size_t count, at;
+	int64_t spent; /* CPU time in nanoseconds, by the last one so far */
 };
 
 void scan_init(struct scan *scan, struct loop *loop, const struct marker_place *place,
@@ -39,5 +42,6 @@ void scan_fini(struct scan *scan);
  * it would still report either is in the directory now, or no longer exists. -1: the directory cannot be
  * read. */
 int scan_begin(struct scan *scan);
+bool scan_runs(const struct scan *scan);
 
 #endif

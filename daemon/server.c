@@ -28,6 +28,7 @@
 #include "daemon/server.h"
 #include "daemon/connection.h"
 #include "daemon/supervisor.h"
+#include "daemon/sweep.h"
 #include "daemon/watch.h"
 #include "daemon/tracker.h"
 #include "src/clock.h"
@@ -35,9 +36,7 @@
 #include "src/procfs.h"
 #include "src/sock.h"
 
-/* Checks in one turn of a sweep (a check takes a few microseconds). */
-#define SWEEP_SLICE 64
-#define MOUNTINFO   "/proc/self/mountinfo"
+#define MOUNTINFO "/proc/self/mountinfo"
 
 struct server {
 	const struct server_config *config;
@@ -54,19 +53,11 @@ struct server {
 	struct clockwatch clockwatch;
 	struct listener *listener;
 	struct supervisor *supervisor; /* NULL until the daemon serves */
-	bool fresh;		       /* the sweep is to start again */
-	struct loop_timer *sweep;
+	struct sweep sweep;
 	struct loop_signal *sigterm, *sigint, *sighup;
 	size_t refused;
 	int64_t started;
 };
-
-/* In the next turn, so that any number of reasons until then cause one sweep. */
-static void begin_sweep(struct server *server)
-{
-	server->fresh = true;
-	loop_soon(server->sweep);
-}
 
 static void on_marker(pid_t pid, const struct arrival *arrival, void *context)
 {
@@ -77,9 +68,7 @@ static void on_marker(pid_t pid, const struct arrival *arrival, void *context)
 		tracker_marker_seen(&server->tracker, pid, NULL);
 	else
 		hints_seen(&server->hints, pid, arrival);
-	/* The number may come from another pid namespace. */
-	if (server->tracker.waited_in_child_ns)
-		begin_sweep(server);
+	sweep_wake(&server->sweep);
 }
 
 static void on_written(pid_t ns_pid, uint64_t position, void *context)
@@ -87,16 +76,30 @@ static void on_written(pid_t ns_pid, uint64_t position, void *context)
 	struct server *server = context;
 
 	hints_written(&server->hints, ns_pid, position);
+	sweep_wake(&server->sweep);
 }
 
-static void on_sweep(void *context)
+static void on_name(pid_t ns_pid, void *context)
 {
 	struct server *server = context;
-	bool fresh = server->fresh;
 
-	server->fresh = false;
-	if (tracker_sweep(&server->tracker, fresh, SWEEP_SLICE))
-		loop_soon(server->sweep);
+	tracker_name_seen(&server->tracker, ns_pid);
+	sweep_wake(&server->sweep);
+}
+
+static void on_extra(int wd, pid_t ns_pid, void *context)
+{
+	struct server *server = context;
+
+	tracker_extra_seen(&server->tracker, wd, ns_pid);
+	sweep_wake(&server->sweep);
+}
+
+static void on_tick(bool trusts, void *context)
+{
+	struct server *server = context;
+
+	sweep_tick(&server->sweep, trusts);
 }
 
 static void on_late_view(pid_t pid, void *context)
@@ -110,7 +113,9 @@ static void on_late_view(pid_t pid, void *context)
 
 static void on_rescan(void *context)
 {
-	begin_sweep(context);
+	struct server *server = context;
+
+	sweep_begin(&server->sweep);
 }
 
 static bool has_waits(void *context)
@@ -196,14 +201,16 @@ static void write_stats(char *buf, size_t size, void *context)
 	    " processes=%zu waited=%zu waits=%zu gates=%zu handed_out=%" PRIu64
 	    " remembered=%zu leftovers=%zu"
 	    " requests=%" PRIu64 " looks=%" PRIu64 " settled=%" PRIu64 " events=%" PRIu64
-	    " overflows=%" PRIu64 " scans=%" PRIu64 " ticks=%" PRIu64 " watching=%d procfs=%s"
+	    " overflows=%" PRIu64 " scans=%" PRIu64 " ticks=%" PRIu64 " sweeps=%" PRIu64
+	    " polled=%zu watching=%d procfs=%s"
 	    " scouts=%zu scouts_stuck=%zu sandbox=%s rights=%s",
 	    PACKAGE_VERSION, (long)getpid(), clock_ms() - server->started, server->connections.count,
 	    server->refused, server->connections.dropped, listener->pauses, listener->rebinds,
 	    registry.entries, registry.waited, registry.waits - server->gates.count, server->gates.count,
-	    server->gates.handed_out, registry.tombstones, sightings_count(&server->tracker.sightings),
-	    server->requests.handled, server->tracker.looks, server->tracker.settled, watch->events,
-	    watch->overflows, watch->scans, watch->ticks, !watch->polling, procfs_word(), scouts.scouts,
+	    server->gates.handed_out, registry.tombstones,
+	    sightings_count(&server->tracker.leftovers.sightings), server->requests.handled,
+	    server->tracker.looks, server->tracker.settled, watch->events, watch->overflows, watch->scans,
+	    watch->ticks, server->sweep.count, registry.polled, !watch->polling, procfs_word(), scouts.scouts,
 	    scouts.stuck, sandbox_word(), rights_words(rights, sizeof(rights)));
 }
 
@@ -252,7 +259,7 @@ static void wire_up(struct server *server)
 	const struct connection_hooks connection_hooks = {
 	    requests_on_line, requests_on_resume, requests_close_some, requests_on_closing};
 	const struct watch_hooks watch_hooks = {
-	    on_marker, on_written, on_rescan, on_environment_changed, has_waits};
+	    on_marker, on_written, on_name, on_extra, on_tick, on_rescan, on_environment_changed, has_waits};
 	const struct scouts_config scouts = {
 	    &config->place, &server->dirs, config->spawner, config->spawner_pid, on_late_view, server};
 	struct rlimit files = {1024, 1024};
@@ -261,7 +268,7 @@ static void wire_up(struct server *server)
 	quota_init(&server->quota, geteuid(),
 	    &(struct quota_config){files.rlim_cur, config->max_clients, config->max_waits});
 	server->started = clock_ms();
-	server->sweep = loop_timer_new(server->loop, on_sweep, server);
+	sweep_init(&server->sweep, server->loop, &server->tracker);
 	dirwatch_init(&server->dirs, &config->place, on_behind, server);
 	server->dirs.reports_writes = true;
 	/* With an end that is too early, a leftover is only forgotten sooner. */
@@ -269,7 +276,7 @@ static void wire_up(struct server *server)
 	server->scouts = scouts_new(server->loop, &scouts);
 	tracker_init(&server->tracker, server->loop, &config->place, &server->dirs, server->scouts,
 	    &server->quota, on_first_wait, server);
-	clockwatch_init(&server->clockwatch, server->loop, &server->tracker.clock, on_rescan, server);
+	clockwatch_init(&server->clockwatch, server->loop, &server->tracker.checker.clock, on_rescan, server);
 	hints_init(&server->hints, server->loop, &server->tracker, on_hints_lost, server);
 	gates_init(&server->gates, server->loop, &server->tracker);
 	server->requests = (struct requests){.loop = server->loop,
@@ -316,7 +323,7 @@ static void tear_down(struct server *server)
 	scouts_free(server->scouts);
 	watch_free(server->watch);
 	clockwatch_fini(&server->clockwatch);
-	loop_timer_free(server->sweep);
+	sweep_fini(&server->sweep);
 	loop_signal_free(server->sigterm);
 	loop_signal_free(server->sigint);
 	loop_signal_free(server->sighup);

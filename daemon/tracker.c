@@ -7,15 +7,11 @@
 #include "daemon/pidwatch.h"
 #include "daemon/quota.h"
 #include "daemon/reserve.h"
-#include "daemon/scouts.h"
+#include "daemon/tick.h"
 #include "daemon/tracker.h"
-#include "src/clock.h"
 #include "src/dirwatch.h"
-#include "src/marker_dir.h"
 #include "src/verdict.h"
 
-/* Leftovers that are remembered. */
-#define LEFTOVERS 4096
 /* Processes of one ns_pid in child pid namespaces that are examined for an event. */
 #define NAMESAKES 16
 /* Entries of a user that stay although nothing waits for them: enough for a few clients that poll. Each costs
@@ -30,13 +26,6 @@ static size_t idle_limit(void)
 	return share >= 0 && share < IDLE ? (size_t)share : IDLE;
 }
 
-static void on_watch_gone(void *charged, void *context)
-{
-	struct tracker *w = context;
-
-	quota_release(w->quota, charged, QUOTA_WATCHES, 1);
-}
-
 void tracker_init(struct tracker *w, struct loop *loop, const struct marker_place *place,
     struct dirwatch *dirs, struct scouts *scouts, struct quota *quota, void (*on_first_wait)(void *context),
     void *context)
@@ -45,20 +34,18 @@ void tracker_init(struct tracker *w, struct loop *loop, const struct marker_plac
 	    .place = place,
 	    .registry = registry_new(quota, idle_limit(), pidwatch_stop),
 	    .dirs = dirs,
-	    .scouts = scouts,
 	    .quota = quota,
 	    .on_first_wait = on_first_wait,
 	    .context = context};
 	ns_index_init(&w->namespaces);
-	sightings_init(&w->sightings, LEFTOVERS);
-	dirs->on_extra_gone = on_watch_gone;
-	dirs->extra_context = w;
+	leftovers_init(&w->leftovers, place, dirs, &w->namespaces);
+	checker_init(&w->checker, place, dirs, scouts, quota, &w->namespaces.collisions);
 }
 
 void tracker_fini(struct tracker *w)
 {
+	leftovers_fini(&w->leftovers);
 	ns_index_fini(&w->namespaces);
-	sightings_fini(&w->sightings);
 	dirwatch_drop_extras(w->dirs);
 	registry_free(w->registry);
 	w->registry = NULL;
@@ -88,103 +75,23 @@ static struct registry_entry *enter(
 	return entry;
 }
 
-static uid_t owner_of(const struct process *process)
-{
-	return process->uids_known ? process->uids[0] : (uid_t)-1;
-}
-
-/* A watch of another directory is charged to the user of a process that has it: only that can have given it
- * to the process. */
-static void charge_watch(struct tracker *w, const struct process *process, int wd)
-{
-	struct quota_user *user;
-
-	if (dirwatch_extra_charged(w->dirs, wd) != NULL)
-		return;
-	user = quota_enter(w->quota, owner_of(process));
-	if (quota_charge(w->quota, user, QUOTA_WATCHES, 1))
-		dirwatch_charge_extra(w->dirs, wd, user);
-	quota_leave(w->quota, user);
-}
-
-/* A watch that is there already ends unless it is asked for again. */
-static bool may_watch(struct tracker *w, const struct process *process, const struct history *history)
-{
-	struct quota_user *user = quota_enter(w->quota, owner_of(process));
-	bool may = dirwatch_extra_charged(w->dirs, history->extra_watch) != NULL ||
-		   quota_has_room(w->quota, user, QUOTA_WATCHES, 1);
-
-	quota_leave(w->quota, user);
-	return may;
-}
-
-/* Also watches the directory, where the process has another one than ours. Earlier arrivals there belong to
- * an earlier process. */
-static void check(struct tracker *w, const struct process *process, struct history *history, bool watch,
-    struct readyd_answer *answer)
-{
-	struct scouts_eye eye = {
-	    .scouts = w->scouts, .watched = watch && may_watch(w, process, history) ? process->pid : 0};
-	const struct marker_viewer viewer = {scouts_view, &eye, &w->clock};
-
-	check_process(w->place, process, history, &w->namespaces.collisions, &viewer, answer);
-	if (eye.wd != 0)
-		charge_watch(w, process, eye.wd);
-	if (eye.wd != 0 && eye.wd != history->extra_watch) {
-		history->extra_watch = eye.wd;
-		dirwatch_forget_arrival(w->dirs, eye.wd, process->ns_pid);
-	}
-	/* What has arrived is not a marker. */
-	if (history->in_other_dir && answer->reason == READYD_REASON_NOT_A_FILE)
-		dirwatch_forget_arrival(w->dirs, history->extra_watch, process->ns_pid);
-}
-
-/* Whether another process may have the number of p, by now if that has ended. */
-static bool has_namesake(struct tracker *w, const struct process *p)
-{
-	pid_t pids[2] = {p->pid, p->pid};
-	size_t count = ns_index_list(&w->namespaces, p->ns_pid, pids, 2);
-
-	if (!process_keeps_pid(p) && process_exists(p->pid))
-		return true;
-	return count > 2 || pids[0] != p->pid || pids[1] != p->pid ||
-	       (process_in_child_ns(p) && process_exists(p->ns_pid));
-}
-
-/* The marker that is there now is a leftover for the next process of p's number. One in another directory is
- * out of reach then. */
-static void note_marker_of(
-    struct tracker *w, const struct process *p, const struct history *history, struct marker_stat *marker)
-{
-	struct sighting seen = {.ns_pid = p->ns_pid};
-
-	marker->kind = MARKER_ABSENT;
-	if (history->in_other_dir)
-		return;
-	seen.position = dirwatch_position(w->dirs);
-	marker_stat(w->place, p->ns_pid, marker);
-	seen.marker = *marker;
-	seen.seen = clock_now_ns(CLOCK_BOOTTIME);
-	seen.alone = !has_namesake(w, p);
-	sightings_note(&w->sightings, &seen);
-}
-
-/* A marker that a process has written is noted while the process lives: at its end, another one may have its
- * pid already. That needs a pidfd: then there is an entry until the end. */
-static void note_ready(struct tracker *w, const struct process *p, const struct history *history)
-{
-	struct marker_stat marker;
-
-	if (history->latched && p->fd >= 0)
-		note_marker_of(w, p, history, &marker);
-}
-
 /* Nothing waited for it, and there is nothing to remember of it. */
 static void drop_ended(struct tracker *w, struct registry_entry *entry)
 {
 	pidwatch_stop(entry);
 	process_close(&entry->process);
 	registry_release(w->registry, entry);
+}
+
+/* What a sweep would see late is polled: without a pidfd, the end of the process; without a watch, its marker
+ * in another directory. */
+static void update(struct tracker *w, struct registry_entry *entry, const struct readyd_answer *answer)
+{
+	const struct history *history = &entry->history;
+	bool watched =
+	    !history->in_other_dir || dirwatch_extra_charged(w->dirs, history->extra_watch) != NULL;
+
+	registry_update(w->registry, entry, !tick_shows(answer) || !watched || entry->watch == NULL);
 }
 
 /* Checks an entry and updates the registry. False if the entry has left the registry. */
@@ -198,11 +105,11 @@ static bool examine(struct tracker *w, struct registry_entry *entry, struct read
 	if (entry->history.in_other_dir && process_gone(&entry->process))
 		entry->history.arrived |=
 		    dirwatch_has_arrived(w->dirs, entry->history.extra_watch, entry->process.ns_pid);
-	check(w, &entry->process, &entry->history, !was_latched, answer);
+	checker_check(&w->checker, &entry->process, &entry->history, !was_latched, answer);
 	if (!was_latched)
-		note_ready(w, &entry->process, &entry->history);
+		leftovers_note_ready(&w->leftovers, &entry->process, &entry->history);
 	if (verdict_is_process_gone(answer->verdict)) {
-		note_marker_of(w, &entry->process, &entry->history, &marker);
+		leftovers_note_of(&w->leftovers, &entry->process, &entry->history, &marker);
 		if (entry->idle) {
 			drop_ended(w, entry);
 			return false;
@@ -213,8 +120,10 @@ static bool examine(struct tracker *w, struct registry_entry *entry, struct read
 		return false;
 	}
 	/* A missing directory does not settle existing waits: it may come back. */
-	if (!verdict_ends_wait(answer))
+	if (!verdict_ends_wait(answer)) {
+		update(w, entry, answer);
 		return true;
+	}
 	w->settled++;
 	log_debug("process %ld is %s", (long)answer->pid, readyd_verdict_name(answer->verdict));
 	registry_settle(w->registry, entry, answer);
@@ -243,17 +152,6 @@ static bool recall_ended(struct tracker *w, const struct process *process, struc
 		return false;
 	take_remembered(w, tombstone, answer);
 	return true;
-}
-
-static void recall(struct tracker *w, const struct process *process, struct history *history)
-{
-	const struct marker_stat *leftover = sightings_leftover(&w->sightings, process);
-
-	*history = (struct history){0};
-	if (leftover == NULL)
-		return;
-	history->has_leftover = true;
-	history->leftover = *leftover;
 }
 
 /* As if the process had been seen without a marker. A known leftover stays one. */
@@ -288,6 +186,12 @@ struct question {
 	const struct arrival *arrival;
 };
 
+/* Whether a file was seen that is a leftover for the next process of the number. */
+static bool saw_leftover(const struct process *process, const struct readyd_answer *answer)
+{
+	return !process->no_such_process || (!process->reused && answer->reason != READYD_REASON_NO_PROCESS);
+}
+
 /* Checks a process that has no entry. Enters it, and returns the entry, if it lives and its end will be seen
  * or if it must be waited for. */
 static struct registry_entry *meet_process(struct tracker *w, const struct question *question,
@@ -298,18 +202,18 @@ static struct registry_entry *meet_process(struct tracker *w, const struct quest
 
 	w->looks++;
 	w->answered = secrecy_owner(process);
-	recall(w, process, &history);
+	leftovers_recall(&w->leftovers, process, &history);
 	note_arrival(w, process, question->arrival, &history);
-	check(w, process, &history, question->waited, answer);
+	checker_check(&w->checker, process, &history, question->waited, answer);
 	leave_reserve(w, process, user);
-	note_ready(w, process, &history);
+	leftovers_note_ready(&w->leftovers, process, &history);
 	if (!verdict_is_process_gone(answer->verdict) && answer->reason != READYD_REASON_NO_RESOURCES &&
 	    !process->identity_unknown &&
 	    (process->fd >= 0 || (question->waited && verdict_begins_wait(answer))))
 		return enter(w, process, &history, user);
 	if (verdict_is_process_gone(answer->verdict) && !recall_ended(w, process, answer) &&
-	    !process->no_such_process)
-		note_marker_of(w, process, &history, &marker);
+	    saw_leftover(process, answer))
+		leftovers_note_of(&w->leftovers, process, &history, &marker);
 	process_close(process);
 	return NULL;
 }
@@ -322,8 +226,8 @@ static struct registry_entry *meet(
 	struct process process;
 
 	process_open_exact(&process, question->pid, question->start);
-	user =
-	    question->user != NULL ? quota_hold(question->user) : quota_enter(w->quota, owner_of(&process));
+	user = question->user != NULL ? quota_hold(question->user)
+				      : quota_enter(w->quota, checker_owner_of(&process));
 	entry = meet_process(w, question, &process, user, answer);
 	quota_leave(w->quota, user);
 	return entry;
@@ -351,7 +255,7 @@ static void regain_pidfd(struct tracker *w, struct registry_entry *entry)
  * up what is remembered of it. NULL, for an event, is that user. */
 static void give_to_owner(struct tracker *w, struct registry_entry *entry, const struct question *question)
 {
-	const uid_t owner = owner_of(&entry->process);
+	const uid_t owner = checker_owner_of(&entry->process);
 	struct quota_user *user;
 
 	if (entry->user->uid == owner || (question->user != NULL && question->user->uid != owner))
@@ -434,21 +338,34 @@ static void ask_for_event(struct tracker *w, pid_t pid, const struct arrival *ar
 	ask(w, &(struct question){.pid = pid, .arrival = arrival}, &answer);
 }
 
+static void queue_entry(struct registry_entry *entry, void *context)
+{
+	struct tracker *w = context;
+
+	registry_queue(w->registry, entry);
+}
+
+static void queue_named(struct tracker *w, pid_t ns_pid)
+{
+	registry_visit_named(w->registry, (struct name_key){.ns_pid = ns_pid}, queue_entry, w);
+}
+
 /* First the marker is seen, then the processes: one that is created later has not written it. */
 static void search(struct tracker *w, pid_t ns_pid, bool exists, const struct arrival *arrival)
 {
-	struct sighting seen = {.ns_pid = ns_pid, .alone = true};
+	struct sighting seen;
 	pid_t pids[NAMESAKES];
 	size_t count;
 
-	seen.position = dirwatch_position(w->dirs);
-	marker_stat(w->place, ns_pid, &seen.marker);
-	seen.seen = clock_now_ns(CLOCK_BOOTTIME);
+	leftovers_look(&w->leftovers, ns_pid, &seen);
+	seen.alone = true;
 	count = ns_index_list(&w->namespaces, ns_pid, pids, NAMESAKES);
 	for (size_t i = 0; count != SIZE_MAX && i < count && i < NAMESAKES; i++)
 		ask_for_event(w, pids[i], arrival);
+	if (count > NAMESAKES)
+		queue_named(w, ns_pid);
 	if (seen.marker.kind != MARKER_FILE || (!exists && count == 0 && !process_exists(ns_pid)))
-		sightings_note(&w->sightings, &seen);
+		leftovers_note(&w->leftovers, &seen);
 }
 
 void tracker_marker_seen(struct tracker *w, pid_t ns_pid, const struct arrival *arrival)
@@ -457,8 +374,10 @@ void tracker_marker_seen(struct tracker *w, pid_t ns_pid, const struct arrival *
 
 	if (exists)
 		ask_for_event(w, ns_pid, arrival);
-	if (arrival == NULL ? sightings_count(&w->sightings) >= LEFTOVERS : *arrival->searches == 0)
+	if (arrival == NULL ? leftovers_are_full(&w->leftovers) : *arrival->searches == 0) {
+		queue_named(w, ns_pid);
 		return;
+	}
 	if (arrival != NULL)
 		--*arrival->searches;
 	search(w, ns_pid, exists, arrival);
@@ -472,11 +391,17 @@ static void note_written(struct tracker *w, pid_t pid, pid_t ns_pid)
 	if (entry == NULL || entry->process.ns_pid != ns_pid)
 		return;
 	if (entry->history.latched) {
-		note_ready(w, &entry->process, &entry->history);
+		leftovers_note_ready(&w->leftovers, &entry->process, &entry->history);
 	} else if (entry->history.has_leftover) {
 		entry->history.has_leftover = false;
 		tracker_recheck(w, entry);
 	}
+}
+
+static void queue_polled(struct registry_entry *entry, void *context)
+{
+	if (entry->agenda.user != NULL)
+		queue_entry(entry, context);
 }
 
 /* The first write of a leftover may be reported after it was seen: then it is seen again, and no process has
@@ -486,7 +411,8 @@ void tracker_marker_written(struct tracker *w, pid_t ns_pid, uint64_t position)
 	pid_t pids[NAMESAKES];
 	size_t count;
 
-	if (!sightings_rewritten(&w->sightings, ns_pid, position))
+	registry_visit_named(w->registry, (struct name_key){.ns_pid = ns_pid}, queue_polled, w);
+	if (!leftovers_rewritten(&w->leftovers, ns_pid, position))
 		return;
 	note_written(w, ns_pid, ns_pid);
 	count = ns_index_list(&w->namespaces, ns_pid, pids, NAMESAKES);
@@ -508,7 +434,7 @@ bool tracker_enroll(struct tracker *w, struct quota_user *user, pid_t pid, uint6
 		answer->reason = READYD_REASON_NO_RESOURCES;
 	if (begins) {
 		join(entry, context);
-		w->waited_in_child_ns |= process_in_child_ns(&entry->process);
+		update(w, entry, answer);
 	}
 	if (entry != NULL)
 		registry_release(w->registry, entry);
@@ -544,18 +470,50 @@ void tracker_recheck(struct tracker *w, struct registry_entry *entry)
 		registry_release(w->registry, entry);
 }
 
+static void queue_unpolled(struct registry_entry *entry, void *context)
+{
+	if (entry->agenda.user == NULL)
+		queue_entry(entry, context);
+}
+
+void tracker_name_seen(struct tracker *w, pid_t ns_pid)
+{
+	registry_visit_named(w->registry, (struct name_key){.ns_pid = ns_pid}, queue_unpolled, w);
+}
+
+void tracker_extra_seen(struct tracker *w, int wd, pid_t ns_pid)
+{
+	registry_visit_named(w->registry, (struct name_key){wd, ns_pid}, queue_entry, w);
+}
+
+void tracker_tick(struct tracker *w)
+{
+	registry_tick(w->registry);
+	ns_index_tick(&w->namespaces);
+}
+
+bool tracker_check_due(struct tracker *w, uint64_t pass)
+{
+	struct registry_entry *entry;
+
+	while ((entry = registry_next_due(w->registry, pass)) != NULL)
+		tracker_recheck(w, entry);
+	return registry_is_due(w->registry);
+}
+
 bool tracker_sweep(struct tracker *w, bool fresh, unsigned most)
 {
 	struct registry_entry *entry;
 
-	if (fresh) {
+	if (fresh)
 		registry_begin_sweep(w->registry);
-		ns_index_catch_up(&w->namespaces);
-	}
 	for (unsigned n = 0; n < most; n++) {
 		entry = registry_next_waited(w->registry);
-		if (entry == NULL)
+		if (entry == NULL) {
+			/* Each look has asked for its watch again. */
+			dirwatch_age(w->dirs);
 			return false;
+		}
 		tracker_recheck(w, entry);
 	}
 	return true;

@@ -9,11 +9,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/checker.h"
+#include "daemon/leftovers.h"
 #include "daemon/ns_index.h"
 #include "daemon/registry.h"
-#include "daemon/sightings.h"
-#include "src/check.h"
-#include "src/clock_steps.h"
 #include "src/marker.h"
 
 struct arrival;
@@ -31,12 +30,9 @@ struct tracker {
 	/* The owner of the process that the last tracker_query() or tracker_enroll() answered for. */
 	struct owner answered;
 	struct ns_index namespaces;
-	struct sightings sightings;
-	/* A process that is or was waited for has another pid in its marker's name. */
-	bool waited_in_child_ns;
-	struct clock_steps clock; /* while the daemon runs; the caller's to note */
+	struct leftovers leftovers;
+	struct checker checker;
 	struct dirwatch *dirs;
-	struct scouts *scouts;
 	struct quota *quota;
 	void (*on_first_wait)(void *context);
 	void *context;
@@ -58,7 +54,7 @@ void tracker_query(
 /* Something happened to the marker of that name, or a scan has found it (arrival NULL), perhaps one of
  * thousands of stale ones: remembers the processes that are ready, or that the marker is a leftover. To find
  * those in child pid namespaces takes a search; there is none if *arrival->searches has reached 0, or if a
- * scan finds more than are remembered. */
+ * scan finds more than are remembered. Then those that are waited for are made due. */
 void tracker_marker_seen(struct tracker *w, pid_t ns_pid, const struct arrival *arrival);
 
 /* As tracker_query(), for a caller that is willing to wait: if it has to (verdict_begins_wait()), calls
@@ -73,12 +69,23 @@ void tracker_leave(struct tracker *w, struct registry_wait *wait);
 void tracker_recheck(struct tracker *w, struct registry_entry *entry);
 
 /* The file with that marker name was written, at that position of the queue of events. A leftover that was
- * seen earlier is none any more. */
+ * seen earlier is none any more; polled processes are due. */
 void tracker_marker_written(struct tracker *w, pid_t ns_pid, uint64_t position);
 
 /* Checks the entry's own process, even if another process has its pid by now. False if that settled it:
  * then all waits have been settled, and the entry may be gone. */
 bool tracker_still_waits(struct tracker *w, struct registry_entry *entry, struct readyd_answer *answer);
+
+/* A marker of that name lies in the directory, whose stamp has changed: makes the processes that are waited
+ * for due (daemon/agenda.h), but those that are polled. */
+void tracker_name_seen(struct tracker *w, pid_t ns_pid);
+/* Something happened to the marker of that name in an extra directory, or (0) to that itself: makes the
+ * processes that are waited for due. */
+void tracker_extra_seen(struct tracker *w, int wd, pid_t ns_pid);
+/* Makes polled processes due. */
+void tracker_tick(struct tracker *w);
+/* Checks those that are due and may be checked in this pass of the loop. Returns whether others are left. */
+bool tracker_check_due(struct tracker *w, uint64_t pass);
 
 /* Something may have happened to any process: checks the entries that are waited for, at most `most` of
  * them. Returns whether some are left for the next call; `fresh` starts a new sweep. */

@@ -10,6 +10,7 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/mountwatch.h"
+#include "daemon/names.h"
 #include "daemon/scan.h"
 #include "daemon/tick.h"
 #include "daemon/watch.h"
@@ -26,6 +27,8 @@
 #define THROTTLE_MS 5
 /* Searches for processes without a pid of ours, in the events of one read. */
 #define SEARCHES 16
+/* The mounts and the socket are looked at so often at least. */
+#define ENVIRONMENT_MS 1000
 
 struct watch {
 	const struct marker_place *place;
@@ -36,9 +39,11 @@ struct watch {
 	struct mountwatch mounts;
 	struct hangcheck hangs;
 	struct scan scan;
-	int64_t drained;	/* CLOCK_BOOTTIME in nanoseconds: no event was left unread; 0: not known */
-	int last_logged;	/* errno last logged, so that a lasting state is logged once */
-	struct loop_fd *events; /* NULL while dirs has no instance */
+	struct names names;
+	int64_t environment_seen; /* clock_ms() */
+	int64_t drained;	  /* CLOCK_BOOTTIME in nanoseconds: no event was left unread; 0: not known */
+	int last_logged;	  /* errno last logged, so that a lasting state is logged once */
+	struct loop_fd *events;	  /* NULL while dirs has no instance */
 	struct loop_timer *tick, *throttled;
 	struct watch_counts counts;
 	char buffer[BUFFER_SIZE] __attribute__((aligned(__alignof__(struct inotify_event))));
@@ -97,8 +102,10 @@ static bool rearm(struct watch *watch)
 	const int64_t before = clock_now_ns(CLOCK_BOOTTIME);
 	enum dirwatch_armed armed = dirwatch_arm(watch->dirs);
 
-	if (armed == DIRWATCH_OTHER)
+	if (armed == DIRWATCH_OTHER) {
 		watch->drained = before;
+		names_forget(&watch->names);
+	}
 	complain(watch, armed == DIRWATCH_NONE ? errno : 0);
 	if (watch->events == NULL && watch->dirs->fd >= 0) {
 		watch->events = loop_fd_new(watch->loop, watch->dirs->fd, LOOP_READ, on_events, watch);
@@ -159,7 +166,7 @@ void watch_on_behind(struct watch *watch)
 
 /* Events that were read together. */
 struct batch {
-	bool needs_refresh, needs_rescan;
+	bool needs_refresh;
 	bool identified; /* the directory, for the arrivals */
 	struct arrival arrival;
 	unsigned searches;
@@ -205,7 +212,7 @@ static void take_event(struct watch *watch, struct batch *batch, const struct di
 		take_marker(watch, batch, event);
 		return;
 	case DIRWATCH_EXTRA:
-		batch->needs_rescan = true;
+		watch->hooks.extra(event->wd, event->ns_pid, watch->context);
 		return;
 	case DIRWATCH_OVERFLOW:
 		watch->counts.overflows++;
@@ -242,8 +249,6 @@ static void on_events(int fd, void *context)
 		watch->drained = before;
 	if (batch.needs_refresh)
 		watch_refresh(watch);
-	else if (batch.needs_rescan)
-		watch->hooks.rescan(watch->context);
 }
 
 static void on_scanned(pid_t pid, void *context)
@@ -251,6 +256,13 @@ static void on_scanned(pid_t pid, void *context)
 	struct watch *watch = context;
 
 	watch->hooks.marker(pid, NULL, watch->context);
+}
+
+static void on_name(pid_t pid, void *context)
+{
+	struct watch *watch = context;
+
+	watch->hooks.name(pid, watch->context);
 }
 
 static void on_mounted(void *context)
@@ -270,24 +282,34 @@ static void check_drained(struct watch *watch)
 		watch->drained = before;
 }
 
+static void check_environment(struct watch *watch)
+{
+	const int64_t now = clock_ms();
+
+	if (watch->mounts.changed != NULL && now < watch->environment_seen + ENVIRONMENT_MS)
+		return;
+	watch->environment_seen = now;
+	watch->hooks.environment_changed(watch->context);
+}
+
 static void on_tick(void *context)
 {
 	struct watch *watch = context;
 	bool has_waits = watch->hooks.has_waits(watch->context);
 
-	if (has_waits)
-		dirwatch_age(watch->dirs);
-	else
+	if (!has_waits)
 		dirwatch_drop_extras(watch->dirs);
 	if (tick_interval(has_waits, watch->dirs->wd >= 0, watch->mounts.changed != NULL) == 0)
 		return;
 	(void)mountwatch_arm(&watch->mounts);
 	watch->counts.ticks++;
 	check_drained(watch);
-	watch->hooks.environment_changed(watch->context);
-	if (rearm(watch))
+	check_environment(watch);
+	if (rearm(watch)) {
 		begin_scan(watch);
-	watch->hooks.rescan(watch->context);
+		watch->hooks.rescan(watch->context);
+	}
+	watch->hooks.tick(names_check(&watch->names), watch->context);
 	schedule(watch);
 }
 
@@ -309,6 +331,7 @@ struct watch *watch_new(struct loop *loop, const struct marker_place *place, str
 	watch->hooks = *hooks;
 	watch->context = context;
 	scan_init(&watch->scan, loop, place, on_scanned, watch);
+	names_init(&watch->names, loop, place, on_name, watch);
 	watch->tick = loop_timer_new(loop, on_tick, watch);
 	watch->throttled = loop_timer_new(loop, on_throttled, watch);
 	mountwatch_init(&watch->mounts, loop, on_mounted, watch);
@@ -322,6 +345,7 @@ struct watch *watch_new(struct loop *loop, const struct marker_place *place, str
 void watch_free(struct watch *watch)
 {
 	scan_fini(&watch->scan);
+	names_fini(&watch->names);
 	loop_fd_free(watch->events);
 	loop_timer_free(watch->tick);
 	loop_timer_free(watch->throttled);

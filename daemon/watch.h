@@ -1,6 +1,7 @@
 /*
- * The watch: the source of hints about markers. It drains the directory watch, scans the directory, and
- * requests a recheck of everything when the mounts change, when events were lost, and at each tick.
+ * The watch: the source of hints about markers. It drains the directory watch, scans the directory, reads its
+ * stamp at each tick (daemon/tick.h), and requests a recheck of everything when the mounts change and when
+ * events were lost.
  */
 #ifndef DAEMON_WATCH_H
 #define DAEMON_WATCH_H
@@ -21,6 +22,13 @@ struct watch_hooks {
 	void (*marker)(pid_t pid, const struct arrival *arrival, void *context);
 	/* The file with this pid's marker name was written: where in the queue of the dirwatch. */
 	void (*written)(pid_t pid, uint64_t position, void *context);
+	/* A marker of that name lies in the directory, whose stamp has changed. */
+	void (*name)(pid_t pid, void *context);
+	/* Something happened to the marker of that name in the extra directory with that watch; 0: to the
+	 * directory itself. */
+	void (*extra)(int wd, pid_t ns_pid, void *context);
+	/* A tick; trusts: the stamp of the directory tells of markers that come. */
+	void (*tick)(bool trusts, void *context);
 	/* Anything may have happened to any marker that is waited for. */
 	void (*rescan)(void *context);
 	/* The mounts have changed, or time has passed. */

@@ -11,6 +11,9 @@
 /* IN_MODIFY is left out: a writer could flood it, and existence is all that counts. */
 #define MASK                                                                                                 \
 	(IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
+/* What happens to a file that is there already: the daemon waits for it on behalf of many. */
+#define MASK_OF_FILES (IN_CLOSE_WRITE | IN_ATTRIB)
+#define MASK_OF_ENDS  (IN_IGNORED | IN_UNMOUNT | IN_DELETE_SELF | IN_MOVE_SELF)
 /* Names remembered for one directory; the oldest is forgotten first. */
 #define ARRIVALS_LEAST 16
 #define ARRIVALS_MOST  4096
@@ -90,7 +93,7 @@ enum dirwatch_armed dirwatch_arm(struct dirwatch *d)
 		d->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (d->fd < 0)
 		return DIRWATCH_NONE;
-	d->wd = inotify_add_watch(d->fd, d->place->dir, d->reports_writes ? MASK | IN_CLOSE_WRITE : MASK);
+	d->wd = inotify_add_watch(d->fd, d->place->dir, d->reports_writes ? MASK | MASK_OF_FILES : MASK);
 	error = errno;
 	if (old >= 0 && d->wd != old)
 		(void)inotify_rm_watch(d->fd, old); /* fails if the kernel has removed it already */
@@ -316,14 +319,17 @@ ssize_t dirwatch_read(struct dirwatch *d, void *buffer, size_t size)
 
 static enum dirwatch_kind kind_of(struct dirwatch *d, const struct inotify_event *event, pid_t ns_pid)
 {
+	const bool ends = (event->mask & MASK_OF_ENDS) != 0;
+
 	if (event->mask & IN_Q_OVERFLOW)
 		return DIRWATCH_OVERFLOW;
 	/* Otherwise it is left in the queue from a directory that was watched before. */
 	if (event->wd != d->wd)
-		return find_extra(d, event->wd) != NULL ? DIRWATCH_EXTRA : DIRWATCH_UNRELATED;
+		return (ns_pid != 0 || ends) && find_extra(d, event->wd) != NULL ? DIRWATCH_EXTRA
+										 : DIRWATCH_UNRELATED;
 	if (event->mask & IN_IGNORED)
 		d->wd = -1;
-	if (event->mask & (IN_IGNORED | IN_UNMOUNT | IN_DELETE_SELF | IN_MOVE_SELF))
+	if (ends)
 		return DIRWATCH_UNSURE;
 	return ns_pid != 0 ? DIRWATCH_MARKER : DIRWATCH_UNRELATED;
 }
@@ -340,6 +346,7 @@ bool dirwatch_next(struct dirwatch *d, struct dirwatch_event *event)
 	raw = take(&d->at, d->end);
 	if (raw == NULL)
 		return false;
+	event->wd = raw->wd;
 	event->ns_pid = name_of(d, raw);
 	event->came = (raw->mask & (IN_CREATE | IN_MOVED_TO)) != 0 && (raw->mask & IN_ISDIR) == 0;
 	event->written = (raw->mask & IN_CLOSE_WRITE) != 0;

@@ -28,9 +28,11 @@ struct dirwatch {
 	int fd; /* inotify instance; -1: none */
 	int wd; /* of the directory; -1: not watched */
 	LIST_HEAD(, dirwatch_extra) extras;
-	const char *at, *end;  /* what dirwatch_read() has left for dirwatch_next() */
-	bool behind;	       /* events were read ahead and dropped */
-	bool reports_writes;   /* set before it is armed: also report that a marker was written (closed) */
+	const char *at, *end; /* what dirwatch_read() has left for dirwatch_next() */
+	bool behind;	      /* events were read ahead and dropped */
+	/* Set before it is armed: also report that a marker was written (closed), or its owner or mode
+	 * changed. */
+	bool reports_writes;
 	bool counts_once;      /* set by the caller: a long queue is counted once between two reads */
 	uint64_t read;	       /* bytes read from the queue so far */
 	uint64_t end_of_queue; /* as counted since the last read, where that is long; 0: not counted */
@@ -99,13 +101,15 @@ ssize_t dirwatch_read(struct dirwatch *d, void *buffer, size_t size);
 enum dirwatch_kind {
 	DIRWATCH_UNRELATED, /* nothing to do */
 	DIRWATCH_MARKER,    /* something happened to the marker of ns_pid in the directory */
-	DIRWATCH_EXTRA,	  /* something happened in an extra directory; ns_pid: to that name, 0: to another */
+	DIRWATCH_EXTRA, /* something happened to the marker of ns_pid in an extra directory; 0: to that itself
+			 */
 	DIRWATCH_UNSURE,  /* other directory or events dropped: arm, recheck everything */
 	DIRWATCH_OVERFLOW /* the same, because the queue was full */
 };
 
 struct dirwatch_event {
 	enum dirwatch_kind kind;
+	int wd; /* of the directory */
 	pid_t ns_pid;
 	bool came;	   /* an entry of that name, no directory, was created or renamed to it */
 	bool written;	   /* nothing but that its file was open for writing, and was closed */

@@ -10,8 +10,7 @@
 #include "src/shortage.h"
 #include "src/stamp.h"
 
-/* 0 if it cannot be determined. */
-static uint32_t type_of(const char *dir)
+uint32_t stamp_fs_type(const char *dir)
 {
 	struct statfs fs;
 
@@ -20,7 +19,7 @@ static uint32_t type_of(const char *dir)
 
 void stamp_trust_by_type(const char *dir, const struct timespec *stamp, struct stamp_trust *trust)
 {
-	stamp_trust_assume(type_of(dir), stamp, trust);
+	stamp_trust_assume(stamp_fs_type(dir), stamp, trust);
 }
 
 static int stat_unnamed(const char *dir, struct stat *st)
@@ -38,7 +37,7 @@ static int stat_unnamed(const char *dir, struct stat *st)
 
 bool stamp_measure(const char *dir, struct stamp_trust *trust)
 {
-	enum stamp_clock clock = stamp_clock_of(type_of(dir));
+	enum stamp_clock clock = stamp_clock_of(stamp_fs_type(dir));
 	int64_t before = clock_now_ns(CLOCK_REALTIME);
 	struct stat st;
 

@@ -4,6 +4,9 @@
 
 #include "src/stamp_trust.h"
 
+/* The f_type of statfs(2); 0 if that fails. */
+uint32_t stamp_fs_type(const char *dir);
+
 /* By the type of the file system: one statfs(2), which leaves nothing behind. If it fails, as of an unknown
  * type. */
 void stamp_trust_by_type(const char *dir, const struct timespec *stamp, struct stamp_trust *trust);

@@ -175,7 +175,9 @@ test_the_decisions_of_the_library_are_pure() {
 test_the_registry_is_pure() {
 	none "of the registry" '<(event2/|unistd\.h|fcntl\.h|time\.h|sys/time\.h|poll\.h|sys/socket\.h|signal\.h|stdio\.h)' \
 		daemon/registry.c daemon/registry.h
-	uses_only 'exit|process_close|quota_[a-z_]*|secrecy_owner|xalloc_free|xalloc_new' daemon/registry
+	uses_only 'exit|agenda_[a-z_]*|name_index_[a-z]*|process_close|quota_[a-z_]*|secrecy_owner|turns_spend|xalloc_free|xalloc_new' \
+		daemon/registry
+	uses_only 'exit|xalloc_free|xalloc_new' daemon/name_index
 }
 
 # What may be told to an asker follows from the asker and the owner.
@@ -184,8 +186,10 @@ test_the_right_to_know_is_pure() {
 }
 
 test_the_quotas_and_the_turns_are_pure() {
-	uses_only 'exit|turns_user_init|xalloc_free|xalloc_new' daemon/quota
+	uses_only 'exit|agenda_user_init|turns_user_init|xalloc_free|xalloc_new' daemon/quota
+	uses_only 'turns_[a-z_]*' daemon/agenda
 	uses_only 'none' daemon/turns
+	uses_only 'clock_to_ns|stamp_clock_of' daemon/tick
 }
 
 # It translates bytes and messages, without I/O or memory of its own.

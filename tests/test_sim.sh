@@ -24,7 +24,7 @@ test_figures_have_every_fault_and_verdict() {
 	for word in ready died exited stale unreachable hint-lost hint-late hint-doubled hint-spurious overflow \
 		mount-unseen daemon-killed daemon-stopped daemon-frozen connection-cut fragment descriptor-refused \
 		foreign-marker not-a-file marker-removed marker-replaced pid-reused directory-replaced clock-set \
-		hidden-process coarse-stamps skewed-stamps old-files marker-rewritten old-file-moved; do
+		hidden-process coarse-stamps skewed-stamps old-files marker-rewritten old-file-moved silent-marker; do
 		[[ $figures =~ \ $word=[1-9] ]] || die "no $word in: $figures"
 	done
 }

@@ -216,7 +216,7 @@ START_TEST(marker_that_was_there_before_is_stale)
 	mark(pid);
 	stamp(pid, _i);
 	tracker_marker_seen(&tracker, pid, NULL);
-	ck_assert_uint_eq(sightings_count(&tracker.sightings), 1);
+	ck_assert_uint_eq(sightings_count(&tracker.leftovers.sightings), 1);
 	spawn_with_pid(pid);
 	expect_of(pid, 0, READYD_STALE, READYD_REASON_OLDER);
 	ck_assert_int_eq(chmod(path_of(pid), 0600), 0);
@@ -235,7 +235,7 @@ START_TEST(marker_that_is_gone_is_no_leftover)
 	tracker_marker_seen(&tracker, pid, NULL);
 	ck_assert_int_eq(unlink(path_of(pid)), 0);
 	tracker_marker_seen(&tracker, pid, NULL);
-	ck_assert_uint_eq(sightings_count(&tracker.sightings), 0);
+	ck_assert_uint_eq(sightings_count(&tracker.leftovers.sightings), 0);
 }
 END_TEST
 
@@ -425,7 +425,7 @@ START_TEST(searches_are_limited)
 	pid = choose_free_pid();
 	mark(pid);
 	tracker_marker_seen(&tracker, pid, &arrival);
-	ck_assert_uint_eq(sightings_count(&tracker.sightings), 1);
+	ck_assert_uint_eq(sightings_count(&tracker.leftovers.sightings), 1);
 }
 END_TEST
 

@@ -373,6 +373,10 @@ int64_t clients_latest_ns(int64_t calm_since, int64_t due_from, pid_t *pid)
 			if (due_from != 0 && due != 0 &&
 			    (clients[i].options.flags & READYD_OPTION_AWAIT_START) != 0)
 				due += AWAIT_START_MS * NS_PER_MS;
+			/* Without an event, it looks by itself in its own time. */
+			if (due_from != 0 && faults.odds[FAULT_SILENT] > 0 &&
+			    clients[i].options.backend == READYD_BACKEND_FILE)
+				continue;
 			if (due < due_from || due == 0 || world.now - due < latest)
 				continue;
 			latest = world.now - due;

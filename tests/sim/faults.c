@@ -45,6 +45,7 @@ static const struct {
     [FAULT_OLD_FILES] = {"old-files", 700},
     [FAULT_OLD_FILE_MOVED] = {"old-file-moved", 150},
     [FAULT_REWRITTEN] = {"marker-rewritten", 300},
+    [FAULT_SILENT] = {"silent-marker", 1024},
 };
 
 const char *fault_name(enum fault fault)

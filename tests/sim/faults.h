@@ -31,6 +31,7 @@ enum fault {
 	FAULT_SKEWED_STAMPS,
 	FAULT_OLD_FILES,
 	FAULT_REWRITTEN,
+	FAULT_SILENT, /* the process writes its marker, and no event is raised */
 	FAULT_OLD_FILE_MOVED,
 	FAULT_KINDS
 };

@@ -24,6 +24,7 @@ struct figures {
 	uint64_t schedules, steps, told[VERDICTS], uncertain;
 	int64_t latest_ms[4]; /* the latest answer after the faults ended, by the state of the daemon then */
 	int64_t prompt_ms;    /* the same where only the event itself was missing */
+	int64_t tick_ms;      /* and where not even that told, but the daemon's tick had to */
 };
 
 extern struct figures figures;

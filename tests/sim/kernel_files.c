@@ -260,6 +260,7 @@ int __wrap_stat(const char *path, struct stat *st)
 	errno = ENOENT;
 	if (!world_dir()->present)
 		return -1;
+	st->st_ctim = kernel_timespec(world_dir()->changed);
 	st->st_mode = S_IFDIR | 01777;
 	st->st_ino = world_dir()->ino;
 	return 0;

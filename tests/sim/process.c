@@ -243,7 +243,7 @@ void ns_index_fini(struct ns_index *index)
 	(void)index;
 }
 
-void ns_index_catch_up(struct ns_index *index)
+void ns_index_tick(struct ns_index *index)
 {
 	(void)index;
 }

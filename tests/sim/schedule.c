@@ -18,7 +18,9 @@
 /* By then each waiter sleeps, and from then on an event wakes it at once. */
 #define SETTLED_MS 4000
 #define PROMPT_MS  10
-#define AGAIN_MS   1250
+/* And the daemon's tick finds what no event tells. */
+#define TICK_BOUND_MS 300
+#define AGAIN_MS      1250
 /* The time that a few clients need to begin a wait. */
 #define LATE_NS 300000
 
@@ -184,8 +186,11 @@ static void finish(int i)
 	/* Sometimes it does both at once. */
 	if (faults.odds[FAULT_OVERFLOW] > 0)
 		world_make_noise();
+	world.silent = dice_hit(faults.odds[FAULT_SILENT] / 2);
+	faults.counts[FAULT_SILENT] += world.silent;
 	if (must_mark[i] || dice_hit(800))
 		world_write_marker(i, MARKER_IS_FILE, life->uid, way_of_writing(life, i));
+	world.silent = false;
 	if (!must_mark[i] && dice_hit(400))
 		world_exit(i);
 	else if (!is_marked(life, i))
@@ -275,7 +280,7 @@ static enum calm_mode calm_down(void)
 /* Events are lost without a descriptor, and by a watch on a removed directory if the removal was not seen. */
 static bool events_tell(void)
 {
-	return faults.odds[FAULT_FD_REFUSED] == 0 &&
+	return faults.odds[FAULT_FD_REFUSED] == 0 && faults.odds[FAULT_SILENT] == 0 &&
 	       (faults.odds[FAULT_DIRECTORY] == 0 ||
 		   (faults.odds[FAULT_HINT_LOST] == 0 && faults.odds[FAULT_MOUNT_UNSEEN] == 0));
 }
@@ -297,6 +302,13 @@ static void note_latest(enum calm_mode mode, int64_t since)
 	if (latest > bound_ms(mode) * NS_PER_MS)
 		fail("a waiter is not told of %d %lld ms after it could have been (%s)", late,
 		    (long long)(latest / NS_PER_MS), modes[mode].name);
+	if (mode == CALM_SERVED && faults.odds[FAULT_FD_REFUSED] == 0) {
+		if (figures.tick_ms < prompt / NS_PER_MS)
+			figures.tick_ms = prompt / NS_PER_MS;
+		if (prompt > TICK_BOUND_MS * NS_PER_MS)
+			fail("a tick tells a waiter of %d only after %lld ms", prompted,
+			    (long long)(prompt / NS_PER_MS));
+	}
 	if (mode == CALM_FROZEN || !events_tell())
 		return;
 	if (figures.prompt_ms < prompt / NS_PER_MS)

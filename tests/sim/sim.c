@@ -56,6 +56,7 @@ static void print_figures(const struct worker *worker, double seconds)
 	for (int i = 0; i < CALM_MODES; i++)
 		printf(" latest_%s_ms=%lld", calm_mode_name(i), (long long)worker->figures.latest_ms[i]);
 	printf(" prompt_ms=%lld", (long long)worker->figures.prompt_ms);
+	printf(" tick_ms=%lld", (long long)worker->figures.tick_ms);
 	for (int i = 0; i < FAULT_KINDS; i++)
 		printf(" %s=%llu", fault_name((enum fault)i), (unsigned long long)worker->faults[i]);
 	printf(" seconds=%.1f\n", seconds);
@@ -90,6 +91,8 @@ static void add_up(struct worker *sum, const struct worker *worker)
 			sum->figures.latest_ms[i] = worker->figures.latest_ms[i];
 	if (sum->figures.prompt_ms < worker->figures.prompt_ms)
 		sum->figures.prompt_ms = worker->figures.prompt_ms;
+	if (sum->figures.tick_ms < worker->figures.tick_ms)
+		sum->figures.tick_ms = worker->figures.tick_ms;
 	for (int i = 0; i < FAULT_KINDS; i++)
 		sum->faults[i] += worker->faults[i];
 }

@@ -198,9 +198,18 @@ void world_exit(int pid_index)
 	STORY("process %d dies", life->pid);
 }
 
+/* Its names have changed. */
+static void stamp_directory(void)
+{
+	world_dir()->changed = world_stamp(&world_dir()->fs);
+}
+
 static void post_all(uint32_t mask, pid_t pid)
 {
 	unsigned serial = world_dir()->serial;
+
+	if (world.silent && pid != 0)
+		return;
 
 	for (unsigned i = 0; i < POOL_SMALL; i++) {
 		struct inotify *inotify = &world.inotifies[i];
@@ -237,6 +246,8 @@ void world_write_marker(int pid_index, enum marker_state state, uid_t uid, uint3
 	    state == MARKER_IS_FILE ? "" : " (not a file)", mask == 0 ? " in place" : "", (long long)stamp);
 	world_observe();
 	if (mask != 0)
+		stamp_directory();
+	if (mask != 0)
 		post_all(mask, SIM_FIRST_PID + pid_index);
 	if (mask != IN_MOVED_TO && state == MARKER_IS_FILE)
 		post_all(IN_CLOSE_WRITE, SIM_FIRST_PID + pid_index);
@@ -261,6 +272,7 @@ void world_move_old_file(int pid_index, uid_t uid, int64_t age)
 	STORY("an old file of uid %u is %s to the marker of %d", uid, marker->linked ? "linked" : "renamed",
 	    SIM_FIRST_PID + pid_index);
 	world_observe();
+	stamp_directory();
 	post_all(marker->linked ? IN_CREATE : IN_MOVED_TO, SIM_FIRST_PID + pid_index);
 }
 
@@ -269,6 +281,7 @@ void world_remove_marker(int pid_index)
 	world_dir()->markers[pid_index].state = NO_MARKER;
 	STORY("marker of %d is removed", SIM_FIRST_PID + pid_index);
 	world_observe();
+	stamp_directory();
 	post_all(IN_DELETE, SIM_FIRST_PID + pid_index);
 }
 
@@ -372,6 +385,7 @@ static void fresh_directory(struct directory *directory)
 	directory->serial = ++world.serials;
 	directory->ino = ++world.inos;
 	directory->fs = any_fs();
+	directory->changed = world_stamp(&directory->fs);
 	leave_old_files(directory);
 }
 

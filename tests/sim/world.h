@@ -81,6 +81,7 @@ struct directory {
 	unsigned serial; /* unique among the directories of a schedule */
 	ino_t ino;
 	struct sim_fs fs;
+	int64_t changed; /* its ctime, by the clock of the file system */
 	struct sim_marker markers[SIM_PIDS];
 };
 
@@ -214,6 +215,7 @@ struct world {
 	ino_t inos;
 	struct actor actors[SIM_CLIENTS + 1];
 	struct actor *current;
+	bool silent;  /* changes raise no event, as those of another machine or below another mount */
 	bool polling; /* the current system call sees at once what would wake the actor late */
 	struct inotify inotifies[POOL_SMALL];
 	struct sim_epoll epolls[POOL_SMALL];
