@@ -92,13 +92,14 @@ judge() {
 				what = order[k]
 				if (n["old", what] == 0 || n["new", what] == 0) continue
 				take("old", what); old = median; old_least = least; old_greatest = greatest
+				noise = old > 0 ? (greatest - least) / old : 0
 				take("new", what)
-				noise = greatest - least > old_greatest - old_least ? greatest - least : old_greatest - old_least
+				if (median > 0 && (greatest - least) / median > noise) noise = (greatest - least) / median
 				word = ""
-				if (least > old_greatest && median - old > noise) word = "regression"
-				if (greatest < old_least && old - median > noise) word = "better"
+				if (least > old_greatest && median > old * (1 + noise)) word = "regression"
+				if (greatest < old_least && old > median * (1 + noise)) word = "better"
 				printf "%s\t%g\t%g\t%s\t%s\t%s\n", what, old, median, (old > 0 ? sprintf("%.2f", median / old) : "-"),
-					(old > 0 ? sprintf("%.0f %%", 100 * noise / old) : "-"), word
+					sprintf("%.0f %%", 100 * noise), word
 			}
 		}'
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# plots.sh RESULTS: draw the figures from the CSV files, as SVG. Each title says what was found, by these files.
+# plots.sh RESULTS: draw the figures from the CSV files and the README.md of tables.sh, as SVG. Each title says what was found, by these files.
 # shellcheck disable=SC2016 # the fields are those of awk
 set -euo pipefail
 results=$1
@@ -9,7 +9,14 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=bench/goals.sh
 . "$here/goals.sh"
 
-source_of() { echo "bench/results/$1, $(date -u -r "$results/$1" +%F), $(nproc) processors; medians"; }
+# of_run WORD: what README.md, which tables.sh has written, says of the run.
+of_run() { sed -n "s/^- $1: //p" "$results/README.md"; }
+source_of() {
+	local day machine
+	day=$(of_run date | cut -d' ' -f1)
+	machine=$(of_run machine | sed 's/, [^,]*$//')
+	echo "bench/results/$1, $day; $machine; medians"
+}
 
 # draw NAME: the figure that standard input describes; see plot.awk.
 draw() { awk -f "$here/plot.awk" >"$results/$1.svg"; }

@@ -184,6 +184,7 @@ write_results() {
 	printf 'attack,queries,query_us,query_p99_us,wakes,wake_us,wake_p99_us,stop_ms\n%s\n' none,9,100,200,9,50,90,0 \
 		'64 connections query,9,250,30000,9,100,900,70' '200000 files,9,990,90000,9,990,9000,1200' >"$results/fairness.csv"
 	: >"$results/left-out.txt"
+	printf -- '- date: 2026-01-02 03:04 UTC\n- machine: A <b> & c, 2 processors, 9 GiB\n' >"$results/README.md"
 }
 
 test_the_tables_name_a_goal_that_is_missed() {
@@ -219,6 +220,8 @@ test_figures_say_what_was_found() {
 		die "$(head -2 "$T/results/overview.svg")"
 	grep -q '<title>1,000 at once take at most 1.40x the CPU time of 10 crowds of 100</title>' "$T/results/crowd.svg" ||
 		die "$(head -2 "$T/results/crowd.svg")"
+	grep -q '>bench/results/crowd.csv, 2026-01-02; A &lt;b&gt; &amp; c, 2 processors; medians<' "$T/results/crowd.svg" ||
+		die "$(tail -5 "$T/results/crowd.svg")"
 	expect "figures without a dark scheme" "$(grep -L prefers-color-scheme:dark "$T"/results/*.svg)" ""
 	expect "figures with a background" "$(grep -l '<rect width="100%"' "$T"/results/*.svg)" ""
 	need python3
