@@ -38,7 +38,7 @@ static void take(struct waiting *w, const struct readyd_answer *answer, const st
 /* Takes all answers that are known now. -1: errno. */
 static int take_all(struct waiting *w)
 {
-	struct readyd_answer answer;
+	struct readyd_answer answer = READYD_ANSWER_INIT;
 	int result;
 
 	while ((result = waiters_next(&w->waiters, &answer)) == 1)
@@ -123,7 +123,7 @@ static bool ends_wait(const struct waiting *w, const struct readyd_answer *answe
 static void close_one(
     struct waiting *w, struct readyd_answer *now, const struct named_process *process, bool timed_out)
 {
-	struct readyd_explanation why;
+	struct readyd_explanation why = READYD_EXPLANATION_INIT;
 
 	if (!timed_out || ends_wait(w, now) ||
 	    readyd_waiter_explain_exact(
@@ -140,7 +140,7 @@ static void close_one(
 /* Answers for the processes that have none yet, by a last check: one may be ready by now. */
 static void close_account(struct waiting *w, bool timed_out)
 {
-	struct readyd_answer now;
+	struct readyd_answer now = READYD_ANSWER_INIT;
 
 	for (size_t i = 0; i < w->line->process_count; i++) {
 		const struct named_process *process = &w->line->processes[i];

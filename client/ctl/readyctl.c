@@ -228,6 +228,7 @@ static int parse(struct parsed *parsed, int argc, char **argv)
 {
 	int opt;
 
+	parsed->line.options.size = sizeof(parsed->line.options);
 	parsed->line.timeout_ms = -1;
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":qs:d:h", longopts, NULL)) != -1) {
