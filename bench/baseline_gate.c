@@ -33,9 +33,10 @@ static void check_gates(struct trial *trial)
 
 static int wait_by_gate(struct trial *trial, int i)
 {
-	const struct readyd_options options = {
-	    .socket = server_socket(trial->bench, SERVER_READYD), .dir = trial->bench->markers};
-	struct readyd_answer answer;
+	const struct readyd_options options = {.size = sizeof(options),
+	    .socket = server_socket(trial->bench, SERVER_READYD),
+	    .dir = trial->bench->markers};
+	struct readyd_answer answer = READYD_ANSWER_INIT;
 
 	(void)i;
 	if (readyd_wait(&options, trial->worker, NULL, &answer) != 0)

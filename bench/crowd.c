@@ -23,9 +23,9 @@
 static void member_round(const struct bench *bench, struct crowd_shared *shared, struct crowd_slot *slot)
 {
 	const struct readyd_options options = {
-	    .socket = server_socket(bench, SERVER_READYD), .dir = bench->markers};
+	    .size = sizeof(options), .socket = server_socket(bench, SERVER_READYD), .dir = bench->markers};
 	const struct moment *moment = shared->moment;
-	struct readyd_answer answer = {.verdict = READYD_PENDING};
+	struct readyd_answer answer = READYD_ANSWER_INIT;
 
 	slot->answered = now_ns(); /* no first page fault is measured */
 	shared->held++;

@@ -20,10 +20,10 @@
 static void join_by_library(const struct bench *bench, pid_t pid)
 {
 	const struct readyd_options options = {
-	    .socket = server_socket(bench, SERVER_READYD), .dir = bench->markers};
+	    .size = sizeof(options), .socket = server_socket(bench, SERVER_READYD), .dir = bench->markers};
 	struct readyd_waiter *waiter = readyd_waiter_new(&options);
-	struct readyd_explanation why = {.via = ""};
-	struct readyd_answer answer;
+	struct readyd_explanation why = READYD_EXPLANATION_INIT;
+	struct readyd_answer answer = READYD_ANSWER_INIT;
 	struct pollfd poll_fd;
 
 	if (waiter == NULL || readyd_waiter_add(waiter, pid) != 0)

@@ -84,7 +84,8 @@ static int count_entry(const struct readyd_answer *answer, void *context)
 
 static int64_t list(const struct bench *bench, pid_t pid)
 {
-	const struct readyd_options options = {.socket = server_socket(bench, SERVER_READYD),
+	const struct readyd_options options = {.size = sizeof(options),
+	    .socket = server_socket(bench, SERVER_READYD),
 	    .dir = bench->markers,
 	    .backend = READYD_BACKEND_DAEMON};
 	int64_t began = now_ns();

@@ -22,7 +22,7 @@ static inline struct readyd_waiter *new_waiter(int argc, char **argv)
  * process is ready. */
 static inline int take_answer(struct readyd_waiter *waiter, int *ready)
 {
-	struct readyd_answer answer;
+	struct readyd_answer answer = READYD_ANSWER_INIT;
 	int result = readyd_waiter_next(waiter, &answer);
 
 	if (result < 0) {

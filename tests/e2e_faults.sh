@@ -629,7 +629,7 @@ static void remove_marker(const char *dir, pid_t pid)
 
 int main(int argc, char **argv)
 {
-	struct readyd_options options = {.backend = atoi(argv[1]) ? READYD_BACKEND_DAEMON : READYD_BACKEND_FILE};
+	struct readyd_options options = {.size = sizeof(options), .backend = atoi(argv[1]) ? READYD_BACKEND_DAEMON : READYD_BACKEND_FILE};
 	struct readyd_waiter *waiter = readyd_waiter_new(&options);
 	const int rounds = atoi(argv[2]);
 	const time_t end = time(NULL) + atoi(argv[3]);
@@ -639,7 +639,7 @@ int main(int argc, char **argv)
 		return 1;
 	for (round = 0; round < rounds && time(NULL) < end; round++) {
 		struct pollfd poll_fd = {.fd = readyd_waiter_fd(waiter), .events = POLLIN};
-		struct readyd_answer answer;
+		struct readyd_answer answer = READYD_ANSWER_INIT;
 		int ends[2], next;
 		pid_t pid;
 

@@ -7,7 +7,7 @@
 
 static struct readyd_options options;
 static struct readyd_waiter *waiter;
-static struct readyd_explanation explanation;
+static struct readyd_explanation explanation = READYD_EXPLANATION_INIT;
 static char dir[UNIT_PATH_SIZE], sub[UNIT_PATH_SIZE + 8];
 static pid_t child;
 
@@ -16,7 +16,8 @@ static void set_up(void)
 	unsetenv("READYD_BACKEND");
 	unit_dir(dir);
 	snprintf(sub, sizeof(sub), "%s/m", dir);
-	options = (struct readyd_options){.dir = sub, .backend = READYD_BACKEND_FILE};
+	options =
+	    (struct readyd_options){.size = sizeof(options), .dir = sub, .backend = READYD_BACKEND_FILE};
 	waiter = NULL;
 	child = 0;
 }
@@ -31,7 +32,7 @@ static void tear_down(void)
 
 static void wait_for(pid_t pid)
 {
-	struct readyd_answer answer;
+	struct readyd_answer answer = READYD_ANSWER_INIT;
 
 	waiter = readyd_waiter_new(&options);
 	ck_assert_ptr_nonnull(waiter);

@@ -13,7 +13,7 @@
 static struct readyd_options options;
 static char dir[UNIT_PATH_SIZE], path[UNIT_PATH_SIZE + 8];
 static const char *script; /* what the daemon says after its greeting; "GATE ...": with a descriptor */
-static struct readyd_answer answer;
+static struct readyd_answer answer = READYD_ANSWER_INIT;
 static int listener;
 static pid_t daemon_pid;
 
@@ -24,7 +24,8 @@ static void set_up(void)
 	unsetenv("READYD_DIR");
 	unit_dir(dir);
 	snprintf(path, sizeof(path), "%s/socket", dir);
-	options = (struct readyd_options){.dir = dir, .socket = path, .backend = READYD_BACKEND_DAEMON};
+	options = (struct readyd_options){
+	    .size = sizeof(options), .dir = dir, .socket = path, .backend = READYD_BACKEND_DAEMON};
 	daemon_pid = 0;
 }
 

@@ -50,7 +50,7 @@ static const struct {
 
 START_TEST(socket_is_chosen)
 {
-	const struct readyd_options options = {.socket = sockets[_i].option};
+	const struct readyd_options options = {.size = sizeof(options), .socket = sockets[_i].option};
 
 	set_env("READYD_SOCKET", sockets[_i].env);
 	ck_assert_int_eq(settings_init(&settings, &options), 0);
@@ -76,7 +76,8 @@ static const struct {
 
 START_TEST(place_is_chosen)
 {
-	const struct readyd_options options = {.dir = places[_i].dir, .prefix = places[_i].prefix};
+	const struct readyd_options options = {
+	    .size = sizeof(options), .dir = places[_i].dir, .prefix = places[_i].prefix};
 
 	set_env("READYD_DIR", places[_i].env);
 	ck_assert_int_eq(settings_init(&settings, &options), 0);
@@ -105,7 +106,7 @@ static const struct {
 
 START_TEST(backend_is_chosen)
 {
-	const struct readyd_options options = {.backend = backends[_i].option};
+	const struct readyd_options options = {.size = sizeof(options), .backend = backends[_i].option};
 
 	set_env("READYD_BACKEND", backends[_i].env);
 	ck_assert_int_eq(settings_init(&settings, &options), 0);
@@ -140,7 +141,7 @@ END_TEST
 
 START_TEST(await_start_is_an_option)
 {
-	struct readyd_options options = {.flags = READYD_OPTION_AWAIT_START};
+	struct readyd_options options = {.size = sizeof(options), .flags = READYD_OPTION_AWAIT_START};
 
 	ck_assert_int_eq(settings_init(&settings, &options), 0);
 	ck_assert(settings.await_start);
@@ -192,10 +193,13 @@ static const struct {
 
 START_TEST(bad_value_is_refused)
 {
+	struct readyd_options options = bad[_i].options;
+
 	if (bad[_i].env != NULL)
 		set_env(bad[_i].env, bad[_i].value);
+	options.size = sizeof(options);
 	errno = 0;
-	ck_assert_int_eq(settings_init(&settings, &bad[_i].options), -1);
+	ck_assert_int_eq(settings_init(&settings, &options), -1);
 	ck_assert_int_eq(errno, EINVAL);
 }
 END_TEST
@@ -203,7 +207,8 @@ END_TEST
 /* Not a value of the enum. */
 START_TEST(bad_backend_is_refused)
 {
-	const struct readyd_options options = {.backend = (enum readyd_backend)(READYD_BACKEND_FILE + 1)};
+	const struct readyd_options options = {
+	    .size = sizeof(options), .backend = (enum readyd_backend)(READYD_BACKEND_FILE + 1)};
 
 	errno = 0;
 	ck_assert_int_eq(settings_init(&settings, &options), -1);
@@ -214,7 +219,8 @@ END_TEST
 /* An invalid environment variable is ignored if an option overrides it. */
 START_TEST(option_hides_bad_environment)
 {
-	const struct readyd_options options = {.socket = "/s", .dir = "/d", .backend = READYD_BACKEND_FILE};
+	const struct readyd_options options = {
+	    .size = sizeof(options), .socket = "/s", .dir = "/d", .backend = READYD_BACKEND_FILE};
 
 	set_env("READYD_SOCKET", long_path(500));
 	set_env("READYD_DIR", "relative");
@@ -279,7 +285,7 @@ END_TEST
 START_TEST(same_directory_is_agreed)
 {
 	char dir[UNIT_PATH_SIZE], link[UNIT_PATH_SIZE + 8];
-	struct readyd_options options = {.dir = link};
+	struct readyd_options options = {.size = sizeof(options), .dir = link};
 	struct wire_hello hello;
 
 	unit_dir(dir);

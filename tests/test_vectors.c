@@ -66,7 +66,7 @@ static int wait_exact(const struct readyd_options *options, pid_t pid, uint64_t 
 
 static int ask(const char *question, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
-	const struct readyd_options options = {.flags = flags_of(question)};
+	const struct readyd_options options = {.size = sizeof(options), .flags = flags_of(question)};
 	struct timespec deadline = deadline_after(is_long(question) ? 600000 : 300);
 
 	if (strcmp(question, "status") == 0)
@@ -84,7 +84,7 @@ static int exit_code(const struct readyd_answer *answer)
 
 int main(int argc, char **argv)
 {
-	struct readyd_answer answer;
+	struct readyd_answer answer = READYD_ANSWER_INIT;
 	char *colon;
 
 	if (argc != 3)

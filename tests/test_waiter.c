@@ -45,7 +45,7 @@ static void mark(int child)
 
 static bool is_in_waiter(int child)
 {
-	struct readyd_answer answer;
+	struct readyd_answer answer = READYD_ANSWER_INIT;
 
 	if (readyd_waiter_peek(waiter, children[child], &answer) == 0) {
 		unit_check(answer.pid == children[child]);
@@ -93,7 +93,7 @@ END_TEST
 static void take_all(int count)
 {
 	bool taken[PROCESSES] = {false};
-	struct readyd_answer answer;
+	struct readyd_answer answer = READYD_ANSWER_INIT;
 	int got;
 
 	while (count > 0) {
@@ -129,7 +129,7 @@ END_TEST
 /* Answers come in the order in which the processes were added. */
 START_TEST(ready_already)
 {
-	struct readyd_answer answer;
+	struct readyd_answer answer = READYD_ANSWER_INIT;
 
 	for (int i = 0; i < PROCESSES; i++)
 		mark(i);
@@ -147,7 +147,7 @@ END_TEST
 
 START_TEST(cancelled_when_ready)
 {
-	struct readyd_answer answer;
+	struct readyd_answer answer = READYD_ANSWER_INIT;
 
 	mark(0);
 	ck_assert_int_eq(readyd_waiter_add(waiter, children[0]), 0);
@@ -225,7 +225,7 @@ END_TEST
 /* Without a pidfd only a recheck shows that the process has ended. */
 START_TEST(recheck_finds_the_end_of_an_unwatched_one)
 {
-	struct readyd_answer answer;
+	struct readyd_answer answer = READYD_ANSWER_INIT;
 	struct target *t;
 
 	ck_assert_int_eq(readyd_waiter_add(waiter, children[0]), 0);
@@ -316,7 +316,7 @@ END_TEST
 /* A process that ended without a marker has none. */
 START_TEST(explains_the_end)
 {
-	struct readyd_explanation why;
+	struct readyd_explanation why = READYD_EXPLANATION_INIT;
 
 	ck_assert_int_eq(readyd_waiter_add(waiter, children[0]), 0);
 	unit_kill(children[0]);

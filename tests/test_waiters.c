@@ -68,7 +68,7 @@ static size_t pending(void)
 
 static void take_one(pid_t pid)
 {
-	struct readyd_answer answer;
+	struct readyd_answer answer = READYD_ANSWER_INIT;
 	int got;
 
 	while ((got = waiters_next(&waiters, &answer)) == 0)
@@ -81,7 +81,7 @@ static void take_one(pid_t pid)
 START_TEST(any_waiter_wakes)
 {
 	char path[sizeof(dir) + 64];
-	struct readyd_answer answer;
+	struct readyd_answer answer = READYD_ANSWER_INIT;
 
 	for (int i = 0; i < CHILDREN; i++)
 		ck_assert_int_eq(readyd_waiter_add(waiters_of(&waiters, children[i]), children[i]), 0);

@@ -296,21 +296,22 @@ static const struct {
 	struct readyd_answer answer;
 	const char *line;
 } answers[] = {
-    {{5, READYD_READY, READYD_REASON_NONE, 0, 0, -1, 0}, "ready 5\n"},
-    {{5, READYD_READY, READYD_REASON_NONE, 0, 3, -1, 9}, "ready 5 start=9 latched=1 empty=1\n"},
-    {{5, READYD_READY, READYD_REASON_NONE, 0, READYD_FLAG_AGE_ASSUMED, -1, 9},
+    {{0, 5, READYD_READY, READYD_REASON_NONE, 0, 0, -1, 0}, "ready 5\n"},
+    {{0, 5, READYD_READY, READYD_REASON_NONE, 0, 3, -1, 9}, "ready 5 start=9 latched=1 empty=1\n"},
+    {{0, 5, READYD_READY, READYD_REASON_NONE, 0, READYD_FLAG_AGE_ASSUMED, -1, 9},
 	"ready 5 age=assumed start=9\n"},
-    {{5, READYD_PENDING, READYD_REASON_DEADLINE, 0, 0, -1, 9}, "pending 5 start=9 reason=deadline\n"},
-    {{5, READYD_DIED, READYD_REASON_NONE, 0, 0, W_EXITCODE(3, 0), 9}, "died 5 start=9 status=3\n"},
-    {{5, READYD_EXITED, READYD_REASON_NONE, 0, 0, W_EXITCODE(0, 9), 9}, "exited 5 start=9 signal=9\n"},
-    {{5, READYD_DIED, READYD_REASON_NONE, 0, 0, W_EXITCODE(0, 6) | WCOREFLAG, 9},
+    {{0, 5, READYD_PENDING, READYD_REASON_DEADLINE, 0, 0, -1, 9}, "pending 5 start=9 reason=deadline\n"},
+    {{0, 5, READYD_DIED, READYD_REASON_NONE, 0, 0, W_EXITCODE(3, 0), 9}, "died 5 start=9 status=3\n"},
+    {{0, 5, READYD_EXITED, READYD_REASON_NONE, 0, 0, W_EXITCODE(0, 9), 9}, "exited 5 start=9 signal=9\n"},
+    {{0, 5, READYD_DIED, READYD_REASON_NONE, 0, 0, W_EXITCODE(0, 6) | WCOREFLAG, 9},
 	"died 5 start=9 signal=6 core=1\n"},
-    {{5, READYD_DIED, READYD_REASON_NONE, 0, 0, -1, 9}, "died 5 start=9 status=unknown\n"},
-    {{5, READYD_READY, READYD_REASON_NONE, 0, READYD_FLAG_STATUS_HIDDEN, -1, 0}, "ready 5 status=hidden\n"},
-    {{5, READYD_DIED, READYD_REASON_PID_REUSED, 0, READYD_FLAG_STATUS_HIDDEN, -1, 9},
+    {{0, 5, READYD_DIED, READYD_REASON_NONE, 0, 0, -1, 9}, "died 5 start=9 status=unknown\n"},
+    {{0, 5, READYD_READY, READYD_REASON_NONE, 0, READYD_FLAG_STATUS_HIDDEN, -1, 0},
+	"ready 5 status=hidden\n"},
+    {{0, 5, READYD_DIED, READYD_REASON_PID_REUSED, 0, READYD_FLAG_STATUS_HIDDEN, -1, 9},
 	"died 5 start=9 reason=pid-reused status=hidden\n"},
-    {{5, READYD_EXITED, READYD_REASON_NONE, 0, 0, 0, 9}, "exited 5 start=9 status=0\n"},
-    {{5, READYD_DIED, READYD_REASON_NO_PROCESS, 0, 0, -1, 0}, "died 5 reason=no-process\n"},
+    {{0, 5, READYD_EXITED, READYD_REASON_NONE, 0, 0, 0, 9}, "exited 5 start=9 status=0\n"},
+    {{0, 5, READYD_DIED, READYD_REASON_NO_PROCESS, 0, 0, -1, 0}, "died 5 reason=no-process\n"},
 };
 
 START_TEST(answers_are_written_exactly_so)
@@ -508,23 +509,24 @@ static const struct {
 	const char *line;
 	struct readyd_answer answer;
 } tolerated[] = {
-    {"ready 5 colour=blue", {5, READYD_READY, READYD_REASON_NONE, 0, 0, -1, 0}},
-    {"ready 5 colour=blue start=7 =", {5, READYD_READY, READYD_REASON_NONE, 0, 0, -1, 7}},
-    {"stale 5 reason=full-moon start=7", {5, READYD_STALE, READYD_REASON_NONE, 0, 0, -1, 7}},
-    {"stale 5 reason=deadline reason=full-moon", {5, READYD_STALE, READYD_REASON_NONE, 0, 0, -1, 0}},
-    {"stale 5 reason= start=7", {5, READYD_STALE, READYD_REASON_NONE, 0, 0, -1, 7}},
-    {"died 5 status=256", {5, READYD_DIED, READYD_REASON_NONE, 0, 0, -1, 0}},
-    {"died 5 status=unknown", {5, READYD_DIED, READYD_REASON_NONE, 0, 0, -1, 0}},
-    {"died 5 status=hidden", {5, READYD_DIED, READYD_REASON_NONE, 0, READYD_FLAG_STATUS_HIDDEN, -1, 0}},
-    {"died 5 signal=127", {5, READYD_DIED, READYD_REASON_NONE, 0, 0, -1, 0}},
-    {"died 5 START=7 Status=1", {5, READYD_DIED, READYD_REASON_NONE, 0, 0, W_EXITCODE(1, 0), 7}},
-    {"died 5 signal=6 core=1", {5, READYD_DIED, READYD_REASON_NONE, 0, 0, W_EXITCODE(0, 6) | WCOREFLAG, 0}},
+    {"ready 5 colour=blue", {0, 5, READYD_READY, READYD_REASON_NONE, 0, 0, -1, 0}},
+    {"ready 5 colour=blue start=7 =", {0, 5, READYD_READY, READYD_REASON_NONE, 0, 0, -1, 7}},
+    {"stale 5 reason=full-moon start=7", {0, 5, READYD_STALE, READYD_REASON_NONE, 0, 0, -1, 7}},
+    {"stale 5 reason=deadline reason=full-moon", {0, 5, READYD_STALE, READYD_REASON_NONE, 0, 0, -1, 0}},
+    {"stale 5 reason= start=7", {0, 5, READYD_STALE, READYD_REASON_NONE, 0, 0, -1, 7}},
+    {"died 5 status=256", {0, 5, READYD_DIED, READYD_REASON_NONE, 0, 0, -1, 0}},
+    {"died 5 status=unknown", {0, 5, READYD_DIED, READYD_REASON_NONE, 0, 0, -1, 0}},
+    {"died 5 status=hidden", {0, 5, READYD_DIED, READYD_REASON_NONE, 0, READYD_FLAG_STATUS_HIDDEN, -1, 0}},
+    {"died 5 signal=127", {0, 5, READYD_DIED, READYD_REASON_NONE, 0, 0, -1, 0}},
+    {"died 5 START=7 Status=1", {0, 5, READYD_DIED, READYD_REASON_NONE, 0, 0, W_EXITCODE(1, 0), 7}},
+    {"died 5 signal=6 core=1",
+	{0, 5, READYD_DIED, READYD_REASON_NONE, 0, 0, W_EXITCODE(0, 6) | WCOREFLAG, 0}},
     /* Only a process killed by a signal dumps core. */
-    {"died 5 core=1", {5, READYD_DIED, READYD_REASON_NONE, 0, 0, -1, 0}},
-    {"died 5 status=6 core=1", {5, READYD_DIED, READYD_REASON_NONE, 0, 0, W_EXITCODE(6, 0), 0}},
-    {"  ready   5   start=7  ", {5, READYD_READY, READYD_REASON_NONE, 0, 0, -1, 7}},
-    {"ready 5 start=7\r\n", {5, READYD_READY, READYD_REASON_NONE, 0, 0, -1, 7}},
-    {"list ready 5", {5, READYD_READY, READYD_REASON_NONE, 0, 0, -1, 0}},
+    {"died 5 core=1", {0, 5, READYD_DIED, READYD_REASON_NONE, 0, 0, -1, 0}},
+    {"died 5 status=6 core=1", {0, 5, READYD_DIED, READYD_REASON_NONE, 0, 0, W_EXITCODE(6, 0), 0}},
+    {"  ready   5   start=7  ", {0, 5, READYD_READY, READYD_REASON_NONE, 0, 0, -1, 7}},
+    {"ready 5 start=7\r\n", {0, 5, READYD_READY, READYD_REASON_NONE, 0, 0, -1, 7}},
+    {"list ready 5", {0, 5, READYD_READY, READYD_REASON_NONE, 0, 0, -1, 0}},
 };
 
 START_TEST(unknown_keys_are_tolerated)

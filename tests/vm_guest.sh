@@ -12,10 +12,6 @@ if [ ! -e "$BUILD/vm/vmlinuz" ]; then
 	exit 0
 fi
 
-# The shell loop of README.md, for guests without readyctl.
-sed -n '/^    wait_ready() {$/,/^    }$/s/^    //p' "$SRC/README.md" >"$dir/wait_ready.sh"
-grep -q '^}$' "$dir/wait_ready.sh" || { echo "Bail out! no wait_ready() in README.md"; exit 1; }
-
 # guest LABEL INIT CASES [FILE]... -- [ARGUMENT]...
 guest() {
 	local label=$1 init=$2 files=(guest/tap.sh="$vm/tap.sh" guest/cases="$3")
@@ -59,7 +55,7 @@ systemd_files() {
 guests() {
 	local failed=0 init=$SRC/contrib/init evidence systemd
 	mapfile -t evidence < <(evidence_files)
-	guest plain "$init/init" "$vm/cases_plain.sh" guest/wait_ready.sh="$dir/wait_ready.sh" \
+	guest plain "$init/init" "$vm/cases_plain.sh" guest/wait_ready.sh="$init/wait_ready.sh" \
 		guest/heap_watch="$BUILD/tests/vm/heap_watch" \
 		guest/send_socket="$BUILD/tests/vm/send_socket" -- /guest/cases || failed=1
 	guest evidence "$init/init" "$vm/cases_evidence.sh" guest/under="$BUILD/tests/vm/under" "${evidence[@]}" \

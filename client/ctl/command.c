@@ -133,6 +133,7 @@ int command_status(const struct command_line *line)
 	if (answers == NULL)
 		return command_failed(line, "cannot ask");
 	for (size_t i = 0; i < line->process_count; i++) {
+		answers[i].size = sizeof(*answers);
 		answers[i].pid = line->processes[i].pid;
 		answers[i].start = line->processes[i].start;
 	}

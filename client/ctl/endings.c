@@ -35,7 +35,7 @@ void endings_free(struct endings *endings)
 /* The daemon may know the status of one that was reaped. */
 static void add_status(const struct readyd_options *options, struct readyd_answer *answer)
 {
-	struct readyd_answer said;
+	struct readyd_answer said = READYD_ANSWER_INIT;
 
 	if (readyd_query_exact(options, answer->pid, answer->start, &said) != 0 ||
 	    said.start != answer->start)

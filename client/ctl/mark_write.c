@@ -124,7 +124,7 @@ static enum mark_result write_where(struct writing *w)
 enum mark_result mark_write(
     struct readyd_waiter *waiter, const struct process *p, uint64_t start, char path[MARK_PATH_SIZE])
 {
-	struct readyd_explanation why;
+	struct readyd_explanation why = READYD_EXPLANATION_INIT;
 	struct marker_place place;
 	struct writing w = {.process = p, .place = &place, .result = MARK_FAILED};
 	enum mark_result result;

@@ -192,6 +192,7 @@ int main(int argc, char **argv)
 	static struct parsed parsed; /* its memory is in use until the end */
 	int code = EXIT_USAGE;
 
+	parsed.line.options.size = sizeof(parsed.line.options);
 	parsed.line.timeout_ms = -1;
 	parsed.line.began = clock_ms();
 	handover_prepare();

@@ -49,7 +49,7 @@ static _Noreturn void fail(const struct looking *l)
 /* A daemon that has not answered yet may say where the markers are. */
 static bool is_place_known(const struct looking *l)
 {
-	struct readyd_explanation e;
+	struct readyd_explanation e = READYD_EXPLANATION_INIT;
 
 	return readyd_waiter_explain_exact(l->waiter, l->worker->pid, l->start, &e) != 0 ||
 	       strcmp(e.via, "asking") != 0;
@@ -73,7 +73,7 @@ static void mark_if_due(struct looking *l)
 static void explain(const struct looking *l)
 {
 	struct run_word word = {.kind = RUN_WORD_WHY};
-	struct readyd_explanation e;
+	struct readyd_explanation e = READYD_EXPLANATION_INIT;
 	char path[MARK_PATH_SIZE];
 
 	if (readyd_waiter_explain_exact(l->waiter, l->worker->pid, l->start, &e) == 0)
@@ -99,7 +99,7 @@ static bool obey(struct looking *l)
 
 static void tell_answers(const struct looking *l)
 {
-	struct run_word word = {.kind = RUN_WORD_ANSWER};
+	struct run_word word = {.kind = RUN_WORD_ANSWER, .answer = READYD_ANSWER_INIT};
 	int result;
 
 	while ((result = readyd_waiter_next(l->waiter, &word.answer)) == 1)

@@ -12,7 +12,7 @@ static bool describe_one(
     const struct waiting *w, const struct named_process *process, char *text, size_t size)
 {
 	struct named_process again = *process;
-	struct readyd_explanation seen;
+	struct readyd_explanation seen = READYD_EXPLANATION_INIT;
 	const char *why;
 
 	if (process->pid == 0) {
@@ -62,7 +62,7 @@ static void report(const struct waiting *w, int number)
 static void close_late(
     struct waiting *w, struct readyd_answer *now, const struct named_process *process, int number)
 {
-	struct readyd_explanation why;
+	struct readyd_explanation why = READYD_EXPLANATION_INIT;
 
 	if (readyd_waiter_explain_exact(
 		waiters_of(&w->waiters, process->pid), process->pid, process->start, &why) != 0) {
@@ -103,7 +103,7 @@ static void close_file(struct waiting *w, const struct named_process *process, b
 static void close_one(struct waiting *w, const struct named_process *process, bool explain, int number)
 {
 	struct readyd_waiter *waiter = waiters_of(&w->waiters, process->pid);
-	struct readyd_answer now;
+	struct readyd_answer now = READYD_ANSWER_INIT;
 
 	/* Its answer was taken, or it was named twice. */
 	if (readyd_waiter_peek_exact(waiter, process->pid, process->start, &now) != 0)

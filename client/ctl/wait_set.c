@@ -30,7 +30,7 @@ void wait_take_final(
 
 int wait_take_all(struct waiting *w)
 {
-	struct readyd_answer answer;
+	struct readyd_answer answer = READYD_ANSWER_INIT;
 	int result;
 
 	while ((result = waiters_next(&w->waiters, &answer)) == 1) {

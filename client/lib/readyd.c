@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "client/lib/abi.h"
 #include "client/lib/glance.h"
 #include "client/lib/opinion.h"
 #include "client/lib/question.h"
@@ -137,32 +138,45 @@ int readyd_query_exact(
     const struct readyd_options *options, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
 	struct inquiry inquiry = {.asking_ms = 0};
+	struct readyd_answer own;
 
-	if (settings_init(&inquiry.settings, options) != 0)
+	if (abi_check_answer(answer) != 0 || settings_init(&inquiry.settings, options) != 0)
 		return -1;
 	if (pid < 1) {
 		errno = EINVAL;
 		return -1;
 	}
-	return query(&inquiry, pid, start, answer);
+	if (query(&inquiry, pid, start, &own) != 0)
+		return -1;
+	abi_give_answer(answer, &own);
+	return 0;
+}
+
+/* Whether the elements of the caller's array can be answered; nothing is asked before all of them can. */
+static int check_set(struct readyd_answer *answer, size_t count)
+{
+	for (; count > 0; count--, answer = abi_next_answer(answer)) {
+		if (abi_check_answer(answer) != 0)
+			return -1;
+		if (answer->pid < 1) {
+			errno = EINVAL;
+			return -1;
+		}
+	}
+	return 0;
 }
 
 int readyd_query_set(const struct readyd_options *options, struct readyd_answer *answers, size_t count)
 {
 	struct inquiry inquiry = {.asking_ms = 0};
+	struct readyd_answer own;
 
-	if (settings_init(&inquiry.settings, options) != 0)
+	if (check_set(answers, count) != 0 || settings_init(&inquiry.settings, options) != 0)
 		return -1;
-	for (size_t i = 0; i < count; i++) {
-		pid_t pid = answers[i].pid;
-		uint64_t start = answers[i].start;
-
-		if (pid < 1) {
-			errno = EINVAL;
+	for (; count > 0; count--, answers = abi_next_answer(answers)) {
+		if (query(&inquiry, answers->pid, answers->start, &own) != 0)
 			return -1;
-		}
-		if (query(&inquiry, pid, start, &answers[i]) != 0)
-			return -1;
+		abi_give_answer(answers, &own);
 	}
 	return 0;
 }
@@ -180,7 +194,7 @@ static int left_until(const struct timespec *deadline)
 
 static int look_a_last_time(struct readyd_waiter *waiter, pid_t pid, struct readyd_answer *answer)
 {
-	if (readyd_waiter_peek(waiter, pid, answer) != 0)
+	if (waiter_peek(waiter, pid, 0, answer) != 0)
 		return -1;
 	if (verdict_ends_wait(answer) || (answer->verdict == READYD_STALE && waiter->settings.fail_stale))
 		return 0;
@@ -210,15 +224,18 @@ int readyd_wait(const struct readyd_options *options, pid_t pid, const struct ti
     struct readyd_answer *answer)
 {
 	struct readyd_waiter waiter;
+	struct readyd_answer own;
 	int result, saved;
 
-	if (waiter_init(&waiter, options) != 0)
+	if (abi_check_answer(answer) != 0 || waiter_init(&waiter, options) != 0)
 		return -1;
-	result = wait_by_waiter(&waiter, pid, deadline, answer);
+	result = wait_by_waiter(&waiter, pid, deadline, &own);
 	saved = result == 0 ? 0 : errno;
 	waiter_fini(&waiter);
 	if (result != 0)
 		errno = saved;
+	else
+		abi_give_answer(answer, &own);
 	return result;
 }
 
@@ -228,6 +245,12 @@ struct listing {
 	int stopped; /* what each() returned */
 	bool begun;  /* each() has been called */
 };
+
+static void report_entry(struct listing *listing, struct readyd_answer *answer)
+{
+	answer->size = sizeof(*answer);
+	listing->stopped = listing->each(answer, listing->context);
+}
 
 static int take_entry(const struct daemon_event *event, void *context)
 {
@@ -242,7 +265,7 @@ static int take_entry(const struct daemon_event *event, void *context)
 	}
 	answer.backend = READYD_BACKEND_DAEMON;
 	listing->begun = true;
-	listing->stopped = listing->each(&answer, listing->context);
+	report_entry(listing, &answer);
 	return listing->stopped != 0;
 }
 
@@ -262,7 +285,7 @@ static int list_files(const struct settings *settings, struct listing *listing)
 			continue;
 		look_alone(settings, pid, 0, &answer);
 		if (answer.verdict == READYD_READY)
-			listing->stopped = listing->each(&answer, listing->context);
+			report_entry(listing, &answer);
 	}
 	closedir(dir);
 	return 0;
@@ -335,6 +358,11 @@ int readyd_stats(const struct readyd_options *options, char *buf, size_t size)
 	const struct question question = {{.verb = WIRE_STATS}, true, take_stats, &text};
 
 	return ask_about_daemon(options, &question);
+}
+
+const char *readyd_version(void)
+{
+	return READYD_VERSION;
 }
 
 int readyd_ping(const struct readyd_options *options)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/lib/abi.h"
 #include "client/lib/settings.h"
 #include "src/number.h"
 #include "src/process.h"
@@ -60,14 +61,15 @@ static int choose_trusted(struct settings *settings)
 	return 0;
 }
 
-int settings_init(struct settings *settings, const struct readyd_options *options)
+int settings_init(struct settings *settings, const struct readyd_options *given)
 {
-	static const struct readyd_options none = READYD_OPTIONS_INIT;
+	struct readyd_options known;
+	const struct readyd_options *options = &known;
 	const char *socket, *dir;
 
-	if (options == NULL)
-		options = &none;
 	memset(settings, 0, sizeof(*settings));
+	if (abi_take_options(&known, given) != 0)
+		return -1;
 	socket = from_env(options->socket, "READYD_SOCKET");
 	if (socket == NULL)
 		socket = READYD_DEFAULT_SOCKET;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "client/lib/abi.h"
 #include "client/lib/opinion.h"
 #include "client/lib/question.h"
 #include "client/lib/waiter.h"
@@ -172,12 +173,7 @@ static void peek(struct readyd_waiter *w, struct target *t, struct readyd_answer
 		waiter_ask_once(w, t, answer);
 }
 
-int readyd_waiter_peek(struct readyd_waiter *w, pid_t pid, struct readyd_answer *answer)
-{
-	return readyd_waiter_peek_exact(w, pid, 0, answer);
-}
-
-int readyd_waiter_peek_exact(struct readyd_waiter *w, pid_t pid, uint64_t start, struct readyd_answer *answer)
+int waiter_peek(struct readyd_waiter *w, pid_t pid, uint64_t start, struct readyd_answer *answer)
 {
 	struct target *t = target_set_find(&w->set, pid, start);
 
@@ -191,6 +187,21 @@ int readyd_waiter_peek_exact(struct readyd_waiter *w, pid_t pid, uint64_t start,
 		*answer = not_started(pid);
 	else
 		peek(w, t, answer);
+	return 0;
+}
+
+int readyd_waiter_peek(struct readyd_waiter *w, pid_t pid, struct readyd_answer *answer)
+{
+	return readyd_waiter_peek_exact(w, pid, 0, answer);
+}
+
+int readyd_waiter_peek_exact(struct readyd_waiter *w, pid_t pid, uint64_t start, struct readyd_answer *answer)
+{
+	struct readyd_answer own;
+
+	if (abi_check_answer(answer) != 0 || waiter_peek(w, pid, start, &own) != 0)
+		return -1;
+	abi_give_answer(answer, &own);
 	return 0;
 }
 
@@ -216,7 +227,7 @@ static int poll_events(struct readyd_waiter *w, int timeout_ms)
 	return count < 0 ? -1 : waiter_dispatch(w, events, count);
 }
 
-int readyd_waiter_next(struct readyd_waiter *w, struct readyd_answer *answer)
+static int next(struct readyd_waiter *w, struct readyd_answer *answer)
 {
 	bool fresh = w->fresh;
 
@@ -227,6 +238,19 @@ int readyd_waiter_next(struct readyd_waiter *w, struct readyd_answer *answer)
 	if ((!fresh && poll_events(w, 0) != 0) || waiter_reconcile(w) != 0)
 		return target_set_waiting(&w->set) == 0 ? 0 : -1;
 	return waiter_take(w, answer) ? 1 : 0;
+}
+
+int readyd_waiter_next(struct readyd_waiter *w, struct readyd_answer *answer)
+{
+	struct readyd_answer own;
+	int result;
+
+	if (abi_check_answer(answer) != 0)
+		return -1;
+	result = next(w, &own);
+	if (result == 1)
+		abi_give_answer(answer, &own);
+	return result;
 }
 
 int readyd_waiter_sleep(struct readyd_waiter *w, int timeout_ms)

@@ -76,6 +76,8 @@ int waiter_init(struct readyd_waiter *w, const struct readyd_options *options);
 void waiter_fini(struct readyd_waiter *w);
 /* Takes an answer that is known already. False: there is none. */
 bool waiter_take(struct readyd_waiter *w, struct readyd_answer *answer);
+/* readyd_waiter_peek_exact() for an answer of this library. */
+int waiter_peek(struct readyd_waiter *w, pid_t pid, uint64_t start, struct readyd_answer *answer);
 /* Merges what the daemon answers to a question into the answer of an own check. */
 void waiter_ask_once(struct readyd_waiter *w, const struct target *t, struct readyd_answer *answer);
 

@@ -8,6 +8,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "client/lib/abi.h"
 #include "client/lib/waiter.h"
 #include "src/marker_dir.h"
 #include "src/clock.h"
@@ -165,6 +166,28 @@ static const char *refusal_word(const struct readyd_waiter *w, const struct targ
 	return covered || !w->watching || t->refusal == WIRE_OK ? NULL : wire_error_code(t->refusal);
 }
 
+static void explain(struct readyd_waiter *w, const struct target *t, const struct readyd_answer *now,
+    struct readyd_explanation *explanation)
+{
+	const struct marker_place *place = &w->settings.place;
+	char root[32] = "";
+	bool other;
+
+	memset(explanation, 0, sizeof(*explanation));
+	explanation->process = process_word(t);
+	explanation->marker = marker_word(now, place);
+	explanation->marker_error = marker_error(t, place, now);
+	explanation->directory = describe_directory(place, &t->process, &other);
+	explanation->via = via_word(w, t);
+	explanation->procfs = procfs_word();
+	explanation->refusal = refusal_word(w, t);
+	explanation->last_event_ms = w->last_event == 0 ? -1 : clock_ms() - w->last_event;
+	if (other)
+		snprintf(root, sizeof(root), "/proc/%ld/root", (long)t->process.pid);
+	snprintf(explanation->path, sizeof(explanation->path), "%s%s/%s%ld", root, place->dir, place->prefix,
+	    (long)t->process.ns_pid);
+}
+
 int readyd_waiter_explain(struct readyd_waiter *w, pid_t pid, struct readyd_explanation *explanation)
 {
 	return readyd_waiter_explain_exact(w, pid, 0, explanation);
@@ -173,31 +196,20 @@ int readyd_waiter_explain(struct readyd_waiter *w, pid_t pid, struct readyd_expl
 int readyd_waiter_explain_exact(
     struct readyd_waiter *w, pid_t pid, uint64_t start, struct readyd_explanation *explanation)
 {
-	const struct marker_place *place = &w->settings.place;
 	struct target *t = target_set_find(&w->set, pid, start);
+	struct readyd_explanation own;
 	struct readyd_answer now;
-	char root[32] = "";
-	bool other;
 
-	if (t == NULL || readyd_waiter_peek_exact(w, pid, start, &now) != 0) {
+	if (abi_check_explanation(explanation) != 0)
+		return -1;
+	if (t == NULL || waiter_peek(w, pid, start, &now) != 0) {
 		errno = ENOENT;
 		return -1;
 	}
 	/* Where the daemon watches, it alone has seen what came and went. */
 	if (target_is_covered(t) && now.verdict == READYD_PENDING && now.reason == READYD_REASON_NONE)
 		waiter_ask_once(w, t, &now);
-	memset(explanation, 0, sizeof(*explanation));
-	explanation->process = process_word(t);
-	explanation->marker = marker_word(&now, place);
-	explanation->marker_error = marker_error(t, place, &now);
-	explanation->directory = describe_directory(place, &t->process, &other);
-	explanation->via = via_word(w, t);
-	explanation->procfs = procfs_word();
-	explanation->refusal = refusal_word(w, t);
-	explanation->last_event_ms = w->last_event == 0 ? -1 : clock_ms() - w->last_event;
-	if (other)
-		snprintf(root, sizeof(root), "/proc/%ld/root", (long)pid);
-	snprintf(explanation->path, sizeof(explanation->path), "%s%s/%s%ld", root, place->dir, place->prefix,
-	    (long)t->process.ns_pid);
+	explain(w, t, &now, &own);
+	abi_give_explanation(explanation, &own);
 	return 0;
 }

@@ -17,7 +17,23 @@
  * Process      The library never prints or exits, and does not change signals, the environment or the
  *              allocator. All of its descriptors are close-on-exec.
  *
- * Blocking     A check of a marker calls lstat(2) and waits for as long as the file system of the marker
+ * Sizes        The structures that a caller fills or has filled begin with their size: initialise them with
+ *              READYD_OPTIONS_INIT, READYD_ANSWER_INIT and READYD_EXPLANATION_INIT. So later versions can
+ *              add members at the end, and a program and a library of different versions work together: a
+ *              member that the library does not know is 0. A size that cannot be is EINVAL; an option that
+ *              is set and that the library does not know is E2BIG. A call keeps the size.
+ *
+ * Blocking     How long the calls wait at most for a daemon that is late:
+ *
+ *                  not at all   readyd_waiter_new(), _free(), _add(), _cancel(), _fd(), _next(), _pending()
+ *                  250 ms       readyd_query(), _exact(); readyd_waiter_peek(), _explain(): about 1 s for
+ *                               all calls of one waiter together
+ *                  5 s          readyd_query() with READYD_BACKEND_DAEMON; readyd_stats(), readyd_ping()
+ *                  10 s         readyd_query_set(), readyd_list(), in all
+ *                  as asked     readyd_wait() until its deadline, and 250 ms beyond it;
+ *                               readyd_waiter_sleep()
+ *
+ *              A check of a marker calls lstat(2) and waits for as long as the file system of the marker
  *              directory takes, whatever the deadline: forever, if it is on a server that does not answer, or
  *              in the mount namespace of another process and its user has stopped it. The library does not
  *              fork; a caller that cannot afford to wait lets a child process call it, as readyctl(1) does.
@@ -48,6 +64,18 @@ extern "C" {
 
 /* glibc hides the definition in <time.h> under -std=c99; the pointers below need only a declaration. */
 struct timespec;
+
+/* The version of this header; readyd_version() tells that of the library. */
+#define READYD_VERSION_MAJOR 0
+#define READYD_VERSION_MINOR 1
+#define READYD_VERSION_PATCH 0
+#define READYD_VERSION	     "0.1.0"
+/* For #if: whether this header is that of version 1.2.3 or later. */
+#define READYD_VERSION_AT_LEAST(major, minor, patch)                                                         \
+	(READYD_VERSION_MAJOR > (major) ||                                                                   \
+	    (READYD_VERSION_MAJOR == (major) &&                                                              \
+		(READYD_VERSION_MINOR > (minor) ||                                                           \
+		    (READYD_VERSION_MINOR == (minor) && READYD_VERSION_PATCH >= (patch)))))
 
 #define READYD_DEFAULT_SOCKET "/run/readyd.sock"
 
@@ -115,9 +143,10 @@ enum readyd_backend {
 /* The daemon keeps the start and the exit status of the process from this user. */
 #define READYD_FLAG_STATUS_HIDDEN 0x8u
 
-/* Initialise with { 0 } or READYD_OPTIONS_INIT; NULL or 0 selects the default, an empty string is an error
- * (EINVAL). Strings are copied. */
+/* Initialise with READYD_OPTIONS_INIT; NULL or 0 selects the default, an empty string is an error (EINVAL).
+ * Strings are copied. */
 struct readyd_options {
+	size_t size;		     /* sizeof(struct readyd_options) */
 	const char *socket;	     /* path, or "@name" for an abstract socket (unix(7)); default
 				      * $READYD_SOCKET, else READYD_DEFAULT_SOCKET */
 	const char *dir;	     /* marker directory, an absolute path of at most 511 bytes; default
@@ -138,10 +167,13 @@ struct readyd_options {
 #define READYD_OPTION_STRICT_AGE 0x4u
 #define READYD_OPTIONS_INIT                                                                                  \
 	{                                                                                                    \
-		0, 0, 0, READYD_BACKEND_AUTO, 0                                                              \
+		sizeof(struct readyd_options), 0, 0, 0, READYD_BACKEND_AUTO, 0                               \
 	}
 
+/* Initialise with READYD_ANSWER_INIT. In an answer that readyd_list() passes, size is that of the library's.
+ */
 struct readyd_answer {
+	size_t size; /* sizeof(struct readyd_answer) */
 	pid_t pid;
 	enum readyd_verdict verdict;
 	enum readyd_reason reason;
@@ -155,11 +187,19 @@ struct readyd_answer {
 				      * of proc_pid_stat(5); 0: not known. pid and start together identify a
 				      * process; a pid alone does not. */
 };
+#define READYD_ANSWER_INIT                                                                                   \
+	{                                                                                                    \
+		sizeof(struct readyd_answer), 0, READYD_PENDING, READYD_REASON_NONE, READYD_BACKEND_AUTO, 0, \
+		    -1, 0                                                                                    \
+	}
 
 /* The words that the protocol, readyctl(1) and its JSON output use: "ready", "pending", ...; "deadline", ...
  * Static strings; NULL for READYD_REASON_NONE and for values outside the enum. */
 const char *readyd_verdict_name(enum readyd_verdict verdict);
 const char *readyd_reason_name(enum readyd_reason reason);
+
+/* The version of the library that is used: READYD_VERSION when it was built. */
+const char *readyd_version(void);
 
 /* Answers what is known of pid now. options may be NULL. Waits for the daemon's answer at most 250 ms, with
  * READYD_BACKEND_DAEMON at most 5 s; otherwise does not block.
@@ -176,9 +216,10 @@ int readyd_query_exact(
     const struct readyd_options *options, pid_t pid, uint64_t start, struct readyd_answer *answer);
 
 /* The same for each of count processes: answers[i].pid and answers[i].start say which one (start 0: as
- * above), and answers[i] becomes its answer. A daemon that does not answer in time is not asked about the
- * others, so that it costs 250 ms in all; one with answers that take 10 s together counts as such. One that
- * is not trusted is not asked again either, so that only the first answer names it. */
+ * above), and answers[i] becomes its answer. Each is initialised with READYD_ANSWER_INIT. A daemon that does
+ * not answer in time is not asked about the others, so that it costs 250 ms in all; one with answers that
+ * take 10 s together counts as such. One that is not trusted is not asked again either, so that only the
+ * first answer names it. */
 int readyd_query_set(const struct readyd_options *options, struct readyd_answer *answers, size_t count);
 
 /* Blocks until the verdict on pid is neither pending nor stale (see READYD_OPTION_FAIL_STALE), or until
@@ -192,6 +233,8 @@ int readyd_wait(const struct readyd_options *options, pid_t pid, const struct ti
 
 /*
  * A waiter is a set of processes and one descriptor, for use in any event loop:
+ *
+ *	struct readyd_answer answer = READYD_ANSWER_INIT;
  *
  *	w = readyd_waiter_new(NULL);
  *	readyd_waiter_add(w, 1234);
@@ -250,8 +293,10 @@ int readyd_waiter_peek(struct readyd_waiter *waiter, pid_t pid, struct readyd_an
 int readyd_waiter_peek_exact(
     struct readyd_waiter *waiter, pid_t pid, uint64_t start, struct readyd_answer *answer);
 
-/* Why a process in the set has no answer yet, as seen now. All words are static strings. */
+/* Why a process in the set has no answer yet, as seen now. All words are static strings. Initialise with
+ * READYD_EXPLANATION_INIT. */
 struct readyd_explanation {
+	size_t size;	       /* sizeof(struct readyd_explanation) */
 	const char *process;   /* running, sleeping, stopped, uninterruptible, leader-exited (its first thread
 				* has exited, others live), gone, not-started, unknown */
 	const char *marker;    /* absent, there, or the word of the reason why it does not count */
@@ -268,6 +313,13 @@ struct readyd_explanation {
 	int marker_error; /* errno of a check of the marker just now, where marker is look-failed; else 0 */
 	char path[1152];  /* the path of this process's marker as seen from here, terminated by a NUL */
 };
+#define READYD_EXPLANATION_INIT                                                                              \
+	{                                                                                                    \
+		sizeof(struct readyd_explanation), 0, 0, 0, 0, 0, 0, 0, 0,                                   \
+		{                                                                                            \
+			0                                                                                    \
+		}                                                                                            \
+	}
 /* May wait for the daemon's answer as readyd_query(). ENOENT: pid is not in the set. */
 int readyd_waiter_explain(struct readyd_waiter *waiter, pid_t pid, struct readyd_explanation *explanation);
 int readyd_waiter_explain_exact(

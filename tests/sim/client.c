@@ -65,7 +65,8 @@ void clients_start(void)
 		client->count = 0;
 		client->over = i >= client_count;
 		client->by_descriptor = dice_hit(200);
-		client->options = (struct readyd_options){.socket = SIM_SOCKET,
+		client->options = (struct readyd_options){.size = sizeof(struct readyd_options),
+		    .socket = SIM_SOCKET,
 		    .dir = SIM_DIR,
 		    .prefix = SIM_PREFIX,
 		    .backend = dice_hit(300) ? READYD_BACKEND_FILE : READYD_BACKEND_AUTO,
@@ -197,7 +198,7 @@ static int sleep_on_descriptor(struct client *client, int i)
 
 static void take_answers(struct client *client, int i)
 {
-	struct readyd_answer answer;
+	struct readyd_answer answer = READYD_ANSWER_INIT;
 	int got;
 
 	while ((got = readyd_waiter_next(client->waiter, &answer)) == 1) {

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Run in a guest booted with contrib/init/init: readyd, readyctl and the worker work together in a VM, with the real paths,
-# and give the same answers as the shell loop of the README.
+# and give the same answers as contrib/init/wait_ready.sh.
 # shellcheck source=tests/vm/tap.sh disable=SC1091,SC2030,SC2031
 . /guest/tap.sh
-# shellcheck source=/dev/null # wait_ready(), as README.md has it
+# shellcheck source=contrib/init/wait_ready.sh
 . /guest/wait_ready.sh
 
 WORKER=/usr/libexec/ktstr-jemalloc-alloc-worker
