@@ -103,7 +103,7 @@ test_the_machine_is_measured() {
 	done
 }
 
-# Who has no daemon to ask walks /proc for a process in a child pid namespace, once each: that shows that walks are seen.
+# A waiter that has no daemon to ask walks /proc for a process in a child pid namespace, once each: that shows that walks are seen.
 test_a_crowd_is_measured_in_each_moment() {
 	local moments
 	need_root
