@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "client/ctl/command.h"
+#include "client/ctl/output.h"
 #include "client/ctl/run.h"
 #include "src/clock.h"
 #include "src/verdict.h"
