@@ -31,12 +31,15 @@ struct run {
 };
 
 /* Sleeps until something happens, but not beyond that time (clock_ms(); -1: no limit); passes signals on,
- * copies output, and notes how the worker is. Whoever calls it looks at the parts then. */
+ * copies output, and notes how the worker is. The caller looks at the parts then. */
 void run_turn(struct run *r, int64_t until);
 
 /* Waits until the worker is ready and, if readyctl stays, until it has ended; or until it is clear that it
  * does not become ready. Returns the exit code; r->die_by instead, if that is not 0. */
 int run_until_decided(struct run *r);
+
+/* Copies what is left of the output of the worker, and reports how the run ends. Returns the exit code. */
+int run_finish(struct run *r, enum run_code_kind kind, int code);
 
 /* Ends the worker and its process group: SIGTERM, then SIGKILL. Returns when none of it is left, or 2 seconds
  * after SIGKILL. The worker is then reaped, if it has ended. */

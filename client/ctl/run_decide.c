@@ -2,12 +2,10 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "client/ctl/command.h"
 #include "client/ctl/output.h"
@@ -26,40 +24,6 @@
 #define SECOND_LINE_MS 30000
 #define EACH_LINE_MS   60000
 
-/* Copies what is left of its output, so that our message comes after it, for as long as the reader takes,
- * unless a signal comes. */
-static void drain(struct run *r)
-{
-	uint64_t out = run_stream_target(&r->out), err = run_stream_target(&r->err);
-
-	r->hurry = false;
-	while (!r->hurry && !(run_stream_is_done(&r->out, out) && run_stream_is_done(&r->err, err)))
-		run_turn(r, -1);
-}
-
-/* What a detached worker has written to a file last. */
-static void read_stderr_back(struct run *r)
-{
-	int fd = open("/proc/self/fd/2", O_RDONLY | O_CLOEXEC);
-	char tail[4096];
-	off_t from = lseek(fd, 0, SEEK_END) - (off_t)sizeof(tail);
-	ssize_t n = pread(fd, tail, sizeof(tail), from > r->err_began ? from : r->err_began);
-
-	if (n > 0)
-		lines_feed(&r->err.lines, tail, (size_t)n);
-	if (fd >= 0)
-		close(fd);
-}
-
-static void finish_output(struct run *r)
-{
-	drain(r);
-	if (r->err_began >= 0)
-		read_stderr_back(r);
-	snprintf(r->message, sizeof(r->message), "%s", lines_last(&r->err.lines));
-	r->report.message = r->message;
-}
-
 /* The worker has ended by a signal that was meant for both. */
 static bool was_told_to_end(const struct run *r)
 {
@@ -67,17 +31,6 @@ static bool was_told_to_end(const struct run *r)
 
 	return r->child.ended && number != 0 &&
 	       ((r->passed >> number & 1) != 0 || (r->given && (number == SIGINT || number == SIGQUIT)));
-}
-
-static int report_end(struct run *r, enum run_code_kind kind, int code)
-{
-	finish_output(r);
-	r->report.kind = kind;
-	r->report.code = code;
-	r->report.ended = r->child.ended;
-	r->report.status = r->child.status;
-	run_report_end(&r->report);
-	return output_finish() == 0 ? code : EXIT_FAILED;
 }
 
 static int code_of_worker(const struct run *r)
@@ -91,7 +44,7 @@ static int follow_worker(struct run *r)
 	int code;
 
 	r->report.told_to_end = was_told_to_end(r);
-	code = report_end(r, RUN_CODE_WORKER, code_of_worker(r));
+	code = run_finish(r, RUN_CODE_WORKER, code_of_worker(r));
 	if (code > 128 && WIFSIGNALED(r->child.status))
 		r->die_by = WTERMSIG(r->child.status);
 	return code;
@@ -115,7 +68,7 @@ static int exec_failed(struct run *r)
 	r->report.code = error == ENOENT ? 127 : 126;
 	r->report.answer.verdict = READYD_DIED;
 	run_report_exec_failed(&r->report, error);
-	return report_end(r, RUN_CODE_EXEC, r->report.code);
+	return run_finish(r, RUN_CODE_EXEC, r->report.code);
 }
 
 /* It is not ready, and is ended. */
@@ -123,7 +76,7 @@ static int give_up(struct run *r, enum run_code_kind kind, int code)
 {
 	run_look_end(&r->look);
 	run_end_group(r);
-	return report_end(r, kind, code);
+	return run_finish(r, kind, code);
 }
 
 /* What the look sees, unless its file system does not answer, or the worker is ready after all. */
@@ -192,7 +145,7 @@ static int end_early(struct run *r, const struct readyd_answer *answer)
 		return give_up(r, RUN_CODE_VERDICT, verdict_exit_code(answer->verdict));
 	if (was_told_to_end(r) || (answer->verdict == READYD_EXITED && !r->options->detach))
 		return follow_worker(r);
-	return report_end(r, RUN_CODE_VERDICT, verdict_exit_code(answer->verdict));
+	return run_finish(r, RUN_CODE_VERDICT, verdict_exit_code(answer->verdict));
 }
 
 static int take_answer(struct run *r, const struct readyd_answer *answer)
