@@ -8,24 +8,85 @@
 #include "src/clock.h"
 #include "src/stamp_trust.h"
 
+struct sightings_owner {
+	uid_t uid;
+	TAILQ_HEAD(, sighting) by_age;
+	size_t count;
+	UT_hash_handle hh;
+};
+
 void sightings_init(struct sightings *sightings, size_t limit)
 {
 	*sightings = (struct sightings){.limit = limit};
-	TAILQ_INIT(&sightings->by_age);
+}
+
+static struct sightings_owner *enter_owner(struct sightings *sightings, uid_t uid)
+{
+	struct sightings_owner *owner;
+
+	HASH_FIND(hh, sightings->owners, &uid, sizeof(uid), owner);
+	if (owner != NULL)
+		return owner;
+	owner = xalloc_new(sizeof(*owner));
+	owner->uid = uid;
+	TAILQ_INIT(&owner->by_age);
+	HASH_ADD(hh, sightings->owners, uid, sizeof(owner->uid), owner);
+	return owner;
+}
+
+static void join_owner(struct sightings *sightings, struct sighting *sighting)
+{
+	struct sightings_owner *owner = enter_owner(sightings, sighting->marker.uid);
+
+	sighting->owner = owner;
+	owner->count++;
+	TAILQ_INSERT_TAIL(&owner->by_age, sighting, age);
+}
+
+static void leave_owner(struct sightings *sightings, struct sighting *sighting)
+{
+	struct sightings_owner *owner = sighting->owner;
+
+	TAILQ_REMOVE(&owner->by_age, sighting, age);
+	if (--owner->count > 0)
+		return;
+	HASH_DEL(sightings->owners, owner);
+	xalloc_free(owner);
+}
+
+static void update(struct sightings *sightings, struct sighting *sighting, const struct marker_stat *marker)
+{
+	if (marker->uid == sighting->owner->uid) {
+		sighting->marker = *marker;
+		return;
+	}
+	leave_owner(sightings, sighting);
+	sighting->marker = *marker;
+	join_owner(sightings, sighting);
 }
 
 static void forget(struct sightings *sightings, struct sighting *sighting)
 {
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is in the table */
 	HASH_DEL(sightings->leftovers, sighting);
-	TAILQ_REMOVE(&sightings->by_age, sighting, age);
+	leave_owner(sightings, sighting);
 	xalloc_free(sighting);
+}
+
+static void forget_oldest_of_most(struct sightings *sightings)
+{
+	struct sightings_owner *owner, *next, *most = sightings->owners;
+
+	HASH_ITER (hh, sightings->owners, owner, next)
+		if (owner->count > most->count)
+			most = owner;
+	forget(sightings, TAILQ_FIRST(&most->by_age));
 }
 
 void sightings_fini(struct sightings *sightings)
 {
-	while (!TAILQ_EMPTY(&sightings->by_age))
-		forget(sightings, TAILQ_FIRST(&sightings->by_age));
+	while (sightings->owners != NULL)
+		forget_oldest_of_most(sightings);
 }
 
 static struct sighting *find(const struct sightings *sightings, pid_t ns_pid)
@@ -50,7 +111,7 @@ void sightings_note(struct sightings *sightings, const struct sighting *seen)
 	struct sighting *known = find(sightings, seen->ns_pid);
 
 	if (known != NULL && is_same_write(&known->marker, &seen->marker) && (known->alone || !seen->alone)) {
-		known->marker = seen->marker;
+		update(sightings, known, &seen->marker);
 		return;
 	}
 	if (known != NULL)
@@ -58,11 +119,11 @@ void sightings_note(struct sightings *sightings, const struct sighting *seen)
 	if (seen->marker.kind != MARKER_FILE)
 		return;
 	if (sightings_count(sightings) >= sightings->limit)
-		forget(sightings, TAILQ_FIRST(&sightings->by_age));
+		forget_oldest_of_most(sightings);
 	known = xalloc_new(sizeof(*known));
 	*known = *seen;
 	HASH_ADD_INT(sightings->leftovers, ns_pid, known);
-	TAILQ_INSERT_TAIL(&sightings->by_age, known, age);
+	join_owner(sightings, known);
 }
 
 /* Without a clock: only processes that had ended had the number then, but this one certainly lives. */

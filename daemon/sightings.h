@@ -3,7 +3,8 @@
  * itself: leftovers, by the number in their name. A process that starts later and has that number has not
  * written them, whatever their stamps say.
  *
- * A pure data structure. The oldest leftover is forgotten first; what is forgotten is only unknown.
+ * A pure data structure. Where there are too many, the user that owns most of them loses its oldest: a flood
+ * of one user's files pushes out no leftover of another. What is forgotten is only unknown.
  */
 #ifndef DAEMON_SIGHTINGS_H
 #define DAEMON_SIGHTINGS_H
@@ -17,19 +18,22 @@
 #include "src/marker.h"
 #include "src/process.h"
 
+struct sightings_owner;
+
 struct sighting {
 	pid_t ns_pid;
 	struct marker_stat marker;
 	bool alone;	   /* no process had the number, or only one that has ended when this counts */
 	int64_t seen;	   /* CLOCK_BOOTTIME in nanoseconds: it was there then */
 	uint64_t position; /* the end of the queue of events before that, see dirwatch_position() */
-	TAILQ_ENTRY(sighting) age;
+	struct sightings_owner *owner; /* of the file */
+	TAILQ_ENTRY(sighting) age;     /* among those of the owner */
 	UT_hash_handle hh;
 };
 
 struct sightings {
-	struct sighting *leftovers; /* by ns_pid */
-	TAILQ_HEAD(, sighting) by_age;
+	struct sighting *leftovers;	/* by ns_pid */
+	struct sightings_owner *owners; /* by uid */
 	size_t limit;
 };
 
@@ -38,7 +42,7 @@ void sightings_fini(struct sightings *sightings);
 
 /* Remembers a leftover; of one that is known already, the first sighting counts, or the first that
  * was alone. One that is not a file is
- * forgotten. age and hh of *seen are not used. */
+ * forgotten. owner, age and hh of *seen are not used. */
 void sightings_note(struct sightings *sightings, const struct sighting *seen);
 
 /* The leftover that the process cannot have written, if it is still there; NULL if none is known. */

@@ -179,6 +179,45 @@ START_TEST(process_that_is_gone)
 }
 END_TEST
 
+static void note_of(uid_t uid, pid_t ns_pid)
+{
+	struct sighting seen = leftover(ns_pid, (ino_t)ns_pid);
+
+	seen.marker.uid = uid;
+	sightings_note(&sightings, &seen);
+}
+
+START_TEST(a_flood_of_one_user_pushes_out_no_other)
+{
+	note_of(1000, 1);
+	for (pid_t ns_pid = 100; ns_pid < 200; ns_pid++)
+		note_of(1001, ns_pid);
+	ck_assert_uint_eq(sightings_count(&sightings), LIMIT);
+	ck_assert_uint_eq(ino_for(1, START), 1);
+	ck_assert_uint_eq(ino_for(199, START), 199);
+	ck_assert_uint_eq(ino_for(197, START), 0);
+	/* The other way round, a user gets room from the one that has most. */
+	note_of(1000, 2);
+	ck_assert_uint_eq(ino_for(1, START), 1);
+	ck_assert_uint_eq(ino_for(2, START), 2);
+	ck_assert_uint_eq(ino_for(199, START), 199);
+	ck_assert_uint_eq(ino_for(198, START), 0);
+}
+END_TEST
+
+/* Another owner's file by a change of the owner. */
+START_TEST(a_leftover_can_change_its_owner)
+{
+	note_of(1000, 1);
+	note_of(1001, 1);
+	note_of(1001, 2);
+	note_of(1001, 3);
+	note_of(1000, 4);
+	ck_assert_uint_eq(ino_for(1, START), 0);
+	ck_assert_uint_eq(ino_for(4, START), 4);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("sightings");
@@ -194,6 +233,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, first_sighting_counts);
 	tcase_add_test(tcase, written_later_is_no_leftover);
 	tcase_add_test(tcase, process_that_is_gone);
+	tcase_add_test(tcase, a_flood_of_one_user_pushes_out_no_other);
+	tcase_add_test(tcase, a_leftover_can_change_its_owner);
 	return s;
 }
 
