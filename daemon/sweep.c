@@ -23,10 +23,8 @@ static void start(struct sweep *sweep)
 
 static bool may_go_on(const struct sweep *sweep)
 {
-	const enum tick_work work = sweep->trusts ? TICK_SLICE : TICK_SWEEP_UNTRUSTED;
-
 	return sweep->runs && (sweep->urgent || clock_now_ns(CLOCK_MONOTONIC) >=
-						    sweep->began + tick_pause(work, sweep->spent));
+						    sweep->began + tick_pause(TICK_SLICE, sweep->spent));
 }
 
 static void check_some(struct sweep *sweep)
@@ -82,9 +80,10 @@ void sweep_tick(struct sweep *sweep, bool trusts)
 	const enum tick_work work = trusts ? TICK_SWEEP : TICK_SWEEP_UNTRUSTED;
 	const int64_t next = sweep->began + tick_pause(work, sweep->spent);
 
-	sweep->trusts = trusts;
 	tracker_tick(sweep->tracker);
-	if (!sweep->runs && clock_now_ns(CLOCK_MONOTONIC) >= next)
+	if (!sweep->runs && clock_now_ns(CLOCK_MONOTONIC) >= next) {
 		sweep->fresh = true;
+		sweep->urgent = !trusts;
+	}
 	loop_soon(sweep->turn);
 }

@@ -20,7 +20,6 @@ struct sweep {
 	bool fresh;    /* it is to start again */
 	bool runs;     /* some are left to check */
 	bool urgent;   /* no slice waits for a tick */
-	bool trusts;   /* at the last tick */
 	int64_t began; /* CLOCK_MONOTONIC in nanoseconds: the last one did */
 	int64_t spent; /* CPU time in nanoseconds, by that */
 	uint64_t count;
