@@ -21,17 +21,24 @@ static void start(struct sweep *sweep)
 	sweep->runs = true;
 }
 
+static bool may_go_on(const struct sweep *sweep)
+{
+	return sweep->runs && (sweep->urgent || clock_now_ns(CLOCK_MONOTONIC) >=
+						    sweep->began + tick_pause(TICK_SLICE, sweep->spent));
+}
+
 static void check_some(struct sweep *sweep)
 {
 	const bool fresh = sweep->fresh;
 	int64_t before;
 
-	if (!fresh && !sweep->runs)
+	if (!fresh && !may_go_on(sweep))
 		return;
 	before = clock_now_ns(CLOCK_THREAD_CPUTIME_ID);
 	start(sweep);
 	sweep->fresh = false;
 	sweep->runs = tracker_sweep(sweep->tracker, fresh, SLICE);
+	sweep->urgent &= sweep->runs;
 	sweep->spent += clock_now_ns(CLOCK_THREAD_CPUTIME_ID) - before;
 }
 
@@ -40,7 +47,8 @@ static void on_turn(void *context)
 	struct sweep *sweep = context;
 
 	check_some(sweep);
-	if (tracker_check_due(sweep->tracker, loop_pass_number(sweep->loop)) || sweep->runs)
+	if (tracker_check_due(sweep->tracker, loop_pass_number(sweep->loop)) ||
+	    (sweep->runs && sweep->urgent))
 		loop_soon(sweep->turn);
 }
 
@@ -57,7 +65,7 @@ void sweep_fini(struct sweep *sweep)
 
 void sweep_begin(struct sweep *sweep)
 {
-	sweep->fresh = true;
+	sweep->fresh = sweep->urgent = true;
 	loop_soon(sweep->turn);
 }
 
@@ -73,7 +81,9 @@ void sweep_tick(struct sweep *sweep, bool trusts)
 	const int64_t next = sweep->began + tick_pause(work, sweep->spent);
 
 	tracker_tick(sweep->tracker);
-	if (!sweep->runs && clock_now_ns(CLOCK_MONOTONIC) >= next)
+	if (!sweep->runs && clock_now_ns(CLOCK_MONOTONIC) >= next) {
 		sweep->fresh = true;
+		sweep->urgent = !trusts;
+	}
 	loop_soon(sweep->turn);
 }

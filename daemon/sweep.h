@@ -19,6 +19,7 @@ struct sweep {
 	struct loop_timer *turn;
 	bool fresh;    /* it is to start again */
 	bool runs;     /* some are left to check */
+	bool urgent;   /* no slice waits for a tick */
 	int64_t began; /* CLOCK_MONOTONIC in nanoseconds: the last one did */
 	int64_t spent; /* CPU time in nanoseconds, by that */
 	uint64_t count;

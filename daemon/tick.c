@@ -52,6 +52,7 @@ int64_t tick_pause(enum tick_work work, int64_t spent)
 	} paces[] = {
 	    [TICK_SWEEP] = {NS_PER_S, 333},
 	    [TICK_SWEEP_UNTRUSTED] = {0, 20},
+	    [TICK_SLICE] = {0, 333},
 	    [TICK_NAMES] = {0, 333},
 	};
 	const int64_t pause = spent * paces[work].times;

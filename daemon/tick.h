@@ -52,7 +52,8 @@ enum tick_change tick_compare(const struct tick_stamp *last, const struct tick_s
 enum tick_work {
 	TICK_SWEEP,	      /* at most once a second, and 0.3 % of a CPU */
 	TICK_SWEEP_UNTRUSTED, /* at most once a tick, and 5 % */
-	TICK_NAMES	      /* at most once a tick, and 0.3 % */
+	TICK_SLICE, /* the next slice of a sweep that is not urgent: 0.3 %, so that it has no peak */
+	TICK_NAMES  /* at most once a tick, and 0.3 % */
 };
 
 /* Nanoseconds from the beginning of such work to the next time, if it has used so much CPU time. */

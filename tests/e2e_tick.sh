@@ -3,7 +3,8 @@
 # shellcheck source=tests/lib.sh disable=SC1091
 . "$(dirname "$0")/lib.sh"
 
-MANY=100
+# No more than a slice of a sweep.
+MANY=60
 
 # wait_for_many: begins to wait for $MANY processes.
 wait_for_many() {

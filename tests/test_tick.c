@@ -123,6 +123,7 @@ START_TEST(paces_keep_the_share)
 	ck_assert_int_eq(tick_pause(TICK_SWEEP, 3 * MS), S);
 	ck_assert_int_ge(tick_pause(TICK_SWEEP, 40 * MS) * 3 / 1000, 39 * MS);
 	ck_assert_int_eq(tick_pause(TICK_NAMES, 0), 0);
+	ck_assert_int_eq(tick_pause(TICK_SLICE, MS), 333 * MS);
 	ck_assert_int_ge(tick_pause(TICK_NAMES, 40 * MS) * 3 / 1000, 39 * MS);
 	ck_assert_int_eq(tick_pause(TICK_SWEEP_UNTRUSTED, 0), 0);
 	ck_assert_int_eq(tick_pause(TICK_SWEEP_UNTRUSTED, 40 * MS), 800 * MS);
