@@ -64,6 +64,8 @@ make() { # STEP
 	leftover) make_leftover 200 ;;
 	seen-leftover) make_seen_leftover ;;
 	replace) echo ready >"$READYD_DIR/new" && mv -f "$READYD_DIR/new" "$(marker "$PID")" ;;
+	shared) chmod 1777 "$READYD_DIR" ;;
+	flash) make_flash ;;
 	kill) kill -KILL "$PID" ;;
 	kill-daemon) [ "$WITH" = file ] || kill_readyd ;;
 	freeze-daemon) [ "$WITH" = file ] || freeze_readyd ;;
@@ -71,6 +73,24 @@ make() { # STEP
 	*) die "no such step: $1" ;;
 	esac
 }
+
+# A marker that is created and removed before anything can look at it.
+make_flash() {
+	local stopped=("${ASKED[@]}") pid
+	if [ "$WITH" = daemon ]; then
+		# The daemon knows then that the process was there before the events that follow.
+		until_true 60 has_ticked "$(counter ticks)"
+		stopped+=("$DAEMON")
+	fi
+	for pid in "${stopped[@]}"; do
+		kill -STOP "$pid"
+		until_true 60 is_stopped "$pid"
+	done
+	mark "$PID"
+	rm "$(marker "$PID")"
+	kill -CONT "${stopped[@]}"
+}
+has_ticked() { [ "$(counter ticks)" -gt "$1" ]; }
 
 can_make() { # STEP...
 	case " $* " in
@@ -83,6 +103,7 @@ can_make() { # STEP...
 clear_directory() {
 	if [ -d "$READYD_DIR" ]; then
 		find "$READYD_DIR" -mindepth 1 -delete
+		chmod 755 "$READYD_DIR"
 	else
 		mkdir "$READYD_DIR"
 		! has_daemon || kill_readyd

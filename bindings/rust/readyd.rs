@@ -588,6 +588,10 @@ fn timer_set(timer: &OwnedFd, after: Option<Duration>) {
     let _ = syscall(number::TIMERFD_SETTIME, [timer.as_raw_fd() as usize, 0, address(&spec), 0, 0, 0]);
 }
 
+const FIONREAD: usize = 0x541b;
+/// Created, or renamed to.
+const IN_CAME: u32 = 0x100 | 0x80;
+const IN_ISDIR: u32 = 0x4000_0000;
 const IN_LOST: u32 = 0x400 | 0x800 | 0x2000 | 0x4000 | 0x8000;
 /// Create, rename, close after writing, removal, attributes, and what happens to the directory itself.
 const IN_WATCHED: u32 = 0x100 | 0x80 | 0x40 | 0x8 | 0x200 | 0x4 | 0x400 | 0x800 | 0x0100_0000;
@@ -606,6 +610,8 @@ struct Event {
     wd: i32,
     mask: u32,
     name: Vec<u8>,
+    /// In bytes, from the beginning of this read.
+    end: usize,
 }
 
 fn read_fd(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<usize> {
@@ -630,10 +636,17 @@ fn inotify_read(inotify: &OwnedFd) -> io::Result<Vec<Event>> {
     while at + 16 <= len {
         let end = at + 16 + word(&buffer, at + 12) as usize;
         let name = buffer[at + 16..end].split(|byte| *byte == 0).next().unwrap_or(&[]).to_vec();
-        events.push(Event { wd: word(&buffer, at) as i32, mask: word(&buffer, at + 4), name });
+        events.push(Event { wd: word(&buffer, at) as i32, mask: word(&buffer, at + 4), name, end });
         at = end;
     }
     Ok(events)
+}
+
+/// The bytes of events that wait to be read.
+fn inotify_queued(inotify: &OwnedFd) -> usize {
+    let mut bytes = 0i32;
+    let result = syscall(number::IOCTL, [inotify.as_raw_fd() as usize, FIONREAD, address_mut(&mut bytes), 0, 0, 0]);
+    result.map_or(0, |_| bytes as usize)
 }
 
 fn is_readable(fd: &OwnedFd) -> Option<bool> {
@@ -1243,6 +1256,8 @@ struct History {
     leftover: Option<FileId>,
     foreign: Option<FileId>,
     other_directory: bool,
+    /// An event reported its marker in our directory while it was running.
+    came: bool,
     /// Of the last look: ready, but an earlier observer may know better.
     unconfirmed: bool,
     /// It has ended, and the marker that is there is older.
@@ -1263,6 +1278,20 @@ struct Observation {
     inaccessible: bool,
     unknown: bool,
     look_failed: bool,
+    /// Its marker came and is gone.
+    arrived: bool,
+    /// A file came and is gone, where others could have created and removed it.
+    went: bool,
+}
+
+/// Whether only root and the user of the process can write to our directory.
+fn is_private(place: &Place, process: &Process) -> bool {
+    match fs::metadata(&place.dir) {
+        Ok(meta) if meta.mode() & 0o022 == 0 => {
+            meta.uid() == 0 || matches!(process.has_uid(meta.uid()), Ok(Some(true)))
+        }
+        _ => false,
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -1330,6 +1359,8 @@ impl Observation {
             inaccessible: false,
             unknown: process.unread && !process.absent,
             look_failed: false,
+            arrived: false,
+            went: false,
         }
     }
 
@@ -1368,6 +1399,9 @@ impl Observation {
             self.unknown |= is_shortage(self.marker.error);
             self.look_failed = !is_shortage(self.marker.error);
         }
+        let gone = self.marker.kind == Kind::Absent && history.came && view.place == Where::Same;
+        self.arrived = gone && is_private(place, process);
+        self.went = gone && !self.arrived;
         if self.inaccessible || self.unknown || self.marker.kind != Kind::File {
             return;
         }
@@ -1503,7 +1537,8 @@ impl Observation {
         if self.look_failed {
             return (Verdict::Pending, Some("look-failed"));
         }
-        if history.latched || (evidence.is_some() && against.is_none()) {
+        let arrived = self.arrived && !process.identity_unknown;
+        if history.latched || arrived || (evidence.is_some() && against.is_none()) {
             return (if self.gone { Verdict::Exited } else { Verdict::Ready }, None);
         }
         if process.absent {
@@ -1515,6 +1550,7 @@ impl Observation {
             Some(Evidence::Ambiguous) => (Verdict::Unreachable, against),
             Some(_) => (Verdict::Stale, against),
             None if self.inaccessible => (Verdict::Unreachable, Some("namespace-denied")),
+            None if self.went && !process.identity_unknown => (Verdict::Pending, Some("came-and-went")),
             None => match self.marker.kind {
                 Kind::File | Kind::Absent => (Verdict::Pending, None),
                 Kind::Other => (Verdict::Pending, Some("not-a-file")),
@@ -1547,7 +1583,7 @@ impl History {
         answer.empty = marked && seen.marker.meta.as_ref().map_or(false, |meta| meta.len() == 0);
         answer.latched = self.latched && !marked;
         let first = answer.is_ready() && !self.latched;
-        self.unconfirmed = seen.ambiguity_unchecked || (first && seen.is_weak(process, self));
+        self.unconfirmed = seen.ambiguity_unchecked || (first && marked && seen.is_weak(process, self));
         self.refuted = verdict == Verdict::Died && evidence == Some(Evidence::Leftover);
         if first && !seen.ambiguity_unchecked {
             self.latched = true;
@@ -1852,6 +1888,8 @@ struct Target {
     /// The marker when the daemon was asked.
     noted: Option<FileId>,
     extra: i32,
+    /// What events before this position report may be an earlier process's.
+    known_from: usize,
 }
 
 impl Target {
@@ -1923,6 +1961,7 @@ pub struct Waiter {
     stale_at: Option<Instant>,
     inotify: Option<OwnedFd>,
     wd: i32,
+    events_read: usize,
     poll_interval: Duration,
 }
 
@@ -1965,6 +2004,7 @@ impl Waiter {
             stale_at: None,
             inotify: None,
             wd: -1,
+            events_read: 0,
             poll_interval: POLL,
         })
     }
@@ -1984,6 +2024,7 @@ impl Waiter {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the process is in the waiter already"));
         }
         let process = Process::open(name);
+        let known_from = self.position();
         let not_started = self.settings.await_start && process.absent && name.start.is_none();
         if self.targets.is_empty() {
             self.since = Instant::now();
@@ -2002,6 +2043,7 @@ impl Waiter {
             pending: false,
             noted: None,
             extra: -1,
+            known_from,
         });
         let at = self.targets.len() - 1;
         self.poll_process(at);
@@ -2091,6 +2133,8 @@ impl Waiter {
         let target = &mut self.targets[at];
         let start = target.process.start.or(target.asked.start);
         target.process = Process::open(Name { start, ..target.asked });
+        target.history.came = false;
+        self.targets[at].known_from = self.position();
         self.poll_process(at);
     }
 
@@ -2204,12 +2248,33 @@ impl Waiter {
         }
     }
 
+    /// Of the next event: the bytes that were read, and those that can be.
+    fn position(&self) -> usize {
+        self.events_read + self.inotify.as_ref().map_or(0, inotify_queued)
+    }
+
+    fn note_arrivals(&mut self, events: &[Event]) {
+        if self.targets.iter().any(|target| target.process.in_child_ns()) {
+            return;
+        }
+        let (place, wd, read) = (&self.place, self.wd, self.events_read);
+        for target in &mut self.targets {
+            let name = place.file_name(target.process.ns_pid);
+            target.history.came |= events.iter().any(|event| {
+                let came = event.mask & IN_CAME != 0 && event.mask & IN_ISDIR == 0;
+                came && event.wd == wd && read + event.end > target.known_from && event.name == name
+            });
+        }
+    }
+
     fn read_directory(&mut self) {
         let events = match self.inotify.as_ref().map(inotify_read) {
             Some(Ok(events)) => events,
             Some(Err(_)) => return self.unwatch(),
             None => return,
         };
+        self.note_arrivals(&events);
+        self.events_read += events.last().map_or(0, |event| event.end);
         if events.iter().any(|event| event.mask & IN_LOST != 0 || event.wd != self.wd) {
             self.watch();
             return self.look_all();

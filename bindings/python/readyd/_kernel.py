@@ -18,6 +18,8 @@ IN_CREATE, IN_MOVED_TO, IN_CLOSE_WRITE = 0x100, 0x80, 0x8
 IN_MOVED_FROM, IN_DELETE, IN_ATTRIB = 0x40, 0x200, 0x4
 IN_DELETE_SELF, IN_MOVE_SELF, IN_UNMOUNT = 0x400, 0x800, 0x2000
 IN_Q_OVERFLOW, IN_IGNORED, IN_ONLYDIR = 0x4000, 0x8000, 0x01000000
+IN_CAME, IN_ISDIR = IN_CREATE | IN_MOVED_TO, 0x40000000
+FIONREAD = 0x541B
 # What makes, replaces, rewrites or removes a marker, and what happens to the directory itself.
 WATCHED = (IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_DELETE_SELF
            | IN_MOVE_SELF | IN_ONLYDIR)
@@ -54,6 +56,7 @@ class Event(NamedTuple):
     wd: int
     mask: int
     name: str
+    end: int  # in bytes, from the beginning of this read
 
 
 def inotify_read(fd: int) -> List[Event]:
@@ -65,9 +68,14 @@ def inotify_read(fd: int) -> List[Event]:
     while at < len(data):
         wd, mask, _, size = struct.unpack_from("iIII", data, at)
         name = data[at + 16:at + 16 + size].split(b"\0", 1)[0]
-        events.append(Event(wd, mask, os.fsdecode(name)))
         at += 16 + size
+        events.append(Event(wd, mask, os.fsdecode(name), at))
     return events
+
+
+def inotify_queued(fd: int) -> int:
+    """The bytes of events that wait to be read."""
+    return struct.unpack("i", fcntl.ioctl(fd, FIONREAD, bytes(4)))[0]
 
 
 def timerfd_create() -> int:

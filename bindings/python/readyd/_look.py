@@ -311,6 +311,7 @@ class History:
     leftover: Optional[FileId] = None  # there while an earlier process, or none, had the pid
     foreign: Optional[FileId] = None
     other_directory: bool = False
+    came: bool = False  # an event reported its marker in our directory while it was running
     unconfirmed: bool = False  # of the last look: ready, but an earlier observer may know better
     refuted: bool = False  # it has ended, and the marker that is there is older
 
@@ -330,6 +331,8 @@ class Observation:
     inaccessible: bool = False
     unknown: bool = False
     look_failed: bool = False
+    arrived: bool = False  # its marker came and is gone
+    went: bool = False  # a file came and is gone, where others could have created and removed it
     fd: int = -1
 
 
@@ -439,6 +442,15 @@ def _observe(place: Place, process: Process, history: History, alone: bool, seen
             os.close(view.fd)
 
 
+def _is_private(place: Place, process: Process) -> bool:
+    """Whether only root and the user of the process can write to our directory."""
+    try:
+        st = os.stat(place.directory)
+        return st.st_mode & 0o022 == 0 and (st.st_uid == 0 or process.has_uid(st.st_uid) is True)
+    except OSError:
+        return False
+
+
 def _take_view(place: Place, process: Process, history: History, alone: bool, view: View, seen: Observation) -> None:
     if view.where == "other":
         history.other_directory = True
@@ -452,6 +464,10 @@ def _take_view(place: Place, process: Process, history: History, alone: bool, vi
         shortage = kernel.is_shortage(view.marker.error)
         seen.unknown |= shortage
         seen.look_failed = not shortage and view.where != "unknown"
+    seen.arrived = seen.went = False
+    if seen.marker.kind == "absent" and history.came and view.where == "same":
+        seen.arrived = _is_private(place, process)
+        seen.went = not seen.arrived
     if seen.inaccessible or seen.unknown or seen.marker.kind != "file":
         return
     if history.absent is not None and history.absent != (view.directory or place.identity()):
@@ -518,7 +534,8 @@ def _judge(process: Process, history: History, seen: Observation, evidence: Opti
         return Verdict.PENDING, "no-resources"
     if seen.look_failed:
         return Verdict.PENDING, "look-failed"
-    if history.latched or (evidence is not None and against is None):
+    arrived = seen.arrived and not process.identity_unknown
+    if history.latched or arrived or (evidence is not None and against is None):
         return (Verdict.EXITED if seen.gone else Verdict.READY), None
     if process.absent:
         return Verdict.DIED, "pid-reused" if process.reused else "no-process"
@@ -530,6 +547,8 @@ def _judge(process: Process, history: History, seen: Observation, evidence: Opti
         return (Verdict.UNREACHABLE if evidence == "ambiguous" else Verdict.STALE), against
     if seen.inaccessible:
         return Verdict.UNREACHABLE, "namespace-denied"
+    if seen.went and not process.identity_unknown:
+        return Verdict.PENDING, "came-and-went"
     return _UNMARKED[seen.marker.kind]
 
 
@@ -544,7 +563,7 @@ def _evaluate(process: Process, history: History, seen: Observation) -> Answer:
                     empty=marked and seen.marker.st is not None and seen.marker.st.st_size == 0,
                     latched=history.latched and not marked, age_assumed=assumed and not seen.unknown)
     first = verdict is Verdict.READY and not history.latched
-    history.unconfirmed = seen.ambiguity_unchecked or (first and _is_weak(process, history, seen))
+    history.unconfirmed = seen.ambiguity_unchecked or (first and marked and _is_weak(process, history, seen))
     history.refuted = verdict is Verdict.DIED and evidence == "leftover"
     if first and not seen.ambiguity_unchecked:
         history.latched, history.assumed = True, answer.age_assumed

@@ -189,6 +189,7 @@ class _Target:
         self.watched = False
         self.pending = False  # once it was, a missing directory does not end the wait
         self.noted: Optional[Tuple[int, int, int]] = None  # the marker when the daemon was asked
+        self.known_from = 0  # what events before this position report may be an earlier process's
 
     @property
     def name(self) -> str:
@@ -212,6 +213,7 @@ class Waiter:
         self._retry_at = self._look_at = self._stale_at = self._reply_by = 0.0
         self._asked_at = self._since = time.monotonic()
         self._inotify, self._wd = -1, -1
+        self._events_read = 0
         self._extra: Dict[int, int] = {}  # watch number of a pid's other directory
         self._poll_interval = POLL
         self._epoll = select.epoll()
@@ -250,6 +252,7 @@ class Waiter:
         if any(target.pid == pid and target.asked_start == start for target in self._targets):
             raise ValueError(f"process {pid} is in the waiter already")
         target = _Target(pid, start, self._options.strict_age)
+        target.known_from = self._position()
         if self._options.not_started == "wait" and target.process.absent and start is None:
             target.phase = "not-started"
         if not self._targets:
@@ -319,6 +322,7 @@ class Waiter:
         self._unpoll_process(target)
         target.process.close()
         target.process = Process(target.pid, target.process.start or target.asked_start)
+        target.history.came, target.known_from = False, self._position()
         self._poll_process(target)
 
     def _ends(self, target: _Target, answer: Answer) -> bool:
@@ -409,12 +413,27 @@ class Waiter:
             self._extra[target.pid] = wd
             self._look(target)
 
+    def _position(self) -> int:
+        """Of the next event: the bytes that were read, and those that can be."""
+        return self._events_read + (kernel.inotify_queued(self._inotify) if self._inotify >= 0 else 0)
+
+    def _note_arrivals(self, events: List[kernel.Event]) -> None:
+        if any(target.process.in_child_ns for target in self._targets):
+            return
+        came = {event.name: self._events_read + event.end for event in events
+                if event.wd == self._wd and event.mask & kernel.IN_CAME and not event.mask & kernel.IN_ISDIR}
+        for target in self._targets:
+            position = came.get(f"{self._place.prefix}{target.process.ns_pid}", 0)
+            target.history.came |= position > target.known_from
+
     def _read_directory(self) -> None:
         try:
             events = kernel.inotify_read(self._inotify)
         except OSError:
             self._unwatch()
             return
+        self._note_arrivals(events)
+        self._events_read += events[-1].end if events else 0
         names = {event.name for event in events if event.wd == self._wd and event.name}
         lost = kernel.IN_Q_OVERFLOW | kernel.IN_IGNORED | kernel.IN_DELETE_SELF | kernel.IN_MOVE_SELF | kernel.IN_UNMOUNT
         if any(event.mask & lost or event.wd != self._wd for event in events):
