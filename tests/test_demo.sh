@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # A separate make, since the one that runs the tests does not build it; its variables are not for this one.
-env -u MAKEFLAGS -u MFLAGS make -s -C "$BUILD" bench/crowd >/dev/null || exit 1
+env -u MAKEFLAGS -u MFLAGS make -s -C "$BUILD" bench/demo-crowd >/dev/null || exit 1
 
 ESCAPE=$'\e'
 
