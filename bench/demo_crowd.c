@@ -85,7 +85,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (run(argv[1], argv[2], count) != 0) {
-		perror("crowd");
+		perror("demo-crowd");
 		return 1;
 	}
 	return 0;

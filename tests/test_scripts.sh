@@ -6,8 +6,9 @@
 # A copy of the scripts, and a PATH with nothing that can change a file, install or build.
 private_scripts() {
 	local name
-	mkdir -p tree bin tmp
+	mkdir -p tree/bench bin tmp
 	cp -r "$SRC/script" tree/
+	cp "$SRC"/bench/*.sh tree/bench/
 	for name in bash dirname env sed; do ln -s "$(command -v "$name")" "bin/$name"; done
 }
 snapshot() { find tree tmp -printf '%p %s %T@ %m\n' | sort; }
