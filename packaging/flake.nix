@@ -9,7 +9,7 @@
       packages = each (pkgs: {
         default = pkgs.stdenv.mkDerivation {
           pname = "readyd";
-          version = "0.1.0";
+          version = "0.2.0";
           src = ../.;
           nativeBuildInputs = with pkgs; [ autoreconfHook pkg-config ];
           buildInputs = with pkgs; [ libevent jemalloc uthash elfutils check ];

@@ -67,9 +67,9 @@ struct timespec;
 
 /* The version of this header; readyd_version() tells that of the library. */
 #define READYD_VERSION_MAJOR 0
-#define READYD_VERSION_MINOR 1
+#define READYD_VERSION_MINOR 2
 #define READYD_VERSION_PATCH 0
-#define READYD_VERSION	     "0.1.0"
+#define READYD_VERSION	     "0.2.0"
 /* For #if: whether this header is that of version 1.2.3 or later. */
 #define READYD_VERSION_AT_LEAST(major, minor, patch)                                                         \
 	(READYD_VERSION_MAJOR > (major) ||                                                                   \
