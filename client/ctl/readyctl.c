@@ -84,6 +84,8 @@ static int take_operand(struct parsed *parsed, const char *word)
 
 static int take_rest(struct parsed *parsed, char **words, bool named)
 {
+	if (parsed->command == NULL)
+		return 0; /* then there are no words */
 	if (named && parsed->command->starts_worker) {
 		parsed->line.command = *words != NULL ? words : NULL;
 		return 0;
@@ -104,6 +106,7 @@ static int take_words(struct parsed *parsed, char **words)
 	    .options = options_table,
 	    .commands = parsed->command != NULL ? parsed->command->bit : FOR_ALL};
 	bool named = false; /* the command */
+	bool is_operand;
 	int got;
 
 	while ((got = arguments_next(&arguments)) != ARGUMENTS_END) {
@@ -111,9 +114,10 @@ static int take_words(struct parsed *parsed, char **words)
 			return usage("option", arguments.what, arguments.hint);
 		if (got == ARGUMENTS_DASHES)
 			return take_rest(parsed, arguments.at, named);
-		if (got == ARGUMENTS_WORD && named && parsed->command->starts_worker)
+		is_operand = got == ARGUMENTS_WORD && named && parsed->command != NULL;
+		if (is_operand && parsed->command->starts_worker)
 			return take_rest(parsed, arguments.at - 1, named);
-		if (got == ARGUMENTS_WORD && named && take_operand(parsed, arguments.value) != 0)
+		if (is_operand && take_operand(parsed, arguments.value) != 0)
 			return -1;
 		named |= got == ARGUMENTS_WORD;
 		if (got >= 0 && set(parsed, &arguments, got) != 0)
