@@ -298,6 +298,21 @@ static void take_turn(struct connection *connection, const char *data, size_t le
 	go_on(connection);
 }
 
+static bool hung_up(const struct connection *connection)
+{
+	struct pollfd poll_fd = {.fd = connection->fd, .events = 0};
+
+	return poll(&poll_fd, 1, 0) > 0;
+}
+
+static bool finished(const struct connection *connection)
+{
+	if (connection->closing)
+		return true;
+	return connection->eof &&
+	       ((connection->wait_count == 0 && connection->output_len == 0) || hung_up(connection));
+}
+
 /*
  * The client has closed its sending half. Edge-triggered from now on, since end of file stays readable
  * forever; the next edge comes when the client closes the other half.
@@ -308,6 +323,8 @@ static void take_eof(struct connection *connection)
 		return;
 	connection->eof = true;
 	connection_spend(connection, TURNS_END);
+	if (finished(connection))
+		return;
 	loop_fd_free(connection->read);
 	connection->read =
 	    loop_fd_new(connection->pool->loop, connection->fd, LOOP_READ | LOOP_EDGE, on_read, connection);
@@ -327,21 +344,6 @@ static void finish(struct connection *connection)
 	await_turn(connection);
 }
 
-static bool hung_up(const struct connection *connection)
-{
-	struct pollfd poll_fd = {.fd = connection->fd, .events = 0};
-
-	return poll(&poll_fd, 1, 0) > 0;
-}
-
-static bool finished(const struct connection *connection)
-{
-	if (connection->closing)
-		return true;
-	return connection->eof &&
-	       (hung_up(connection) || (connection->wait_count == 0 && connection->output_len == 0));
-}
-
 static void receive(struct connection *connection)
 {
 	struct connection_pool *pool = connection->pool;
@@ -357,7 +359,9 @@ static void receive(struct connection *connection)
 		take_turn(connection, pool->in, len + (size_t)n);
 	else if (n == 0)
 		take_eof(connection);
-	else if (errno != EAGAIN && errno != EINTR)
+	else if (errno == EAGAIN || errno == EINTR)
+		read_on(connection);
+	else
 		connection->closing = true;
 	if (finished(connection))
 		finish(connection);
@@ -406,7 +410,6 @@ static void serve(struct connection *connection)
 {
 	if (connection->list == NULL && !is_stuck(connection) &&
 	    !has_line(connection->input, connection->input_len)) {
-		read_on(connection);
 		receive(connection);
 		return;
 	}

@@ -102,18 +102,30 @@ static void tell(struct hints *hints, const struct hint *hint)
 		tracker_marker_written(hints->tracker, hint->ns_pid, hint->position);
 }
 
+/* The user may leave the registry with its entry. */
+static void tell_and_charge(struct hints *hints, struct quota_user *user, const struct hint *hint)
+{
+	struct turns_user *turns = turns_of(hints, user);
+	const uint64_t examined = hints->tracker->namespaces.examined;
+
+	turns_spend(turns, TURNS_EVENT);
+	if (user != NULL)
+		(void)quota_hold(user);
+	tell(hints, hint);
+	turns_spend_namesakes(turns, hints->tracker->namespaces.examined - examined);
+	if (user != NULL)
+		quota_leave(hints->tracker->quota, user);
+}
+
 static void tell_or_add(struct hints *hints, const struct hint *hint)
 {
 	const struct registry_entry *entry = registry_find(hints->tracker->registry, hint->ns_pid);
 	struct quota_user *user = entry == NULL ? NULL : entry->user;
-	struct turns_user *turns = turns_of(hints, user);
 
-	if (!turns_is_free(turns, loop_pass_number(hints->loop))) {
+	if (turns_is_free(turns_of(hints, user), loop_pass_number(hints->loop)))
+		tell_and_charge(hints, user, hint);
+	else
 		add_hint(hints, user, hint);
-		return;
-	}
-	turns_spend(turns, TURNS_EVENT);
-	tell(hints, hint);
 }
 
 static struct hint *find(const struct hints *hints, pid_t ns_pid)
@@ -146,11 +158,8 @@ void hints_written(struct hints *hints, pid_t ns_pid, uint64_t position)
 
 static void serve(struct hints *hints, struct hint *waiting)
 {
-	struct hint hint = *waiting;
-
-	turns_spend(turns_of(hints, hint.user), TURNS_EVENT);
+	tell_and_charge(hints, waiting->user, waiting);
 	remove_hint(hints, waiting);
-	tell(hints, &hint);
 }
 
 static void on_turn(void *context)

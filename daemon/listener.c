@@ -27,7 +27,7 @@
 #define UNWATCHED_MOST_MS  2000
 /* Connections accepted in one batch, so that other events are served in between. One takes as long as several
  * requests, and its user is known only then. */
-#define ACCEPT_ROUND 8
+#define ACCEPT_ROUND 4
 
 struct listener {
 	struct endpoint endpoint;

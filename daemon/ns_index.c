@@ -192,6 +192,13 @@ void ns_index_tick(struct ns_index *index)
 		catch_up(index, newest);
 }
 
+static enum collision count_and_test(
+    struct ns_index *index, pid_t pid, enum collision (*test)(pid_t pid, void *context), void *context)
+{
+	index->examined++;
+	return test(pid, context);
+}
+
 static enum collision find(struct collisions *collisions, const struct process *p,
     enum collision (*test)(pid_t pid, void *context), void *context)
 {
@@ -211,7 +218,7 @@ static enum collision find(struct collisions *collisions, const struct process *
 		if (!process_exists(process->pid))
 			forget(index, process);
 		else if (process->pid != p->pid)
-			found = collision_join(found, test(process->pid, context));
+			found = collision_join(found, count_and_test(index, process->pid, test, context));
 	}
 	return found;
 }

@@ -27,8 +27,9 @@ struct ns_index {
 	uint64_t unseen;	    /* bit n: no process had the pid newest - n yet */
 	int64_t caught_up, trusted; /* when, and for how long, in milliseconds */
 	size_t count;
-	struct ns_process *processes;	   /* by pid */
-	struct name_index names;	   /* by ns_pid */
+	uint64_t examined;	      /* by searches, so far; for the user that a search is made for to pay */
+	struct ns_process *processes; /* by pid */
+	struct name_index names;      /* by ns_pid */
 	TAILQ_HEAD(, ns_process) by_check; /* the one checked longest ago first */
 };
 

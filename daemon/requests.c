@@ -148,6 +148,38 @@ static void do_hello(struct requests *requests, struct connection *connection)
 	connection_put(connection, line, wire_write_hello(line, sizeof(line), &hello));
 }
 
+/* A look is paid for before it is made, and the namesakes that it has examined afterwards. */
+static void pay_for_namesakes(
+    const struct requests *requests, const struct connection *connection, uint64_t examined_before)
+{
+	turns_spend_namesakes(
+	    &connection->user->turns, requests->tracker->namespaces.examined - examined_before);
+}
+
+static void query(struct requests *requests, const struct connection *connection, pid_t pid, uint64_t start,
+    struct readyd_answer *answer)
+{
+	const uint64_t examined = requests->tracker->namespaces.examined;
+
+	connection_spend(connection, TURNS_LOOK);
+	tracker_query(requests->tracker, connection->user, pid, start, answer);
+	pay_for_namesakes(requests, connection, examined);
+}
+
+static bool enroll(struct requests *requests, const struct connection *connection,
+    const struct wire_request *request, void (*join)(struct registry_entry *entry, void *context),
+    void *context, struct readyd_answer *answer)
+{
+	const uint64_t examined = requests->tracker->namespaces.examined;
+	bool begins;
+
+	connection_spend(connection, TURNS_LOOK);
+	begins = tracker_enroll(
+	    requests->tracker, connection->user, request->pid, request->start, join, context, answer);
+	pay_for_namesakes(requests, connection, examined);
+	return begins;
+}
+
 static void do_query(
     struct requests *requests, struct connection *connection, const struct wire_request *request)
 {
@@ -157,8 +189,7 @@ static void do_query(
 	 * before the first of them is answered. */
 	if (requests->last.batch != connection->pool->batch || requests->last.start != request->start ||
 	    answer->pid != request->pid) {
-		connection_spend(connection, TURNS_LOOK);
-		tracker_query(requests->tracker, connection->user, request->pid, request->start, answer);
+		query(requests, connection, request->pid, request->start, answer);
 		requests->last.batch = connection->pool->batch;
 		requests->last.start = request->start;
 		requests->last.owner = requests->tracker->answered;
@@ -184,9 +215,7 @@ static void do_wait(
 		put_error(connection, WIRE_TOO_MANY_WAITS, request->pid);
 		return;
 	}
-	connection_spend(connection, TURNS_LOOK);
-	if (!tracker_enroll(requests->tracker, connection->user, request->pid, request->start, join_wait,
-		wait, &answer)) {
+	if (!enroll(requests, connection, request, join_wait, wait, &answer)) {
 		wait_free(wait);
 		put_answer(requests, connection, &requests->tracker->answered, &answer);
 	} else if (request->has_ms) {
@@ -215,9 +244,7 @@ static void do_gate(
 	char line[WIRE_REPLY_MAX];
 	struct readyd_answer answer;
 
-	connection_spend(connection, TURNS_LOOK);
-	if (!tracker_enroll(requests->tracker, connection->user, request->pid, request->start, join_gate,
-		&wait, &answer)) {
+	if (!enroll(requests, connection, request, join_gate, &wait, &answer)) {
 		put_answer(requests, connection, &requests->tracker->answered, &answer);
 		return;
 	}
@@ -364,14 +391,14 @@ static void resume_list(struct requests *requests, struct connection *connection
 	char line[WIRE_REPLY_MAX];
 
 	while (connection_budget(connection) > 0) {
-		connection_spend(connection, TURNS_LINE + TURNS_LOOK);
+		connection_spend(connection, TURNS_LINE);
 		entry = registry_cursor_next(&list->cursor);
 		if (entry == NULL) {
 			connection_put(connection, line, wire_write_end(line, sizeof(line), list->count));
 			list_free(connection);
 			return;
 		}
-		tracker_query(requests->tracker, connection->user, entry->process.pid, 0, &answer);
+		query(requests, connection, entry->process.pid, 0, &answer);
 		answer = for_asker(requests, connection, &requests->tracker->answered, &answer);
 		connection_put(connection, line, wire_write_list(line, sizeof(line), &answer));
 		list->count++;

@@ -34,6 +34,11 @@ void turns_spend(struct turns_user *user, unsigned cost)
 	user->budget -= cost < user->budget ? cost : user->budget;
 }
 
+void turns_spend_namesakes(struct turns_user *user, uint64_t count)
+{
+	turns_spend(user, count < TURNS_BUDGET ? (unsigned)count * TURNS_NAMESAKE : TURNS_BUDGET);
+}
+
 void turns_queue(struct turns *turns, struct turns_user *user, struct turns_client *client)
 {
 	if (client->user != NULL)

@@ -11,14 +11,16 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-/* The budget, and what it is spent on. A line that shares the look of the line before it takes half a
- * microsecond, a look or the end of a connection takes several; the event of a marker is a look, and a search
- * for other processes of that number. */
-#define TURNS_BUDGET 64
-#define TURNS_LINE   1
-#define TURNS_LOOK   7
-#define TURNS_EVENT  16
-#define TURNS_END    7
+/* The budget, and what it is spent on. The unit is half a microsecond on a fast machine: a line that shares
+ * the look of the line before it. What another user waits for is one budget; a pass of the loop takes several
+ * units itself, so the budget holds several looks. The event of a marker is a look, and a search for other
+ * processes of that number; examining one of these takes half as long as a look. */
+#define TURNS_BUDGET   64
+#define TURNS_LINE     1
+#define TURNS_LOOK     15
+#define TURNS_NAMESAKE 8
+#define TURNS_EVENT    32
+#define TURNS_END      15
 
 struct turns_user;
 
@@ -47,6 +49,8 @@ void turns_user_init(struct turns_user *user);
 bool turns_is_free(struct turns_user *user, uint64_t pass);
 unsigned turns_budget(struct turns_user *user, uint64_t pass);
 void turns_spend(struct turns_user *user, unsigned cost);
+/* For so many namesakes. */
+void turns_spend_namesakes(struct turns_user *user, uint64_t count);
 
 /* Puts the client at the end of its user's queue, unless it is there. */
 void turns_queue(struct turns *turns, struct turns_user *user, struct turns_client *client);

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 
 #include "daemon/loop.h"
@@ -315,6 +316,55 @@ START_TEST(one_check_in_each_turn)
 		expect_answer(READYD_READY, READYD_REASON_NONE);
 	expect_silence();
 	ck_assert_uint_eq(tracker.looks, looks + 2);
+}
+END_TEST
+
+/* In a child pid namespace, and of a user that cannot have left a marker of ours. */
+static pid_t spawn_stranger(void)
+{
+	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
+
+	ck_assert_int_ge(pid, 0);
+	if (pid > 0)
+		return pid;
+	unit_die_with_parent(0);
+	if (setresuid(65534, 65534, 65534) != 0)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/* A look that examines many other processes of its number takes the turns of many looks. */
+START_TEST(namesakes_that_a_look_examines_are_paid_for)
+{
+	enum { ASKED = 3, STRANGERS = TURNS_BUDGET / TURNS_NAMESAKE };
+	pid_t asked[ASKED], strangers[STRANGERS];
+	char path[2 * UNIT_PATH_SIZE], line[64];
+	uint64_t looks = tracker.looks;
+
+	/* Other programs on this machine may have processes in child pid namespaces too. */
+	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+	ck_assert_int_eq(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	ck_assert_int_eq(mount("none", place.dir, "tmpfs", 0, NULL), 0);
+	snprintf(path, sizeof(path), "%s/ready-1", place.dir);
+	for (int i = 0; i < ASKED; i++)
+		asked[i] = unit_spawn_in_child_ns();
+	for (int i = 0; i < STRANGERS; i++)
+		strangers[i] = spawn_stranger();
+	unit_write(path, "ready\n");
+	for (int i = 0; i < ASKED; i++) {
+		snprintf(line, sizeof(line), "QUERY %d\n", (int)asked[i]);
+		say(line);
+	}
+	for (unsigned i = 1; i <= ASKED; i++) {
+		pass();
+		ck_assert_uint_eq(tracker.looks, looks + i);
+		ck_assert_uint_ge(tracker.namespaces.examined, i * STRANGERS);
+	}
+	for (int i = 0; i < STRANGERS; i++)
+		unit_kill(strangers[i]);
+	for (int i = 0; i < ASKED; i++)
+		unit_kill(asked[i]);
 }
 END_TEST
 
@@ -679,14 +729,14 @@ static unsigned lines_to_read(void)
 
 START_TEST(slice_of_a_list)
 {
-	enter_many(3 * SLICE + 4);
+	enter_many(3 * SLICE + SLICE / 2);
 	say("LIST\n");
 	pass();
 	for (unsigned i = 0; i < 4; i++) {
 		ck_assert_uint_eq(lines_to_read(), SLICE * i);
 		pass();
 	}
-	ck_assert_uint_eq(lines_to_read(), 3 * SLICE + 4 + 1);
+	ck_assert_uint_eq(lines_to_read(), 3 * SLICE + SLICE / 2 + 1);
 }
 END_TEST
 
@@ -906,6 +956,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, query_leaves_nothing);
 	tcase_add_test(tcase, one_check_for_requests_that_arrive_together);
 	tcase_add_test(tcase, one_check_in_each_turn);
+	unit_add_if(tcase, namesakes_that_a_look_examines_are_paid_for,
+	    geteuid() == 0 && unit_can_create_pid_ns(), "cannot create a pid namespace");
 	tcase_add_test(tcase, query_of_another_process);
 	tcase_add_test(tcase, wait_is_told);
 	tcase_add_test(tcase, wait_ends_with_the_process);
