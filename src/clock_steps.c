@@ -62,7 +62,8 @@ static void try_regimes(struct clock_offsets *found, const struct clock_steps *s
 }
 
 /* Before the history begins, the clock was as it was then, or as at boot. What was dropped may have been at
- * any time before. */
+ * any time before. A stamp that was from the future then may be due by now: that the clock has caught up with
+ * it does not show that it was written since. */
 static void try_earlier(struct clock_offsets *found, const struct clock_steps *steps,
     const struct clock_view *view, int64_t stamp, int64_t slack)
 {
@@ -70,10 +71,11 @@ static void try_earlier(struct clock_offsets *found, const struct clock_steps *s
 	int64_t first = steps->count > 0 ? steps->regimes[0].offset : view->offset;
 	int64_t least = view->at_boot.least > stamp - end ? view->at_boot.least : stamp - end;
 
-	/* A stamp from the future of that time says nothing. */
-	if (stamp - first > end)
+	if (stamp - first <= end)
+		include(found, first);
+	/* A stamp from the future of now says nothing. */
+	if (found->least > found->most)
 		return;
-	include(found, first);
 	if (steps->lost) {
 		include(found, steps->lost_offsets.least);
 		include(found, steps->lost_offsets.most);

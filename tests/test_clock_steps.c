@@ -73,6 +73,26 @@ START_TEST(clock_at_boot_may_have_held)
 }
 END_TEST
 
+/* The clock was set back by an hour before the daemon started, at 100 s. A file from before has a stamp that
+ * the clock reaches again at 500 s: it may still be that file. */
+START_TEST(a_stamp_that_has_become_due_may_be_from_before)
+{
+	struct clock_view view = {
+	    .now = NOW, .offset = BASE - 3600 * S, .was_set = true, .at_boot = {BASE - 2 * S, BASE}};
+	const int64_t stamp = view.offset + 500 * S;
+	struct clock_steps steps = {0};
+	struct clock_offsets found;
+
+	clock_steps_note(&steps, 100 * S, view.offset);
+	found = clock_steps_offsets(&steps, &view, stamp, SLACK);
+	ck_assert_int_eq(found.least, view.offset);
+	ck_assert_int_eq(found.most, BASE);
+	view.now = 400 * S;
+	found = clock_steps_offsets(&steps, &view, stamp, SLACK);
+	ck_assert_int_eq(found.most, view.offset);
+}
+END_TEST
+
 /* Not noted yet, since the event has not been read. */
 START_TEST(clock_that_was_set_just_now)
 {
@@ -116,6 +136,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, stamps_between_two_steps_are_converted, 0, UNIT_COUNT(stamps));
 	tcase_add_test(tcase, a_stamp_may_fit_twice);
 	tcase_add_test(tcase, clock_at_boot_may_have_held);
+	tcase_add_test(tcase, a_stamp_that_has_become_due_may_be_from_before);
 	tcase_add_test(tcase, clock_that_was_set_just_now);
 	tcase_add_test(tcase, history_is_bounded);
 	return s;

@@ -243,6 +243,24 @@ START_TEST(recheck_finds_the_end_of_an_unwatched_one)
 }
 END_TEST
 
+/* Only a WAIT stays without an answer when it is accepted. The answer to a GATE was about another process. */
+START_TEST(a_gate_that_did_not_come_is_no_subscription)
+{
+	const struct daemon_event answered = {.kind = DAEMON_ANSWERED};
+	const bool asked_gate = _i == 1;
+	struct target *t;
+
+	ck_assert_int_eq(readyd_waiter_add(waiter, children[0]), 0);
+	t = target_set_find(&waiter->set, children[0], 0);
+	ck_assert(target_set_step(&waiter->set, t, TARGET_ASK, NULL));
+	t->asked_gate = asked_gate;
+	ck_assert_int_eq(waiter_take_daemon_event(waiter, &answered), 0);
+	ck_assert_int_eq(t->state.phase, TARGET_WAITING);
+	ck_assert_int_eq(t->state.subscription, asked_gate ? SUBSCRIPTION_NONE : SUBSCRIPTION_WAIT);
+	ck_assert_int_eq(waiter->conn.refused, asked_gate);
+}
+END_TEST
+
 /* The actions that follow from the number of targets in each state. States in the order of test_target.c:
  * not started, waiting (no subscription, asked, gate, wait), unconfirmed (the same). */
 #define AUTO   READYD_BACKEND_AUTO
@@ -345,6 +363,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, start_is_looked_for_soon, 0, 2);
 	tcase_add_test(tcase, absence_before_the_start_proves_nothing);
 	tcase_add_test(tcase, recheck_finds_the_end_of_an_unwatched_one);
+	tcase_add_loop_test(tcase, a_gate_that_did_not_come_is_no_subscription, 0, 2);
 	tcase_add_test(tcase, explains_the_end);
 	tcase_add_loop_test(tcase, counts_say_what_is_on, 0, UNIT_COUNT(plans));
 	return s;

@@ -53,6 +53,7 @@ struct target {
 	bool gate_is_hint;	 /* the gate came without a start: its byte proves nothing */
 	bool watched;		 /* its pidfd is polled */
 	bool no_gate;		 /* a gate was refused: use WAIT */
+	bool asked_gate;	 /* the last subscription that was asked for is a gate */
 	enum wire_error refusal; /* why the daemon has refused the wait; WIRE_OK: it has not */
 	uint64_t known_from;	 /* the position of the directory's events when the process was opened */
 	bool fail_stale;	 /* a stale marker ends the wait */

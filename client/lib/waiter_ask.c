@@ -39,6 +39,7 @@ static void put(struct readyd_waiter *w, struct target *t)
 	if (needs_query(w, t, gate))
 		put_query(w, t);
 	daemon_conn_put(&w->conn, &request);
+	t->asked_gate = gate;
 	(void)waiter_step(w, t, TARGET_ASK, NULL);
 }
 

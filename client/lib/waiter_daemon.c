@@ -172,16 +172,24 @@ static void take_gate(struct readyd_waiter *w, const struct readyd_answer *of, i
 		waiter_ask_why(w, t);
 }
 
-/* A WAIT without an answer by now has been accepted. */
+/* A WAIT without an answer by now has been accepted. A GATE has been answered, but about another process
+ * with this pid: there is no subscription. */
+static void end_asking(struct readyd_waiter *w, struct target *t)
+{
+	if (!t->asked_gate)
+		(void)waiter_step(w, t, TARGET_TAKEN, NULL);
+	waiter_look(w, t);
+	if (t->state.subscription == SUBSCRIPTION_ASKED)
+		go_without(w, t);
+}
+
 static void take_answered(struct readyd_waiter *w)
 {
 	struct target *t, *next;
 
 	TARGETS_EACH (&w->set, t, next) {
-		if (t->state.subscription == SUBSCRIPTION_ASKED) {
-			(void)waiter_step(w, t, TARGET_TAKEN, NULL);
-			waiter_look(w, t);
-		}
+		if (t->state.subscription == SUBSCRIPTION_ASKED)
+			end_asking(w, t);
 		if (t->state.phase == TARGET_UNCONFIRMED && t->state.subscription == SUBSCRIPTION_WAIT)
 			waiter_trust(w, t);
 	}
