@@ -23,13 +23,13 @@
 #define READS_AHEAD 4
 
 struct dirwatch_extra {
-	LIST_ENTRY(dirwatch_extra) link;
+	struct dirwatch_extra *next, **to_this;
 	int wd;
 	bool wanted; /* added since the last dirwatch_age() but one */
 	bool fresh;  /* added since the last dirwatch_age() */
 	pid_t *arrivals;
 	size_t count, size;
-	size_t next; /* the slot to reuse when the array is full */
+	size_t reuse; /* the slot to reuse when the array is full */
 	void *charged;
 };
 
@@ -43,7 +43,9 @@ void dirwatch_init(
 static void remove_extra(struct dirwatch *d, struct dirwatch_extra *extra)
 {
 	(void)inotify_rm_watch(d->fd, extra->wd); /* fails if the directory is gone */
-	LIST_REMOVE(extra, link);
+	*extra->to_this = extra->next;
+	if (extra->next != NULL)
+		extra->next->to_this = extra->to_this;
 	if (extra->charged != NULL)
 		d->on_extra_gone(extra->charged, d->extra_context);
 	free(extra->arrivals);
@@ -52,9 +54,9 @@ static void remove_extra(struct dirwatch *d, struct dirwatch_extra *extra)
 
 void dirwatch_drop_extras(struct dirwatch *d)
 {
-	while (!LIST_EMPTY(&d->extras))
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): LIST_REMOVE() takes it out of the list first */
-		remove_extra(d, LIST_FIRST(&d->extras));
+	while (d->extras != NULL)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it is taken out of the list first */
+		remove_extra(d, d->extras);
 }
 
 void dirwatch_close(struct dirwatch *d)
@@ -107,7 +109,7 @@ static struct dirwatch_extra *find_extra(const struct dirwatch *d, int wd)
 {
 	struct dirwatch_extra *extra;
 
-	LIST_FOREACH (extra, &d->extras, link)
+	for (extra = d->extras; extra != NULL; extra = extra->next)
 		if (extra->wd == wd)
 			return extra;
 	return NULL;
@@ -122,7 +124,11 @@ static struct dirwatch_extra *new_extra(struct dirwatch *d, int wd)
 		return NULL;
 	}
 	extra->wd = wd;
-	LIST_INSERT_HEAD(&d->extras, extra, link);
+	extra->next = d->extras;
+	extra->to_this = &d->extras;
+	if (extra->next != NULL)
+		extra->next->to_this = &extra->next;
+	d->extras = extra;
 	return extra;
 }
 
@@ -177,8 +183,8 @@ void dirwatch_age(struct dirwatch *d)
 {
 	struct dirwatch_extra *extra, *next;
 
-	for (extra = LIST_FIRST(&d->extras); extra != NULL; extra = next) {
-		next = LIST_NEXT(extra, link);
+	for (extra = d->extras; extra != NULL; extra = next) {
+		next = extra->next;
 		if (!extra->wanted) {
 			remove_extra(d, extra);
 			continue;
@@ -211,7 +217,7 @@ static void grow(struct dirwatch_extra *extra)
 		return;
 	extra->arrivals = arrivals;
 	extra->size = size;
-	extra->next = extra->count;
+	extra->reuse = extra->count;
 }
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
@@ -225,9 +231,9 @@ static void remember_arrival(struct dirwatch_extra *extra, pid_t ns_pid)
 		grow(extra);
 	if (extra->size == 0)
 		return;
-	if (extra->next == extra->size)
-		extra->next = 0;
-	extra->arrivals[extra->next++] = ns_pid;
+	if (extra->reuse == extra->size)
+		extra->reuse = 0;
+	extra->arrivals[extra->reuse++] = ns_pid;
 	if (extra->count < extra->size)
 		extra->count++;
 }
@@ -262,7 +268,7 @@ static void note_arrivals(struct dirwatch *d, const char *at, const char *end)
 	struct dirwatch_extra *extra;
 	pid_t ns_pid;
 
-	while (!LIST_EMPTY(&d->extras) && (event = take(&at, end)) != NULL) {
+	while (d->extras != NULL && (event = take(&at, end)) != NULL) {
 		/* A directory is not a marker. */
 		ns_pid = event->mask & (IN_CREATE | IN_MOVED_TO) && (event->mask & IN_ISDIR) == 0
 			     ? name_of(d, event)

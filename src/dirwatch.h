@@ -16,7 +16,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/queue.h>
 #include <sys/types.h>
 
 #include "src/marker.h"
@@ -27,7 +26,7 @@ struct dirwatch {
 	const struct marker_place *place;
 	int fd; /* inotify instance; -1: none */
 	int wd; /* of the directory; -1: not watched */
-	LIST_HEAD(, dirwatch_extra) extras;
+	struct dirwatch_extra *extras;
 	const char *at, *end; /* what dirwatch_read() has left for dirwatch_next() */
 	bool behind;	      /* events were read ahead and dropped */
 	/* Set before it is armed: also report that a marker was written (closed), or its owner or mode

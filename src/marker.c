@@ -10,6 +10,7 @@
 #include "readyd/marker.h"
 #include "src/marker.h"
 #include "src/number.h"
+#include "src/statx.h"
 
 int marker_place_init(struct marker_place *place, const char *dir, const char *prefix)
 {

@@ -3,9 +3,8 @@
 #ifndef SRC_PROCESS_ROOT_H
 #define SRC_PROCESS_ROOT_H
 
-#include <sys/stat.h>
-
 #include "src/process.h"
+#include "src/statx.h"
 
 #define PROCESS_ROOT_SIZE 64
 /* "mnt:[4026531841]", and more than that */

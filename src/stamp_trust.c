@@ -1,35 +1,45 @@
 #include "config.h"
 
-#include <linux/magic.h>
-
 #include "src/clock.h"
 #include "src/stamp_trust.h"
 
 #define SECOND_NS     1000000000LL
 #define FAT_SECOND_NS (2 * SECOND_NS)
 
-/* Not in <linux/magic.h>, or not in that of every system that this is built on. */
-#define MAGIC_BCACHEFS 0xca451a4eu
-#define MAGIC_EXFAT    0x2011bab0u
-#define MAGIC_HFSPLUS  0x0000482bu
-#define MAGIC_JFS      0x3153464au
-#define MAGIC_NTFS3    0x7366746eu
-#define MAGIC_UDF      0x15013346u
-#define MAGIC_ZFS      0x2fc12fc1u
+/* f_type of statfs(2). <linux/magic.h> does not have all, and not every system has that. */
+#define MAGIC_BCACHEFS	0xca451a4eu
+#define MAGIC_BTRFS	0x9123683eu
+#define MAGIC_ECRYPTFS	0x0000f15fu
+#define MAGIC_EXFAT	0x2011bab0u
+#define MAGIC_EXT4	0x0000ef53u
+#define MAGIC_F2FS	0xf2f52010u
+#define MAGIC_HFSPLUS	0x0000482bu
+#define MAGIC_HUGETLBFS 0x958458f6u
+#define MAGIC_JFS	0x3153464au
+#define MAGIC_MSDOS	0x00004d44u
+#define MAGIC_NILFS	0x00003434u
+#define MAGIC_NTFS3	0x7366746eu
+#define MAGIC_OVERLAYFS 0x794c7630u
+#define MAGIC_RAMFS	0x858458f6u
+#define MAGIC_REISERFS	0x52654973u
+#define MAGIC_TMPFS	0x01021994u
+#define MAGIC_UDF	0x15013346u
+#define MAGIC_XFS	0x58465342u
+#define MAGIC_ZFS	0x2fc12fc1u
 
 enum stamp_clock stamp_clock_of(uint32_t f_type)
 {
 	switch (f_type) {
-	case TMPFS_MAGIC:
-	case RAMFS_MAGIC:
-	case HUGETLBFS_MAGIC:
-	case EXT4_SUPER_MAGIC: /* ext2 and ext3 have the same */
-	case XFS_SUPER_MAGIC:
-	case BTRFS_SUPER_MAGIC:
-	case F2FS_SUPER_MAGIC:
-	case NILFS_SUPER_MAGIC:
-	case REISERFS_SUPER_MAGIC:
-	case MSDOS_SUPER_MAGIC:
+	case MAGIC_TMPFS:
+	case MAGIC_RAMFS:
+	case MAGIC_HUGETLBFS:
+	case MAGIC_EXT4: /* ext2 and ext3 have the same */
+	case MAGIC_XFS:
+	case MAGIC_BTRFS:
+	case MAGIC_F2FS:
+	case MAGIC_NILFS:
+	case MAGIC_REISERFS:
+	case MAGIC_MSDOS:
 	case MAGIC_BCACHEFS:
 	case MAGIC_EXFAT:
 	case MAGIC_HFSPLUS:
@@ -38,8 +48,8 @@ enum stamp_clock stamp_clock_of(uint32_t f_type)
 	case MAGIC_UDF:
 	case MAGIC_ZFS:
 		return STAMP_CLOCK_KERNEL;
-	case OVERLAYFS_SUPER_MAGIC:
-	case ECRYPTFS_SUPER_MAGIC:
+	case MAGIC_OVERLAYFS:
+	case MAGIC_ECRYPTFS:
 		return STAMP_CLOCK_LAYER;
 	default:
 		return STAMP_CLOCK_OTHER;
@@ -50,7 +60,7 @@ static int64_t grain_of(uint32_t f_type, const struct timespec *stamp)
 {
 	if (stamp->tv_nsec != 0)
 		return STAMP_GRAIN_NS;
-	return f_type == MSDOS_SUPER_MAGIC ? FAT_SECOND_NS : SECOND_NS;
+	return f_type == MAGIC_MSDOS ? FAT_SECOND_NS : SECOND_NS;
 }
 
 void stamp_trust_assume(uint32_t f_type, const struct timespec *stamp, struct stamp_trust *trust)

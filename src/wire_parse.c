@@ -11,6 +11,11 @@
 #include "src/verdict.h"
 #include "src/wire.h"
 
+/* As wait(2) gives them: W_EXITCODE and WCOREFLAG are not in every C library. */
+#define EXITED(code)   ((code) << 8)
+#define KILLED(signal) (signal)
+#define CORE_DUMPED    0x80
+
 /* Removes the next "key=value" from the front of rest. 1; 0: end of the line; -1: the next word is not such a
  * pair. */
 static int next_pair(struct span *rest, struct span *key, struct span *value)
@@ -50,11 +55,11 @@ static int parse_answer_pair(struct span key, struct span value, struct readyd_a
 	else if (span_is(key, "status") && span_is(value, "hidden"))
 		answer->flags |= READYD_FLAG_STATUS_HIDDEN;
 	else if (span_is(key, "status") && number_parse(value.at, value.len, 255, &n) == 0)
-		answer->wait_status = W_EXITCODE((int)n, 0);
+		answer->wait_status = EXITED((int)n);
 	else if (span_is(key, "signal") && number_parse(value.at, value.len, 126, &n) == 0)
-		answer->wait_status = W_EXITCODE(0, (int)n);
+		answer->wait_status = KILLED((int)n);
 	else if (span_is(key, "core") && answer->wait_status >= 0 && WIFSIGNALED(answer->wait_status))
-		answer->wait_status |= WCOREFLAG;
+		answer->wait_status |= CORE_DUMPED;
 	return 0;
 }
 

@@ -26,7 +26,7 @@ static void check_tally(void)
 	unit_check(memcmp(tally, set.tally, sizeof(tally)) == 0);
 	unit_check(set.count == count);
 	unit_check(target_set_waiting(&set) == count - done);
-	STAILQ_FOREACH (t, &set.done, link)
+	for (t = target_set_done(&set); t != NULL; t = t->next_done)
 		done--;
 	unit_check(done == 0);
 }
@@ -71,7 +71,7 @@ START_TEST(tally_holds)
 		check_index();
 	}
 	while (set.count > 0)
-		target_set_remove(&set, TAILQ_FIRST(&set.all));
+		target_set_remove(&set, set.first);
 	check_tally();
 }
 END_TEST

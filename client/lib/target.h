@@ -3,9 +3,6 @@
 #define CLIENT_LIB_TARGET_H
 
 #include <stdbool.h>
-#include <sys/queue.h>
-#define HASH_NONFATAL_OOM 1 /* otherwise uthash calls exit() */
-#include <uthash.h>
 
 #include "readyd/readyd.h"
 #include "src/evaluate.h"
@@ -58,12 +55,11 @@ struct target {
 	uint64_t known_from;	 /* the position of the directory's events when the process was opened */
 	bool fail_stale;	 /* a stale marker ends the wait */
 	bool pending; /* it was pending once: from then on, a missing directory does not end the wait */
-	struct marker_stat asked;  /* what was there when the daemon was asked about it */
-	STAILQ_ENTRY(target) link; /* in the queue of done targets */
-	TAILQ_ENTRY(target) all;
-	struct target *twin; /* the next with the same pid, if both are indexed */
-	bool indexed;
-	UT_hash_handle hh; /* its table is NULL outside of the hash */
+	struct marker_stat asked; /* what was there when the daemon was asked about it */
+	/* For target_set. */
+	struct target *next, **to_this;
+	struct target *next_done;
+	struct target *next_in_bucket;
 };
 
 /* Applies the event to the state. False, without a change, if it cannot occur in that state. */

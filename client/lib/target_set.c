@@ -1,41 +1,44 @@
 #include "config.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client/lib/target_set.h"
 
+#define BUCKETS_LEAST 32
+
 void target_set_init(struct target_set *set)
 {
 	set->only_used = false;
-	set->count = 0;
+	set->count = set->buckets = 0;
 	set->by_pid = NULL;
-	TAILQ_INIT(&set->all);
-	STAILQ_INIT(&set->done);
+	set->first = set->first_done = NULL;
+	set->end = &set->first;
+	set->end_of_done = &set->first_done;
 	memset(set->tally, 0, sizeof(set->tally));
 }
 
-static struct target *walk(struct target *t, pid_t pid)
+/* The kernel gives pids in a row, so they need no mixing. */
+static struct target **bucket_of(const struct target_set *set, pid_t pid)
+{
+	return &set->by_pid[(size_t)pid & (set->buckets - 1)];
+}
+
+static struct target *find_from(const struct target_set *set, struct target *t, pid_t pid)
 {
 	while (t != NULL && t->process.pid != pid)
-		t = TAILQ_NEXT(t, all);
+		t = set->by_pid == NULL ? t->next : t->next_in_bucket;
 	return t;
 }
 
 struct target *target_set_first(struct target_set *set, pid_t pid)
 {
-	struct target *t;
-
-	if (set->count <= TARGETS_FEW)
-		return walk(TAILQ_FIRST(&set->all), pid);
-	HASH_FIND_INT(set->by_pid, &pid, t);
-	return t;
+	return find_from(set, set->by_pid == NULL ? set->first : *bucket_of(set, pid), pid);
 }
 
 struct target *target_set_next(const struct target_set *set, const struct target *t)
 {
-	return set->count <= TARGETS_FEW ? walk(TAILQ_NEXT(t, all), t->process.pid) : t->twin;
+	return find_from(set, set->by_pid == NULL ? t->next : t->next_in_bucket, t->process.pid);
 }
 
 struct target *target_set_find(struct target_set *set, pid_t pid, uint64_t start)
@@ -47,62 +50,43 @@ struct target *target_set_find(struct target_set *set, pid_t pid, uint64_t start
 	return t;
 }
 
-/* The analyzer loses sight of the buckets that uthash keeps in the table of the hash. */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
-#endif
-/* -1: no memory. */
-static int index_target(struct target_set *set, struct target *t)
+static void index_target(struct target_set *set, struct target *t)
 {
-	struct target *first;
+	struct target **bucket = bucket_of(set, t->process.pid);
 
-	HASH_FIND_INT(set->by_pid, &t->process.pid, first);
-	if (first != NULL) {
-		t->twin = first->twin;
-		first->twin = t;
-	} else {
-		HASH_ADD_INT(set->by_pid, process.pid, t);
-		if (t->hh.tbl == NULL)
-			return -1;
-	}
-	t->indexed = true;
-	return 0;
+	t->next_in_bucket = *bucket;
+	*bucket = t;
 }
 
-/* The first of several is found by the hash, and the others through it. */
 static void unindex_target(struct target_set *set, struct target *t)
 {
-	struct target *at;
+	struct target **at = bucket_of(set, t->process.pid);
 
-	if (t->hh.tbl == NULL) {
-		HASH_FIND_INT(set->by_pid, &t->process.pid, at);
-		while (at != NULL && at->twin != t)
-			at = at->twin;
-		if (at != NULL)
-			at->twin = t->twin;
-		return;
-	}
-	HASH_DEL(set->by_pid, t);
-	/* If memory runs out here, the twins get no events. */
-	if (t->twin != NULL)
-		HASH_ADD_INT(set->by_pid, process.pid, t->twin);
+	while (*at != t)
+		at = &(*at)->next_in_bucket;
+	*at = t->next_in_bucket;
 }
 
-/* The targets that are not indexed were added last, while there were few. -1: no memory. */
-static int index_targets(struct target_set *set)
+/* Makes the hash, or doubles it. Without memory, searches take longer. */
+static void grow_index(struct target_set *set)
 {
-	struct target *t;
+	size_t buckets = set->buckets == 0 ? BUCKETS_LEAST : set->buckets * 2;
+	struct target **by_pid = calloc(buckets, sizeof(struct target *)), *t, *after;
 
-	if (set->count <= TARGETS_FEW)
-		return 0;
-	TAILQ_FOREACH_REVERSE (t, &set->all, targets, all) {
-		if (t->indexed)
-			return 0;
-		if (index_target(set, t) != 0)
-			return -1;
-	}
-	return 0;
+	if (by_pid == NULL)
+		return;
+	free(set->by_pid);
+	set->by_pid = by_pid;
+	set->buckets = buckets;
+	TARGETS_EACH (set, t, after)
+		index_target(set, t);
+}
+
+static void drop_index(struct target_set *set)
+{
+	free(set->by_pid);
+	set->by_pid = NULL;
+	set->buckets = 0;
 }
 
 static struct target *allocate(struct target_set *set)
@@ -112,6 +96,14 @@ static struct target *allocate(struct target_set *set)
 	set->only_used = true;
 	memset(&set->only, 0, sizeof(set->only));
 	return &set->only;
+}
+
+static void append(struct target_set *set, struct target *t)
+{
+	t->to_this = set->end;
+	*set->end = t;
+	set->end = &t->next;
+	set->count++;
 }
 
 struct target *target_set_add(struct target_set *set, pid_t pid, uint64_t start)
@@ -125,33 +117,50 @@ struct target *target_set_add(struct target_set *set, pid_t pid, uint64_t start)
 	t->process.fd = t->gate = -1;
 	t->state.phase = TARGET_WAITING;
 	set->tally[TARGET_WAITING][SUBSCRIPTION_NONE]++;
-	TAILQ_INSERT_TAIL(&set->all, t, all);
-	set->count++;
-	if (index_targets(set) == 0)
-		return t;
-	target_set_remove(set, t);
-	errno = ENOMEM;
-	return NULL;
+	append(set, t);
+	if (set->by_pid != NULL)
+		index_target(set, t);
+	if (set->count > (set->by_pid == NULL ? TARGETS_FEW : set->buckets))
+		grow_index(set);
+	return t;
+}
+
+static void unlink_done(struct target_set *set, struct target *t)
+{
+	struct target **at = &set->first_done;
+
+	while (*at != t)
+		at = &(*at)->next_done;
+	*at = t->next_done;
+	if (set->end_of_done == &t->next_done)
+		set->end_of_done = at;
+}
+
+static void unlink_target(struct target_set *set, struct target *t)
+{
+	*t->to_this = t->next;
+	if (t->next != NULL)
+		t->next->to_this = t->to_this;
+	else
+		set->end = t->to_this;
+	set->count--;
 }
 
 void target_set_remove(struct target_set *set, struct target *t)
 {
 	set->tally[t->state.phase][t->state.subscription]--;
 	if (target_is_done(t))
-		STAILQ_REMOVE(&set->done, t, target, link);
-	if (t->indexed)
+		unlink_done(set, t);
+	if (set->by_pid != NULL)
 		unindex_target(set, t);
-	TAILQ_REMOVE(&set->all, t, all);
-	set->count--;
+	unlink_target(set, t);
+	if (set->count == 0)
+		drop_index(set);
 	if (t == &set->only)
 		set->only_used = false;
 	else
 		free(t);
 }
-
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
 
 /* The only place that changes the tally, besides adding and removing. */
 static void move(struct target_set *set, struct target *t, struct target_state to)
@@ -178,8 +187,10 @@ bool target_set_step(
 		t->answer = *answer;
 	/* With a gate or a WAIT, the daemon found it pending, whatever is seen here. */
 	t->pending |= event == TARGET_SAW_NOTHING || event == TARGET_GATE || event == TARGET_TAKEN;
-	if (to.phase == TARGET_DONE)
-		STAILQ_INSERT_TAIL(&set->done, t, link);
+	if (to.phase == TARGET_DONE) {
+		*set->end_of_done = t;
+		set->end_of_done = &t->next_done;
+	}
 	return true;
 }
 

@@ -10,22 +10,21 @@
 /* Up to so many are searched linearly; more are in a hash. */
 #define TARGETS_FEW 8
 
-TAILQ_HEAD(targets, target);
-
 /* The single target is embedded, so that a mass wake-up touches no heap pages. */
 struct target_set {
 	struct target only;
 	bool only_used;
-	struct targets all;    /* with the done ones until their answers are taken */
-	size_t count;	       /* of all */
-	struct target *by_pid; /* if there are more than TARGETS_FEW: one of each pid, with its twins */
-	STAILQ_HEAD(, target) done;
+	struct target *first, **end; /* all, with the done ones until their answers are taken */
+	size_t count;		     /* of all */
+	struct target **by_pid;	     /* all in a hash, once there were more than TARGETS_FEW; else NULL */
+	size_t buckets;		     /* a power of two */
+	struct target *first_done, **end_of_done;
 	size_t tally[TARGET_PHASES][SUBSCRIPTIONS];
 };
 
 /* Visits every target; the body may remove it. */
-#define TARGETS_EACH(set, t, next)                                                                           \
-	for ((t) = TAILQ_FIRST(&(set)->all); (t) != NULL && ((next) = TAILQ_NEXT(t, all), true); (t) = (next))
+#define TARGETS_EACH(set, t, after)                                                                          \
+	for ((t) = (set)->first; (t) != NULL && ((after) = (t)->next, true); (t) = (after))
 
 void target_set_init(struct target_set *set);
 
@@ -48,7 +47,7 @@ bool target_set_step(
 /* The target that has been done longest, or NULL. */
 static inline struct target *target_set_done(struct target_set *set)
 {
-	return STAILQ_FIRST(&set->done);
+	return set->first_done;
 }
 
 /* The number of targets in this phase. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/lib/abi.h"
 #include "client/lib/opinion.h"
