@@ -127,6 +127,19 @@ test_nothing_happens() {
 	all_ends
 }
 
+# A client that comes and goes is put into the loop once, and taken out once.
+is_traced() { grep -q "^TracerPid:[[:space:]]*[1-9]" "/proc/$DAEMON/status"; }
+has_closed_it() { sed -n '/^recv.* = 0$/,$p' trace | grep -q '^close('; }
+test_a_client_comes_and_goes() {
+	need_counts
+	start_readyd
+	spawn strace -qq -o trace -e trace=epoll_ctl,recvfrom,recvmsg,close -p "$DAEMON"
+	until_true 60 is_traced
+	python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' "$T/s"
+	until_true 60 has_closed_it
+	expect "changes of what the loop waits for ($(cat trace))" "$(grep -c '^epoll_ctl(' trace)" 2
+}
+
 # --- crowds
 
 # crowd COUNT COMMAND...: so many `readyctl COMMAND...` at once, by one strace. Their output is in answers.
