@@ -127,8 +127,12 @@ test_nothing_happens() {
 	all_ends
 }
 
+# --- the daemon
+
+is_traced() { grep -q '^TracerPid:[[:space:]]*[1-9]' "/proc/$DAEMON/status"; }
+is_untraced() { ! is_traced; }
+
 # A client that comes and goes is put into the loop once, and taken out once.
-is_traced() { grep -q "^TracerPid:[[:space:]]*[1-9]" "/proc/$DAEMON/status"; }
 has_closed_it() { sed -n '/^recv.* = 0$/,$p' trace | grep -q '^close('; }
 test_a_client_comes_and_goes() {
 	need_counts
@@ -138,6 +142,82 @@ test_a_client_comes_and_goes() {
 	python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' "$T/s"
 	until_true 60 has_closed_it
 	expect "changes of what the loop waits for ($(cat trace))" "$(grep -c '^epoll_ctl(' trace)" 2
+}
+
+# trace_daemon COMMAND...: what the daemon does meanwhile is in daemon_trace.
+trace_daemon() {
+	local tracer
+	rm -f daemon_trace
+	spawn strace -f -qq -o daemon_trace -p "$DAEMON"
+	tracer=$LAST
+	until_true 60 is_traced
+	"$@"
+	kill -INT "$tracer"
+	until_true 60 is_untraced
+}
+
+# From the request on until the reply.
+test_the_daemon_answers_a_query() {
+	need_counts
+	start_readyd
+	spawn_worker
+	run 1 status "$PID"
+	trace_daemon run 1 status "$PID"
+	between 'recvfrom(.*QUERY' 'sendto(' daemon_trace >asked
+	at_most "a query of a pending process" asked 14
+	mark "$PID"
+	run 0 status "$PID"
+	trace_daemon run 0 status "$PID"
+	between 'recvfrom(.*QUERY' 'sendto(' daemon_trace >asked
+	at_most "a query of a ready process" asked 8
+}
+
+begin_to_wait() {
+	spawn "$READYCTL" wait --timeout 60 "$PID"
+	until_true 60 counter_is handed_out 1
+}
+
+test_the_daemon_hands_out_a_gate() {
+	need_counts
+	start_readyd
+	spawn_worker
+	run 1 status "$PID"
+	trace_daemon begin_to_wait
+	between 'recvfrom(.*GATE' 'sendmsg(' daemon_trace >asked
+	at_most "a gate" asked 19
+	grep -q SCM_RIGHTS asked || die "no gate: $(cat asked)"
+}
+
+has_ticked() { [ "$(grep -c 'statfs(' daemon_trace)" -ge "$1" ]; }
+await_ticks() { until_true 60 has_ticked 8; }
+
+# calls_of_tick COUNT: with that many waits, the calls on the marker directory. What a tick reads of new processes
+# depends on the rest of the machine. Some ticks check a slice of a sweep beside, so the least counts.
+calls_of_tick() {
+	local i pids=()
+	for ((i = 0; i < $1; i++)); do
+		spawn sleep 1000
+		pids+=("$LAST")
+	done
+	spawn "$READYCTL" wait "${pids[@]}"
+	until_true 60 counter_is waited "$1"
+	trace_daemon await_ticks
+	CALLS=$(awk '/epoll_wait\(/ { if (tick && (least == 0 || calls < least)) least = calls; calls = tick = 0; next }
+		/\/m["\/]/ { calls++ } /statfs\(/ { tick = 1 } END { print least }' daemon_trace)
+	kill -KILL "${pids[@]}"
+	until_true 60 counter_is waited 0
+}
+
+test_a_tick_costs_the_same_for_any_number_of_waits() {
+	local one
+	need_counts
+	start_readyd
+	calls_of_tick 1
+	one=$CALLS
+	calls_of_tick 200
+	expect "calls of a tick with 200 waits" "$CALLS" "$one"
+	# inotify_add_watch, stat and statfs.
+	expect "calls of a tick with one" "$one" 3
 }
 
 # --- crowds
@@ -165,7 +245,7 @@ calls_each() {
 moment() {
 	local count first=0
 	need_counts
-	for count in 25 50 100; do
+	for count in 25 100; do
 		rm -f answers
 		spawn_worker
 		"moment_$1" "$count"
