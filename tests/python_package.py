@@ -40,6 +40,19 @@ class World(unittest.TestCase):
         readyd.write_marker(self.marker(pid))
 
 
+class OtherProcesses(World):
+    def test_a_kernel_thread_leaves_no_marker(self):
+        thread = _look.Process(2)
+        self.addCleanup(thread.close)
+        if not thread.kernel:
+            self.skipTest("no kernel thread can be seen")
+        self.mark(2)
+        place = _look.Place(self.directory, "ktstr-worker-ready-")
+        view = _look.view_marker(place, thread)
+        self.assertEqual(view.marker.kind, "file")
+        self.assertFalse(_look._could_have_left(place, thread, view, _look.Observation(marker=view.marker)))
+
+
 class Waits(World):
     def test_wait_returns_the_answer(self):
         pid = self.worker().pid

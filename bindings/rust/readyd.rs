@@ -2871,6 +2871,19 @@ mod tests {
     }
 
     #[test]
+    fn a_kernel_thread_leaves_no_marker() {
+        let thread = Process::open(Name::from(2));
+        if !thread.kernel {
+            return;
+        }
+        let world = World::new("kernel");
+        world.mark(2);
+        let place = Place { dir: world.0.clone(), prefix: b"ready-".to_vec() };
+        let view = view_marker(&place, &thread);
+        assert_eq!((view.marker.kind, could_have_left(&place, &thread, &view)), (Kind::File, Some(false)));
+    }
+
+    #[test]
     fn a_measured_clock_narrows_the_margin() {
         let wide = Trust { grain: GRAIN_NS, margin: MARGIN_NS, skew: 0 };
         assert_eq!(narrow(wide, true, 100, 100, 200).margin, 0);
