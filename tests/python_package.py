@@ -240,11 +240,13 @@ class Pure(unittest.TestCase):
         rows = [("ready", 1, "stale", 1, True), ("ready", 1, "died", 1, False), ("pending", 1, "ready", 1, True),
                 ("pending", 1, "ready", None, False), ("pending", None, "ready", None, True),
                 ("pending", 1, "unreachable", 1, False), ("unreachable", 1, "pending", 1, True),
-                ("died", 1, "exited", 1, True)]
+                ("died", 1, "exited", 1, True), ("died", None, "ready", None, False),
+                ("pending", None, "exited", None, False)]
         for own, start, said, its, want in rows:
             self.assertEqual(_waiter.counts(answer(own, start), False, answer(said, its)), want, (own, said, its))
         self.assertFalse(_waiter.counts(answer("died"), True, answer("exited")))
         self.assertTrue(_waiter.counts(answer("pending", 1, "no-resources"), False, answer("ready")))
+        self.assertFalse(_waiter.counts(answer("pending", 1, "no-resources"), False, answer("ready", None)))
 
     def test_what_a_measured_clock_proves(self):
         second = 10**9

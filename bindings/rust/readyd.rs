@@ -1794,12 +1794,18 @@ impl Connection {
 /// Whether the daemon's answer takes precedence over the own look: it may remember what cannot be seen any more, but
 /// that it cannot see something adds nothing.
 fn counts(own: &Answer, refuted: bool, said: &Answer) -> bool {
+    let knows_nothing = matches!(own.verdict, Verdict::Pending | Verdict::Unreachable);
+    // It may be about another process, or made without a look at it.
+    if said.start.is_none() && (own.start.is_some() || !knows_nothing) {
+        return false;
+    }
+    // There was a process, but neither side knows its start: what the daemon knows may be another's.
+    let nameless = said.start.is_none() && own.start.is_none();
+    if nameless && said.verdict == Verdict::Exited && own.reason != Some("no-process") {
+        return false;
+    }
     if matches!(own.reason, Some("no-resources" | "look-failed")) {
         return true;
-    }
-    // It may be about another process.
-    if said.start.is_none() && own.start.is_some() {
-        return false;
     }
     if said.reason == Some("name-collision") {
         return true;
@@ -2861,13 +2867,17 @@ mod tests {
             ("pending", Some(1), "unreachable", Some(1), false),
             ("unreachable", Some(1), "pending", Some(1), true),
             ("died", Some(1), "exited", Some(1), true),
+            ("died", None, "ready", None, false),
+            ("pending", None, "exited", None, false),
         ];
         for (own, start, said, its, want) in rows {
             let counted = counts(&answer(own, start, None), false, &answer(said, its, None));
             assert_eq!(counted, want, "{own} {said} {its:?}");
         }
         assert!(!counts(&answer("died", Some(1), None), true, &answer("exited", Some(1), None)));
-        assert!(counts(&answer("pending", Some(1), Some("no-resources")), false, &answer("ready", Some(1), None)));
+        let blind = answer("pending", Some(1), Some("no-resources"));
+        assert!(counts(&blind, false, &answer("ready", Some(1), None)));
+        assert!(!counts(&blind, false, &answer("ready", None, None)));
     }
 
     #[test]

@@ -92,10 +92,16 @@ def _given(value: Optional[str], name: str, default: str) -> str:
 def counts(own: Answer, refuted: bool, said: Answer) -> bool:
     """Whether the daemon's answer takes precedence over the own look: it may remember what cannot be seen any more,
     but that it cannot see something adds nothing."""
+    knows_nothing = own.verdict in (Verdict.PENDING, Verdict.UNREACHABLE)
+    # It may be about another process, or made without a look at it.
+    if said.start is None and (own.start is not None or not knows_nothing):
+        return False
+    # There was a process, but neither side knows its start: what the daemon knows may be another's.
+    if (said.start is None and own.start is None and said.verdict is Verdict.EXITED
+            and own.reason != "no-process"):
+        return False
     if own.reason in ("no-resources", "look-failed"):
         return True
-    if said.start is None and own.start is not None:
-        return False  # it may be about another process
     if said.reason == "name-collision":
         return True
     if refuted and said.verdict is Verdict.EXITED:
