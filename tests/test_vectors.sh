@@ -159,6 +159,8 @@ find_rights() {
 	CANNOT=()
 	can_chown || CANNOT[foreign]="no other user is mapped"
 	[ -n "${CHOOSES_PIDS:-}" ] || CANNOT[leftover]="ns_last_pid may not be set"
+	# Else a process of another namespace that a test has made may have the same number.
+	[ -n "${CHOOSES_PIDS:-}" ] || CANNOT[nested]="not alone in a pid namespace"
 	can_unshare -pf || CANNOT[nested]="pid namespaces are not permitted"
 	can_unshare -m || CANNOT[rooted]="mount namespaces are not permitted"
 	can_unshare -pfm || CANNOT[elsewhere]="both namespaces are not permitted"
