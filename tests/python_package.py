@@ -248,6 +248,23 @@ class Pure(unittest.TestCase):
         self.assertTrue(_waiter.counts(answer("pending", 1, "no-resources"), False, answer("ready")))
         self.assertFalse(_waiter.counts(answer("pending", 1, "no-resources"), False, answer("ready", None)))
 
+    def test_the_status_of_a_process_that_is_reaped_in_between(self):
+        process = _look.Process(os.getpid())
+        self.addCleanup(process.close)
+        told = [_look.kernel.Info(None, None), _look.kernel.Info(None, 9)]
+        with mock.patch.object(_look.kernel, "pidfd_info", side_effect=told), \
+                mock.patch.object(_look.kernel, "read_stat", side_effect=FileNotFoundError):
+            self.assertEqual(process.wait_status(), 9)
+
+    def test_the_position_is_taken_before_the_process_is_opened(self):
+        calls = []
+        with readyd.Waiter(backend="file") as waiter:
+            opened = _look.Process._open
+            with mock.patch.object(waiter, "_position", side_effect=lambda: calls.append("position") or 0), \
+                    mock.patch.object(_look.Process, "_open", lambda self: calls.append("open") or opened(self)):
+                waiter.add(os.getpid())
+        self.assertEqual(calls, ["position", "open"])
+
     def test_what_a_measured_clock_proves(self):
         second = 10**9
         wide = _look.Trust(_look.GRAIN_NS, _look.MARGIN_NS)
