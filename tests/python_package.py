@@ -40,6 +40,19 @@ class World(unittest.TestCase):
         readyd.write_marker(self.marker(pid))
 
 
+class OtherProcesses(World):
+    def test_a_kernel_thread_leaves_no_marker(self):
+        thread = _look.Process(2)
+        self.addCleanup(thread.close)
+        if not thread.kernel:
+            self.skipTest("no kernel thread can be seen")
+        self.mark(2)
+        place = _look.Place(self.directory, "ktstr-worker-ready-")
+        view = _look.view_marker(place, thread)
+        self.assertEqual(view.marker.kind, "file")
+        self.assertFalse(_look._could_have_left(place, thread, view, _look.Observation(marker=view.marker)))
+
+
 class Waits(World):
     def test_wait_returns_the_answer(self):
         pid = self.worker().pid
@@ -227,11 +240,30 @@ class Pure(unittest.TestCase):
         rows = [("ready", 1, "stale", 1, True), ("ready", 1, "died", 1, False), ("pending", 1, "ready", 1, True),
                 ("pending", 1, "ready", None, False), ("pending", None, "ready", None, True),
                 ("pending", 1, "unreachable", 1, False), ("unreachable", 1, "pending", 1, True),
-                ("died", 1, "exited", 1, True)]
+                ("died", 1, "exited", 1, True), ("died", None, "ready", None, False),
+                ("pending", None, "exited", None, False)]
         for own, start, said, its, want in rows:
             self.assertEqual(_waiter.counts(answer(own, start), False, answer(said, its)), want, (own, said, its))
         self.assertFalse(_waiter.counts(answer("died"), True, answer("exited")))
         self.assertTrue(_waiter.counts(answer("pending", 1, "no-resources"), False, answer("ready")))
+        self.assertFalse(_waiter.counts(answer("pending", 1, "no-resources"), False, answer("ready", None)))
+
+    def test_the_status_of_a_process_that_is_reaped_in_between(self):
+        process = _look.Process(os.getpid())
+        self.addCleanup(process.close)
+        told = [_look.kernel.Info(None, None), _look.kernel.Info(None, 9)]
+        with mock.patch.object(_look.kernel, "pidfd_info", side_effect=told), \
+                mock.patch.object(_look.kernel, "read_stat", side_effect=FileNotFoundError):
+            self.assertEqual(process.wait_status(), 9)
+
+    def test_the_position_is_taken_before_the_process_is_opened(self):
+        calls = []
+        with readyd.Waiter(backend="file") as waiter:
+            opened = _look.Process._open
+            with mock.patch.object(waiter, "_position", side_effect=lambda: calls.append("position") or 0), \
+                    mock.patch.object(_look.Process, "_open", lambda self: calls.append("open") or opened(self)):
+                waiter.add(os.getpid())
+        self.assertEqual(calls, ["position", "open"])
 
     def test_what_a_measured_clock_proves(self):
         second = 10**9

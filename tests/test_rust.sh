@@ -62,4 +62,60 @@ test_the_files_use_only_std() {
 	expect "paths of the crate" "$(select_lines -n 'crate::' "$CRATE"/*.rs)" ""
 }
 
+# numbers ARCHITECTURE: names and numbers of the system calls that the file uses there.
+numbers() {
+	sed -nE -e "/^#\\[cfg.*target_arch = \"$1\"/,/^}/s/^ *pub const ([A-Z0-9_]+): usize = ([0-9]+);/\"\\1\" \\2/p" \
+		-e 's/^const (PIDFD_[A-Z_]+|OPENAT2): usize = ([0-9]+);/"\1" \2/p' "$CRATE/readyd.rs"
+}
+
+# flags ARCHITECTURE: the open flags that differ between architectures.
+flags() {
+	sed -nE -e "s/^const (O_NOFOLLOW): i32 = if cfg!\(target_arch = \"$1\"\) \{ 0o([0-7]+) .*/\"\\1\" 0\\2/p" \
+		-e "/target_arch = \"$1\"/{n;s/^ *pub const (O_DIRECTORY): i32 = 0o([0-7]+);/\"\\1\" 0\\2/p}" \
+		"$CRATE/readyd.rs"
+}
+
+# expand HEADER FLAG...: what the C preprocessor makes of standard input after this header.
+expand() {
+	local header=$1
+	shift
+	{ echo "#include <$header>" && cat; } | cc -E -P "$@" - | select_lines '^"'
+}
+
+kernel_numbers() { # HEADER FLAG...
+	sed -E 's/^"(.*)" .*/\1/' used | while read -r name; do echo "\"$name\" __NR_${name,,}"; done |
+		expand "$@"
+}
+
+check_numbers() { # ARCHITECTURE HEADER FLAG...
+	numbers "$1" >used
+	[ "$(wc -l <used)" -eq 20 ] || die "numbers of $1: $(cat used)"
+	expect "numbers of $1" "$(cat used)" "$(kernel_numbers "${@:2}")"
+}
+
+test_the_numbers_of_this_architecture_are_those_of_the_kernel() {
+	need cc
+	case $(uname -m) in
+	x86_64 | aarch64 | riscv64) check_numbers "$(uname -m)" asm/unistd.h ;;
+	*) skip "the file does not support $(uname -m)" ;;
+	esac
+}
+
+# Those of aarch64 and riscv64.
+test_the_generic_numbers_are_those_of_the_kernel() {
+	need cc
+	[ -e /usr/include/asm-generic/unistd.h ] || skip "linux-libc-dev is not installed"
+	check_numbers aarch64 asm-generic/unistd.h
+	check_numbers riscv64 asm-generic/unistd.h
+}
+
+CROSS=/usr/aarch64-linux-gnu/include
+test_the_numbers_and_flags_of_aarch64_are_those_of_the_kernel() {
+	need cc
+	[ -e $CROSS/asm/unistd.h ] || skip "linux-libc-dev-arm64-cross is not installed"
+	check_numbers aarch64 asm/unistd.h -nostdinc -isystem $CROSS
+	expect "flags of aarch64" "$(flags aarch64)" "$(printf '"%s" %s\n' O_DIRECTORY O_DIRECTORY O_NOFOLLOW O_NOFOLLOW |
+		expand asm/fcntl.h -nostdinc -isystem $CROSS)"
+}
+
 run_tests "$@"

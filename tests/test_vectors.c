@@ -1,12 +1,15 @@
-/* test_vectors QUESTION PID[:START]: asks libreadyd, as tests/test_vectors.sh says. */
+/* Asks libreadyd what each line of standard input says, QUESTION PID:START (0: any); see
+ * tests/test_vectors.sh. */
 #include "config.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "readyd/readyd.h"
 
@@ -48,20 +51,48 @@ static bool is_long(const char *question)
 	return strcmp(question, "wait") == 0 || strcmp(question, "fail-stale") == 0;
 }
 
-/* readyd_wait() for a process that is named with its start. */
-static int wait_exact(const struct readyd_options *options, pid_t pid, uint64_t start,
-    const struct timespec *deadline, struct readyd_answer *answer)
+/* As readyd_wait(), which takes no start; without an answer in time it fails. */
+static int end_of_wait(
+    struct readyd_waiter *waiter, const struct timespec *deadline, struct readyd_answer *answer)
 {
-	struct readyd_waiter *waiter = readyd_waiter_new(options);
 	int result;
 
-	if (waiter == NULL || readyd_waiter_add_exact(waiter, pid, start) != 0)
-		return -1;
 	while ((result = readyd_waiter_next(waiter, answer)) == 0 && left_until(deadline) > 0)
 		if (readyd_waiter_sleep(waiter, left_until(deadline)) != 0)
 			return -1;
-	readyd_waiter_free(waiter);
 	return result == 1 ? 0 : -1;
+}
+
+/* What is known in mid-wait, once the file exists that says so. */
+static int peek(struct readyd_waiter *waiter, pid_t pid, uint64_t start, struct readyd_answer *answer)
+{
+	bool told = false;
+	int result;
+
+	while (!told) {
+		told = access("now", F_OK) == 0;
+		result = readyd_waiter_next(waiter, answer);
+		if (result != 0)
+			return result == 1 ? 0 : -1;
+		if (!told && readyd_waiter_sleep(waiter, 20) != 0)
+			return -1;
+	}
+	return readyd_waiter_peek_exact(waiter, pid, start, answer);
+}
+
+static int ask_waiter(const char *question, const struct readyd_options *options, pid_t pid, uint64_t start,
+    const struct timespec *deadline, struct readyd_answer *answer)
+{
+	struct readyd_waiter *waiter = readyd_waiter_new(options);
+	int result = -1;
+
+	if (waiter == NULL)
+		return -1;
+	if (readyd_waiter_add_exact(waiter, pid, start) == 0)
+		result = strcmp(question, "peek") == 0 ? peek(waiter, pid, start, answer)
+						       : end_of_wait(waiter, deadline, answer);
+	readyd_waiter_free(waiter);
+	return result;
 }
 
 static int ask(const char *question, pid_t pid, uint64_t start, struct readyd_answer *answer)
@@ -71,8 +102,9 @@ static int ask(const char *question, pid_t pid, uint64_t start, struct readyd_an
 
 	if (strcmp(question, "status") == 0)
 		return readyd_query_exact(&options, pid, start, answer);
-	return start == 0 ? readyd_wait(&options, pid, &deadline, answer)
-			  : wait_exact(&options, pid, start, &deadline, answer);
+	return start == 0 && strcmp(question, "peek") != 0
+		   ? readyd_wait(&options, pid, &deadline, answer)
+		   : ask_waiter(question, &options, pid, start, &deadline, answer);
 }
 
 static int exit_code(const struct readyd_answer *answer)
@@ -82,25 +114,32 @@ static int exit_code(const struct readyd_answer *answer)
 	return answer->reason == READYD_REASON_DEADLINE ? 124 : codes[answer->verdict];
 }
 
-int main(int argc, char **argv)
+static void print_answer(const struct readyd_answer *answer)
 {
-	struct readyd_answer answer = READYD_ANSWER_INIT;
-	char *colon;
+	printf("%s", readyd_verdict_name(answer->verdict));
+	if (answer->reason != READYD_REASON_NONE)
+		printf(" %s", readyd_reason_name(answer->reason));
+	if (answer->wait_status >= 0 && WIFSIGNALED(answer->wait_status))
+		printf(" signal=%d", WTERMSIG(answer->wait_status));
+	else if (answer->wait_status >= 0)
+		printf(" status=%d", WEXITSTATUS(answer->wait_status));
+	printf(" %s %d\n", answer->backend == READYD_BACKEND_DAEMON ? "daemon" : "file", exit_code(answer));
+}
 
-	if (argc != 3)
-		return 2;
-	colon = strchr(argv[2], ':');
-	if (ask(argv[1], atoi(argv[2]), colon != NULL ? strtoull(colon + 1, NULL, 10) : 0, &answer) != 0) {
-		perror(argv[1]);
-		return 125;
+int main(void)
+{
+	char question[16];
+	unsigned long long start;
+	int pid;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	while (scanf("%15s %d:%llu", question, &pid, &start) == 3) {
+		struct readyd_answer answer = READYD_ANSWER_INIT;
+
+		if (ask(question, pid, start, &answer) == 0)
+			print_answer(&answer);
+		else
+			printf("error %s\n", strerror(errno));
 	}
-	printf("%s", readyd_verdict_name(answer.verdict));
-	if (answer.reason != READYD_REASON_NONE)
-		printf(" %s", readyd_reason_name(answer.reason));
-	if (answer.wait_status >= 0 && WIFSIGNALED(answer.wait_status))
-		printf(" signal=%d", WTERMSIG(answer.wait_status));
-	else if (answer.wait_status >= 0)
-		printf(" status=%d", WEXITSTATUS(answer.wait_status));
-	printf(" %s %d\n", answer.backend == READYD_BACKEND_DAEMON ? "daemon" : "file", exit_code(&answer));
 	return 0;
 }

@@ -642,11 +642,11 @@ fn inotify_read(inotify: &OwnedFd) -> io::Result<Vec<Event>> {
     Ok(events)
 }
 
-/// The bytes of events that wait to be read.
+/// The bytes of events that wait to be read; the most that there can be if that is not known.
 fn inotify_queued(inotify: &OwnedFd) -> usize {
     let mut bytes = 0i32;
     let result = syscall(number::IOCTL, [inotify.as_raw_fd() as usize, FIONREAD, address_mut(&mut bytes), 0, 0, 0]);
-    result.map_or(0, |_| bytes as usize)
+    result.map_or(usize::MAX, |_| bytes as usize)
 }
 
 fn is_readable(fd: &OwnedFd) -> Option<bool> {
@@ -714,11 +714,14 @@ fn fs_type(path: &Path) -> u32 {
 /// The fields of proc_pid_stat(5) that are used.
 struct Stat {
     state: u8,
+    kernel: bool,
     cpu: u64,
     threads: i64,
     start: u64,
     exit_code: i32,
 }
+
+const PF_KTHREAD: u64 = 0x0020_0000;
 
 fn read_stat(pid: u32) -> io::Result<Stat> {
     let bytes = fs::read(format!("/proc/{pid}/stat"))?;
@@ -728,6 +731,7 @@ fn read_stat(pid: u32) -> io::Result<Stat> {
     let parse = || -> Option<Stat> {
         Some(Stat {
             state: *fields.first()?.as_bytes().first()?,
+            kernel: fields.get(6)?.parse::<u64>().ok()? & PF_KTHREAD != 0,
             cpu: fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?,
             threads: fields.get(17)?.parse().ok()?,
             start: fields.get(19)?.parse().ok()?,
@@ -822,6 +826,7 @@ struct Process {
     absent: bool,
     reused: bool,
     unread: bool,
+    kernel: bool,
 }
 
 impl Process {
@@ -837,6 +842,7 @@ impl Process {
             absent: false,
             reused: false,
             unread: false,
+            kernel: false,
         };
         process.read();
         if let Some(start) = name.start {
@@ -877,6 +883,7 @@ impl Process {
     fn read_files(&mut self) -> io::Result<bool> {
         let line = self.read_stat()?;
         self.start = Some(line.start);
+        self.kernel = line.kernel;
         let status = read_status(&self.pid.to_string())?;
         self.ns_pid = status.ns_pids.last().copied().unwrap_or(self.pid);
         self.uids = status.uids;
@@ -964,10 +971,16 @@ impl Process {
 
     /// As from waitpid(2); `None` if the kernel does not report it.
     fn wait_status(&self) -> Option<i32> {
-        let info = self.fd.as_ref().map(pidfd_info).unwrap_or_default();
-        if info.mask & INFO_EXIT != 0 {
-            return Some(info.exit_code);
-        }
+        // It may have been reaped between the first two.
+        self.reported_status().or_else(|| self.zombie_status()).or_else(|| self.reported_status())
+    }
+
+    fn reported_status(&self) -> Option<i32> {
+        let info = self.fd.as_ref().map(pidfd_info)?;
+        if info.mask & INFO_EXIT != 0 { Some(info.exit_code) } else { None }
+    }
+
+    fn zombie_status(&self) -> Option<i32> {
         if !self.start_known() {
             return None;
         }
@@ -1328,19 +1341,59 @@ fn user_map_is_complete() -> bool {
     }
 }
 
-/// Whether this process existed when the marker was written, has its owner's uid, and sees its directory.
-fn could_have_left(place: &Place, other: &Process, view: &View) -> io::Result<bool> {
+/// Whether this process existed when the marker was written, has its owner's uid, and sees its directory; `None`: that
+/// cannot be read.
+fn could_have_left(place: &Place, other: &Process, view: &View) -> Option<bool> {
     let meta = match &view.marker.meta {
-        Some(meta) if other.life() != Life::Gone => meta,
-        _ => return Ok(false),
+        Some(meta) if !other.kernel && other.life() != Life::Gone => meta,
+        _ => return Some(false),
     };
     let came = ctime_ns(meta) - boot_offset() + TICK_NS;
-    if other.start.map_or(false, |start| ticks_ns(start) > came) || other.has_uid(meta.uid())? == Some(false) {
-        return Ok(false);
+    if other.start.map_or(false, |start| ticks_ns(start) > came) {
+        return Some(false);
+    }
+    let own = other.has_uid(meta.uid()).ok().flatten();
+    if own == Some(false) {
+        return own;
     }
     let its = view_marker(place, other);
+    if own.is_none() || other.unread || its.place == Where::Unknown {
+        return None;
+    }
     let identity = |view: &View| view.dir.as_ref().map(|dir| dir.1).or_else(|| place.identity());
-    Ok(matches!(its.place, Where::Same | Where::Other) && identity(&its) == identity(view))
+    Some(matches!(its.place, Where::Same | Where::Other) && identity(&its) == identity(view))
+}
+
+/// Whether this process, if it is there, leaves a marker of that name; `None`: a shortage.
+fn has_name(pid: u32, ns_pid: u32) -> Option<bool> {
+    match read_status(&pid.to_string()) {
+        Ok(status) => Some(status.ns_pids.last() == Some(&ns_pid)),
+        Err(error) if is_shortage(errno(&error)) => None,
+        Err(_) => Some(false),
+    }
+}
+
+/// Looks through /proc for another process with this marker name, for a process in a child pid namespace. `None`: not
+/// all that matters can be read.
+fn is_ambiguous(place: &Place, process: &Process, view: &View) -> Option<bool> {
+    let entries = match fs::read_dir("/proc") {
+        Ok(entries) => entries,
+        Err(error) => return if is_shortage(errno(&error)) { None } else { Some(false) },
+    };
+    let mut found = Some(false);
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
+    for pid in pids.filter(|pid| *pid != 1 && *pid != process.pid) {
+        let one = match has_name(pid, process.ns_pid) {
+            Some(true) => could_have_left(place, &Process::open(Name::from(pid)), view),
+            one => one,
+        };
+        match one {
+            Some(true) => return one,
+            Some(false) => (),
+            None => found = None,
+        }
+    }
+    found
 }
 
 impl Observation {
@@ -1409,38 +1462,26 @@ impl Observation {
         if history.absent.is_some() && history.absent != directory {
             history.absent = None;
         }
-        if !history.latched && !history.confirmed && process.in_child_ns() {
-            self.ambiguity_unchecked = !alone;
-            if alone {
-                self.check_ambiguity(place, process, &view);
-            }
-        }
         if history.needs_stamps(&self.marker) {
             let path = view.dir.as_ref().map_or_else(|| place.dir.clone(), |dir| fd_path(&dir.0));
             self.check_clocks(&path, process);
         }
         self.check_owner(process, history);
+        self.check_ambiguity(place, process, history, alone, &view);
     }
 
-    /// Looks through /proc for another process with this marker name, for a process in a child pid namespace.
-    fn check_ambiguity(&mut self, place: &Place, process: &Process, view: &View) {
-        let entries = match fs::read_dir("/proc") {
-            Ok(entries) => entries,
-            Err(error) => {
-                self.unknown |= is_shortage(errno(&error));
-                return;
-            }
-        };
-        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
-        for pid in pids.filter(|pid| *pid != 1 && *pid != process.pid) {
-            match read_status(&pid.to_string()) {
-                Ok(status) if status.ns_pids.last() == Some(&process.ns_pid) => (),
-                _ => continue,
-            }
-            match could_have_left(place, &Process::open(Name::from(pid)), view) {
-                Ok(found) => self.ambiguous |= found,
-                Err(_) => self.unknown = true,
-            }
+    /// Last: where age or owner prove that the marker is not its own, it does not matter which process has left it.
+    fn check_ambiguity(&mut self, place: &Place, process: &Process, history: &History, alone: bool, view: &View) {
+        if history.latched || history.confirmed || !process.in_child_ns() {
+            return;
+        }
+        self.ambiguity_unchecked = !alone;
+        if !alone || matches!(self.weigh(process, history), Evidence::Foreign | Evidence::Leftover) {
+            return;
+        }
+        match is_ambiguous(place, process, view) {
+            Some(found) => self.ambiguous = found,
+            None => self.unknown = true,
         }
     }
 
@@ -1753,12 +1794,18 @@ impl Connection {
 /// Whether the daemon's answer takes precedence over the own look: it may remember what cannot be seen any more, but
 /// that it cannot see something adds nothing.
 fn counts(own: &Answer, refuted: bool, said: &Answer) -> bool {
+    let knows_nothing = matches!(own.verdict, Verdict::Pending | Verdict::Unreachable);
+    // It may be about another process, or made without a look at it.
+    if said.start.is_none() && (own.start.is_some() || !knows_nothing) {
+        return false;
+    }
+    // There was a process, but neither side knows its start: what the daemon knows may be another's.
+    let nameless = said.start.is_none() && own.start.is_none();
+    if nameless && said.verdict == Verdict::Exited && own.reason != Some("no-process") {
+        return false;
+    }
     if matches!(own.reason, Some("no-resources" | "look-failed")) {
         return true;
-    }
-    // It may be about another process.
-    if said.start.is_none() && own.start.is_some() {
-        return false;
     }
     if said.reason == Some("name-collision") {
         return true;
@@ -2023,8 +2070,8 @@ impl Waiter {
         if self.targets.iter().any(|target| target.asked == name) {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the process is in the waiter already"));
         }
-        let process = Process::open(name);
         let known_from = self.position();
+        let process = Process::open(name);
         let not_started = self.settings.await_start && process.absent && name.start.is_none();
         if self.targets.is_empty() {
             self.since = Instant::now();
@@ -2130,11 +2177,12 @@ impl Waiter {
 
     fn reopen(&mut self, at: usize) {
         self.unpoll_process(at);
+        let position = self.position();
         let target = &mut self.targets[at];
         let start = target.process.start.or(target.asked.start);
+        target.known_from = position;
         target.process = Process::open(Name { start, ..target.asked });
         target.history.came = false;
-        self.targets[at].known_from = self.position();
         self.poll_process(at);
     }
 
@@ -2250,7 +2298,7 @@ impl Waiter {
 
     /// Of the next event: the bytes that were read, and those that can be.
     fn position(&self) -> usize {
-        self.events_read + self.inotify.as_ref().map_or(0, inotify_queued)
+        self.events_read.saturating_add(self.inotify.as_ref().map_or(0, inotify_queued))
     }
 
     fn note_arrivals(&mut self, events: &[Event]) {
@@ -2819,13 +2867,30 @@ mod tests {
             ("pending", Some(1), "unreachable", Some(1), false),
             ("unreachable", Some(1), "pending", Some(1), true),
             ("died", Some(1), "exited", Some(1), true),
+            ("died", None, "ready", None, false),
+            ("pending", None, "exited", None, false),
         ];
         for (own, start, said, its, want) in rows {
             let counted = counts(&answer(own, start, None), false, &answer(said, its, None));
             assert_eq!(counted, want, "{own} {said} {its:?}");
         }
         assert!(!counts(&answer("died", Some(1), None), true, &answer("exited", Some(1), None)));
-        assert!(counts(&answer("pending", Some(1), Some("no-resources")), false, &answer("ready", Some(1), None)));
+        let blind = answer("pending", Some(1), Some("no-resources"));
+        assert!(counts(&blind, false, &answer("ready", Some(1), None)));
+        assert!(!counts(&blind, false, &answer("ready", None, None)));
+    }
+
+    #[test]
+    fn a_kernel_thread_leaves_no_marker() {
+        let thread = Process::open(Name::from(2));
+        if !thread.kernel {
+            return;
+        }
+        let world = World::new("kernel");
+        world.mark(2);
+        let place = Place { dir: world.0.clone(), prefix: b"ready-".to_vec() };
+        let view = view_marker(&place, &thread);
+        assert_eq!((view.marker.kind, could_have_left(&place, &thread, &view)), (Kind::File, Some(false)));
     }
 
     #[test]

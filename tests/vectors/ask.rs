@@ -1,26 +1,45 @@
-//! ask QUESTION PID[:START]: asks readyd.rs, which it includes as ktstr would, as tests/test_vectors.sh says.
+//! Asks readyd.rs, which it includes as ktstr would, what each line of standard input says, QUESTION PID:START; see
+//! tests/test_vectors.sh.
 #[path = "../../bindings/rust/readyd.rs"]
 mod readyd;
 
-use readyd::{Backend, Name, Options};
+use readyd::{Answer, Backend, Name, Options, Waiter};
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
-fn main() {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let mut process = words[1].split(':').map(|number| number.parse::<u64>().unwrap());
-    let name = Name { pid: process.next().unwrap() as u32, start: process.next() };
+/// What is known in mid-wait, once the file exists that says so.
+fn peek(name: Name, options: &Options) -> io::Result<Answer> {
+    let mut waiter = Waiter::new(options)?;
+    waiter.add(name)?;
+    loop {
+        let told = Path::new("now").exists();
+        if let Some(answer) = waiter.next()? {
+            return Ok(answer);
+        }
+        if told {
+            return waiter.peek(name);
+        }
+        waiter.sleep(Some(Duration::from_millis(20)))?;
+    }
+}
+
+fn ask(question: &str, name: Name) -> io::Result<Answer> {
     let options = Options {
-        strict_age: words[0] == "strict",
-        fail_stale: words[0] == "fail-stale",
-        await_start: words[0] == "await-start",
+        strict_age: question == "strict",
+        fail_stale: question == "fail-stale",
+        await_start: question == "await-start",
         ..Options::default()
     };
-    let seconds = if words[0] == "wait" || words[0] == "fail-stale" { 600.0 } else { 0.3 };
-    let answer = match &words[0][..] {
+    let seconds = if question == "wait" || question == "fail-stale" { 600.0 } else { 0.3 };
+    match question {
         "status" => readyd::status(name, &options),
+        "peek" => peek(name, &options),
         _ => readyd::wait(name, Duration::from_secs_f64(seconds), &options),
-    };
-    let answer = answer.unwrap();
+    }
+}
+
+fn print(answer: &Answer) {
     print!("{}", answer.verdict);
     if let Some(reason) = answer.reason {
         print!(" {reason}");
@@ -32,4 +51,17 @@ fn main() {
     }
     let backend = if answer.backend == Backend::Daemon { "daemon" } else { "file" };
     println!(" {backend} {}", answer.exit_code());
+}
+
+fn main() {
+    for line in io::stdin().lines() {
+        let line = line.unwrap();
+        let (question, process) = line.split_once(' ').unwrap();
+        let (pid, start) = process.split_once(':').unwrap();
+        let start = Some(start.parse().unwrap()).filter(|start| *start != 0);
+        match ask(question, Name { pid: pid.parse().unwrap(), start }) {
+            Ok(answer) => print(&answer),
+            Err(error) => println!("error {error}"),
+        }
+    }
 }

@@ -52,7 +52,7 @@ class Process:
         self.fd = -1
         self.start: Optional[int] = None
         self.uids: Optional[List[int]] = None
-        self.absent = self.reused = self.unread = self.identity_unknown = False
+        self.absent = self.reused = self.unread = self.identity_unknown = self.kernel = False
         self._open()
         if start is not None:
             self._demand(start)
@@ -68,7 +68,7 @@ class Process:
         zombie = False
         try:
             line = self._read_stat()
-            self.start, zombie = line.start, line.state == "Z"
+            self.start, zombie, self.kernel = line.start, line.state == "Z", line.kernel
             self._read_status()
         except OSError as error:
             self.unread = kernel.is_shortage(error.errno)
@@ -131,9 +131,18 @@ class Process:
 
     def wait_status(self) -> Optional[int]:
         """As from waitpid(2); None if the kernel does not report it."""
-        info = kernel.pidfd_info(self.fd) if self.fd >= 0 else kernel.Info(None, None)
-        if info.exit_status is not None or not self.start_known:
-            return info.exit_status
+        status = self._reported_status()
+        if status is None:
+            status = self._zombie_status()
+        # It may have been reaped between the two.
+        return self._reported_status() if status is None else status
+
+    def _reported_status(self) -> Optional[int]:
+        return kernel.pidfd_info(self.fd).exit_status if self.fd >= 0 else None
+
+    def _zombie_status(self) -> Optional[int]:
+        if not self.start_known:
+            return None
         try:
             line = self._read_stat()
         except OSError:
@@ -364,44 +373,72 @@ def _check_owner(process: Process, history: History, seen: Observation) -> None:
 
 
 def _could_have_left(place: Place, other: Process, view: View, seen: Observation) -> bool:
-    """Whether this process existed when the marker was written, has its owner's uid, and sees its directory."""
+    """Whether this process existed when the marker was written, has its owner's uid, and sees its directory. OSError:
+    that cannot be read."""
     st = seen.marker.st
-    if st is None or other.life() == "gone":
+    if st is None or other.kernel or other.life() == "gone":
         return False
     came = st.st_ctime_ns - kernel.boot_offset() + kernel.TICK_NS
     if other.start is not None and other.start * kernel.TICK_NS > came:
         return False
-    if other.has_uid(st.st_uid) is False:
+    own = other.has_uid(st.st_uid)
+    if own is False:
         return False
     its = view_marker(place, other)
     if its.fd >= 0:
         os.close(its.fd)
+    if own is None or other.unread or its.where == "unknown":
+        raise OSError(errno.EMFILE, f"/proc/{other.pid}")
     return its.where in ("same", "other") and (its.directory or place.identity()) == (
         view.directory or place.identity())
 
 
-def _check_ambiguity(place: Place, process: Process, view: View, seen: Observation) -> None:
-    """Looks through /proc for another process with this marker name, for a process in a child pid namespace."""
+def _has_name(pid: int, ns_pid: int) -> bool:
+    """Whether this process, if it is there, leaves a marker of that name. OSError: a shortage."""
     try:
-        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
-        pids = []
-    for pid in pids:
+        ns_pids = kernel.read_status(pid).ns_pids
+    except OSError as error:
+        if kernel.is_shortage(error.errno):
+            raise
+        return False
+    return bool(ns_pids) and ns_pids[-1] == ns_pid
+
+
+def _is_ambiguous(place: Place, process: Process, view: View, seen: Observation) -> bool:
+    """Looks through /proc for another process with this marker name, for a process in a child pid namespace. OSError:
+    not all that matters can be read."""
+    failure: Optional[OSError] = None
+    for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:
         if pid in (1, process.pid):
             continue
         try:
-            ns_pids = kernel.read_status(pid).ns_pids
-            if not ns_pids or ns_pids[-1] != process.ns_pid:
+            if not _has_name(pid, process.ns_pid):
                 continue
-        except OSError:
-            continue
-        other = Process(pid)
-        try:
-            seen.ambiguous |= _could_have_left(place, other, view, seen)
-        except OSError:
-            seen.unknown = True
-        finally:
-            other.close()
+            other = Process(pid)
+            try:
+                if _could_have_left(place, other, view, seen):
+                    return True
+            finally:
+                other.close()
+        except OSError as error:
+            failure = error
+    if failure is not None:
+        raise failure
+    return False
+
+
+def _check_ambiguity(place: Place, process: Process, history: History, alone: bool, view: View,
+                     seen: Observation) -> None:
+    """Last: where age or owner prove that the marker is not its own, it does not matter which process has left it."""
+    if history.latched or history.confirmed or not process.in_child_ns:
+        return
+    seen.ambiguity_unchecked = not alone
+    if not alone or weigh(process, history, seen) in ("foreign", "leftover"):
+        return
+    try:
+        seen.ambiguous = _is_ambiguous(place, process, view, seen)
+    except OSError as error:
+        seen.unknown |= kernel.is_shortage(error.errno)
 
 
 def _needs_stamps(history: History, marker: Marker) -> bool:
@@ -472,13 +509,10 @@ def _take_view(place: Place, process: Process, history: History, alone: bool, vi
         return
     if history.absent is not None and history.absent != (view.directory or place.identity()):
         history.absent = None
-    if not history.latched and not history.confirmed and process.in_child_ns:
-        seen.ambiguity_unchecked = not alone
-        if alone:
-            _check_ambiguity(place, process, view, seen)
     if _needs_stamps(history, seen.marker):
         _check_clocks(place, process, view, seen)
     _check_owner(process, history, seen)
+    _check_ambiguity(place, process, history, alone, view, seen)
 
 
 def _weigh_age(process: Process, seen: Observation) -> str:

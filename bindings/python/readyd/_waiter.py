@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import errno
+import math
 import os
 import random
 import select
@@ -91,10 +92,16 @@ def _given(value: Optional[str], name: str, default: str) -> str:
 def counts(own: Answer, refuted: bool, said: Answer) -> bool:
     """Whether the daemon's answer takes precedence over the own look: it may remember what cannot be seen any more,
     but that it cannot see something adds nothing."""
+    knows_nothing = own.verdict in (Verdict.PENDING, Verdict.UNREACHABLE)
+    # It may be about another process, or made without a look at it.
+    if said.start is None and (own.start is not None or not knows_nothing):
+        return False
+    # There was a process, but neither side knows its start: what the daemon knows may be another's.
+    if (said.start is None and own.start is None and said.verdict is Verdict.EXITED
+            and own.reason != "no-process"):
+        return False
     if own.reason in ("no-resources", "look-failed"):
         return True
-    if said.start is None and own.start is not None:
-        return False  # it may be about another process
     if said.reason == "name-collision":
         return True
     if refuted and said.verdict is Verdict.EXITED:
@@ -178,7 +185,7 @@ def query(options: Options, process: Process, history: History, place: Place) ->
 
 
 class _Target:
-    def __init__(self, pid: int, start: Optional[int], strict_age: bool) -> None:
+    def __init__(self, pid: int, start: Optional[int], strict_age: bool, known_from: float) -> None:
         self.pid, self.asked_start = pid, start
         self.process = Process(pid, start)
         self.history = History(strict=strict_age)
@@ -189,7 +196,7 @@ class _Target:
         self.watched = False
         self.pending = False  # once it was, a missing directory does not end the wait
         self.noted: Optional[Tuple[int, int, int]] = None  # the marker when the daemon was asked
-        self.known_from = 0  # what events before this position report may be an earlier process's
+        self.known_from = known_from  # what events before this position report may be an earlier process's
 
     @property
     def name(self) -> str:
@@ -251,8 +258,8 @@ class Waiter:
         pid, start = name_process(process)
         if any(target.pid == pid and target.asked_start == start for target in self._targets):
             raise ValueError(f"process {pid} is in the waiter already")
-        target = _Target(pid, start, self._options.strict_age)
-        target.known_from = self._position()
+        known_from = self._position()
+        target = _Target(pid, start, self._options.strict_age, known_from)
         if self._options.not_started == "wait" and target.process.absent and start is None:
             target.phase = "not-started"
         if not self._targets:
@@ -321,8 +328,8 @@ class Waiter:
     def _reopen(self, target: _Target) -> None:
         self._unpoll_process(target)
         target.process.close()
-        target.process = Process(target.pid, target.process.start or target.asked_start)
         target.history.came, target.known_from = False, self._position()
+        target.process = Process(target.pid, target.process.start or target.asked_start)
         self._poll_process(target)
 
     def _ends(self, target: _Target, answer: Answer) -> bool:
@@ -413,9 +420,12 @@ class Waiter:
             self._extra[target.pid] = wd
             self._look(target)
 
-    def _position(self) -> int:
-        """Of the next event: the bytes that were read, and those that can be."""
-        return self._events_read + (kernel.inotify_queued(self._inotify) if self._inotify >= 0 else 0)
+    def _position(self) -> float:
+        """Of the next event: the bytes that were read, and those that can be. If that is not known, no event counts."""
+        try:
+            return self._events_read + (kernel.inotify_queued(self._inotify) if self._inotify >= 0 else 0)
+        except OSError:
+            return math.inf
 
     def _note_arrivals(self, events: List[kernel.Event]) -> None:
         if any(target.process.in_child_ns for target in self._targets):
