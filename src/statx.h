@@ -10,10 +10,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#ifndef SYS_statx
-#error "the number of the system call statx is not known"
-#endif
-
 /* include/uapi/linux/stat.h, which cannot be included beside <sys/stat.h> of every C library */
 struct statx_timestamp {
 	int64_t tv_sec;

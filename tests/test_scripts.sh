@@ -107,7 +107,7 @@ quick:
 END
 	mkfifo started
 	# shellcheck disable=SC2016
-	spawn bash -c '. "$0/script/progress.sh"; make --output-sync=target -j2 2>&1 | progress log >seen' "$SRC"
+	spawn bash -c '. "$0/script/progress.sh"; env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make --output-sync=target -j2 2>&1 | progress log >seen' "$SRC"
 	exec {fd}<seen
 	read -r -t 60 -u "$fd" line
 	[[ $line =~ ^[0-9]+\ s\ \ tests/quick\.sh$ ]] || die "first: $line"
