@@ -293,9 +293,9 @@ test_command_inherits() {
 
 # --- never silent
 
-# interrupted NUMBER NAME: a wait by the signal.
+# interrupted NUMBER NAME: a wait by the signal, also where nohup(1) has started the tests.
 interrupted() {
-	spawn env --default-signal=INT bash -c 'exec "$0" wait "$1" "$2" >out 2>err' "$READYCTL" "$PID" "$OTHER"
+	spawn env --default-signal=HUP,INT,TERM bash -c 'exec "$0" wait "$1" "$2" >out 2>err' "$READYCTL" "$PID" "$OTHER"
 	until_true 60 each_holds "$INOTIFY" "$LAST"
 	kill "-$1" "$LAST"
 	all_end $((128 + $1)) "$LAST"

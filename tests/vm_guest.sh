@@ -45,7 +45,7 @@ systemd_files() {
 	[ -z "$clockfs" ] || echo "guest/clockfs=$clockfs"
 	echo "usr/lib/systemd/system/readyd.service=$units/readyd.service"
 	echo "usr/lib/systemd/system/readyd.socket=$units/readyd.socket"
-	echo "usr/lib/sysusers.d/readyd.conf=$units/readyd-sysusers.conf"
+	echo "usr/lib/sysusers.d/readyd.conf=$SRC/contrib/sysusers/readyd.conf"
 	echo "etc/systemd/system/cases.service=$vm/cases.service"
 	# With an id, this is not the first boot of a system, at which systemd enables all units.
 	echo 0123456789abcdef0123456789abcdef >"$dir/machine-id"
