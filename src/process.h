@@ -9,6 +9,7 @@
 #define SRC_PROCESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -117,5 +118,26 @@ enum process_uid {
 /* Whether uid is the process's real, effective or filesystem uid (credentials(7)): those that a file which it
  * has created can have. */
 enum process_uid process_check_uid(const struct process *p, uid_t uid);
+
+/* The word for a state of process_state() in which a process lives; NULL for any other. */
+static inline const char *process_state_word(char state)
+{
+	switch (state) {
+	case 'R':
+		return "running";
+	case 'S':
+	case 'I':
+		return "sleeping";
+	case 'D':
+		return "uninterruptible";
+	case 'T':
+	case 't':
+		return "stopped";
+	case 'Z':
+		return "leader-exited";
+	default:
+		return NULL;
+	}
+}
 
 #endif

@@ -89,20 +89,7 @@ int endings_interval(const struct endings *endings)
 
 const char *endings_state(const struct ending *ending)
 {
-	switch (process_state(&ending->process)) {
-	case 'R':
-		return "running";
-	case 'S':
-	case 'I':
-		return "sleeping";
-	case 'D':
-		return "uninterruptible";
-	case 'T':
-	case 't':
-		return "stopped";
-	case 'Z':
-		return "leader-exited";
-	default:
-		return "alive";
-	}
+	const char *word = process_state_word(process_state(&ending->process));
+
+	return word != NULL ? word : "alive";
 }

@@ -17,26 +17,16 @@
 
 static const char *process_word(const struct target *t)
 {
+	const char *word;
+	char state;
+
 	if (t->state.phase == TARGET_NOT_STARTED)
 		return "not-started";
-	switch (process_state(&t->process)) {
-	case 'R':
-		return "running";
-	case 'S':
-	case 'I':
-		return "sleeping";
-	case 'D':
-		return "uninterruptible";
-	case 'T':
-	case 't':
-		return "stopped";
-	case 'Z':
-		return "leader-exited";
-	case 'X':
+	state = process_state(&t->process);
+	if (state == 'X')
 		return "gone";
-	default:
-		return "unknown";
-	}
+	word = process_state_word(state);
+	return word != NULL ? word : "unknown";
 }
 
 /* What is there instead of a valid marker. An existing marker cannot be that of a process that has not
