@@ -36,13 +36,18 @@ pidfd_tells_credentials || STATUS_FILE=8
 trace() { spawn strace -f -qq -o trace "$READYCTL" "$@"; }
 sleeps_in_trace() { grep -q "$1" trace && tail -n 1 trace | grep -qE 'poll\(|epoll_wait\('; }
 
-test_beginning_to_wait() {
+# A wait for $PID, until it sleeps.
+trace_a_wait_at_a_gate() {
 	need_counts
 	start_readyd
 	spawn_worker
 	trace wait --timeout 60 "$PID"
 	until_true 60 counter_is handed_out 1
 	until_true 60 sleeps_in_trace 'recvmsg.*SCM_RIGHTS'
+}
+
+test_beginning_to_wait() {
+	trace_a_wait_at_a_gate
 	between pidfd_open nothing trace >begun
 	at_most "beginning to wait" begun $((29 + STATUS_FILE))
 	expect "connections" "$(grep -c 'connect(' begun)" 1
@@ -70,12 +75,7 @@ test_beginning_to_wait_without_a_daemon() {
 # The waiter closes two descriptors, and readyctl prints a line.
 test_waking_up() {
 	local got
-	need_counts
-	start_readyd
-	spawn_worker
-	trace wait --timeout 60 "$PID"
-	until_true 60 counter_is handed_out 1
-	until_true 60 sleeps_in_trace 'recvmsg.*SCM_RIGHTS'
+	trace_a_wait_at_a_gate
 	mark "$PID"
 	all_ends
 	# The byte may wake it before the hang-up does.

@@ -118,7 +118,7 @@ test_a_server_is_ready_when_it_listens() {
 	until_true 60 listens "$port"
 	until_true 60 has_marker
 	kill -TERM "$LAST"
-	wait "$LAST" || true
+	all_end 143 "$LAST"
 }
 has_marker() { compgen -G "$T/m/ktstr-worker-ready-*" >/dev/null; }
 

@@ -52,13 +52,7 @@ static void tear_down(void)
 
 static int lines_of_log(void)
 {
-	char text[4096];
-	const ssize_t n = pread(logged, text, sizeof(text), 0);
-	int lines = 0;
-
-	for (ssize_t i = 0; i < n; i++)
-		lines += text[i] == '\n';
-	return lines;
+	return unit_count_lines(logged);
 }
 
 static void answer(pid_t pid, int error)

@@ -270,4 +270,16 @@ static inline unsigned unit_random_below(uint64_t *state, unsigned limit)
 	return (unsigned)(unit_random(state) % limit);
 }
 
+/* The lines in the first 4096 bytes of a file. */
+static inline int unit_count_lines(int fd)
+{
+	char text[4096];
+	const ssize_t n = pread(fd, text, sizeof(text), 0);
+	int lines = 0;
+
+	for (ssize_t i = 0; i < n; i++)
+		lines += text[i] == '\n';
+	return lines;
+}
+
 #endif
