@@ -22,7 +22,7 @@ struct watch_hooks {
 	void (*marker)(pid_t pid, const struct arrival *arrival, void *context);
 	/* The file with this pid's marker name was written: where in the queue of the dirwatch. */
 	void (*written)(pid_t pid, uint64_t position, void *context);
-	/* A marker of that name lies in the directory, whose stamp has changed. */
+	/* A marker of that name lies in the directory, and the stamp of that has changed. */
 	void (*name)(pid_t pid, void *context);
 	/* Something happened to the marker of that name in the extra directory with that watch; 0: to the
 	 * directory itself. */

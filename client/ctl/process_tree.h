@@ -1,5 +1,5 @@
-/* Which processes descend from another one, by /proc as it is now. One whose parent has ended does not, and
- * neither does what has ended itself. */
+/* Which processes descend from another one, by /proc as it is now. A process with a parent that has ended
+ * does not, and neither does what has ended itself. */
 #ifndef CLIENT_PROCESS_TREE_H
 #define CLIENT_PROCESS_TREE_H
 

@@ -46,8 +46,8 @@ void run_child_close(struct run_child *c);
 void run_child_signal(const struct run_child *c, int number);
 void run_child_signal_group(const struct run_child *c, int number);
 
-/* From now on, descendants whose parents end become children of ours: zombies count as members of the group,
- * and an init may not reap them. */
+/* From now on, descendants with parents that end become children of ours: zombies count as members of the
+ * group, and an init may not reap them. */
 void run_child_adopt_group(void);
 
 /* Whether any process of the group is left. Only once the worker is reaped, since zombies count. */
