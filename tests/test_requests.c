@@ -322,16 +322,28 @@ END_TEST
 /* In a child pid namespace, and of a user that cannot have left a marker of ours. */
 static pid_t spawn_stranger(void)
 {
-	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
+	int done[2];
+	char byte;
+	pid_t pid;
 
+	ck_assert_int_eq(pipe(done), 0);
+	pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
 	ck_assert_int_ge(pid, 0);
-	if (pid > 0)
-		return pid;
-	unit_die_with_parent(0);
-	if (setresuid(65534, 65534, 65534) != 0)
-		_exit(1);
-	for (;;)
-		pause();
+	if (pid == 0) {
+		/* The change of the uid resets what the process gets at the end of its parent. */
+		if (setresuid(65534, 65534, 65534) != 0)
+			_exit(1);
+		unit_die_with_parent(0);
+		if (write(done[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(done[1]);
+	/* Before it has another uid, it is a process of ours, which may have left the marker. */
+	ck_assert_int_eq(read(done[0], &byte, 1), 1);
+	close(done[0]);
+	return pid;
 }
 
 /* A look that examines many other processes of its number takes the turns of many looks. */
