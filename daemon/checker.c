@@ -21,6 +21,11 @@ void checker_init(struct checker *checker, const struct marker_place *place, str
 	dirs->extra_context = checker;
 }
 
+uint64_t checker_scouts_asked(const struct checker *checker)
+{
+	return scouts_count(checker->scouts).asked;
+}
+
 uid_t checker_owner_of(const struct process *process)
 {
 	return process->uids_known ? process->uids[0] : (uid_t)-1;

@@ -30,6 +30,9 @@ void checker_init(struct checker *checker, const struct marker_place *place, str
 void checker_check(struct checker *checker, const struct process *process, struct history *history,
     bool watch, struct readyd_answer *answer);
 
+/* How often a scout was asked so far. */
+uint64_t checker_scouts_asked(const struct checker *checker);
+
 /* The user that has the process, -1 if that is not known. */
 uid_t checker_owner_of(const struct process *process);
 

@@ -106,13 +106,13 @@ static void tell(struct hints *hints, const struct hint *hint)
 static void tell_and_charge(struct hints *hints, struct quota_user *user, const struct hint *hint)
 {
 	struct turns_user *turns = turns_of(hints, user);
-	const uint64_t examined = hints->tracker->namespaces.examined;
+	const uint64_t cost = tracker_extra_cost(hints->tracker);
 
 	turns_spend(turns, TURNS_EVENT);
 	if (user != NULL)
 		(void)quota_hold(user);
 	tell(hints, hint);
-	turns_spend_namesakes(turns, hints->tracker->namespaces.examined - examined);
+	turns_spend(turns, tracker_extra_cost(hints->tracker) - cost);
 	if (user != NULL)
 		quota_leave(hints->tracker->quota, user);
 }

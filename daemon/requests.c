@@ -148,35 +148,34 @@ static void do_hello(struct requests *requests, struct connection *connection)
 	connection_put(connection, line, wire_write_hello(line, sizeof(line), &hello));
 }
 
-/* A look is paid for before it is made, and the namesakes that it has examined afterwards. */
-static void pay_for_namesakes(
-    const struct requests *requests, const struct connection *connection, uint64_t examined_before)
+/* A look is paid for before it is made, and what it has cost beyond that afterwards. */
+static void pay_the_rest(
+    const struct requests *requests, const struct connection *connection, uint64_t cost_before)
 {
-	turns_spend_namesakes(
-	    &connection->user->turns, requests->tracker->namespaces.examined - examined_before);
+	turns_spend(&connection->user->turns, tracker_extra_cost(requests->tracker) - cost_before);
 }
 
 static void query(struct requests *requests, const struct connection *connection, pid_t pid, uint64_t start,
     struct readyd_answer *answer)
 {
-	const uint64_t examined = requests->tracker->namespaces.examined;
+	const uint64_t cost = tracker_extra_cost(requests->tracker);
 
 	connection_spend(connection, TURNS_LOOK);
 	tracker_query(requests->tracker, connection->user, pid, start, answer);
-	pay_for_namesakes(requests, connection, examined);
+	pay_the_rest(requests, connection, cost);
 }
 
 static bool enroll(struct requests *requests, const struct connection *connection,
     const struct wire_request *request, void (*join)(struct registry_entry *entry, void *context),
     void *context, struct readyd_answer *answer)
 {
-	const uint64_t examined = requests->tracker->namespaces.examined;
+	const uint64_t cost = tracker_extra_cost(requests->tracker);
 	bool begins;
 
 	connection_spend(connection, TURNS_LOOK);
 	begins = tracker_enroll(
 	    requests->tracker, connection->user, request->pid, request->start, join, context, answer);
-	pay_for_namesakes(requests, connection, examined);
+	pay_the_rest(requests, connection, cost);
 	return begins;
 }
 

@@ -57,6 +57,7 @@ struct scouts {
 	struct loop_timer *timer; /* runs while there are scouts */
 	LIST_HEAD(, scout) scouts;
 	size_t count;
+	uint64_t asked;
 	struct scout_accounts accounts;
 	/* The view that has come late, while late() is called; NULL else. */
 	const struct scout *late;
@@ -259,6 +260,7 @@ static void look(struct scouts *scouts, const struct process *p, int patience, s
 	if (scout == NULL)
 		return;
 	scout->uid = user_of(p);
+	scouts->asked++;
 	result = ask(scout, p, eye->watched == p->pid) == 0 ? await_reply(scout, patience, &reply) : -1;
 	note_watch(scout, eye);
 	if (result < 0) {
@@ -394,5 +396,5 @@ void scouts_free(struct scouts *scouts)
 
 struct scouts_counts scouts_count(const struct scouts *scouts)
 {
-	return (struct scouts_counts){scouts->count, scouts->accounts.stuck};
+	return (struct scouts_counts){scouts->count, scouts->accounts.stuck, scouts->asked};
 }

@@ -44,6 +44,7 @@ void scouts_view(
 
 struct scouts_counts {
 	size_t scouts, stuck;
+	uint64_t asked; /* how often a scout was, so far */
 };
 struct scouts_counts scouts_count(const struct scouts *scouts);
 

@@ -492,12 +492,28 @@ void tracker_tick(struct tracker *w)
 	ns_index_tick(&w->namespaces);
 }
 
+uint64_t tracker_extra_cost(const struct tracker *w)
+{
+	return w->namespaces.examined * TURNS_NAMESAKE + checker_scouts_asked(&w->checker) * TURNS_SCOUT;
+}
+
+/* The user may leave the registry with its entry. */
+static void recheck_and_charge(struct tracker *w, struct registry_entry *entry)
+{
+	const uint64_t before = tracker_extra_cost(w);
+	struct quota_user *user = quota_hold(entry->user);
+
+	tracker_recheck(w, entry);
+	turns_spend(&user->agenda.turns, tracker_extra_cost(w) - before);
+	quota_leave(w->quota, user);
+}
+
 bool tracker_check_due(struct tracker *w, uint64_t pass)
 {
 	struct registry_entry *entry;
 
 	while ((entry = registry_next_due(w->registry, pass)) != NULL)
-		tracker_recheck(w, entry);
+		recheck_and_charge(w, entry);
 	return registry_is_due(w->registry);
 }
 

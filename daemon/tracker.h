@@ -51,6 +51,10 @@ void tracker_fini(struct tracker *w);
 void tracker_query(
     struct tracker *w, struct quota_user *user, pid_t pid, uint64_t start, struct readyd_answer *answer);
 
+/* What looks have cost so far beyond TURNS_LOOK each, in the unit of daemon/turns.h: the difference is what
+ * those in between have. */
+uint64_t tracker_extra_cost(const struct tracker *w);
+
 /* Something happened to the marker of that name, or a scan has found it (arrival NULL), perhaps one of
  * thousands of stale ones: remembers the processes that are ready, or that the marker is a leftover. To find
  * those in child pid namespaces takes a search; there is none if *arrival->searches has reached 0, or if a

@@ -29,14 +29,9 @@ bool turns_is_free(struct turns_user *user, uint64_t pass)
 	return TAILQ_EMPTY(&user->clients) && turns_budget(user, pass) > 0;
 }
 
-void turns_spend(struct turns_user *user, unsigned cost)
+void turns_spend(struct turns_user *user, uint64_t cost)
 {
-	user->budget -= cost < user->budget ? cost : user->budget;
-}
-
-void turns_spend_namesakes(struct turns_user *user, uint64_t count)
-{
-	turns_spend(user, count < TURNS_BUDGET ? (unsigned)count * TURNS_NAMESAKE : TURNS_BUDGET);
+	user->budget -= cost < user->budget ? (unsigned)cost : user->budget;
 }
 
 void turns_queue(struct turns *turns, struct turns_user *user, struct turns_client *client)

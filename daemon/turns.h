@@ -14,11 +14,13 @@
 /* The budget, and what it is spent on. The unit is half a microsecond on a fast machine: a line that shares
  * the look of the line before it. What another user waits for is one budget; a pass of the loop takes several
  * units itself, so the budget holds several looks. The event of a marker is a look, and a search for other
- * processes of that number; examining one of these takes half as long as a look. */
+ * processes of that number; examining one of these takes half as long as a look. A scout is waited for during
+ * a whole budget, and may take longer: then that user's next look is at least one pass later. */
 #define TURNS_BUDGET   64
 #define TURNS_LINE     1
 #define TURNS_LOOK     15
 #define TURNS_NAMESAKE 8
+#define TURNS_SCOUT    TURNS_BUDGET
 #define TURNS_EVENT    32
 #define TURNS_END      15
 
@@ -48,9 +50,8 @@ void turns_user_init(struct turns_user *user);
 /* Whether a client of the user need not wait: no other one does, and there is budget left in this pass. */
 bool turns_is_free(struct turns_user *user, uint64_t pass);
 unsigned turns_budget(struct turns_user *user, uint64_t pass);
-void turns_spend(struct turns_user *user, unsigned cost);
-/* For so many namesakes. */
-void turns_spend_namesakes(struct turns_user *user, uint64_t count);
+/* Budget that is not there is not owed. */
+void turns_spend(struct turns_user *user, uint64_t cost);
 
 /* Puts the client at the end of its user's queue, unless it is there. */
 void turns_queue(struct turns *turns, struct turns_user *user, struct turns_client *client);

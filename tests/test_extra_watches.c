@@ -169,6 +169,25 @@ START_TEST(a_watch_that_ends_makes_room)
 }
 END_TEST
 
+/* A look that a scout makes is all that the loop does for a user in one pass. */
+START_TEST(a_scout_is_paid_for)
+{
+	uint64_t looks, pass = 1;
+
+	for (int i = 0; i < WORKERS; i++) {
+		wait_for(i);
+		registry_queue(tracker.registry, waits[i].entry);
+	}
+	looks = tracker.looks;
+	for (; tracker_check_due(&tracker, pass); pass++)
+		ck_assert_uint_eq(tracker.looks, looks + pass);
+	ck_assert_uint_eq(pass, WORKERS);
+	ck_assert_uint_eq(tracker.looks, looks + WORKERS);
+	for (int i = 0; i < WORKERS; i++)
+		tracker_leave(&tracker, &waits[i]);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	const char *why = "needs root, to change roots and users";
@@ -178,6 +197,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	unit_add_if(tcase, a_user_without_room_gets_no_watch, geteuid() == 0, why);
 	unit_add_if(tcase, a_watch_that_ends_makes_room, geteuid() == 0, why);
+	unit_add_if(tcase, a_scout_is_paid_for, geteuid() == 0, why);
 	return s;
 }
 
