@@ -216,9 +216,9 @@ void output_pairs(const struct command_line *line, const char *text)
 		printf("%s}\n", first ? "{" : "");
 }
 
-void output_quoted(const char *text)
+void output_quoted(FILE *file, const char *text)
 {
-	print_quoted(stdout, text);
+	print_quoted(file, text);
 }
 
 int output_finish(void)
