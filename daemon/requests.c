@@ -132,9 +132,10 @@ static void set_deadline(struct request_wait *wait, uint64_t ms)
 	loop_timer_start(wait->deadline, (int64_t)ms);
 }
 
-static void do_hello(struct requests *requests, struct connection *connection)
+static void do_hello(
+    struct requests *requests, struct connection *connection, const struct wire_request *request)
 {
-	struct wire_hello hello = {.epoch = requests->epoch, .place = *requests->place};
+	struct wire_hello hello = {.epoch = requests->epoch, .tag = request->tag, .place = *requests->place};
 	char line[WIRE_REPLY_MAX];
 	struct stat st;
 
@@ -342,7 +343,7 @@ static void dispatch(
 {
 	switch (request->verb) {
 	case WIRE_HELLO:
-		do_hello(requests, connection);
+		do_hello(requests, connection, request);
 		return;
 	case WIRE_QUERY:
 		do_query(requests, connection, request);

@@ -75,6 +75,7 @@ static const struct {
 	struct wire_request request;
 } requests[] = {
     {"HELLO 1", WIRE_OK, {.verb = WIRE_HELLO, .version = 1}},
+    {"HELLO 1 18446744073709551615", WIRE_OK, {.verb = WIRE_HELLO, .version = 1, .tag = UINT64_MAX}},
     {"QUERY 1", WIRE_OK, {.verb = WIRE_QUERY, .pid = 1}},
     {"QUERY 2147483647", WIRE_OK, {.verb = WIRE_QUERY, .pid = INT_MAX}},
     {"WAIT 5", WIRE_OK, {.verb = WIRE_WAIT, .pid = 5}},
@@ -109,7 +110,8 @@ static const struct {
     {"HELLO", WIRE_BAD_ARGUMENT, {0}},
     {"HELLO x", WIRE_BAD_ARGUMENT, {0}},
     {"HELLO -1", WIRE_BAD_ARGUMENT, {0}},
-    {"HELLO 1 2", WIRE_BAD_ARGUMENT, {0}},
+    {"HELLO 1 2 3", WIRE_BAD_ARGUMENT, {0}},
+    {"HELLO 1 x", WIRE_BAD_ARGUMENT, {0}},
     {"HELLO 0", WIRE_BAD_VERSION, {0}},
     {"HELLO 2", WIRE_BAD_VERSION, {0}},
     {"QUERY", WIRE_BAD_ARGUMENT, {0}},
@@ -335,11 +337,12 @@ static void check_hello_round_trip(const struct wire_hello *hello)
 		unit_check(line[i] >= ' ' && line[i] < 0x7f);
 		words += line[i] == ' ';
 	}
-	unit_check(words == 8u + hello->procfs_foreign);
+	unit_check(words == 8u + hello->procfs_foreign + (hello->tag != 0));
 	reply = parsed(line, len);
 	unit_check(reply.kind == WIRE_REPLY_HELLO);
 	unit_check(reply.hello.epoch == hello->epoch);
 	unit_check(reply.hello.pidns == hello->pidns);
+	unit_check(reply.hello.tag == hello->tag);
 	unit_check(reply.hello.timens == hello->timens);
 	unit_check(reply.hello.dev == hello->dev);
 	unit_check(reply.hello.ino == hello->ino);
@@ -378,7 +381,7 @@ END_TEST
 START_TEST(longest_hello_fits)
 {
 	struct wire_hello hello = {
-	    UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, {"", ""}, true};
+	    UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, {"", ""}, true};
 
 	memset(hello.place.dir, '%', MARKER_DIR_SIZE - 1);
 	hello.place.dir[0] = '/';

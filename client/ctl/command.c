@@ -14,7 +14,7 @@
 #include "src/escape.h"
 #include "src/verdict.h"
 
-static const char *hint(int error)
+static const char *hint(int error, bool is_remote)
 {
 	switch (error) {
 	case ENOENT:
@@ -29,10 +29,17 @@ static const char *hint(int error)
 		return "the daemon has no room for another client or wait; see readyd --max-clients, "
 		       "--max-waits";
 	case ETIMEDOUT:
-		return "the daemon accepts connections but does not answer";
+		return is_remote ? "no daemon answers there"
+				 : "the daemon accepts connections but does not answer";
 	case EXDEV:
 		return "the daemon serves another directory, or is in another pid or time namespace; "
 		       "see --dir";
+	case ENODEV:
+	case EAFNOSUPPORT:
+		return "this CID is not reachable by vsock(7), or the kernel lacks it (modules vhost_vsock, "
+		       "vmw_vsock_virtio_transport)";
+	case ECONNRESET:
+		return "nothing listens there, or the daemon has ended";
 	case EPROTO:
 		return "the peer does not speak readyd-protocol(7)";
 	case EMFILE:
@@ -45,7 +52,7 @@ static const char *hint(int error)
 int command_failed(const struct command_line *line, const char *what)
 {
 	int error = errno;
-	const char *words = hint(error), *socket = usage_socket(&line->options);
+	const char *words = hint(error, command_line_is_remote(line)), *socket = usage_socket(&line->options);
 	char text[4 * sizeof(((struct sockaddr_un *)0)->sun_path)];
 
 	fprintf(stderr, "readyctl: %s: %s: %s%s%s%s\n", what, escape_text(text, sizeof(text), socket),
@@ -163,7 +170,8 @@ static int print_entry(const struct readyd_answer *answer, void *context)
 int command_list(const struct command_line *line)
 {
 	if (readyd_list(&line->options, print_entry, (void *)(uintptr_t)line) != 0) {
-		if (errno != ENOENT || line->options.backend == READYD_BACKEND_DAEMON)
+		if (errno != ENOENT || line->options.backend == READYD_BACKEND_DAEMON ||
+		    command_line_is_remote(line))
 			return command_failed(line, "cannot list");
 		fprintf(stderr,
 		    "readyctl: cannot list: no daemon answers, and the marker directory is missing "
