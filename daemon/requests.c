@@ -46,7 +46,10 @@ static struct readyd_answer for_asker(const struct requests *requests, const str
 	const struct asker asker = {connection->user->uid, connection->is_trusted};
 	struct readyd_answer told = *answer;
 
-	if (requests->hides && !secrecy_may_know(&asker, owner, requests->quota->own))
+	/* Without a start, it could not name a process after it had lost the connection. */
+	if (connection->is_remote)
+		secrecy_strip_status(&told);
+	else if (requests->hides && !secrecy_may_know(&asker, owner, requests->quota->own))
 		secrecy_strip(&told);
 	return told;
 }
@@ -245,6 +248,10 @@ static void do_gate(
 	char line[WIRE_REPLY_MAX];
 	struct readyd_answer answer;
 
+	if (connection->is_remote) {
+		put_error(connection, WIRE_NO_RESOURCES, request->pid);
+		return;
+	}
 	if (!enroll(requests, connection, request, join_gate, &wait, &answer)) {
 		put_answer(requests, connection, &requests->tracker->answered, &answer);
 		return;
