@@ -76,21 +76,14 @@ static void read_on(struct connection *connection)
 		connection_end(connection);
 }
 
-static struct quota_user *charge(struct quota *quota, uid_t uid)
+/* Leaves the user. */
+static struct connection *new_of(struct connection_pool *pool, int fd, struct quota_user *user)
 {
-	struct quota_user *user = quota_enter(quota, uid);
-	bool charged = quota_charge(quota, user, QUOTA_CONNECTIONS, 1);
-
-	quota_leave(quota, user);
-	return charged ? user : NULL;
-}
-
-struct connection *connection_new(struct connection_pool *pool, int fd, uid_t uid)
-{
-	struct quota_user *user = charge(pool->quota, uid);
+	const bool charged = quota_charge(pool->quota, user, QUOTA_CONNECTIONS, 1);
 	struct connection *connection;
 
-	if (user == NULL)
+	quota_leave(pool->quota, user);
+	if (!charged)
 		return NULL;
 	connection = xalloc_new(sizeof(*connection));
 	connection->pool = pool;
@@ -102,6 +95,21 @@ struct connection *connection_new(struct connection_pool *pool, int fd, uid_t ui
 	read_on(connection);
 	TAILQ_INSERT_TAIL(&pool->all, connection, link);
 	pool->count++;
+	return connection;
+}
+
+struct connection *connection_new(struct connection_pool *pool, int fd, uid_t uid)
+{
+	return new_of(pool, fd, quota_enter(pool->quota, uid));
+}
+
+struct connection *connection_new_remote(
+    struct connection_pool *pool, int fd, enum quota_peer kind, uint32_t number)
+{
+	struct connection *connection = new_of(pool, fd, quota_enter_peer(pool->quota, kind, number));
+
+	if (connection != NULL)
+		connection->is_remote = connection->refuses_fds = true;
 	return connection;
 }
 

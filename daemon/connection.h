@@ -15,6 +15,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "daemon/quota.h"
 #include "daemon/turns.h"
 
 struct loop;
@@ -24,8 +25,6 @@ struct connection;
 struct request_wait;
 struct request_list;
 struct monitor;
-struct quota;
-struct quota_user;
 
 struct connection_hooks {
 	/* One line, newline included, or (len 0) a line that is too long: the connection is then ended. */
@@ -71,7 +70,8 @@ struct connection {
 	struct monitor
 	    *monitor; /* lines that are sent as long as the client reads; used by monitors.c only */
 	int fd;
-	bool is_trusted;  /* its user may know what hidepid hides; set by the caller of connection_new() */
+	bool is_remote;	 /* its client is on another kernel: it has no uid, and cannot be sent a descriptor */
+	bool is_trusted; /* its user may know what hidepid hides; set by the caller of connection_new() */
 	bool refuses_fds; /* that the client sends */
 	bool eof;	  /* the client has closed its sending half: it may still be waiting for answers */
 	bool closing;	  /* freed after the current batch of events */
@@ -89,6 +89,9 @@ void connection_pool_fini(struct connection_pool *pool);
 /* Takes over fd, a non-blocking socket of that user. The connection belongs to the pool, which frees it when
  * it ends. NULL, and fd stays the caller's: the user or the daemon may have no more. */
 struct connection *connection_new(struct connection_pool *pool, int fd, uid_t uid);
+/* The same for a client on another kernel. */
+struct connection *connection_new_remote(
+    struct connection_pool *pool, int fd, enum quota_peer kind, uint32_t number);
 
 /* What the connection's user may still spend in this pass, and spending it. A line costs 1 in any case. */
 unsigned connection_budget(const struct connection *connection);

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/acceptor.h"
 #include "daemon/discard.h"
 #include "daemon/endpoint.h"
 #include "daemon/namewatch.h"
@@ -15,19 +16,14 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/xalloc.h"
-#include "daemon/reserve.h"
 #include "src/sock.h"
 
-#define PAUSE_MS 100
 /* The name is lost, and cannot be bound yet: each delay is twice the last one. */
 #define LOST_LEAST_MS 10
 #define LOST_MOST_MS  1000
 /* The name cannot be watched, so it is checked now and then. */
 #define UNWATCHED_LEAST_MS 1000
 #define UNWATCHED_MOST_MS  2000
-/* Connections accepted in one batch, so that other events are served in between. One takes as long as several
- * requests, and its user is known only then. */
-#define ACCEPT_ROUND 4
 
 struct listener {
 	struct endpoint endpoint;
@@ -37,44 +33,13 @@ struct listener {
 	void (*on_accepted)(int fd, void *context);
 	void *context;
 	struct loop *loop;
-	struct loop_fd *acceptable;
-	struct loop_timer *resume, *again;
+	struct acceptor acceptor;
+	struct loop_timer *again;
 	int64_t delay; /* of `again`, the last one; 0: it does not run */
 	bool lost;     /* so that `again` runs because of that */
 	char last_logged[sizeof(((struct endpoint *)0)->why)]; /* to log a lasting state only once */
-	struct listener_counts counts;
+	uint64_t rebinds;
 };
-
-/* Most likely descriptors have run out. The listener is paused: it would stay readable and spin. */
-static void pause_accepting(struct listener *listener, int error)
-{
-	if (listener->counts.pauses++ == 0)
-		log_warning(
-		    "cannot accept clients: %s; raise the descriptor limit (ulimit -n)", strerror(error));
-	loop_fd_stop(listener->acceptable);
-	loop_timer_start(listener->resume, PAUSE_MS);
-}
-
-static void on_resume(void *context)
-{
-	struct listener *listener = context;
-
-	loop_fd_start(listener->acceptable);
-}
-
-/* There is room for another client if the descriptor that it would get is low enough. */
-static bool has_room(int fd)
-{
-	/* The lowest free number may be the one that --ready-fd has left between those in use. */
-	int lowest = dup(fd), next = dup(fd);
-	bool room = next >= 0 && reserve_allows(next);
-
-	if (next >= 0)
-		close(next);
-	if (lowest >= 0)
-		close(lowest);
-	return room;
-}
 
 /* A connection to an inherited listener that was made before descriptors were refused. */
 static bool may_hold_descriptors(const struct listener *listener, int client)
@@ -91,43 +56,14 @@ static void discard_client(struct listener *listener, int client)
 	discard(listener->loop, client);
 }
 
-static void on_acceptable(int fd, void *context)
+static void on_client(int client, void *context)
 {
 	struct listener *listener = context;
 
-	for (int i = 0; i < ACCEPT_ROUND; i++) {
-		int client;
-
-		if (!has_room(fd)) {
-			pause_accepting(listener, EMFILE);
-			return;
-		}
-		client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (client >= 0 && may_hold_descriptors(listener, client)) {
-			discard_client(listener, client);
-		} else if (client >= 0) {
-			listener->on_accepted(client, listener->context);
-		} else if (errno == EAGAIN) {
-			return;
-		} else if (errno != EINTR && errno != ECONNABORTED) {
-			pause_accepting(listener, errno);
-			return;
-		}
-	}
-}
-
-static void start_accepting(struct listener *listener)
-{
-	listener->acceptable =
-	    loop_fd_new(listener->loop, listener->endpoint.fd, LOOP_READ, on_acceptable, listener);
-	loop_fd_start(listener->acceptable);
-}
-
-static void stop_accepting(struct listener *listener)
-{
-	loop_timer_stop(listener->resume);
-	loop_fd_free(listener->acceptable);
-	listener->acceptable = NULL;
+	if (may_hold_descriptors(listener, client))
+		discard_client(listener, client);
+	else
+		listener->on_accepted(client, listener->context);
 }
 
 /* The name may be lost. */
@@ -163,9 +99,9 @@ static bool retake(struct listener *listener)
 	const int before = listener->endpoint.fd, kept = keep_if_it_blocks(before);
 	bool held;
 
-	stop_accepting(listener);
+	acceptor_stop(&listener->acceptor);
 	held = endpoint_listen(&listener->endpoint) == 0;
-	start_accepting(listener);
+	acceptor_start(&listener->acceptor, listener->endpoint.fd);
 	if (!held)
 		complain(listener);
 	else if (listener->endpoint.fd == before)
@@ -173,7 +109,7 @@ static bool retake(struct listener *listener)
 	else
 		report_success(listener, "the socket was removed");
 	if (listener->endpoint.fd != before) {
-		listener->counts.rebinds++;
+		listener->rebinds++;
 		if (kept >= 0)
 			discard(listener->loop, kept);
 	} else if (kept >= 0) {
@@ -246,23 +182,21 @@ struct listener *listener_new(struct loop *loop, const struct listener_config *c
 	listener->context = context;
 	listener->loop = loop;
 	listener->inherited = config->inherited >= 0;
-	listener->resume = loop_timer_new(loop, on_resume, listener);
+	acceptor_init(&listener->acceptor, loop, on_client, listener);
 	listener->again = loop_timer_new(loop, on_again, listener);
 	namewatch_init(&listener->name, loop, on_again, listener);
 	if (open_endpoint(listener, config) != 0) {
 		listener_free(listener);
 		return NULL;
 	}
-	start_accepting(listener);
+	acceptor_start(&listener->acceptor, listener->endpoint.fd);
 	listener_check(listener);
 	return listener;
 }
 
 void listener_free(struct listener *listener)
 {
-	if (listener->acceptable != NULL)
-		stop_accepting(listener);
-	loop_timer_free(listener->resume);
+	acceptor_fini(&listener->acceptor);
 	loop_timer_free(listener->again);
 	namewatch_fini(&listener->name);
 	/* Closed by the exit: connections to be discarded may still be in its queue. */
@@ -272,7 +206,7 @@ void listener_free(struct listener *listener)
 	xalloc_free(listener);
 }
 
-const struct listener_counts *listener_counts(const struct listener *listener)
+struct listener_counts listener_counts(const struct listener *listener)
 {
-	return &listener->counts;
+	return (struct listener_counts){listener->acceptor.pauses, listener->rebinds};
 }

@@ -31,6 +31,6 @@ struct listener_counts {
 	uint64_t pauses;  /* because descriptors had run out */
 	uint64_t rebinds; /* how often the name had to be bound again */
 };
-const struct listener_counts *listener_counts(const struct listener *listener);
+struct listener_counts listener_counts(const struct listener *listener);
 
 #endif

@@ -11,10 +11,13 @@
 #include "daemon/notice.h"
 #include "src/program.h"
 #include "src/sock.h"
+#include "src/vsock.h"
 
 /* Between two attempts while something else than room is missing; each delay is twice the last one. */
 #define RETRY_LEAST_MS 10
 #define RETRY_MOST_MS  1000
+/* For a connection to the host, where there is no event loop any more to wait for it. */
+#define CONNECT_MS 100
 
 static void attempt(struct notice *notice);
 
@@ -53,6 +56,36 @@ static void on_retry(void *context)
 	attempt(context);
 }
 
+static int open_vsock(struct notice *notice, int kind)
+{
+	struct vsock_address address;
+
+	errno = EINVAL;
+	if (vsock_parse(notice->to, &address) != 0)
+		return -1;
+	notice->kind = kind;
+	notice->fd = vsock_connect(&address, kind);
+	return notice->fd < 0 ? -1 : 0;
+}
+
+/* It connects in the background: EINPROGRESS. A receiver of streams refuses packets. */
+static int connect_vsock(struct notice *notice)
+{
+	struct pollfd ready = {.fd = notice->fd, .events = POLLOUT};
+
+	if (notice->loop == NULL)
+		(void)poll(&ready, 1, CONNECT_MS);
+	if (sock_connected(notice->fd) == 0)
+		return 0;
+	if (errno == EINPROGRESS || notice->kind == SOCK_STREAM)
+		return -1;
+	stop_waiting(notice);
+	close(notice->fd);
+	if (open_vsock(notice, SOCK_STREAM) != 0)
+		return -1;
+	return connect_vsock(notice);
+}
+
 /* Connected, since only then the socket becomes writable when there is room in the receiver's queue. */
 static int open_socket(struct notice *notice)
 {
@@ -60,6 +93,8 @@ static int open_socket(struct notice *notice)
 	const socklen_t len = sock_address(&addr, notice->to);
 	int fd, error;
 
+	if (vsock_is_address(notice->to))
+		return open_vsock(notice, SOCK_SEQPACKET) == 0 ? 0 : open_vsock(notice, SOCK_STREAM);
 	if (len == 0)
 		return -1;
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -83,12 +118,22 @@ static bool has_room(int fd)
 	return poll(&room, 1, 0) != 0;
 }
 
+/* In a stream, a message has to end before the next one. */
+static int send_text(const struct notice *notice)
+{
+	if (write(notice->fd, notice->text, strlen(notice->text)) < 0)
+		return -1;
+	return notice->kind == SOCK_STREAM && write(notice->fd, "\n", 1) < 0 ? -1 : 0;
+}
+
 static int send_now(struct notice *notice)
 {
 	if (notice->fd < 0 && open_socket(notice) != 0)
 		return -1;
+	if (notice->kind != 0 && connect_vsock(notice) != 0)
+		return -1;
 	if (has_room(notice->fd))
-		return write(notice->fd, notice->text, strlen(notice->text)) < 0 ? -1 : 0;
+		return send_text(notice);
 	errno = EAGAIN;
 	return -1;
 }
@@ -148,6 +193,8 @@ static void attempt(struct notice *notice)
 		if (notice->is_delayed)
 			log_info("notified %s", notice->to);
 		finish(notice);
+	} else if (notice->loop != NULL && errno == EINPROGRESS) {
+		wait_for_room(notice);
 	} else if (notice->loop != NULL && may_pass(errno)) {
 		postpone(notice, errno);
 	} else {

@@ -1,6 +1,7 @@
 /*
  * A short message to the supervisor: into a descriptor, or as a datagram to a socket. It never blocks, and a
- * full pipe or queue does not lose it: it is then sent from the event loop, once there is room.
+ * full pipe or queue does not lose it: it is then sent from the event loop, once there is room. A supervisor
+ * on the host gets it by vsock, as a packet or, where it accepts streams only, as lines.
  */
 #ifndef DAEMON_NOTICE_H
 #define DAEMON_NOTICE_H
@@ -15,7 +16,9 @@ struct loop_timer;
 struct notice {
 	struct loop *loop;	 /* NULL: the message is sent at once or lost */
 	const char *text, *next; /* next: a message that follows it; or NULL */
-	const char *to;		 /* for the log; the address of a socket, "@name" if it is abstract */
+	const char *to;		 /* for the log; the address of a socket, "@name" if it is abstract, or
+				  * "vsock:CID:PORT" */
+	int kind;		 /* of a vsock, SOCK_SEQPACKET or SOCK_STREAM; 0: it is none */
 	int fd;			 /* -1: none, or no socket yet */
 	bool is_delayed;
 	struct loop_fd *room;

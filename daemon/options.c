@@ -22,6 +22,7 @@
 #include "src/arguments.h"
 #include "src/escape.h"
 #include "src/number.h"
+#include "src/vsock.h"
 
 enum {
 	OPT_MODE = 256,
@@ -32,7 +33,10 @@ enum {
 	OPT_MAX_WAITS,
 	OPT_PREFIX,
 	OPT_TRUSTED_GROUP,
-	OPT_USER
+	OPT_USER,
+	OPT_LISTEN,
+	OPT_VSOCK_CID,
+	OPT_STREAM
 };
 
 #define READYD 1u
@@ -46,6 +50,14 @@ static const struct arguments_option table[] = {
 	READYD},
     {OPT_MODE, 0, "socket-mode", "MODE", "its permissions, octal (0666: every user may connect)", READYD},
     {OPT_SOCKET_GROUP, 0, "socket-group", "G", "its group, a name or GID; also give --socket-mode 0660",
+	READYD},
+    {OPT_LISTEN, 0, "listen", "vsock:PORT", "serve also clients of other kernels, the host or guests",
+	READYD},
+    {OPT_VSOCK_CID, 0, "vsock-cid", "CID",
+	"of these, only the one with this context ID, as 2 for the host; may be\nrepeated", READYD},
+    {OPT_STREAM, 0, "stream", "PATH",
+	"serve also the client at the other side of this device or socket, as\n"
+	"/dev/virtio-ports/NAME",
 	READYD},
     {OPT_READY_FD, 0, "ready-fd", "N", "write a newline to descriptor N when serving, and close it", READYD},
     {OPT_MAX_CLIENTS, 0, "max-clients", "N", "maximum number of connections (16384)", READYD},
@@ -206,6 +218,36 @@ static enum options_result set_socket_group(const char *value, struct server_con
 	return set_group("--socket-group", value, &config->socket_group);
 }
 
+static enum options_result set_listen(const char *value, struct vsock_listener_config *vsock)
+{
+	static const char scheme[] = "vsock:";
+	const char *port = value + sizeof(scheme) - 1;
+
+	if (!vsock_is_address(value) || vsock_parse_number(port, strlen(port), &vsock->port) != 0)
+		return bad("--listen", value, "vsock:PORT, with the number of a port");
+	vsock->is_on = true;
+	return OPTIONS_SERVE;
+}
+
+static enum options_result set_vsock_cid(const char *value, struct vsock_listener_config *vsock)
+{
+	_Static_assert(VSOCK_LISTENER_CIDS == 64, "the message gives the limit");
+	if (vsock->cid_count == VSOCK_LISTENER_CIDS)
+		return bad("--vsock-cid", value, "one of the first 64: no more can be named");
+	if (vsock_parse_number(value, strlen(value), &vsock->cids[vsock->cid_count]) != 0)
+		return bad("--vsock-cid", value, "a context ID, a number from 0 to 4294967294");
+	vsock->cid_count++;
+	return OPTIONS_SERVE;
+}
+
+static enum options_result set_stream(const char *value, struct server_config *config)
+{
+	if (value[0] != '/')
+		return bad("--stream", value, "an absolute path of a character device or a socket");
+	config->stream = value;
+	return OPTIONS_SERVE;
+}
+
 /* What is checked together, after all options. */
 struct choice {
 	struct server_config *config;
@@ -252,6 +294,12 @@ static enum options_result set(int opt, const char *value, struct choice *choice
 		return set_trusted_group(value, config);
 	case OPT_LOG_LEVEL:
 		return set_log_level(value);
+	case OPT_LISTEN:
+		return set_listen(value, &config->vsock);
+	case OPT_VSOCK_CID:
+		return set_vsock_cid(value, &config->vsock);
+	case OPT_STREAM:
+		return set_stream(value, config);
 	case OPT_READY_FD:
 	case OPT_MAX_CLIENTS:
 	case OPT_MAX_WAITS:
@@ -293,6 +341,8 @@ static enum options_result complete(struct choice *choice)
 	if (config->socket[0] == '@' && choice->group != NULL)
 		return bad("--socket-group", choice->group,
 		    "for an abstract socket, which has no group: leave it out, or choose a path");
+	if (config->vsock.cid_count > 0 && !config->vsock.is_on)
+		return bad("--vsock-cid", "", "useful without --listen: add it, or leave this out");
 	/* Each has been checked by itself. */
 	(void)marker_place_init(&config->place, choice->dir, choice->prefix);
 	return OPTIONS_SERVE;

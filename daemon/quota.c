@@ -68,22 +68,33 @@ static bool has_share(const struct quota *quota, const struct quota_user *user)
 	return user->uid != 0 && user->uid != quota->own;
 }
 
-struct quota_user *quota_enter(struct quota *quota, uid_t uid)
+static struct quota_user *enter(struct quota *quota, uint64_t key, uid_t uid)
 {
 	struct quota_user *user;
 
-	HASH_FIND(hh, quota->users, &uid, sizeof(uid), user);
+	HASH_FIND(hh, quota->users, &key, sizeof(key), user);
 	if (user != NULL)
 		return quota_hold(user);
 	user = xalloc_new(sizeof(*user));
+	user->key = key;
 	user->uid = uid;
 	TAILQ_INIT(&user->tombstones);
 	TAILQ_INIT(&user->idle);
 	turns_user_init(&user->turns);
 	turns_user_init(&user->hints);
 	agenda_user_init(&user->agenda);
-	HASH_ADD(hh, quota->users, uid, sizeof(user->uid), user);
+	HASH_ADD(hh, quota->users, key, sizeof(user->key), user);
 	return quota_hold(user);
+}
+
+struct quota_user *quota_enter(struct quota *quota, uid_t uid)
+{
+	return enter(quota, uid, uid);
+}
+
+struct quota_user *quota_enter_peer(struct quota *quota, enum quota_peer kind, uint32_t number)
+{
+	return enter(quota, (uint64_t)kind << 32 | number, (uid_t)-1);
 }
 
 static void let_go(struct quota *quota, struct quota_user *user, size_t amount)

@@ -1,5 +1,5 @@
 /*
- * What each user (uid) uses of the daemon, so that no user can use it up. Pure.
+ * What each user (uid), or peer on another kernel, uses of the daemon, so that no user can use it up. Pure.
  *
  * A user may have a share of what the others have left: an n-th, where n is one more than the number of users
  * that use the resource. So one user alone gets half, the second a third of the rest, and there is always
@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
 #include <uthash.h>
@@ -37,8 +38,15 @@ enum quota_resource {
 /* Ended processes that are remembered. */
 #define QUOTA_TOMBSTONES_ALL 1024
 
+/* The peers that have no uid. */
+enum quota_peer {
+	QUOTA_PEER_CID = 1, /* the kernel with this context ID, see vsock(7) */
+	QUOTA_PEER_STREAM   /* what is at the other side of --stream */
+};
+
 struct quota_user {
-	uid_t uid;
+	uint64_t key; /* the uid, or the kind of a peer and its number */
+	uid_t uid;    /* (uid_t)-1: it has none */
 	size_t used[QUOTA_RESOURCES];
 	size_t held; /* what is used, and pointers that are kept; freed when it reaches 0 */
 	/* Oldest first; used by registry.c only. */
@@ -57,7 +65,7 @@ struct quota_limit {
 };
 
 struct quota {
-	struct quota_user *users; /* by uid; those that use nothing are not kept */
+	struct quota_user *users; /* by key; those that use nothing are not kept */
 	uid_t own;
 	struct quota_limit limits[QUOTA_RESOURCES];
 	size_t used[QUOTA_RESOURCES], shared_used[QUOTA_RESOURCES];
@@ -74,6 +82,8 @@ void quota_fini(struct quota *quota);
 
 /* The user, which stays valid until quota_leave() and while it uses anything. */
 struct quota_user *quota_enter(struct quota *quota, uid_t uid);
+/* The same for a peer without a uid. */
+struct quota_user *quota_enter_peer(struct quota *quota, enum quota_peer kind, uint32_t number);
 void quota_leave(struct quota *quota, struct quota_user *user);
 /* Another pointer to the user is kept. */
 static inline struct quota_user *quota_hold(struct quota_user *user)

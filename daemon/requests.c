@@ -47,7 +47,10 @@ static struct readyd_answer for_asker(const struct requests *requests, const str
 	const struct asker asker = {connection->user->uid, connection->is_trusted};
 	struct readyd_answer told = *answer;
 
-	if (requests->hides && !secrecy_may_know(&asker, owner, requests->quota->own))
+	/* Without a start, it could not name a process after it had lost the connection. */
+	if (connection->is_remote)
+		secrecy_strip_status(&told);
+	else if (requests->hides && !secrecy_may_know(&asker, owner, requests->quota->own))
 		secrecy_strip(&told);
 	return told;
 }
@@ -133,9 +136,10 @@ static void set_deadline(struct request_wait *wait, uint64_t ms)
 	loop_timer_start(wait->deadline, (int64_t)ms);
 }
 
-static void do_hello(struct requests *requests, struct connection *connection)
+static void do_hello(
+    struct requests *requests, struct connection *connection, const struct wire_request *request)
 {
-	struct wire_hello hello = {.epoch = requests->epoch, .place = *requests->place};
+	struct wire_hello hello = {.epoch = requests->epoch, .tag = request->tag, .place = *requests->place};
 	char line[WIRE_REPLY_MAX];
 	struct stat st;
 
@@ -244,6 +248,10 @@ static void do_gate(
 	char line[WIRE_REPLY_MAX];
 	struct readyd_answer answer;
 
+	if (connection->is_remote) {
+		put_error(connection, WIRE_NO_RESOURCES, request->pid);
+		return;
+	}
 	if (!enroll(requests, connection, request, join_gate, &wait, &answer)) {
 		put_answer(requests, connection, &requests->tracker->answered, &answer);
 		return;
@@ -351,7 +359,7 @@ static void dispatch(
 {
 	switch (request->verb) {
 	case WIRE_HELLO:
-		do_hello(requests, connection);
+		do_hello(requests, connection, request);
 		return;
 	case WIRE_QUERY:
 		do_query(requests, connection, request);

@@ -19,6 +19,14 @@ bool secrecy_may_know(const struct asker *asker, const struct owner *owner, uid_
 	return owner->is_known && (asker->uid == owner->real || asker->uid == owner->effective);
 }
 
+void secrecy_strip_status(struct readyd_answer *answer)
+{
+	if (answer->wait_status < 0)
+		return;
+	answer->wait_status = -1;
+	answer->flags |= READYD_FLAG_STATUS_HIDDEN;
+}
+
 void secrecy_strip(struct readyd_answer *answer)
 {
 	if (answer->start == 0 && answer->wait_status < 0)

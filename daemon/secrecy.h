@@ -28,6 +28,8 @@ struct asker {
 /* Whether the asker may know start and exit status of an owner's process. own is the daemon's user. */
 bool secrecy_may_know(const struct asker *asker, const struct owner *owner, uid_t own);
 
+/* Takes the exit status out of an answer to a client of another kernel. */
+void secrecy_strip_status(struct readyd_answer *answer);
 /* Takes start and exit status out of the answer. One without either stays as it is. */
 void secrecy_strip(struct readyd_answer *answer);
 

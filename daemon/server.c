@@ -27,11 +27,13 @@
 #include "daemon/sandbox.h"
 #include "daemon/scouts.h"
 #include "daemon/server.h"
+#include "daemon/stream.h"
 #include "daemon/connection.h"
 #include "daemon/supervisor.h"
 #include "daemon/sweep.h"
 #include "daemon/watch.h"
 #include "daemon/tracker.h"
+#include "daemon/vsock_listener.h"
 #include "src/clock.h"
 #include "src/dirwatch.h"
 #include "src/procfs.h"
@@ -54,6 +56,8 @@ struct server {
 	struct watch *watch;
 	struct clockwatch clockwatch;
 	struct listener *listener;
+	struct vsock_listener *vsock;  /* NULL: none */
+	struct stream *stream;	       /* NULL: none */
 	struct supervisor *supervisor; /* NULL until the daemon serves */
 	struct sweep sweep;
 	struct loop_signal *sigterm, *sigint, *sighup;
@@ -159,26 +163,14 @@ static void on_environment_changed(void *context)
 		listener_check(server->listener);
 }
 
-static void on_accepted(int fd, void *context)
+static void refuse(struct server *server, int fd)
 {
-	struct server *server = context;
-	const struct server_config *config = server->config;
-	struct ucred peer = {.uid = (uid_t)-1};
-	struct connection *connection;
-	socklen_t len = sizeof(peer);
 	char line[WIRE_REPLY_MAX];
 
-	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
-	connection = connection_new(&server->connections, fd, peer.uid);
-	if (connection != NULL) {
-		connection->is_trusted =
-		    config->has_trusted_group && account_peer_has_group(fd, config->trusted_group);
-		return;
-	}
 	if (server->refused++ == 0)
 		log_warning(
 		    "too many clients, refusing more; see --max-clients (%zu, half of it for one user)",
-		    config->max_clients);
+		    server->config->max_clients);
 	(void)send(fd, line, wire_write_error(line, sizeof(line), WIRE_TOO_MANY_CLIENTS, 0),
 	    MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sock_refuses_fds(fd))
@@ -187,11 +179,44 @@ static void on_accepted(int fd, void *context)
 		discard_unread(server->loop, fd);
 }
 
+static void on_accepted(int fd, void *context)
+{
+	struct server *server = context;
+	const struct server_config *config = server->config;
+	struct ucred peer = {.uid = (uid_t)-1};
+	struct connection *connection;
+	socklen_t len = sizeof(peer);
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+	connection = connection_new(&server->connections, fd, peer.uid);
+	if (connection == NULL)
+		refuse(server, fd);
+	else
+		connection->is_trusted =
+		    config->has_trusted_group && account_peer_has_group(fd, config->trusted_group);
+}
+
+static void on_kernel(int fd, uint32_t cid, void *context)
+{
+	struct server *server = context;
+
+	if (connection_new_remote(&server->connections, fd, QUOTA_PEER_CID, cid) == NULL)
+		refuse(server, fd);
+}
+
+static void on_session(int fd, void *context)
+{
+	struct server *server = context;
+
+	if (connection_new_remote(&server->connections, fd, QUOTA_PEER_STREAM, 0) == NULL)
+		refuse(server, fd);
+}
+
 static void write_stats(char *buf, size_t size, void *context)
 {
 	struct server *server = context;
 	const struct watch_counts *watch = watch_counts(server->watch);
-	const struct listener_counts *listener = listener_counts(server->listener);
+	const struct listener_counts listener = listener_counts(server->listener);
 	const struct scouts_counts scouts = scouts_count(server->scouts);
 	struct registry_counts registry;
 	char rights[24];
@@ -207,8 +232,8 @@ static void write_stats(char *buf, size_t size, void *context)
 	    " polled=%zu watching=%d procfs=%s"
 	    " scouts=%zu scouts_stuck=%zu sandbox=%s rights=%s",
 	    PACKAGE_VERSION, (long)getpid(), clock_ms() - server->started, server->connections.count,
-	    server->refused, server->connections.dropped, listener->pauses, listener->rebinds,
-	    registry.entries, registry.waited, registry.waits - server->gates.count, server->gates.count,
+	    server->refused, server->connections.dropped, listener.pauses, listener.rebinds, registry.entries,
+	    registry.waited, registry.waits - server->gates.count, server->gates.count,
 	    server->gates.handed_out, server->monitors.count, registry.tombstones,
 	    sightings_count(&server->tracker.leftovers.sightings), server->requests.handled,
 	    server->tracker.looks, server->tracker.settled, watch->events, watch->overflows, watch->scans,
@@ -320,6 +345,8 @@ static void tear_down(struct server *server)
 	block_signals();
 	if (server->listener != NULL)
 		listener_free(server->listener);
+	vsock_listener_free(server->vsock);
+	stream_free(server->stream);
 	connection_pool_fini(&server->connections);
 	gates_fini(&server->gates);
 	monitors_fini(&server->monitors);
@@ -334,6 +361,24 @@ static void tear_down(struct server *server)
 	loop_signal_free(server->sigint);
 	loop_signal_free(server->sighup);
 	loop_free(server->loop);
+}
+
+/* What clients of other kernels come through. -1, after the reason is logged. */
+static int serve_kernels(struct server *server)
+{
+	const struct server_config *config = server->config;
+
+	if (config->vsock.is_on) {
+		server->vsock = vsock_listener_new(server->loop, &config->vsock, on_kernel, server);
+		if (server->vsock == NULL)
+			return -1;
+		log_info("serving vsock:%lu", (unsigned long)config->vsock.port);
+	}
+	if (config->stream != NULL) {
+		log_info("serving the stream %s", config->stream);
+		server->stream = stream_new(server->loop, config->stream, on_session, server);
+	}
+	return 0;
 }
 
 int server_run(const struct server_config *config)
@@ -352,7 +397,7 @@ int server_run(const struct server_config *config)
 	}
 	wire_up(server);
 	server->listener = listener_new(server->loop, &where, on_accepted, server);
-	if (server->listener != NULL) {
+	if (server->listener != NULL && serve_kernels(server) == 0) {
 		log_info("serving %s for %s/%s* (pid %ld, libevent %s with %s)",
 		    config->inherited >= 0 ? "the inherited socket" : config->socket, config->place.dir,
 		    config->place.prefix, (long)getpid(), loop_version(), loop_method(server->loop));

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "daemon/account.h"
+#include "daemon/vsock_listener.h"
 #include "src/marker.h"
 
 struct server_config {
@@ -21,6 +22,8 @@ struct server_config {
 	int inherited; /* listening socket from a supervisor, -1: none */
 	int spawner;   /* starts scouts, see daemon/scout.h; -1: none */
 	pid_t spawner_pid;
+	struct vsock_listener_config vsock;
+	const char *stream; /* to another kernel; NULL: none */
 	size_t max_clients;
 	size_t max_waits; /* for each client */
 };

@@ -60,12 +60,21 @@ int64_t clock_ticks_to_ns(uint64_t ticks)
 	return (int64_t)(ticks < most ? ticks : most) * clock_tick_ns();
 }
 
+#define GOLDEN 0x9E3779B97F4A7C15ULL /* 2^64 divided by the golden ratio: spreads neighbouring values */
+
+uint64_t clock_tag(void)
+{
+	const uint64_t process = (uint64_t)clock_now_ns(CLOCK_REALTIME) ^ ((uint64_t)getpid() << 32);
+
+	return (process * GOLDEN ^ (uint64_t)clock_now_ns(CLOCK_MONOTONIC)) | 1;
+}
+
 /* Processes that were started together differ in their pid and in the low bits of the clock; this needs no
  * better randomness, and no generator state has to be kept. */
 int64_t clock_jitter(int64_t ms)
 {
 	uint64_t x = (uint64_t)clock_now_ns(CLOCK_MONOTONIC) ^ ((uint64_t)getpid() << 32);
 
-	x *= 0x9E3779B97F4A7C15ULL; /* 2^64 divided by the golden ratio: spreads neighbouring values */
+	x *= GOLDEN;
 	return ms * 3 / 4 + (int64_t)((x >> 33) % (uint64_t)(ms / 2 + 1));
 }

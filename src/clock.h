@@ -31,6 +31,9 @@ static inline int64_t clock_earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+/* A number other than 0 that is not given twice, also by another process. */
+uint64_t clock_tag(void);
+
 /* A time near `ms`, at least 3/4 and less than 5/4 of it, so that many waiters do not act in step. */
 int64_t clock_jitter(int64_t ms);
 

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -62,6 +63,18 @@ struct sock_peer sock_peer(int sock)
 	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
 		return (struct sock_peer){0, (uid_t)-1};
 	return (struct sock_peer){peer.pid, peer.uid};
+}
+
+int sock_connected(int sock)
+{
+	struct pollfd poll_fd = {.fd = sock, .events = POLLOUT};
+	socklen_t len = sizeof(int);
+	int error = EINPROGRESS;
+
+	if (poll(&poll_fd, 1, 0) > 0 && getsockopt(sock, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+		return -1;
+	errno = error;
+	return error == 0 ? 0 : -1;
 }
 
 ssize_t sock_send(int sock, const void *data, size_t len)
@@ -153,7 +166,10 @@ bool sock_refuses_fds(int sock)
 	socklen_t len = sizeof(int);
 	int taken = 1;
 
-	return getsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &taken, &len) == 0 && !taken;
+	if (getsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &taken, &len) == 0 && !taken)
+		return true;
+	len = sizeof(int);
+	return getsockopt(sock, SOL_SOCKET, SO_DOMAIN, &taken, &len) == 0 && taken != AF_UNIX;
 }
 
 /* Peeking closes no last descriptor, since the queue still holds it; without room for one, it is only

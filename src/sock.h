@@ -26,6 +26,10 @@ struct sock_peer {
 
 struct sock_peer sock_peer(int sock);
 
+/* Whether a socket of another kind, which connects in the background, has connected. 0, or -1 with errno:
+ * EINPROGRESS (poll it for POLLOUT), else why it has failed. */
+int sock_connected(int sock);
+
 /* Like send(2) with MSG_DONTWAIT | MSG_NOSIGNAL. */
 ssize_t sock_send(int sock, const void *data, size_t len);
 
@@ -50,7 +54,8 @@ void sock_close(int fd);
  * queue; false before Linux 6.16, which cannot refuse any. */
 bool sock_refuse_fds(int sock);
 
-/* Whether the kernel refuses descriptors that the peer sends. */
+/* Whether the kernel refuses descriptors that the peer sends, or the socket is of a kind that cannot carry
+ * any. */
 bool sock_refuses_fds(int sock);
 
 /* Like recv(2) with MSG_DONTWAIT, but -1 with errno EBADMSG, and nothing is read, if a descriptor is among

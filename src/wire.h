@@ -53,6 +53,7 @@ struct wire_request {
 	uint64_t start;	  /* QUERY, WAIT, GATE: start of the process; 0: the process that has pid now */
 	uint64_t ms;	  /* WAIT: milliseconds from now to the deadline, if has_ms */
 	uint64_t version; /* HELLO */
+	uint64_t tag;	  /* HELLO: a number that the reply repeats, so that it is known as such; 0: none */
 	bool has_ms;
 	bool has_token;
 	uint64_t epoch, seq; /* MONITOR: the position to continue from, if has_token */
@@ -77,6 +78,7 @@ struct wire_hello {
 	uint64_t pidns;	   /* inode of its pid namespace; 0: not known */
 	uint64_t timens;   /* inode of its time namespace, on which starts depend; 0: not known */
 	uint64_t dev, ino; /* of the marker directory; 0: it is missing */
+	uint64_t tag;	   /* of the request; 0: it had none */
 	struct marker_place place;
 	bool procfs_foreign; /* its /proc is that of another pid namespace; for people to read */
 };

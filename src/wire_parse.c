@@ -138,6 +138,8 @@ static int parse_hello(struct span rest, struct wire_hello *hello)
 			bad = number_parse(value.at, value.len, UINT64_MAX, &hello->pidns);
 		else if (span_is(key, "timens"))
 			bad = number_parse(value.at, value.len, UINT64_MAX, &hello->timens);
+		else if (span_is(key, "tag"))
+			bad = number_parse(value.at, value.len, UINT64_MAX, &hello->tag);
 		else if (span_is(key, "dir"))
 			bad = parse_dir(value, hello);
 		else if (span_is(key, "path"))

@@ -39,8 +39,10 @@ static enum wire_error parse_arguments(struct span rest, struct wire_request *re
 
 	switch (request->verb) {
 	case WIRE_HELLO:
-		max = 1;
+		max = 2;
 		if (number_parse(first.at, first.len, UINT32_MAX, &request->version) != 0)
+			return WIRE_BAD_ARGUMENT;
+		if (second.len > 0 && number_parse(second.at, second.len, UINT64_MAX, &request->tag) != 0)
 			return WIRE_BAD_ARGUMENT;
 		if (request->version != WIRE_VERSION)
 			return WIRE_BAD_VERSION;
@@ -96,11 +98,13 @@ enum wire_error wire_parse_request(const char *line, size_t len, struct wire_req
 
 size_t wire_write_request(char *buf, size_t size, const struct wire_request *request)
 {
-	char version[16] = "", pid[16] = "", start[32] = "", ms[32] = "", token[48] = "";
+	char version[16] = "", tag[32] = "", pid[16] = "", start[32] = "", ms[32] = "", token[48] = "";
 	int len;
 
 	if (request->verb == WIRE_HELLO)
 		snprintf(version, sizeof(version), " %d", WIRE_VERSION);
+	if (request->tag > 0)
+		snprintf(tag, sizeof(tag), " %" PRIu64, request->tag);
 	if (request->pid > 0)
 		snprintf(pid, sizeof(pid), " %ld", (long)request->pid);
 	if (request->start > 0)
@@ -109,7 +113,7 @@ size_t wire_write_request(char *buf, size_t size, const struct wire_request *req
 		snprintf(ms, sizeof(ms), " %" PRIu64, request->ms);
 	if (request->has_token)
 		snprintf(token, sizeof(token), " %" PRIu64 ":%" PRIu64, request->epoch, request->seq);
-	len =
-	    snprintf(buf, size, "%s%s%s%s%s%s\n", verbs[request->verb].name, version, pid, start, ms, token);
+	len = snprintf(
+	    buf, size, "%s%s%s%s%s%s%s\n", verbs[request->verb].name, version, tag, pid, start, ms, token);
 	return (size_t)len;
 }

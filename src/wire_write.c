@@ -96,6 +96,8 @@ size_t wire_write_hello(char *buf, size_t size, const struct wire_hello *hello)
 	put_escaped(&o, hello->place.dir);
 	if (hello->procfs_foreign)
 		put(&o, " procfs=foreign");
+	if (hello->tag != 0)
+		put(&o, " tag=%" PRIu64, hello->tag);
 	return end_line(&o);
 }
 

@@ -90,7 +90,7 @@ arrows_drawn() {
 arrows_used() {
 	sources "$1" | while read -r file; do includes "$file"; done |
 		sed -nE "s|^$1/([a-z_]+)\.[ch]: \"$1/([a-z_]+)\.h\"\$|\1 \2|p" |
-		sed -E 's/waiter_[a-z]+/waiter/g; s/daemon_(patience|replies)/daemon_conn/g' |
+		sed -E 's/waiter_[a-z]+/waiter/g; s/daemon_(patience|replies|retry)/daemon_conn/g' |
 		awk '$1 != $2 && $2 !~ /^(log|loop|xalloc)$/' | sort -u
 }
 

@@ -114,12 +114,12 @@ START_TEST(lost_name_is_bound_again)
 {
 	set_up_listener();
 	losses[_i]();
-	while (listener_counts(listener)->rebinds == 0)
+	while (listener_counts(listener).rebinds == 0)
 		loop_turn(loop, true);
 	expect_service();
 	/* Also once more. */
 	remove_socket();
-	while (listener_counts(listener)->rebinds == 1)
+	while (listener_counts(listener).rebinds == 1)
 		loop_turn(loop, true);
 	expect_service();
 	tear_down();
@@ -137,7 +137,7 @@ START_TEST(lost_lock_is_taken_again)
 	while (!name_exists())
 		loop_turn(loop, true);
 	loop_settle(loop);
-	ck_assert_uint_eq(listener_counts(listener)->rebinds, 0);
+	ck_assert_uint_eq(listener_counts(listener).rebinds, 0);
 	ck_assert_uint_eq(accepted, 1);
 	close(client);
 	tear_down();
@@ -150,10 +150,10 @@ START_TEST(name_comes_back_with_its_directory)
 	ck_assert_int_eq(rename("d", "moved"), 0);
 	listener_check(listener);
 	listener_check(listener);
-	ck_assert_uint_eq(listener_counts(listener)->rebinds, 0);
+	ck_assert_uint_eq(listener_counts(listener).rebinds, 0);
 	ck_assert_int_eq(rename("moved", "d"), 0);
 	listener_check(listener);
-	ck_assert_uint_eq(listener_counts(listener)->rebinds, 0);
+	ck_assert_uint_eq(listener_counts(listener).rebinds, 0);
 	expect_service();
 	tear_down();
 }
@@ -166,7 +166,7 @@ START_TEST(name_that_cannot_be_bound_is_tried_again)
 	ck_assert_int_eq(rename("d", "moved"), 0);
 	loop_settle(loop);
 	ck_assert_int_eq(mkdir("d", 0755), 0);
-	while (listener_counts(listener)->rebinds == 0)
+	while (listener_counts(listener).rebinds == 0)
 		loop_turn(loop, true);
 	expect_service();
 	tear_down();
@@ -183,7 +183,7 @@ START_TEST(shortage_of_descriptors_pauses)
 	client = connect_client();
 	before = unit_forbid_new_fds();
 	loop_settle(loop);
-	ck_assert_uint_eq(listener_counts(listener)->pauses, 1);
+	ck_assert_uint_eq(listener_counts(listener).pauses, 1);
 	ck_assert(!unit_loop_is_busy());
 	unit_restore_fd_limit(&before);
 	ck_assert_uint_eq(accepted, 0);
@@ -216,7 +216,7 @@ START_TEST(inherited_name_is_neither_bound_nor_removed)
 	ck_assert_int_ne(access("d/s.lock", F_OK), 0);
 	ck_assert_int_eq(rename("d/s", "d/other"), 0);
 	listener_check(listener);
-	ck_assert_uint_eq(listener_counts(listener)->rebinds, 0);
+	ck_assert_uint_eq(listener_counts(listener).rebinds, 0);
 	ck_assert_int_ne(access("d/s", F_OK), 0);
 	tear_down();
 	ck_assert_int_eq(access("d/other", F_OK), 0);

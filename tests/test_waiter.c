@@ -247,17 +247,17 @@ END_TEST
 START_TEST(a_gate_that_did_not_come_is_no_subscription)
 {
 	const struct daemon_event answered = {.kind = DAEMON_ANSWERED};
-	const bool asked_gate = _i == 1;
+	const bool asked_reply = _i == 1;
 	struct target *t;
 
 	ck_assert_int_eq(readyd_waiter_add(waiter, children[0]), 0);
 	t = target_set_find(&waiter->set, children[0], 0);
 	ck_assert(target_set_step(&waiter->set, t, TARGET_ASK, NULL));
-	t->asked_gate = asked_gate;
+	t->asked_reply = asked_reply;
 	ck_assert_int_eq(waiter_take_daemon_event(waiter, &answered), 0);
 	ck_assert_int_eq(t->state.phase, TARGET_WAITING);
-	ck_assert_int_eq(t->state.subscription, asked_gate ? SUBSCRIPTION_NONE : SUBSCRIPTION_WAIT);
-	ck_assert_int_eq(waiter->conn.refused, asked_gate);
+	ck_assert_int_eq(t->state.subscription, asked_reply ? SUBSCRIPTION_NONE : SUBSCRIPTION_WAIT);
+	ck_assert_int_eq(waiter->conn.refused, asked_reply);
 }
 END_TEST
 

@@ -75,6 +75,7 @@ static const struct {
 	struct wire_request request;
 } requests[] = {
     {"HELLO 1", WIRE_OK, {.verb = WIRE_HELLO, .version = 1}},
+    {"HELLO 1 18446744073709551615", WIRE_OK, {.verb = WIRE_HELLO, .version = 1, .tag = UINT64_MAX}},
     {"QUERY 1", WIRE_OK, {.verb = WIRE_QUERY, .pid = 1}},
     {"QUERY 2147483647", WIRE_OK, {.verb = WIRE_QUERY, .pid = INT_MAX}},
     {"WAIT 5", WIRE_OK, {.verb = WIRE_WAIT, .pid = 5}},
@@ -113,7 +114,8 @@ static const struct {
     {"HELLO", WIRE_BAD_ARGUMENT, {0}},
     {"HELLO x", WIRE_BAD_ARGUMENT, {0}},
     {"HELLO -1", WIRE_BAD_ARGUMENT, {0}},
-    {"HELLO 1 2", WIRE_BAD_ARGUMENT, {0}},
+    {"HELLO 1 2 3", WIRE_BAD_ARGUMENT, {0}},
+    {"HELLO 1 x", WIRE_BAD_ARGUMENT, {0}},
     {"HELLO 0", WIRE_BAD_VERSION, {0}},
     {"HELLO 2", WIRE_BAD_VERSION, {0}},
     {"QUERY", WIRE_BAD_ARGUMENT, {0}},
@@ -269,7 +271,7 @@ START_TEST(answers_round_trip)
 	static const pid_t pids[] = {1, 4194304, INT_MAX};
 	struct readyd_answer answer = {.verdict = (enum readyd_verdict)_i, .wait_status = -1};
 
-	for (unsigned reason = 0; reason <= READYD_REASON_CAME_AND_WENT; reason++) {
+	for (unsigned reason = 0; reason <= READYD_REASON_NODE_OFFLINE; reason++) {
 		answer.reason = (enum readyd_reason)reason;
 		for (unsigned i = 0; i < 8 * UNIT_COUNT(starts) * UNIT_COUNT(pids); i++) {
 			answer.flags = i % 8;
@@ -349,11 +351,12 @@ static void check_hello_round_trip(const struct wire_hello *hello)
 		unit_check(line[i] >= ' ' && line[i] < 0x7f);
 		words += line[i] == ' ';
 	}
-	unit_check(words == 8u + hello->procfs_foreign);
+	unit_check(words == 8u + hello->procfs_foreign + (hello->tag != 0));
 	reply = parsed(line, len);
 	unit_check(reply.kind == WIRE_REPLY_HELLO);
 	unit_check(reply.hello.epoch == hello->epoch);
 	unit_check(reply.hello.pidns == hello->pidns);
+	unit_check(reply.hello.tag == hello->tag);
 	unit_check(reply.hello.timens == hello->timens);
 	unit_check(reply.hello.dev == hello->dev);
 	unit_check(reply.hello.ino == hello->ino);
@@ -392,7 +395,7 @@ END_TEST
 START_TEST(longest_hello_fits)
 {
 	struct wire_hello hello = {
-	    UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, {"", ""}, true};
+	    UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, {"", ""}, true};
 
 	memset(hello.place.dir, '%', MARKER_DIR_SIZE - 1);
 	hello.place.dir[0] = '/';

@@ -14,7 +14,7 @@
 #include "src/escape.h"
 #include "src/verdict.h"
 
-static const char *hint(int error)
+static const char *hint(int error, bool is_remote)
 {
 	switch (error) {
 	case ENOENT:
@@ -29,12 +29,19 @@ static const char *hint(int error)
 		return "the daemon has no room for another client or wait; see readyd --max-clients, "
 		       "--max-waits";
 	case ETIMEDOUT:
-		return "the daemon accepts connections but does not answer";
+		return is_remote ? "no daemon answers there"
+				 : "the daemon accepts connections but does not answer";
 	case EXDEV:
 		return "the daemon serves another directory, or is in another pid or time namespace; "
 		       "see --dir";
 	case EOPNOTSUPP:
 		return "the daemon is older than this readyctl, and has no monitors";
+	case ENODEV:
+	case EAFNOSUPPORT:
+		return "this CID is not reachable by vsock(7), or the kernel lacks it (modules vhost_vsock, "
+		       "vmw_vsock_virtio_transport)";
+	case ECONNRESET:
+		return "nothing listens there, or the daemon has ended";
 	case EPROTO:
 		return "the peer does not speak readyd-protocol(7)";
 	case EMFILE:
@@ -47,7 +54,7 @@ static const char *hint(int error)
 int command_failed(const struct command_line *line, const char *what)
 {
 	int error = errno;
-	const char *words = hint(error), *socket = usage_socket(&line->options);
+	const char *words = hint(error, command_line_is_remote(line)), *socket = usage_socket(&line->options);
 	char text[4 * sizeof(((struct sockaddr_un *)0)->sun_path)];
 
 	fprintf(stderr, "readyctl: %s: %s: %s%s%s%s\n", what, escape_text(text, sizeof(text), socket),
@@ -91,6 +98,10 @@ static const char *words_for(enum readyd_reason reason)
 	case READYD_REASON_CAME_AND_WENT:
 		return "a file of its marker's name came and went before it could be checked, and other "
 		       "users can write to the directory; give it a marker directory of its own";
+	case READYD_REASON_CONNECTION_LOST:
+		return "the connection to the daemon of its kernel was lost and could not be restored";
+	case READYD_REASON_NODE_OFFLINE:
+		return "the node that it runs on is offline";
 	case READYD_REASON_NONE:
 	case READYD_REASON_DEADLINE:
 	case READYD_REASON_NOT_A_FILE:
@@ -161,7 +172,8 @@ static int print_entry(const struct readyd_answer *answer, void *context)
 int command_list(const struct command_line *line)
 {
 	if (readyd_list(&line->options, print_entry, (void *)(uintptr_t)line) != 0) {
-		if (errno != ENOENT || line->options.backend == READYD_BACKEND_DAEMON)
+		if (errno != ENOENT || line->options.backend == READYD_BACKEND_DAEMON ||
+		    command_line_is_remote(line))
 			return command_failed(line, "cannot list");
 		fprintf(stderr,
 		    "readyctl: cannot list: no daemon answers, and the marker directory is missing "

@@ -47,4 +47,9 @@ struct command_line {
 	const char *legend[256]; /* what the user calls an exit status; NULL: nothing */
 };
 
+static inline bool command_line_is_remote(const struct command_line *line)
+{
+	return (line->options.flags & READYD_OPTION_REMOTE) != 0;
+}
+
 #endif

@@ -93,7 +93,7 @@ static enum outcome wait_for_answers(struct waiting *w)
 		outcome = take_stock(w);
 		if (outcome != UNDECIDED)
 			return outcome;
-		if (first)
+		if (first && !command_line_is_remote(w->line))
 			legend_note_workers(w->line);
 		show_progress(w);
 		if (sleep_on_all(w) != 0)

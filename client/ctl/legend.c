@@ -95,6 +95,8 @@ void legend_note_workers(const struct command_line *line)
 
 static bool is_worker(const struct command_line *line, const struct readyd_answer *answer)
 {
+	if (command_line_is_remote(line))
+		return false;
 	for (size_t i = 0; answer->start != 0 && i < line->process_count; i++)
 		if (line->processes[i].pid == answer->pid && line->processes[i].worker_start == answer->start)
 			return true;

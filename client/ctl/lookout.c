@@ -41,6 +41,8 @@ bool lookout_is_needed(const struct command_line *line)
 	struct process process = {.fd = -1, .start_known = true};
 	struct process_root_ours ours = {0};
 
+	if (command_line_is_remote(line))
+		return false;
 	/* The daemon may serve any directory. */
 	if (hanging_mounts_cross("/proc/self/mountinfo", marker_dir(line)))
 		return true;

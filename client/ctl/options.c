@@ -11,6 +11,7 @@
 #include "readyd/marker.h"
 #include "src/number.h"
 #include "src/span.h"
+#include "src/vsock.h"
 
 enum {
 	OPT_ANY = 256,
@@ -28,6 +29,7 @@ enum {
 	OPT_STRICT_AGE,
 	OPT_LEGEND,
 	OPT_SINCE,
+	OPT_REMOTE,
 };
 
 #define FOR_ANSWERS (FOR_WAIT | FOR_STATUS | FOR_LIST)
@@ -74,8 +76,15 @@ const struct arguments_option options_table[] = {
 	FOR_STATS},
     {'q', 'q', "quiet", NULL, "print no answers and no progress, only set the exit status",
 	FOR_ASKING | FOR_RUN},
-    {'s', 's', "socket", "PATH", "the daemon's socket (READYD_SOCKET, else " READYD_DEFAULT_SOCKET ")",
-	FOR_ASKING | FOR_RUNNING | FOR_MONITOR},
+    {'s', 's', "socket", "PATH",
+	"the daemon's socket (READYD_SOCKET, else " READYD_DEFAULT_SOCKET ");\n@NAME: an abstract socket",
+	FOR_RUNNING},
+    {'s', 's', "socket", "PATH",
+	"the daemon's socket (READYD_SOCKET, else " READYD_DEFAULT_SOCKET ");\n@NAME: an abstract socket; "
+	"vsock:CID:PORT: that of a remote daemon",
+	FOR_ASKING | FOR_MONITOR},
+    {OPT_REMOTE, 0, "remote", NULL,
+	"the socket leads to the daemon of another kernel: only its answers count", FOR_ASKING | FOR_MONITOR},
     {'d', 'd', "dir", "DIR",
 	"the marker directory (READYD_DIR, else the daemon's, else " READYD_MARKER_DIR ")",
 	FOR_ASKING | FOR_RUNNING | FOR_MONITOR},
@@ -210,12 +219,35 @@ int options_set(struct command_line *line, int option, const char *value)
 	case OPT_PREFIX:
 		line->options.prefix = value;
 		return 0;
+	case OPT_REMOTE:
+		line->options.flags |= READYD_OPTION_REMOTE;
+		return 0;
 	case OPT_NO_FALLBACK:
 		line->options.backend = READYD_BACKEND_DAEMON;
 		return 0;
 	default:
 		return run_options_set(&line->run, option, value);
 	}
+}
+
+/* What requires more of the processes than the daemon of another kernel says. */
+static int check_remote(const struct command_line *line, unsigned command)
+{
+	const char *backend = secure_getenv("READYD_BACKEND");
+
+	if ((command & FOR_RUNNING) != 0)
+		return usage("--socket", usage_socket(&line->options),
+		    "a remote daemon sees no process of this system; give the local one");
+	if (line->until_end)
+		return usage(
+		    "--for", "end", "not with a remote daemon, which reports no end after readiness");
+	for (size_t i = 0; i < line->process_count; i++)
+		if (line->processes[i].pid_file != NULL)
+			return usage("--pidfile", line->processes[i].pid_file,
+			    "not with a remote daemon; name the process by the pid that it has there");
+	if (line->options.backend == READYD_BACKEND_AUTO && backend != NULL && strcmp(backend, "file") == 0)
+		return usage("READYD_BACKEND", backend, "not with a remote daemon; use auto or daemon");
+	return 0;
 }
 
 int options_finish(struct command_line *line, unsigned command)
@@ -225,5 +257,9 @@ int options_finish(struct command_line *line, unsigned command)
 	if ((command & (FOR_WAIT | FOR_RUN)) != 0 && line->timeout_ms < 0 && timeout != NULL &&
 	    timeout[0] != '\0' && options_duration("READYD_TIMEOUT", timeout, &line->timeout_ms) != 0)
 		return -1;
-	return usage_check(&line->options);
+	if (usage_check(&line->options) != 0)
+		return -1;
+	if (vsock_is_address(usage_socket(&line->options)))
+		line->options.flags |= READYD_OPTION_REMOTE;
+	return (line->options.flags & READYD_OPTION_REMOTE) != 0 ? check_remote(line, command) : 0;
 }

@@ -10,6 +10,7 @@
 #include "src/marker.h"
 #include "src/number.h"
 #include "src/sock.h"
+#include "src/vsock.h"
 
 static const char *command;
 
@@ -31,8 +32,15 @@ void usage_report(const char *what, const char *value, const char *hint)
 
 static int check_socket(const char *what, const char *path)
 {
+	struct vsock_address vsock;
 	struct sockaddr_un addr;
 
+	if (vsock_is_address(path))
+		return vsock_parse(path, &vsock) == 0
+			   ? 0
+			   : usage(what, path, "use vsock:CID:PORT, with two numbers");
+	if (strncmp(path, "unix:", strlen("unix:")) == 0)
+		path += strlen("unix:");
 	if (path[0] == '\0')
 		return usage(what, path, "the path is empty");
 	_Static_assert(sizeof(addr.sun_path) == 108, "the message gives the limit");

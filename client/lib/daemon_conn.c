@@ -28,7 +28,7 @@
 
 static bool is_forced(const struct settings *settings)
 {
-	return settings->backend == READYD_BACKEND_DAEMON;
+	return settings->backend == READYD_BACKEND_DAEMON || settings_is_remote(settings);
 }
 
 static void init(struct daemon_conn *conn, struct settings *settings, int64_t late_ms)
@@ -89,6 +89,8 @@ void daemon_conn_rest(struct daemon_conn *conn, bool close)
 
 void daemon_conn_back_off(struct daemon_conn *conn, int64_t now, int error, struct daemon_event *event)
 {
+	if (daemon_conn_retries(conn, now, error, event))
+		return;
 	daemon_conn_close(conn);
 	conn->state = DAEMON_BACKING_OFF;
 	retry_in(conn, now, RETRY_MS);
@@ -168,21 +170,47 @@ static int open_trusted(struct daemon_conn *conn)
 	return open_by_directory(conn);
 }
 
-bool daemon_conn_begin(struct daemon_conn *conn, int64_t now, bool greet, struct daemon_event *event)
+/* The caller has named the address, so what answers there is believed. */
+static int open_remote(struct daemon_conn *conn)
 {
-	const struct wire_request hello = {.verb = WIRE_HELLO};
+	const struct settings *settings = conn->settings;
+
+	conn->pid = 0;
+	conn->untrusted = false;
+	return settings->is_vsock ? daemon_io_open_vsock(&conn->io, &settings->vsock)
+				  : daemon_io_open(&conn->io, settings->socket);
+}
+
+/* Through a stream that carries one connection, what comes first may be for the client before. */
+static void greet(struct daemon_conn *conn)
+{
+	struct wire_request hello = {.verb = WIRE_HELLO};
+
+	if (settings_is_remote(conn->settings)) {
+		conn->tag = hello.tag = clock_tag();
+		conn->io.in.skips = true;
+		if (daemon_io_end_line(&conn->io) != 0)
+			conn->failed = errno;
+	}
+	conn->state = DAEMON_GREETING;
+	daemon_conn_put(conn, &hello);
+}
+
+bool daemon_conn_begin(struct daemon_conn *conn, int64_t now, bool greets, struct daemon_event *event)
+{
+	const bool remote = settings_is_remote(conn->settings);
 
 	memset(event, 0, sizeof(*event));
 	conn->retry_at = 0;
 	conn->refused = false;
 	if (conn->io.fd >= 0)
 		return true;
-	if (open_trusted(conn) != 0)
+	if ((remote ? open_remote(conn) : open_trusted(conn)) != 0)
 		return connect_failed(conn, now, event);
 	conn->backlog_full = 0;
-	conn->state = greet ? DAEMON_GREETING : DAEMON_OPEN;
-	if (greet)
-		daemon_conn_put(conn, &hello);
+	conn->state = DAEMON_OPEN;
+	if (greets || remote)
+		greet(conn);
 	return true;
 }
 
@@ -207,6 +235,6 @@ bool daemon_conn_commit(struct daemon_conn *conn, int64_t now, bool confirm, str
 	}
 	conn->in_flight = confirm && (conn->carries_waits || conn->owed > 0);
 	conn->asked_at = now;
-	conn->reply_by = now + conn->late_ms;
+	conn->reply_by = now + daemon_conn_late_ms(conn, now);
 	return true;
 }

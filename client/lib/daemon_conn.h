@@ -74,7 +74,14 @@ struct daemon_conn {
 			     * first: no reply renews a deadline beyond asked_at + patience_ms */
 	int64_t patience_ms;
 	int64_t active_ms; /* how long after asked_at a daemon that is active is waited for */
-	pid_t pid;	   /* of the last daemon */
+	/* Of a remote daemon; see daemon_retry.c. */
+	bool met;	   /* it has answered once */
+	uint64_t tag;	   /* of the last HELLO */
+	unsigned attempts; /* to restore the connection */
+	int64_t opened_at; /* when HELLO was answered */
+	int64_t lost_at;   /* when the connection was lost that is not restored yet */
+	int64_t ping_at;   /* when to check that the daemon still has the waits */
+	pid_t pid;	   /* of the last daemon; 0: it is remote */
 	uint64_t cpu;	   /* its CPU time when it was last checked, see process_is_active() */
 };
 
@@ -90,10 +97,10 @@ void daemon_conn_close(struct daemon_conn *conn);
 /* Whether a connection would be opened or used now, for a request that can wait or for an urgent one. */
 bool daemon_conn_may_ask(const struct daemon_conn *conn, int64_t now, bool urgent);
 
-/* To send requests: begin, put as often as needed, commit. With `greet` the first request of a connection
- * is HELLO. False: *event says why; it is DAEMON_NOTHING if the backlog is full and a retry will follow
- * soon. */
-bool daemon_conn_begin(struct daemon_conn *conn, int64_t now, bool greet, struct daemon_event *event);
+/* To send requests: begin, put as often as needed, commit. With `greets`, or where the daemon is remote, the
+ * first request of a connection is HELLO. False: *event says why; it is DAEMON_NOTHING if the backlog is full
+ * and a retry will follow soon. */
+bool daemon_conn_begin(struct daemon_conn *conn, int64_t now, bool greets, struct daemon_event *event);
 void daemon_conn_put(struct daemon_conn *conn, const struct wire_request *request);
 /* Sends the requests. confirm: DAEMON_ANSWERED is to follow the last answer. False: *event says why. */
 bool daemon_conn_commit(struct daemon_conn *conn, int64_t now, bool confirm, struct daemon_event *event);
@@ -108,8 +115,22 @@ bool daemon_conn_expire(struct daemon_conn *conn, int64_t now, struct daemon_eve
 /* The descriptor could not be polled, or the output not be sent, as errno says: closes the connection. */
 void daemon_conn_fail(struct daemon_conn *conn, int64_t now, struct daemon_event *event);
 
-/* The daemon cannot be used for now, for the reason `error`. Closes the connection. */
+/* The daemon cannot be used for now, for the reason `error`. Closes the connection. A remote daemon that has
+ * answered before is tried again first: then the event is DAEMON_LOST. */
 void daemon_conn_back_off(struct daemon_conn *conn, int64_t now, int error, struct daemon_event *event);
+
+/* daemon_retry.c. Whether the connection to a remote daemon is to be restored: it is closed, and *event is
+ * DAEMON_LOST. */
+bool daemon_conn_retries(struct daemon_conn *conn, int64_t now, int error, struct daemon_event *event);
+/* How long the answer to what is sent now may take. */
+int64_t daemon_conn_late_ms(const struct daemon_conn *conn, int64_t now);
+/* A remote daemon has answered everything. */
+void daemon_conn_restored(struct daemon_conn *conn, int64_t now);
+/* Sends what shows that a remote daemon still has the waits, if that is due. True: it has failed, with
+ * *event. */
+bool daemon_conn_ping(struct daemon_conn *conn, int64_t now, struct daemon_event *event);
+/* When it is due; 0: never. */
+int64_t daemon_conn_ping_at(const struct daemon_conn *conn);
 
 /* Sets whether the client expects unrequested lines from the daemon. */
 void daemon_conn_expect(struct daemon_conn *conn, int64_t now, bool expected);

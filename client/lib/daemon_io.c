@@ -13,13 +13,10 @@ void daemon_io_init(struct daemon_io *io)
 	io->fd = -1;
 }
 
-int daemon_io_open(struct daemon_io *io, const char *socket)
+static int take(struct daemon_io *io, int fd)
 {
 	char *buffer;
-	int fd;
 
-	daemon_io_close(io);
-	fd = sock_connect(socket);
 	if (fd < 0)
 		return -1;
 	buffer = malloc(DAEMON_STREAM_SIZE);
@@ -30,6 +27,21 @@ int daemon_io_open(struct daemon_io *io, const char *socket)
 	}
 	io->fd = fd;
 	daemon_stream_init(&io->in, buffer);
+	return 0;
+}
+
+int daemon_io_open(struct daemon_io *io, const char *socket)
+{
+	daemon_io_close(io);
+	return take(io, sock_connect(socket));
+}
+
+int daemon_io_open_vsock(struct daemon_io *io, const struct vsock_address *address)
+{
+	daemon_io_close(io);
+	if (take(io, vsock_connect(address, SOCK_STREAM)) != 0)
+		return -1;
+	io->connecting = true;
 	return 0;
 }
 
@@ -58,12 +70,35 @@ int daemon_io_put(struct daemon_io *io, const struct wire_request *request)
 	return 0;
 }
 
+int daemon_io_end_line(struct daemon_io *io)
+{
+	char *out = realloc(io->out, io->out_len + 1);
+
+	if (out == NULL)
+		return -1;
+	io->out = out;
+	io->out[io->out_len++] = '\n';
+	return 0;
+}
+
+/* 1: it has connected; 0: it goes on. */
+static int connect_further(struct daemon_io *io)
+{
+	if (!io->connecting)
+		return 1;
+	if (sock_connected(io->fd) != 0)
+		return errno == EINPROGRESS ? 0 : -1;
+	io->connecting = false;
+	return 1;
+}
+
 int daemon_io_flush(struct daemon_io *io)
 {
+	const int connected = io->out_len == 0 ? 0 : connect_further(io);
 	ssize_t n;
 
-	if (io->out_len == 0)
-		return 0;
+	if (connected <= 0)
+		return connected;
 	n = sock_send(io->fd, io->out, io->out_len);
 	if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) {
 		io->out_len = 0; /* what the daemon sent before it closed the connection can still be read */
@@ -78,7 +113,7 @@ int daemon_io_flush(struct daemon_io *io)
 
 bool daemon_io_wants_write(const struct daemon_io *io)
 {
-	return io->out_len > 0;
+	return io->out_len > 0 || io->connecting;
 }
 
 /* 1: there are more bytes. */
@@ -86,9 +121,12 @@ static int receive(struct daemon_io *io)
 {
 	char *at;
 	size_t room = daemon_stream_room(&io->in, &at);
+	const int connected = connect_further(io);
 	ssize_t n;
 	int fd;
 
+	if (connected <= 0)
+		return connected;
 	if (room == 0) {
 		errno = EPROTO;
 		return -1;

@@ -62,6 +62,11 @@ static bool expire_reply(struct daemon_conn *conn, int64_t now, struct daemon_ev
 		conn->reply_by = now + clock_jitter(conn->late_ms);
 		return false;
 	}
+	if (settings_is_remote(conn->settings)) {
+		errno = ETIMEDOUT;
+		daemon_conn_fail(conn, now, event);
+		return true;
+	}
 	conn->state = DAEMON_LATE;
 	event->kind = DAEMON_ABSENT;
 	event->error = ETIMEDOUT;
@@ -82,6 +87,8 @@ bool daemon_conn_expire(struct daemon_conn *conn, int64_t now, struct daemon_eve
 	memset(event, 0, sizeof(*event));
 	if (conn->reply_by != 0 && conn->reply_by <= now && expire_reply(conn, now, event))
 		return true;
+	if (daemon_conn_ping(conn, now, event))
+		return true;
 	if (conn->confirm_by == 0 || conn->confirm_by > now)
 		return false;
 	expire_confirm(conn, now, event);
@@ -90,7 +97,8 @@ bool daemon_conn_expire(struct daemon_conn *conn, int64_t now, struct daemon_eve
 
 int64_t daemon_conn_deadline(const struct daemon_conn *conn, bool wanted)
 {
-	int64_t at = clock_earlier(conn->reply_by, conn->confirm_by);
+	int64_t at =
+	    clock_earlier(clock_earlier(conn->reply_by, conn->confirm_by), daemon_conn_ping_at(conn));
 
 	return wanted && !conn->in_flight ? clock_earlier(at, conn->retry_at) : at;
 }

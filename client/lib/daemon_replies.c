@@ -40,12 +40,34 @@ static void take_hello(
 		daemon_conn_back_off(conn, now, EXDEV, event);
 		return;
 	}
-	if (conn->state == DAEMON_GREETING)
-		conn->state = DAEMON_OPEN;
+	if (conn->state != DAEMON_GREETING)
+		return;
+	conn->state = DAEMON_OPEN;
+	conn->opened_at = now;
+	conn->met = true;
+	conn->io.in.skips = false;
 }
 
-static void take_last_answer(struct daemon_conn *conn, struct daemon_event *event)
+/* Whether a reply is for another client of the stream, or for what it has sent. */
+static bool is_for_another(const struct daemon_conn *conn, const struct wire_reply *reply)
 {
+	if (!settings_is_remote(conn->settings) || conn->state != DAEMON_GREETING)
+		return false;
+	if (reply->kind == WIRE_REPLY_HELLO)
+		return reply->hello.tag != conn->tag;
+	return reply->kind != WIRE_REPLY_ERROR || reply->error != WIRE_TOO_MANY_CLIENTS;
+}
+
+/* Another client has begun a session on the stream, which has ended ours. */
+static bool is_taken_over(const struct daemon_conn *conn, const struct wire_reply *reply)
+{
+	return settings_is_remote(conn->settings) && conn->state == DAEMON_OPEN &&
+	       reply->kind == WIRE_REPLY_HELLO && reply->hello.tag != conn->tag;
+}
+
+static void take_last_answer(struct daemon_conn *conn, int64_t now, struct daemon_event *event)
+{
+	daemon_conn_restored(conn, now);
 	conn->in_flight = false;
 	conn->owed = 0;
 	conn->reply_by = 0;
@@ -64,7 +86,7 @@ static void take_reply(
 		take_error(conn, now, reply, event);
 		return;
 	case WIRE_REPLY_PONG:
-		take_last_answer(conn, event);
+		take_last_answer(conn, now, event);
 		return;
 	case WIRE_REPLY_ANSWER:
 		event->kind = DAEMON_ANSWER;
@@ -103,10 +125,14 @@ bool daemon_conn_next(struct daemon_conn *conn, int64_t now, struct daemon_event
 		return false;
 	if (has_last_answer(conn)) {
 		memset(event, 0, sizeof(*event));
-		take_last_answer(conn, event);
+		take_last_answer(conn, now, event);
 		return true;
 	}
 	more = daemon_io_flush(&conn->io) != 0 ? -1 : daemon_io_next(&conn->io, &reply, &fd);
+	if (more > 0 && is_taken_over(conn, &reply)) {
+		errno = EPROTO;
+		more = -1;
+	}
 	if (more < 0) {
 		daemon_conn_fail(conn, now, event);
 		return true;
@@ -119,7 +145,8 @@ bool daemon_conn_next(struct daemon_conn *conn, int64_t now, struct daemon_event
 	event->text = reply.text;
 	event->text_len = reply.text_len;
 	daemon_conn_heard(conn, now);
-	take_reply(conn, now, &reply, event);
+	if (!is_for_another(conn, &reply))
+		take_reply(conn, now, &reply, event);
 	return true;
 }
 

@@ -17,6 +17,8 @@ size_t daemon_stream_room(struct daemon_stream *stream, char **at)
 	stream->len -= stream->used;
 	memmove(stream->buffer, stream->buffer + stream->used, stream->len);
 	stream->used = 0;
+	if (stream->skips && stream->len >= WIRE_REPLY_MAX)
+		stream->len = 0;
 	*at = stream->buffer + stream->len;
 	return stream->len >= WIRE_REPLY_MAX ? 0 : DAEMON_STREAM_SIZE - stream->len;
 }
@@ -67,18 +69,34 @@ static int take_gate(struct daemon_stream *stream, struct wire_reply *reply, int
 	return 1;
 }
 
+/* 1: a line has been taken, and is a reply; as daemon_stream_next(). */
+static int take_line(struct daemon_stream *stream, struct wire_reply *reply)
+{
+	const char *line;
+	size_t len;
+	bool parsed;
+
+	do {
+		line = stream->buffer + stream->used;
+		len = wire_line(line, stream->len - stream->used);
+		if (len == 0)
+			return 0;
+		parsed = wire_parse_reply(line, len, reply) == 0;
+		if (!parsed && !stream->skips) {
+			errno = EPROTO;
+			return -1;
+		}
+		stream->used += len;
+	} while (!parsed);
+	return 1;
+}
+
 int daemon_stream_next(struct daemon_stream *stream, struct wire_reply *reply, int *fd)
 {
-	const char *line = stream->buffer + stream->used;
-	size_t len = wire_line(line, stream->len - stream->used);
+	const int taken = take_line(stream, reply);
 
 	*fd = -1;
-	if (len == 0)
-		return 0;
-	if (wire_parse_reply(line, len, reply) != 0) {
-		errno = EPROTO;
-		return -1;
-	}
-	stream->used += len;
+	if (taken <= 0)
+		return taken;
 	return reply->kind == WIRE_REPLY_GATE ? take_gate(stream, reply, fd) : 1;
 }

@@ -2,6 +2,7 @@
 #ifndef CLIENT_LIB_DAEMON_STREAM_H
 #define CLIENT_LIB_DAEMON_STREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "src/wire.h"
@@ -13,6 +14,7 @@
 struct daemon_stream {
 	char *buffer; /* the caller's, of DAEMON_STREAM_SIZE */
 	size_t len, used;
+	bool skips; /* what is not a reply is skipped: an earlier client of a stream may have left it */
 	int fds[DAEMON_STREAM_FDS];
 	unsigned fd_count;
 };

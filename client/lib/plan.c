@@ -13,7 +13,8 @@ struct plan plan_make(const struct target_set *set, enum readyd_backend backend,
 	size_t uncovered = target_set_phase(set, TARGET_NOT_STARTED) + waiting[SUBSCRIPTION_NONE] +
 			   waiting[SUBSCRIPTION_ASKED] + unconfirmed[SUBSCRIPTION_NONE] +
 			   unconfirmed[SUBSCRIPTION_ASKED];
-	bool forced = backend == READYD_BACKEND_DAEMON, alone = backend == READYD_BACKEND_FILE;
+	bool forced = backend == READYD_BACKEND_DAEMON || backend == READYD_BACKEND_REMOTE;
+	bool alone = backend == READYD_BACKEND_FILE;
 	struct plan plan;
 
 	plan.ask = !alone && waiting[SUBSCRIPTION_NONE] + free_of_gate > 0;

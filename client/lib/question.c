@@ -109,7 +109,6 @@ static int take_answer(const struct daemon_event *event, void *context)
 		return -1;
 	}
 	*answer = event->answer;
-	answer->backend = READYD_BACKEND_DAEMON;
 	return 1;
 }
 
@@ -125,6 +124,7 @@ int question_ask_verdict(struct settings *settings, pid_t pid, uint64_t start, s
 	/* About the process that was named. */
 	if ((said.flags & READYD_FLAG_STATUS_HIDDEN) != 0 && said.start == 0)
 		said.start = start;
+	said.backend = settings_daemon(settings);
 	*answer = settings->strict_age ? opinion_strict(&said) : said;
 	return 0;
 }

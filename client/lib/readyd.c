@@ -111,7 +111,7 @@ static int query(struct inquiry *inquiry, pid_t pid, uint64_t start, struct read
 	bool untrusted = false, told;
 	struct process process;
 
-	if (settings->backend == READYD_BACKEND_DAEMON)
+	if (settings->backend == READYD_BACKEND_DAEMON || settings_is_remote(settings))
 		return ask(inquiry, pid, start, answer);
 	if (settings->backend == READYD_BACKEND_AUTO) {
 		process_open_exact(&process, pid, start);
@@ -240,6 +240,7 @@ int readyd_wait(const struct readyd_options *options, pid_t pid, const struct ti
 }
 
 struct listing {
+	enum readyd_backend backend; /* of a daemon's entries */
 	int (*each)(const struct readyd_answer *answer, void *context);
 	void *context;
 	int stopped; /* what each() returned */
@@ -263,7 +264,7 @@ static int take_entry(const struct daemon_event *event, void *context)
 		errno = EPROTO;
 		return -1;
 	}
-	answer.backend = READYD_BACKEND_DAEMON;
+	answer.backend = listing->backend;
 	listing->begun = true;
 	report_entry(listing, &answer);
 	return listing->stopped != 0;
@@ -303,6 +304,7 @@ int readyd_list(const struct readyd_options *options,
 
 	if (settings_init(&settings, options) != 0)
 		return -1;
+	listing.backend = settings_daemon(&settings);
 	if (settings.backend == READYD_BACKEND_FILE)
 		result = list_files(&settings, &listing);
 	else
@@ -348,7 +350,8 @@ static int ask_about_daemon(const struct readyd_options *options, const struct q
 
 	if (settings_init(&settings, options) != 0)
 		return -1;
-	settings.backend = READYD_BACKEND_DAEMON;
+	if (!settings_is_remote(&settings))
+		settings.backend = READYD_BACKEND_DAEMON;
 	return question_ask(&settings, question);
 }
 

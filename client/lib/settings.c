@@ -61,37 +61,84 @@ static int choose_trusted(struct settings *settings)
 	return 0;
 }
 
-int settings_init(struct settings *settings, const struct readyd_options *given)
-{
-	struct readyd_options known;
-	const struct readyd_options *options = &known;
-	const char *socket, *dir;
+#define UNIX "unix:"
 
-	memset(settings, 0, sizeof(*settings));
-	if (abi_take_options(&known, given) != 0)
-		return -1;
-	socket = from_env(options->socket, "READYD_SOCKET");
+static int choose_socket(struct settings *settings, const char *given)
+{
+	const char *socket = from_env(given, "READYD_SOCKET");
+
 	if (socket == NULL)
 		socket = READYD_DEFAULT_SOCKET;
+	settings->is_vsock = vsock_is_address(socket);
+	if (settings->is_vsock) {
+		errno = EINVAL;
+		return vsock_parse(socket, &settings->vsock);
+	}
+	if (strncmp(socket, UNIX, strlen(UNIX)) == 0)
+		socket += strlen(UNIX);
 	if (socket[0] == '\0' || strlen(socket) >= sizeof(settings->socket)) {
 		errno = socket[0] == '\0' ? EINVAL : ENAMETOOLONG;
 		return -1;
 	}
 	strcpy(settings->socket, socket);
-	dir = from_env(options->dir, "READYD_DIR");
+	return 0;
+}
+
+/* No look of ours says anything of a process of another kernel. */
+static int choose_remote(struct settings *settings, unsigned flags)
+{
+	if (!settings->is_vsock && (flags & READYD_OPTION_REMOTE) == 0)
+		return 0;
+	if (settings->backend == READYD_BACKEND_FILE) {
+		errno = EINVAL;
+		return -1;
+	}
+	settings->backend = READYD_BACKEND_REMOTE;
+	return 0;
+}
+
+/* READYD_DIR names a directory of this system, so it says nothing about that of a remote daemon. */
+static int choose_place(struct settings *settings, const struct readyd_options *options)
+{
+	const char *dir = settings_is_remote(settings) ? options->dir : from_env(options->dir, "READYD_DIR");
+
 	settings->place_given = dir != NULL || options->prefix != NULL;
-	if (marker_place_init(&settings->place, dir, options->prefix) != 0)
+	return marker_place_init(&settings->place, dir, options->prefix);
+}
+
+int settings_init(struct settings *settings, const struct readyd_options *given)
+{
+	struct readyd_options known;
+	const struct readyd_options *options = &known;
+
+	memset(settings, 0, sizeof(*settings));
+	if (abi_take_options(&known, given) != 0)
+		return -1;
+	if (choose_socket(settings, options->socket) != 0 || choose_trusted(settings) != 0 ||
+	    choose_backend(settings, options->backend) != 0 || choose_remote(settings, options->flags) != 0)
+		return -1;
+	if (choose_place(settings, options) != 0)
 		return -1;
 	settings->await_start = (options->flags & READYD_OPTION_AWAIT_START) != 0;
 	settings->fail_stale = (options->flags & READYD_OPTION_FAIL_STALE) != 0;
 	settings->strict_age = (options->flags & READYD_OPTION_STRICT_AGE) != 0;
-	return choose_trusted(settings) != 0 ? -1 : choose_backend(settings, options->backend);
+	return 0;
 }
 
 /* What is not known (0) is no reason to refuse the daemon. */
 static bool is_another(uint64_t its, uint64_t own)
 {
 	return its != 0 && own != 0 && its != own;
+}
+
+/* All that can be compared are the names. */
+static bool agree_remotely(struct settings *settings, const struct wire_hello *hello)
+{
+	if (settings->place_given && (strcmp(settings->place.prefix, hello->place.prefix) != 0 ||
+					 strcmp(settings->place.dir, hello->place.dir) != 0))
+		return false;
+	settings->place = hello->place;
+	return true;
 }
 
 /* In another pid namespace the daemon means other processes by the same pids, in another time namespace it
@@ -102,6 +149,8 @@ bool settings_agree(struct settings *settings, const struct wire_hello *hello)
 	dev_t dev = 0;
 	ino_t ino = 0;
 
+	if (settings_is_remote(settings))
+		return agree_remotely(settings, hello);
 	if (is_another(hello->pidns, process_own_namespace("pid")) ||
 	    is_another(hello->timens, process_own_namespace("time")))
 		return false;

@@ -46,11 +46,15 @@ struct target {
 	struct history history;
 	struct readyd_answer answer; /* of the last check; of a done target, the final one */
 	struct target_state state;
-	int gate;		 /* -1 unless the subscription is GATE */
-	bool gate_is_hint;	 /* the gate came without a start: its byte proves nothing */
-	bool watched;		 /* its pidfd is polled */
-	bool no_gate;		 /* a gate was refused: use WAIT */
-	bool asked_gate;	 /* the last subscription that was asked for is a gate */
+	int gate;	   /* -1 unless the subscription is GATE */
+	bool gate_is_hint; /* the gate came without a start: its byte proves nothing */
+	bool watched;	   /* its pidfd is polled */
+	bool no_gate;	   /* a gate was refused: use WAIT */
+	bool asked_reply;  /* the last request, a GATE or a QUERY, has a reply in any case */
+	bool told;	   /* a remote daemon has said something of it ... */
+	bool nameless;	   /* ... but not its start */
+	uint64_t
+	    former; /* of a remote process that has not started: the start of the last one of its number */
 	enum wire_error refusal; /* why the daemon has refused the wait; WIRE_OK: it has not */
 	uint64_t known_from;	 /* the position of the directory's events when the process was opened */
 	bool fail_stale;	 /* a stale marker ends the wait */

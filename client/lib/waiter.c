@@ -158,6 +158,38 @@ static struct readyd_answer not_started(pid_t pid)
 	    .wait_status = -1};
 }
 
+static int poll_events(struct readyd_waiter *w, int timeout_ms)
+{
+	struct poller_event events[POLLER_EVENTS];
+	int count = poller_wait(&w->poller, clock_ms(), timeout_ms, events);
+
+	w->peek_ms = 0;
+	w->daemon_silent = false;
+	return count < 0 ? -1 : waiter_dispatch(w, events, count);
+}
+
+/* What the daemon has said last; it reports what happens since. Where it has said nothing yet, its first word
+ * is waited for: a stream carries one connection, so no other one could ask. */
+static int peek_remote(struct readyd_waiter *w, struct target *t, struct readyd_answer *answer)
+{
+	const int64_t by = clock_ms() + PEEK_MOST_MS - w->peek_ms;
+	int64_t left;
+
+	while (!t->told && !target_is_done(t) && (left = by - clock_ms()) > 0)
+		if (waiter_reconcile(w) != 0 || poll_events(w, (int)left) != 0)
+			return -1;
+	w->peek_ms = PEEK_MOST_MS - (by - clock_ms());
+	*answer = t->answer;
+	if (t->told || target_is_done(t))
+		return 0;
+	*answer = (struct readyd_answer){.pid = t->process.pid,
+	    .start = t->process.start,
+	    .verdict = READYD_PENDING,
+	    .backend = READYD_BACKEND_REMOTE,
+	    .wait_status = -1};
+	return 0;
+}
+
 static void peek(struct readyd_waiter *w, struct target *t, struct readyd_answer *answer)
 {
 	check_process(
@@ -184,6 +216,8 @@ int waiter_peek(struct readyd_waiter *w, pid_t pid, uint64_t start, struct ready
 	}
 	if (target_is_done(t))
 		*answer = t->answer;
+	else if (waiter_is_remote(w))
+		return peek_remote(w, t, answer);
 	else if (t->state.phase == TARGET_NOT_STARTED)
 		*answer = not_started(pid);
 	else
@@ -216,16 +250,6 @@ bool waiter_take(struct readyd_waiter *w, struct readyd_answer *answer)
 	waiter_remove(w, t);
 	waiter_rest(w);
 	return true;
-}
-
-static int poll_events(struct readyd_waiter *w, int timeout_ms)
-{
-	struct poller_event events[POLLER_EVENTS];
-	int count = poller_wait(&w->poller, clock_ms(), timeout_ms, events);
-
-	w->peek_ms = 0;
-	w->daemon_silent = false;
-	return count < 0 ? -1 : waiter_dispatch(w, events, count);
 }
 
 static int next(struct readyd_waiter *w, struct readyd_answer *answer)

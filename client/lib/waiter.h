@@ -10,6 +10,7 @@
  *	waiter_daemon.c    handles the events of the connection
  *	waiter_conn.c      polls the connection
  *	waiter_look.c      checks a target itself, and acts on the result
+ *	waiter_remote.c    does what these do for the processes of a remote daemon, without any look
  *	waiter_explain.c   explains why there is no answer yet
  *
  * Each calls only those below it. Every target is rechecked periodically, subscribed or not, in case the
@@ -67,7 +68,12 @@ static inline uint64_t waiter_tag(enum source source, pid_t pid)
 
 static inline bool waiter_is_forced(const struct readyd_waiter *w)
 {
-	return w->settings.backend == READYD_BACKEND_DAEMON;
+	return w->settings.backend == READYD_BACKEND_DAEMON || settings_is_remote(&w->settings);
+}
+
+static inline bool waiter_is_remote(const struct readyd_waiter *w)
+{
+	return settings_is_remote(&w->settings);
 }
 
 /* waiter.c */
@@ -105,6 +111,19 @@ void waiter_cancel_wait(struct readyd_waiter *w, const struct target *t);
 int waiter_take_daemon_event(struct readyd_waiter *w, const struct daemon_event *event);
 int waiter_take_replies(struct readyd_waiter *w);
 int waiter_expire(struct readyd_waiter *w);
+
+/* waiter_remote.c */
+void waiter_put_remote(struct readyd_waiter *w, struct target *t);
+void waiter_take_remote(struct readyd_waiter *w, const struct readyd_answer *said);
+/* Asks again after a while. */
+void waiter_hold_remote(struct readyd_waiter *w, struct target *t);
+/* The connection is lost, and is to be restored: ends the waits for processes that could be mistaken then. */
+void waiter_leave_remote(struct readyd_waiter *w);
+/* It could not be restored: ends all waits. */
+void waiter_lose_remote(struct readyd_waiter *w);
+/* Asks about what the daemon does not report. */
+void waiter_recheck_remote(struct readyd_waiter *w);
+int64_t waiter_remote_interval(const struct readyd_waiter *w);
 
 /* waiter_conn.c. Polls the connection for what it needs now; call it after each call that may open or close
  * it, or leave output. -1: it cannot be polled. */

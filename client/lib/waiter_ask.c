@@ -30,7 +30,7 @@ static bool uses_gate(const struct readyd_waiter *w, const struct target *t)
 	return target_set_waiting(&w->set) <= GATES_MOST && !t->no_gate && !w->settings.strict_age;
 }
 
-static void put(struct readyd_waiter *w, struct target *t)
+static void put_own(struct readyd_waiter *w, struct target *t)
 {
 	bool gate = uses_gate(w, t);
 	const struct wire_request request = {
@@ -39,8 +39,16 @@ static void put(struct readyd_waiter *w, struct target *t)
 	if (needs_query(w, t, gate))
 		put_query(w, t);
 	daemon_conn_put(&w->conn, &request);
-	t->asked_gate = gate;
+	t->asked_reply = gate;
 	(void)waiter_step(w, t, TARGET_ASK, NULL);
+}
+
+static void put(struct readyd_waiter *w, struct target *t)
+{
+	if (waiter_is_remote(w))
+		waiter_put_remote(w, t);
+	else
+		put_own(w, t);
 }
 
 /* The requests are sent together with the greeting; if its answer shows that the daemon serves something

@@ -176,7 +176,7 @@ static void take_gate(struct readyd_waiter *w, const struct readyd_answer *of, i
  * with this pid: there is no subscription. */
 static void end_asking(struct readyd_waiter *w, struct target *t)
 {
-	if (!t->asked_gate)
+	if (!t->asked_reply)
 		(void)waiter_step(w, t, TARGET_TAKEN, NULL);
 	waiter_look(w, t);
 	if (t->state.subscription == SUBSCRIPTION_ASKED)
@@ -212,6 +212,10 @@ static int take_refusal(struct readyd_waiter *w, const struct daemon_event *even
 	if (t == NULL)
 		return 0;
 	t->refusal = event->refusal;
+	if (waiter_is_remote(w) && event->refusal == WIRE_NO_RESOURCES) {
+		waiter_hold_remote(w, t);
+		return 0;
+	}
 	if (event->refusal == WIRE_NO_RESOURCES && !t->no_gate) {
 		t->no_gate = true;
 		(void)waiter_step(w, t, TARGET_NOT_HELPED, NULL);
@@ -229,6 +233,10 @@ static int take_absence(struct readyd_waiter *w, const struct daemon_event *even
 {
 	if (w->conn.io.fd < 0)
 		leave_conn(w);
+	if (waiter_is_remote(w) && w->conn.met && event->error != EXDEV) {
+		waiter_lose_remote(w);
+		return 0;
+	}
 	if (waiter_is_forced(w)) {
 		errno = event->error;
 		return -1;
@@ -252,7 +260,10 @@ int waiter_take_daemon_event(struct readyd_waiter *w, const struct daemon_event 
 {
 	switch (event->kind) {
 	case DAEMON_ANSWER:
-		take_answers(w, &event->answer);
+		if (waiter_is_remote(w))
+			waiter_take_remote(w, &event->answer);
+		else
+			take_answers(w, &event->answer);
 		return 0;
 	case DAEMON_GATE:
 		take_gate(w, &event->answer, event->fd);
@@ -264,6 +275,8 @@ int waiter_take_daemon_event(struct readyd_waiter *w, const struct daemon_event 
 		return 0;
 	case DAEMON_LOST:
 		leave_conn(w);
+		if (waiter_is_remote(w))
+			waiter_leave_remote(w);
 		waiter_look_all(w);
 		return 0;
 	case DAEMON_ABSENT:
@@ -310,5 +323,6 @@ int waiter_expire(struct readyd_waiter *w)
 	while (daemon_conn_expire(&w->conn, clock_ms(), &event))
 		if (waiter_take_daemon_event(w, &event) != 0)
 			return -1;
+	(void)waiter_poll_conn(w);
 	return 0;
 }

@@ -73,6 +73,11 @@ static void open_process(struct readyd_waiter *w, struct target *t, uint64_t sta
 
 void waiter_open(struct readyd_waiter *w, struct target *t, uint64_t start)
 {
+	if (waiter_is_remote(w)) {
+		t->fail_stale = w->settings.fail_stale;
+		t->process.start = start;
+		return;
+	}
 	t->fail_stale = w->settings.fail_stale;
 	t->history.strict = w->settings.strict_age;
 	open_process(w, t, start);
@@ -194,6 +199,8 @@ static void look(struct readyd_waiter *w, struct target *t, const struct marker_
 
 void waiter_look(struct readyd_waiter *w, struct target *t)
 {
+	if (waiter_is_remote(w))
+		return;
 	if (t->state.phase == TARGET_NOT_STARTED)
 		detect_start(w, t);
 	if (t->state.phase != TARGET_NOT_STARTED)

@@ -28,6 +28,8 @@ static int64_t backstop(const struct readyd_waiter *w, int64_t now)
 
 int64_t waiter_look_interval(struct readyd_waiter *w, int64_t now)
 {
+	if (waiter_is_remote(w))
+		return clock_jitter(waiter_remote_interval(w));
 	if (target_set_phase(&w->set, TARGET_NOT_STARTED) > 0)
 		return clock_jitter(NOT_STARTED_MS);
 	if (!w->watching)
@@ -54,6 +56,10 @@ static void start_watching(struct readyd_waiter *w)
 	w->watching = true;
 	w->poll_ms = POLL_FIRST_MS;
 	w->look_at = 0;
+	if (waiter_is_remote(w)) {
+		waiter_recheck_remote(w);
+		return;
+	}
 	waiter_arm_dir(w);
 	waiter_look_all(w);
 }
@@ -70,7 +76,7 @@ static struct plan make_plan(const struct readyd_waiter *w)
 	    plan_make(&w->set, w->settings.backend, daemon_conn_is_absent(&w->conn), w->watching);
 
 	/* The daemon does not report a stale marker. */
-	plan.watch |= w->settings.fail_stale && target_set_waiting(&w->set) > 0;
+	plan.watch |= w->settings.fail_stale && !waiter_is_remote(w) && target_set_waiting(&w->set) > 0;
 	return plan;
 }
 

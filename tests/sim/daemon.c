@@ -65,9 +65,9 @@ void listener_free(struct listener *l)
 		stop_listening();
 }
 
-const struct listener_counts *listener_counts(const struct listener *l)
+struct listener_counts listener_counts(const struct listener *l)
 {
-	return &l->counts;
+	return l->counts;
 }
 
 static void accept_one(void)

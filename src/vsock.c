@@ -1,0 +1,87 @@
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <linux/vm_sockets.h>
+#include <unistd.h>
+
+#include "src/number.h"
+#include "src/vsock.h"
+
+#define SCHEME	"vsock:"
+#define BACKLOG 4096
+
+bool vsock_is_address(const char *text)
+{
+	return strncmp(text, SCHEME, strlen(SCHEME)) == 0;
+}
+
+int vsock_parse_number(const char *text, size_t len, uint32_t *number)
+{
+	uint64_t value;
+
+	if (number_parse(text, len, UINT32_MAX - 1, &value) != 0)
+		return -1;
+	*number = (uint32_t)value;
+	return 0;
+}
+
+int vsock_parse(const char *text, struct vsock_address *address)
+{
+	const char *cid = text + strlen(SCHEME), *colon;
+
+	if (!vsock_is_address(text) || (colon = strchr(cid, ':')) == NULL)
+		return -1;
+	if (vsock_parse_number(cid, (size_t)(colon - cid), &address->cid) != 0)
+		return -1;
+	return vsock_parse_number(colon + 1, strlen(colon + 1), &address->port);
+}
+
+static struct sockaddr_vm raw(uint32_t cid, uint32_t port)
+{
+	return (struct sockaddr_vm){.svm_family = AF_VSOCK, .svm_cid = cid, .svm_port = port};
+}
+
+static int close_failed(int fd)
+{
+	const int saved = errno;
+
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+int vsock_connect(const struct vsock_address *address, int type)
+{
+	const struct sockaddr_vm addr = raw(address->cid, address->port);
+	const int fd = socket(AF_VSOCK, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -1;
+	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0 || errno == EINPROGRESS)
+		return fd;
+	return close_failed(fd);
+}
+
+int vsock_listen(uint32_t port)
+{
+	const struct sockaddr_vm addr = raw(VMADDR_CID_ANY, port);
+	const int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -1;
+	if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0 || listen(fd, BACKLOG) != 0)
+		return close_failed(fd);
+	return fd;
+}
+
+uint32_t vsock_peer(int sock)
+{
+	struct sockaddr_vm addr;
+	socklen_t len = sizeof(addr);
+
+	if (getpeername(sock, (struct sockaddr *)&addr, &len) != 0 || addr.svm_family != AF_VSOCK)
+		return VSOCK_ANY;
+	return addr.svm_cid;
+}
