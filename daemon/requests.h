@@ -28,7 +28,8 @@ struct requests {
 	void (*stats)(char *buf, size_t size, void *context);
 	void *context;
 	uint64_t handled;
-	/* The last QUERY, and the turn in which it came. */
+	/* The last look for a QUERY or WAIT, the batch of the connection that asked for it, and its answer. A
+	 * batch of 0: none that answers another request. */
 	struct {
 		uint64_t batch, start;
 		struct readyd_answer answer;
