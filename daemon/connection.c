@@ -21,7 +21,7 @@ static void on_turn(void *context);
 void connection_pool_init(struct connection_pool *pool, struct loop *loop,
     const struct connection_hooks *hooks, void *context, struct quota *quota, size_t output_limit)
 {
-	memset(pool, 0, sizeof(*pool));
+	memset(pool, 0, offsetof(struct connection_pool, in));
 	pool->loop = loop;
 	pool->hooks = *hooks;
 	pool->context = context;

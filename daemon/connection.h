@@ -37,7 +37,8 @@ struct connection_hooks {
 	void (*on_close)(struct connection *connection, void *context);
 };
 
-/* Shared by all connections of a daemon. Buffers are used within one callback only. */
+/* Shared by all connections of a daemon. The buffers are used within one callback only; they come last, and
+ * take no memory until then. */
 struct connection_pool {
 	struct loop *loop;
 	struct connection_hooks hooks;
