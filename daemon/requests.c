@@ -134,6 +134,13 @@ static void set_deadline(struct request_wait *wait, uint64_t ms)
 	loop_timer_start(wait->deadline, (int64_t)ms);
 }
 
+static uint64_t time_namespace(struct requests *requests)
+{
+	if (requests->timens == 0)
+		requests->timens = process_own_namespace("time");
+	return requests->timens;
+}
+
 static void do_hello(struct requests *requests, struct connection *connection)
 {
 	struct wire_hello hello = {.epoch = requests->epoch, .place = *requests->place};
@@ -141,7 +148,7 @@ static void do_hello(struct requests *requests, struct connection *connection)
 	struct stat st;
 
 	hello.pidns = process_own_namespace("pid");
-	hello.timens = process_own_namespace("time");
+	hello.timens = time_namespace(requests);
 	hello.procfs_foreign = procfs_state() == PROCFS_FOREIGN;
 	if (stat(requests->place->dir, &st) == 0) {
 		hello.dev = st.st_dev;

@@ -22,6 +22,7 @@ struct requests {
 	struct gates *gates;
 	const struct marker_place *place;
 	uint64_t epoch;
+	uint64_t timens; /* 0: not read yet, or /proc is missing; it never changes, see daemon/sandbox.c */
 	struct quota *quota;
 	size_t waits_per_client; /* limit */
 	/* Writes "key=value ..." into buf. */

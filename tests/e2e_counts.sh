@@ -164,12 +164,12 @@ test_the_daemon_answers_a_query() {
 	run 1 status "$PID"
 	trace_daemon run 1 status "$PID"
 	between 'recvfrom(.*QUERY' 'sendto(' daemon_trace >asked
-	at_most "a query of a pending process" asked 13
+	at_most "a query of a pending process" asked 12
 	mark "$PID"
 	run 0 status "$PID"
 	trace_daemon run 0 status "$PID"
 	between 'recvfrom(.*QUERY' 'sendto(' daemon_trace >asked
-	at_most "a query of a ready process" asked 8
+	at_most "a query of a ready process" asked 7
 }
 
 # One write, so all that is written is one batch, which takes two turns.
@@ -224,7 +224,7 @@ test_the_daemon_hands_out_a_gate() {
 	run 1 status "$PID"
 	trace_daemon begin_to_wait
 	between 'recvfrom(.*GATE' 'sendmsg(' daemon_trace >asked
-	at_most "a gate" asked 18
+	at_most "a gate" asked 17
 	grep -q SCM_RIGHTS asked || die "no gate: $(cat asked)"
 }
 
