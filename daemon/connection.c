@@ -21,7 +21,7 @@ static void on_turn(void *context);
 void connection_pool_init(struct connection_pool *pool, struct loop *loop,
     const struct connection_hooks *hooks, void *context, struct quota *quota, size_t output_limit)
 {
-	memset(pool, 0, sizeof(*pool));
+	memset(pool, 0, offsetof(struct connection_pool, in));
 	pool->loop = loop;
 	pool->hooks = *hooks;
 	pool->context = context;
@@ -268,13 +268,20 @@ static void await_turn(struct connection *connection)
 {
 	struct connection_pool *pool = connection->pool;
 
-	loop_fd_stop(connection->read);
 	turns_queue(&pool->turns, &connection->user->turns, &connection->turn);
 	loop_soon(pool->turn);
 }
 
+/* Input that comes meanwhile would be reported in each pass. */
+static void await_turn_silently(struct connection *connection)
+{
+	loop_fd_stop(connection->read);
+	await_turn(connection);
+}
+
 /* Schedules the next step: the next turn for input that is already here, else more reading. Stuck output
- * goes first. */
+ * goes first. Most clients send nothing more before they have their answers, so the descriptor stays in the
+ * loop meanwhile. */
 static void go_on(struct connection *connection)
 {
 	if (connection_is_stuck(connection))
@@ -292,7 +299,6 @@ static void take_turn(struct connection *connection, const char *data, size_t le
 	size_t at;
 
 	pool->current = connection;
-	pool->batch++;
 	if (connection->list != NULL) {
 		pool->hooks.resume(connection, pool->context);
 		if (connection->list != NULL)
@@ -350,7 +356,12 @@ static void finish(struct connection *connection)
 	}
 	if (connection->write != NULL)
 		loop_fd_stop(connection->write);
-	await_turn(connection);
+	await_turn_silently(connection);
+}
+
+static void begin_batch(struct connection *connection)
+{
+	connection->batch = ++connection->pool->batches;
 }
 
 static void receive(struct connection *connection)
@@ -364,14 +375,16 @@ static void receive(struct connection *connection)
 	n = connection->refuses_fds
 		? recv(connection->fd, pool->in + len, sizeof(pool->in) - len, MSG_DONTWAIT)
 		: sock_recv_bytes(connection->fd, pool->in + len, sizeof(pool->in) - len);
-	if (n > 0)
+	if (n > 0) {
+		begin_batch(connection);
 		take_turn(connection, pool->in, len + (size_t)n);
-	else if (n == 0)
+	} else if (n == 0) {
 		take_eof(connection);
-	else if (errno == EAGAIN || errno == EINTR)
+	} else if (errno == EAGAIN || errno == EINTR) {
 		read_on(connection);
-	else
+	} else {
 		connection->closing = true;
+	}
 	if (finished(connection))
 		finish(connection);
 }
@@ -387,7 +400,7 @@ static void on_read(int fd, void *context)
 	else if (connection->eof || turns_is_free(&connection->user->turns, loop_pass_number(pool->loop)))
 		receive(connection);
 	else
-		await_turn(connection);
+		await_turn_silently(connection);
 }
 
 static void on_write(int fd, void *context)
@@ -409,6 +422,8 @@ static void on_write(int fd, void *context)
 	xalloc_free(connection->output);
 	connection->output = NULL;
 	loop_fd_stop(connection->write);
+	/* The lines that are left may have waited for the client for long. */
+	begin_batch(connection);
 	if (connection->monitor != NULL)
 		connection->pool->hooks.drained(connection, connection->pool->context);
 	go_on(connection);

@@ -39,7 +39,8 @@ struct connection_hooks {
 	void (*drained)(struct connection *connection, void *context);
 };
 
-/* Shared by all connections of a daemon. Buffers are used within one callback only. */
+/* Shared by all connections of a daemon. The buffers are used within one callback only; they come last, and
+ * take no memory until then. */
 struct connection_pool {
 	struct loop *loop;
 	struct connection_hooks hooks;
@@ -53,7 +54,7 @@ struct connection_pool {
 	uint64_t dropped;	 /* connections dropped at that limit */
 	bool ending; /* what may block to close is left to the exit of the process, which does not wait */
 	struct connection *current; /* its lines are being answered; its output is collected in out */
-	uint64_t batch;		    /* number of the turn; all its lines had arrived when it began */
+	uint64_t batches;	    /* so far */
 	size_t out_len;
 	char in[16384], out[65536];
 };
@@ -76,7 +77,9 @@ struct connection {
 	bool eof;	  /* the client has closed its sending half: it may still be waiting for answers */
 	bool closing;	  /* freed after the current batch of events */
 	struct loop_fd *read, *write;
-	char *input; /* not handled yet: a partial line, or more before the next turn */
+	uint64_t batch; /* number of what was read together: all of it had arrived when its first line is
+			   handled */
+	char *input;	/* not handled yet: a partial line, or more before the next turn */
 	size_t input_len;
 	char *output;
 	size_t output_len;

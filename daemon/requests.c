@@ -11,6 +11,7 @@
 #include "daemon/connection.h"
 #include "daemon/tracker.h"
 #include "src/procfs.h"
+#include "src/verdict.h"
 
 /* Waits that are examined or ended for the cost of a line. */
 #define WAITS_A_LINE 4
@@ -88,9 +89,10 @@ static void on_settled(struct registry_wait *registry_wait, const struct readyd_
 {
 	struct request_wait *wait = (struct request_wait *)registry_wait;
 	struct connection *connection = wait->connection;
-	const struct requests *requests = wait->requests;
+	struct requests *requests = wait->requests;
 	const struct owner owner = wait->owner;
 
+	requests->last.batch = 0;
 	wait_free(wait);
 	put_answer(requests, connection, &owner, answer);
 }
@@ -136,6 +138,13 @@ static void set_deadline(struct request_wait *wait, uint64_t ms)
 	loop_timer_start(wait->deadline, (int64_t)ms);
 }
 
+static uint64_t time_namespace(struct requests *requests)
+{
+	if (requests->timens == 0)
+		requests->timens = process_own_namespace("time");
+	return requests->timens;
+}
+
 static void do_hello(
     struct requests *requests, struct connection *connection, const struct wire_request *request)
 {
@@ -144,7 +153,7 @@ static void do_hello(
 	struct stat st;
 
 	hello.pidns = process_own_namespace("pid");
-	hello.timens = process_own_namespace("time");
+	hello.timens = time_namespace(requests);
 	hello.procfs_foreign = procfs_state() == PROCFS_FOREIGN;
 	if (stat(requests->place->dir, &st) == 0) {
 		hello.dev = st.st_dev;
@@ -170,6 +179,24 @@ static void query(struct requests *requests, const struct connection *connection
 	pay_the_rest(requests, connection, cost);
 }
 
+/* A check made after the request arrived answers it, and all requests of one batch had arrived before the
+ * first of them is answered. */
+static bool was_looked_at(
+    const struct requests *requests, const struct connection *connection, const struct wire_request *request)
+{
+	return requests->last.batch == connection->batch && requests->last.start == request->start &&
+	       requests->last.answer.pid == request->pid;
+}
+
+static void note_look(struct requests *requests, const struct connection *connection,
+    const struct wire_request *request, const struct readyd_answer *answer)
+{
+	requests->last.batch = connection->batch;
+	requests->last.start = request->start;
+	requests->last.answer = *answer;
+	requests->last.owner = requests->tracker->answered;
+}
+
 static bool enroll(struct requests *requests, const struct connection *connection,
     const struct wire_request *request, void (*join)(struct registry_entry *entry, void *context),
     void *context, struct readyd_answer *answer)
@@ -181,24 +208,22 @@ static bool enroll(struct requests *requests, const struct connection *connectio
 	begins = tracker_enroll(
 	    requests->tracker, connection->user, request->pid, request->start, join, context, answer);
 	pay_the_rest(requests, connection, cost);
+	requests->last.batch = 0;
+	if (begins)
+		note_look(requests, connection, request, answer);
 	return begins;
 }
 
 static void do_query(
     struct requests *requests, struct connection *connection, const struct wire_request *request)
 {
-	struct readyd_answer *answer = &requests->last.answer;
+	struct readyd_answer answer;
 
-	/* A check made after the request arrived answers it, and all requests of one input had arrived
-	 * before the first of them is answered. */
-	if (requests->last.batch != connection->pool->batch || requests->last.start != request->start ||
-	    answer->pid != request->pid) {
-		query(requests, connection, request->pid, request->start, answer);
-		requests->last.batch = connection->pool->batch;
-		requests->last.start = request->start;
-		requests->last.owner = requests->tracker->answered;
+	if (!was_looked_at(requests, connection, request)) {
+		query(requests, connection, request->pid, request->start, &answer);
+		note_look(requests, connection, request, &answer);
 	}
-	put_answer(requests, connection, &requests->last.owner, answer);
+	put_answer(requests, connection, &requests->last.owner, &requests->last.answer);
 }
 
 static void join_wait(struct registry_entry *entry, void *context)
@@ -207,6 +232,14 @@ static void join_wait(struct registry_entry *entry, void *context)
 
 	wait->owner = secrecy_owner(&entry->process);
 	registry_attach(wait->requests->tracker->registry, entry, &wait->wait);
+}
+
+/* Whether the wait has been attached after the look of an earlier request. */
+static bool join_looked_at(const struct requests *requests, const struct connection *connection,
+    const struct wire_request *request, struct request_wait *wait)
+{
+	return was_looked_at(requests, connection, request) && verdict_begins_wait(&requests->last.answer) &&
+	       tracker_join(requests->tracker, &requests->last.answer, join_wait, wait);
 }
 
 static void do_wait(
@@ -219,7 +252,8 @@ static void do_wait(
 		put_error(connection, WIRE_TOO_MANY_WAITS, request->pid);
 		return;
 	}
-	if (!enroll(requests, connection, request, join_wait, wait, &answer)) {
+	if (!join_looked_at(requests, connection, request, wait) &&
+	    !enroll(requests, connection, request, join_wait, wait, &answer)) {
 		wait_free(wait);
 		put_answer(requests, connection, &requests->tracker->answered, &answer);
 	} else if (request->has_ms) {
@@ -326,6 +360,7 @@ static void do_cancel(struct connection *connection, pid_t pid)
 /* Answers from the next turn on, until the list is complete. */
 static void do_list(struct requests *requests, struct connection *connection)
 {
+	requests->last.batch = 0;
 	connection->list = xalloc_new(sizeof(*connection->list));
 	registry_cursor_start(requests->tracker->registry, &connection->list->cursor);
 }

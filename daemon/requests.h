@@ -24,13 +24,15 @@ struct requests {
 	struct monitors *monitors;
 	const struct marker_place *place;
 	uint64_t epoch;
+	uint64_t timens; /* 0: not read yet, or /proc is missing; it never changes, see daemon/sandbox.c */
 	struct quota *quota;
 	size_t waits_per_client; /* limit */
 	/* Writes "key=value ..." into buf. */
 	void (*stats)(char *buf, size_t size, void *context);
 	void *context;
 	uint64_t handled;
-	/* The last QUERY, and the turn in which it came. */
+	/* The last look for a QUERY or WAIT, the batch of the connection that asked for it, and its answer. A
+	 * batch of 0: none that answers another request. */
 	struct {
 		uint64_t batch, start;
 		struct readyd_answer answer;

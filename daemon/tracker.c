@@ -503,6 +503,18 @@ bool tracker_enroll(struct tracker *w, struct quota_user *user, pid_t pid, uint6
 	return begins;
 }
 
+bool tracker_join(struct tracker *w, const struct readyd_answer *answer,
+    void (*join)(struct registry_entry *entry, void *context), void *context)
+{
+	struct registry_entry *entry = registry_find(w->registry, answer->pid);
+
+	if (entry == NULL || LIST_EMPTY(&entry->waits) || !entry->process.start_known ||
+	    entry->process.start != answer->start)
+		return false;
+	join(entry, context);
+	return true;
+}
+
 void tracker_leave(struct tracker *w, struct registry_wait *wait)
 {
 	struct registry_entry *entry = wait->entry;

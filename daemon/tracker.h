@@ -68,6 +68,12 @@ void tracker_marker_seen(struct tracker *w, pid_t ns_pid, const struct arrival *
 bool tracker_enroll(struct tracker *w, struct quota_user *user, pid_t pid, uint64_t start,
     void (*join)(struct registry_entry *entry, void *context), void *context, struct readyd_answer *answer);
 
+/* As tracker_enroll(), without a check, for a process that the caller has checked already: `answer` says that
+ * a wait for it can begin. False, and join() is not called, unless other waits are attached: what has
+ * happened since the check would have settled these, or has been followed by another check. */
+bool tracker_join(struct tracker *w, const struct readyd_answer *answer,
+    void (*join)(struct registry_entry *entry, void *context), void *context);
+
 /* Ends the wait without settling it; ignores one that is not attached. The entry may be gone afterwards. */
 void tracker_leave(struct tracker *w, struct registry_wait *wait);
 

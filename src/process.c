@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -141,13 +140,20 @@ pid_t process_newest(void)
 	return (pid_t)atoi(last);
 }
 
-static uint64_t read_own_namespace(const char *kind)
+/* The inode number of a namespace, 0: unknown. From its name, "pid:[4026531836]", which takes less than half
+ * of the time of stat(2): the kernel need not make an inode. */
+static uint64_t read_namespace(const char *process, const char *kind)
 {
-	char path[64];
-	struct stat st;
+	char path[64], name[64], *number;
+	ssize_t len;
 
-	snprintf(path, sizeof(path), "/proc/self/ns/%s", kind);
-	return stat(path, &st) == 0 ? st.st_ino : 0;
+	snprintf(path, sizeof(path), "/proc/%s/ns/%s", process, kind);
+	len = readlink(path, name, sizeof(name) - 1);
+	if (len < 0)
+		return 0;
+	name[len] = '\0';
+	number = strchr(name, '[');
+	return number == NULL ? 0 : strtoull(number + 1, NULL, 10);
 }
 
 /* A process never leaves its pid namespace, but a child may be in another one. The inode numbers have 32
@@ -160,7 +166,7 @@ static uint64_t own_pid_namespace(void)
 
 	if (cached >> 32 == own >> 32)
 		return cached & UINT32_MAX;
-	ino = read_own_namespace("pid");
+	ino = read_namespace("self", "pid");
 	if (ino != 0 && ino <= UINT32_MAX)
 		atomic_store_explicit(&cache, own | ino, memory_order_relaxed);
 	return ino;
@@ -168,7 +174,7 @@ static uint64_t own_pid_namespace(void)
 
 uint64_t process_own_namespace(const char *kind)
 {
-	return strcmp(kind, "pid") == 0 ? own_pid_namespace() : read_own_namespace(kind);
+	return strcmp(kind, "pid") == 0 ? own_pid_namespace() : read_namespace("self", kind);
 }
 
 static void copy_stat(struct process *p, const struct stat_line *line)
@@ -208,11 +214,12 @@ static void read_status(struct process *p)
 
 static bool is_in_our_pid_namespace(const struct process *p)
 {
-	char path[64];
-	struct stat st;
+	char pid[24];
+	uint64_t its;
 
-	snprintf(path, sizeof(path), "/proc/%ld/ns/pid", (long)p->pid);
-	return stat(path, &st) == 0 && st.st_ino == process_own_namespace("pid");
+	snprintf(pid, sizeof(pid), "%ld", (long)p->pid);
+	its = read_namespace(pid, "pid");
+	return its != 0 && its == process_own_namespace("pid");
 }
 
 /* Returns whether the process still had its pid afterwards: the kernel does not report credentials of one

@@ -975,17 +975,40 @@ static void note_batch(struct connection *connection, const char *line, size_t l
 	(void)line;
 	(void)len;
 	unit_check(lines <= UNIT_COUNT(batches));
-	batches[lines - 1] = connection->pool->batch;
+	batches[lines - 1] = connection->batch;
 }
 
-START_TEST(turn_has_a_number)
+/* What is read together is one batch, in however many turns. */
+START_TEST(batch_has_a_number)
 {
 	respond = note_batch;
-	say_numbers(SOME_TURNS);
+	say_numbers(SOME_TURNS - 1);
+	turn();
+	say_numbers(1);
 	turn();
 	ck_assert_uint_eq(lines, SOME_TURNS);
 	for (unsigned i = 1; i < SOME_TURNS; i++)
-		ck_assert((batches[i] == batches[i - 1]) == (i % TURN != 0));
+		ck_assert((batches[i] == batches[i - 1]) == (i != SOME_TURNS - 1));
+}
+END_TEST
+
+/* What has waited for the client to read is a batch of its own. */
+START_TEST(batch_ends_when_output_is_stuck)
+{
+	size_t len = 0;
+	int count;
+
+	respond = note_batch;
+	say_numbers(SOME_TURNS);
+	pass();
+	count = put_until_stuck();
+	while (len < 100 * (size_t)count) {
+		ck_assert(read_some(&len));
+		turn();
+	}
+	ck_assert_uint_eq(lines, SOME_TURNS);
+	for (unsigned i = 1; i < SOME_TURNS; i++)
+		ck_assert((batches[i] == batches[i - 1]) == (i != TURN));
 }
 END_TEST
 
@@ -1208,7 +1231,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, unread_output_is_bounded_for_a_user);
 	tcase_add_test(tcase, a_connection_may_close_in_several_turns);
 	tcase_add_test(tcase, nothing_is_read_while_lines_are_left);
-	tcase_add_test(tcase, turn_has_a_number);
+	tcase_add_test(tcase, batch_has_a_number);
+	tcase_add_test(tcase, batch_ends_when_output_is_stuck);
 	tcase_add_test(tcase, half_closed_with_lines_left);
 	tcase_add_test(tcase, too_long_a_line_after_some_turns);
 	tcase_add_test(tcase, ended_with_lines_left);

@@ -300,22 +300,85 @@ START_TEST(one_check_for_requests_that_arrive_together)
 }
 END_TEST
 
-/* Within a turn, the requests of one input are answered from one check; the next turn checks again. */
-START_TEST(one_check_in_each_turn)
+/* The requests of one input are answered from one check, also when they take several turns. */
+START_TEST(one_check_for_several_turns)
 {
 	uint64_t looks = tracker.looks;
 
-	for (int i = 0; i < TURN - TURNS_LOOK + 4; i++)
+	for (int i = 0; i < 2 * TURN; i++)
 		say("QUERY %d\n");
 	pass();
 	unit_write(marker, "ready\n");
 	turn();
-	for (int i = 0; i < TURN - TURNS_LOOK; i++)
+	say("QUERY %d\n");
+	turn();
+	for (int i = 0; i < 2 * TURN; i++)
 		expect_answer(READYD_PENDING, READYD_REASON_NONE);
-	for (int i = 0; i < 4; i++)
-		expect_answer(READYD_READY, READYD_REASON_NONE);
+	expect_answer(READYD_READY, READYD_REASON_NONE);
 	expect_silence();
 	ck_assert_uint_eq(tracker.looks, looks + 2);
+}
+END_TEST
+
+/* What a client has been told already holds for all that it asks after that. */
+START_TEST(check_ends_with_another_answer)
+{
+	uint64_t looks = tracker.looks;
+
+	say("WAIT %d\n");
+	for (int i = 0; i < 2 * TURN; i++)
+		say("QUERY %d\n");
+	pass();
+	mark();
+	turn();
+	for (int i = 0; i < TURN - TURNS_LOOK - 1; i++)
+		expect_answer(READYD_PENDING, READYD_REASON_NONE);
+	for (int i = 0; i < 2 * TURN - (TURN - TURNS_LOOK - 1) + 1; i++)
+		expect_answer(READYD_READY, READYD_REASON_NONE);
+	expect_silence();
+	/* Of the wait, of mark(), and one for the queries after that. */
+	ck_assert_uint_eq(tracker.looks, looks + 3);
+}
+END_TEST
+
+/* Waits for one process that arrive together need one check: what happens after it settles all of them. */
+START_TEST(one_check_for_waits_that_arrive_together)
+{
+	enum { COUNT = 2 * TURN + 1 };
+	uint64_t looks = tracker.looks;
+
+	requests.waits_per_client = COUNT;
+	quota.limits[QUOTA_WAITS] = (struct quota_limit){COUNT, COUNT};
+	for (int i = 0; i < COUNT - 1; i++)
+		say("WAIT %d\n");
+	expect_silence();
+	check_registry(1, COUNT - 1);
+	ck_assert_uint_eq(tracker.looks, looks + 1);
+	ask("WAIT %d\n");
+	ck_assert_uint_eq(tracker.looks, looks + 2);
+	mark();
+	for (int i = 0; i < COUNT; i++)
+		expect_answer(READYD_READY, READYD_REASON_NONE);
+	expect_silence();
+}
+END_TEST
+
+/* A check that no wait was attached after may miss what has happened since. */
+START_TEST(first_wait_has_its_own_check)
+{
+	uint64_t looks = tracker.looks;
+
+	ask("QUERY %d\nWAIT %d\n");
+	expect_answer(READYD_PENDING, READYD_REASON_NONE);
+	expect_silence();
+	ck_assert_uint_eq(tracker.looks, looks + 2);
+	check_registry(1, 1);
+	ask("CANCEL %d\n");
+	expect_kind(WIRE_REPLY_CANCELLED);
+	ask("WAIT %d\nCANCEL %d\nWAIT %d\n");
+	expect_kind(WIRE_REPLY_CANCELLED);
+	expect_silence();
+	ck_assert_uint_eq(tracker.looks, looks + 4);
 }
 END_TEST
 
@@ -967,7 +1030,10 @@ static Suite *suite(void)
 	tcase_add_test(tcase, ping_and_stats);
 	tcase_add_test(tcase, query_leaves_nothing);
 	tcase_add_test(tcase, one_check_for_requests_that_arrive_together);
-	tcase_add_test(tcase, one_check_in_each_turn);
+	tcase_add_test(tcase, one_check_for_several_turns);
+	tcase_add_test(tcase, check_ends_with_another_answer);
+	tcase_add_test(tcase, one_check_for_waits_that_arrive_together);
+	tcase_add_test(tcase, first_wait_has_its_own_check);
 	unit_add_if(tcase, namesakes_that_a_look_examines_are_paid_for,
 	    geteuid() == 0 && unit_can_create_pid_ns(), "cannot create a pid namespace");
 	tcase_add_test(tcase, query_of_another_process);
