@@ -191,7 +191,7 @@ static _Noreturn void be_spawner(int sock, int ready_fd, const struct account *a
 	ssize_t n;
 
 	(void)prctl(PR_SET_NAME, "readyd-spawner");
-	(void)chdir("/");
+	(void)!chdir("/");
 	close_others(sock, ready_fd);
 	set_signals(&waiting);
 	confine(account);

@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include <string.h>
+
 #include "src/number.h"
 
 int number_parse(const char *text, size_t len, uint64_t max, uint64_t *value)
@@ -17,6 +19,24 @@ int number_parse(const char *text, size_t len, uint64_t max, uint64_t *value)
 	}
 	*value = v;
 	return 0;
+}
+
+size_t number_list(const char *text, uint32_t *values, size_t most)
+{
+	size_t count;
+
+	for (count = 0; count < most; count++) {
+		uint64_t value;
+		size_t len;
+
+		text += strspn(text, " \t");
+		len = strspn(text, "0123456789");
+		if (number_parse(text, len, UINT32_MAX, &value) != 0)
+			break;
+		values[count] = (uint32_t)value;
+		text += len;
+	}
+	return count;
 }
 
 void number_put(char *buf, uint64_t value)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/number.h"
 #include "src/process.h"
 #include "src/procfs.h"
 #include "src/shortage.h"
@@ -62,15 +63,15 @@ static void take_ns_pids(const char *numbers, struct procfs_status *status)
 
 static void take_line(const char *line, struct procfs_status *status)
 {
-	unsigned real, effective, saved, fs;
+	uint32_t uids[4]; /* real, effective, saved, of the file system */
 
 	if (strncmp(line, "NSpid:", 6) == 0) {
 		take_ns_pids(line + 6, status);
-	} else if (sscanf(line, "Uid: %u %u %u %u", &real, &effective, &saved, &fs) == 4) {
+	} else if (strncmp(line, "Uid:", 4) == 0 && number_list(line + 4, uids, 4) == 4) {
 		status->has_uids = true;
-		status->real = real;
-		status->effective = effective;
-		status->fs = fs;
+		status->real = uids[0];
+		status->effective = uids[1];
+		status->fs = uids[3];
 	}
 }
 

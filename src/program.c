@@ -45,5 +45,5 @@ int program_raise_descriptor_limit(void)
 	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
 		return -1;
 	files.rlim_cur = files.rlim_max;
-	return setrlimit(RLIMIT_NOFILE, &files);
+	return prlimit(0, RLIMIT_NOFILE, &files, NULL);
 }

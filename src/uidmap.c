@@ -2,19 +2,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
 
+#include "src/number.h"
 #include "src/uidmap.h"
 
 /* 2^32 - 1 is no user (user_namespaces(7)). */
 #define ALL_UIDS 4294967295u
 
+/* Each line has the first inside, the first outside, and how many. */
 bool uidmap_is_complete(const char *map)
 {
-	unsigned inside, outside, count;
+	uint32_t range[3];
 
-	return sscanf(map, "%u %u %u", &inside, &outside, &count) == 3 && inside == 0 && count == ALL_UIDS;
+	return number_list(map, range, 3) == 3 && range[0] == 0 && range[2] == ALL_UIDS;
 }
 
 /* A kernel without user namespaces has no such file. */

@@ -84,6 +84,12 @@ static int parse_verdict(struct span word, struct span rest, struct readyd_answe
 	return parse_answer(rest, answer);
 }
 
+static unsigned hex_digit(char digit)
+{
+	return isdigit((unsigned char)digit) ? (unsigned)(digit - '0')
+					     : (unsigned)((digit | 0x20) - 'a' + 10);
+}
+
 /* Reverts put_escaped(). -1: it does not fit or is malformed. */
 static int unescape(struct span text, char *out, size_t size)
 {
@@ -93,13 +99,10 @@ static int unescape(struct span text, char *out, size_t size)
 		unsigned c = (unsigned char)text.at[i];
 
 		if (c == '%') {
-			char hex[3] = {0};
-
 			if (i + 2 >= text.len || !isxdigit((unsigned char)text.at[i + 1]) ||
 			    !isxdigit((unsigned char)text.at[i + 2]))
 				return -1;
-			memcpy(hex, text.at + i + 1, 2);
-			sscanf(hex, "%x", &c);
+			c = hex_digit(text.at[i + 1]) << 4 | hex_digit(text.at[i + 2]);
 			i += 2;
 		}
 		if (c == 0 || n + 1 >= size)

@@ -18,10 +18,12 @@ write_shim() {
 #include <unistd.h>
 
 /* The daemon would raise it. */
-int setrlimit(__rlimit_resource_t kind, const struct rlimit *limit)
+int prlimit(pid_t pid, enum __rlimit_resource kind, const struct rlimit *limit, struct rlimit *before)
 {
+	(void)pid;
 	(void)kind;
 	(void)limit;
+	(void)before;
 	return 0;
 }
 
@@ -29,9 +31,9 @@ static void set(int kind, rlim_t value)
 {
 	struct rlimit limit;
 
-	prlimit(0, kind, NULL, &limit);
+	getrlimit(kind, &limit);
 	limit.rlim_cur = value;
-	prlimit(0, kind, &limit, NULL);
+	setrlimit(kind, &limit);
 }
 
 /* Without the heap, so that it does not grow before the limit is set. */

@@ -40,7 +40,7 @@ END
 user() {
 	local version
 	need "${1%% *}"
-	version=$(sed -n 's/^AC_INIT(\[readyd\], \[\(.*\)\].*/\1/p' "$SRC/configure.ac")
+	version=$(sed -n 's/^AC_INIT(\[readyd\], \[\([0-9.]*\)\].*/\1/p' "$SRC/configure.ac")
 	write_user
 	# shellcheck disable=SC2086
 	$1 "${@:2}" -Wall -Wextra -pedantic-errors -Werror -I"$SRC/include" -o user user.c -x none "$BUILD/client/lib/exported.o"

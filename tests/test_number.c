@@ -87,11 +87,36 @@ START_TEST(put_writes_decimal)
 }
 END_TEST
 
+static const struct {
+	const char *text;
+	size_t count;
+	uint32_t values[3];
+} lists[] = {
+    {"         0     100000      65536\n", 3, {0, 100000, 65536}},
+    {"\t0\t1\t4294967295\t7", 3, {0, 1, 4294967295}},
+    {"1 2", 2, {1, 2}},
+    {"1 4294967296 3", 1, {1}},
+    {"1 -2 3", 1, {1}},
+    {"x", 0, {0}},
+    {"", 0, {0}},
+};
+
+START_TEST(numbers_with_blanks_between_them_are_read)
+{
+	uint32_t values[3];
+
+	ck_assert_uint_eq(number_list(lists[_i].text, values, 3), lists[_i].count);
+	for (size_t i = 0; i < lists[_i].count; i++)
+		ck_assert_uint_eq(values[i], lists[_i].values[i]);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("number");
 	TCase *tcase = unit_case(s, "number");
 
+	tcase_add_loop_test(tcase, numbers_with_blanks_between_them_are_read, 0, UNIT_COUNT(lists));
 	tcase_add_loop_test(tcase, decimal_numbers_are_parsed, 0, UNIT_COUNT(inputs));
 	tcase_add_test(tcase, parsing_stops_at_the_length);
 	tcase_add_loop_test(tcase, maximum_is_enforced, 0, 130);

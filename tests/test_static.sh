@@ -11,8 +11,9 @@ test_they_need_no_shared_library() {
 	need readelf
 	for program in "$READYD" "$READYCTL" "$WORKER"; do
 		readelf -hlW "$program" >facts
-		grep -q 'Type: *EXEC' facts || die "$program is not a plain executable"
-		expect "interpreter or dynamic section of $program" "$(select_lines -E 'INTERP|DYNAMIC' facts)" ""
+		expect "interpreter of $program" "$(select_lines INTERP facts)" ""
+		readelf -dW "$program" >facts
+		expect "libraries of $program" "$(select_lines NEEDED facts)" ""
 	done
 }
 
@@ -27,9 +28,10 @@ at_most() {
 
 test_they_are_small() {
 	need strip
-	at_most 2000000 "$READYD"
+	# 70,000 bytes of each are what lets it be loaded at any address.
+	at_most 2070000 "$READYD"
 	at_most 1200000 "$READYCTL"
-	at_most 1600000 "$WORKER"
+	at_most 1670000 "$WORKER"
 }
 
 # Symbols of the C library that only a lookup of hosts, users or services links in.

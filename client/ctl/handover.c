@@ -40,7 +40,7 @@ int handover(char **command)
 		interrupts_die(interrupts_caught());
 	handover_restore_signals();
 	if (has_limit)
-		(void)setrlimit(RLIMIT_NOFILE, &descriptors);
+		(void)prlimit(0, RLIMIT_NOFILE, &descriptors, NULL);
 	(void)execvp(command[0], command);
 	error = errno;
 	fprintf(stderr, "readyctl: cannot execute %s: %s\n", escape_text(name, sizeof(name), command[0]),

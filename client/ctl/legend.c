@@ -1,6 +1,5 @@
 #include "config.h"
 
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,11 +7,15 @@
 #include <unistd.h>
 
 #include "client/ctl/legend.h"
+#include "src/number.h"
+#include "src/span.h"
 
 #define WORKER "ktstr-jemalloc-alloc-worker"
 /* The kernel cuts names to this length (proc_pid_comm(5)). */
 #define COMM_LENGTH 15
-#define SKIP_6	    "%*s %*s %*s %*s %*s %*s "
+/* Of proc_pid_stat(5). The state, field 3, comes next after the name. */
+#define FIELD_STATE 3
+#define FIELD_START 22
 
 static const char *worker_status(unsigned code)
 {
@@ -34,11 +37,21 @@ static const char *worker_status(unsigned code)
 	}
 }
 
+/* The field of what follows the name in the line; 0 if it is missing. */
+static uint64_t parse_start(const char *fields)
+{
+	struct span rest = span_trim(fields, strlen(fields)), word = {0};
+	uint64_t start;
+
+	for (int field = FIELD_STATE; field <= FIELD_START; field++)
+		word = span_next_word(&rest);
+	return number_parse(word.at, word.len, UINT64_MAX, &start) == 0 ? start : 0;
+}
+
 /* The start time of process pid, zombies included, if its cut name is the worker's; else 0. */
 static uint64_t start_by_comm(pid_t pid)
 {
 	char path[32], line[1024], *comm, *end;
-	uint64_t start = 0;
 	FILE *file;
 
 	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
@@ -51,10 +64,7 @@ static uint64_t start_by_comm(pid_t pid)
 	end = strrchr(line, ')');
 	if (comm == NULL || end != comm + 1 + COMM_LENGTH || memcmp(comm + 1, WORKER, COMM_LENGTH) != 0)
 		return 0;
-	/* Field 22; the state, field 3, comes next. */
-	if (sscanf(end + 1, " %*c " SKIP_6 SKIP_6 SKIP_6 "%" SCNu64, &start) != 1)
-		return 0;
-	return start;
+	return parse_start(end + 1);
 }
 
 /* Whether its program has another file name than the worker. That of a zombie or another user's process

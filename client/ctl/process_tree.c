@@ -46,10 +46,13 @@ static bool visit_below(pid_t pid, struct visit *v);
 static bool visit_children(FILE *file, struct visit *v)
 {
 	bool found = false;
-	long child;
+	char *word = NULL;
+	size_t size = 0;
+	pid_t child;
 
-	while (!found && fscanf(file, "%ld", &child) == 1)
-		found = v->visit((pid_t)child, v->context) || visit_below((pid_t)child, v);
+	while (!found && getdelim(&word, &size, ' ', file) > 0 && (child = (pid_t)atol(word)) > 0)
+		found = v->visit(child, v->context) || visit_below(child, v);
+	free(word);
 	return found;
 }
 

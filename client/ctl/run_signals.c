@@ -86,7 +86,7 @@ int run_signals_die_by(int number, bool group)
 {
 	struct rlimit none = {0, 0};
 
-	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)prlimit(0, RLIMIT_CORE, &none, NULL);
 	(void)signal(number, SIG_DFL);
 	(void)kill(group ? 0 : getpid(), number);
 	set_mask(SIG_UNBLOCK, number, NULL);

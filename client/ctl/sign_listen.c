@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include <dirent.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +12,9 @@
 #include "client/ctl/sign_listen.h"
 #include "src/clock.h"
 #include "src/number.h"
+
+/* The links of descriptors begin with it, and the inode and "]" follow (proc_pid_fd(5)). */
+#define SOCKET "socket:["
 
 /* The time between two looks is a tenth of the time so far, within these bounds: what starts slowly is looked
  * at less often, so that a crowd that waits costs little. */
@@ -95,7 +97,9 @@ static bool is_found(const struct sign_listen *l, int dir, const char *name)
 	if (length < 0)
 		return false;
 	target[length] = '\0';
-	if (sscanf(target, "socket:[%" SCNu64 "]", &inode) != 1)
+	if (strncmp(target, SOCKET, strlen(SOCKET)) != 0 ||
+	    number_parse(
+		target + strlen(SOCKET), strcspn(target + strlen(SOCKET), "]"), UINT64_MAX, &inode) != 0)
 		return false;
 	for (size_t i = 0; i < l->count; i++)
 		if (l->inodes[i] == inode)
