@@ -131,15 +131,18 @@ class Judge:
         if life.dead_at() < ask.asked:
             self.fault(ask, answer, "it was dead before the question")
 
-    def may_be_of_a_later_one(self, life, answer):
-        """Another process that had the number may have left the marker, and has ended too: that is not seen."""
-        return any(o.pid == life.pid and life.born[0] < o.born[0] and o.ended[0] <= answer.at and
-                   self.may_be_marked(o, answer.at) for o in self.history.lives)
+    def may_be_of_another(self, life, answer):
+        """What is not seen of a process that has been reaped: that another one had the number later, and has ended
+        too, and of which user it was."""
+        later = any(o.pid == life.pid and life.born[0] < o.born[0] and o.ended[0] <= answer.at and
+                    self.may_be_marked(o, answer.at) for o in self.history.lives)
+        return later or any(t.pid == life.pid and t.what == "mark-other-user" and t.began <= answer.at
+                            for t in self.history.touches)
 
     def exited(self, ask, life, answer):
         if life.ended[0] > answer.at:
             self.fault(ask, answer, "it was alive")
-        if not self.may_be_of_a_later_one(life, answer) and not self.may_be_marked(life, answer.at) and not self.may_be_assumed(life, answer):
+        if not self.may_be_of_another(life, answer) and not self.may_be_marked(life, answer.at) and not self.may_be_assumed(life, answer):
             self.fault(ask, answer, "it never had a marker")
 
     def died(self, ask, life, answer):
