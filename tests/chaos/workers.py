@@ -145,9 +145,12 @@ class Workers:
             os.unlink(other)
             raise
 
+    def is_alive(self, name):
+        return name in self.workers and not self.is_dead(self.last_of(self.workers[name]))
+
     def do_mark_for(self, name, _):
         """As another process of its user may: while it lives."""
-        if name in self.workers and not self.is_dead(self.last_of(self.workers[name])):
+        if self.is_alive(name):
             self.touch(name, "mark-for", self.write_file, marks=True)
 
     def do_mark_other_user(self, name, _):
@@ -166,7 +169,8 @@ class Workers:
                 os.write(fd, b"again\n")
             finally:
                 os.close(fd)
-        self.touch(name, "rewrite-for", rewrite, marks=True)
+        if self.is_alive(name):
+            self.touch(name, "rewrite-for", rewrite, marks=True)
 
     def do_obstruct(self, name, obstacle):
         make = {"directory": os.mkdir, "symlink": lambda path: os.symlink("/dev/null", path), "fifo": os.mkfifo}
