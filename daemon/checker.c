@@ -70,7 +70,10 @@ void checker_check(struct checker *checker, const struct process *process, struc
 		history->extra_watch = eye.wd;
 		dirwatch_forget_arrival(checker->dirs, eye.wd, process->ns_pid);
 	}
-	/* What has arrived is not a marker. */
-	if (history->in_other_dir && answer->reason == READYD_REASON_NOT_A_FILE)
+	/* What has arrived is not its marker. */
+	if (history->in_other_dir &&
+	    (answer->reason == READYD_REASON_NOT_A_FILE || answer->verdict == READYD_STALE)) {
+		history->arrived = false;
 		dirwatch_forget_arrival(checker->dirs, history->extra_watch, process->ns_pid);
+	}
 }

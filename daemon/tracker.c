@@ -180,7 +180,8 @@ static void note_arrival(
 {
 	if (arrival == NULL || history->latched)
 		return;
-	history->came |= arrival_went(arrival, w->place, process);
+	if (arrival_went(arrival, w->place, process))
+		history_note_event(history);
 	if (history->absent_seen || !arrival_is_new(arrival, w->place, process))
 		return;
 	history->absent_seen = true;

@@ -102,6 +102,16 @@ static void note_failure(struct observation *o)
 	o->look_failed = failed && !shortage;
 }
 
+/* What is seen counts by itself. When it is gone again, the event that reported it must not count for a
+ * marker. */
+static void note_presence(struct history *history, const struct observation *o)
+{
+	if (o->marker.kind == MARKER_UNKNOWN)
+		return;
+	history->present = o->marker.kind == MARKER_FILE || o->marker.kind == MARKER_OTHER;
+	history->came &= !history->present;
+}
+
 /* Whether only root and the user of the process can write to our directory. In another one, anybody could
  * have made a file that was removed before it was looked at. */
 static bool is_private(const struct marker_place *place, const struct process *p)
@@ -139,6 +149,7 @@ static void observe_marker(const struct marker_place *place, const struct proces
 		return;
 	o->marker = view.marker;
 	note_failure(o);
+	note_presence(history, o);
 	if (o->marker.kind == MARKER_ABSENT && history->came && view.where == MARKER_DIR_SAME) {
 		o->arrived = is_private(place, p);
 		o->went = !o->arrived;
@@ -155,7 +166,7 @@ static void observe_marker(const struct marker_place *place, const struct proces
 /* If another process has the pid now, the marker says nothing of this one. */
 static bool is_leftover(const struct process *p, const struct history *history, const struct observation *o)
 {
-	return o->marker.kind == MARKER_FILE && !p->reused &&
+	return o->marker.kind == MARKER_FILE && !p->reused && !o->succeeded &&
 	       evidence_weigh(p, history, o) == EVIDENCE_LEFTOVER;
 }
 
@@ -196,6 +207,7 @@ static enum process_life observe(const struct marker_place *place, const struct 
 	observe_marker(place, p, history, collisions, viewer, o);
 	life = process_life(p);
 	o->gone = life == PROCESS_GONE;
+	o->succeeded = o->gone && o->marker.kind == MARKER_FILE && process_has_successor(p);
 	o->unknown |= life == PROCESS_UNKNOWN;
 	return life;
 }

@@ -69,7 +69,7 @@ static enum readyd_verdict verdict_against(enum evidence evidence)
 /* If another process has the pid now, the marker under its name may be from either. */
 static bool is_marked(const struct process *p, const struct observation *o)
 {
-	return o->marker.kind == MARKER_FILE && !p->reused;
+	return o->marker.kind == MARKER_FILE && !p->reused && !o->succeeded;
 }
 
 /* What the latch rests on is known from when it was set. */

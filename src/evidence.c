@@ -181,6 +181,12 @@ bool evidence_is_weak(const struct process *p, const struct history *history, co
 		   most_age(p, o) >= -clock_tick_ns() - tolerance(o));
 }
 
+void history_note_event(struct history *history)
+{
+	if (!history->present)
+		history->came = true;
+}
+
 void history_saw_none(struct history *history, const struct marker_stat *directory)
 {
 	history->absent_seen = true;

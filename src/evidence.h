@@ -41,8 +41,9 @@ struct history {
 	struct marker_stat leftover;
 	bool in_other_dir; /* its marker directory is not ours; /proc/<pid>/root leads there while it lives */
 	int extra_watch;   /* number of the watch on that directory; 0: none */
-	bool came;    /* set by the caller: an event reported a file of its marker's name in our directory,
-		       * while it lived */
+	bool came;    /* an event reported a file of its marker's name in our directory, while it lived, and
+		       * no look has seen it: set by history_note_event() */
+	bool present; /* the last look saw something under that name, so an event may be about that */
 	bool arrived; /* an event reported its marker there: the only evidence once the process has ended */
 	struct marker_stat ambiguous; /* a marker that may be another process's; MARKER_ABSENT: none */
 	struct marker_stat foreign; /* a marker that was seen to have a foreign owner; MARKER_ABSENT: none */
@@ -64,6 +65,7 @@ struct history {
 struct observation {
 	struct marker_stat marker;
 	bool gone;		      /* the process has exited, or never existed */
+	bool succeeded;		      /* by another process, which had its pid after the look at the marker */
 	bool foreign;		      /* the marker's owner is neither root nor one of the process's uids */
 	bool owner_unknown;	      /* whether that is so cannot be read */
 	int64_t now;		      /* CLOCK_BOOTTIME in nanoseconds when the marker was seen */
@@ -125,6 +127,10 @@ bool evidence_may_be_moved(
 /* The start of the process (CLOCK_BOOTTIME in nanoseconds), or a later moment at which it was seen. 0: none
  * is known. */
 int64_t evidence_start(const struct process *p, const struct history *history);
+
+/* An event has reported a file of the marker's name in our directory, while the process lived. What a look
+ * has seen counts by itself. */
+void history_note_event(struct history *history);
 
 /* Records that no marker was in that directory (MARKER_ABSENT): a later one is a new file, even if it has the
  * inode number and stamp of an earlier one. */

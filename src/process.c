@@ -363,6 +363,15 @@ char process_state(const struct process *p)
 	return line.state;
 }
 
+bool process_has_successor(const struct process *p)
+{
+	struct stat_line line;
+
+	if (p->fd >= 0)
+		return !process_keeps_pid(p) && process_exists(p->pid);
+	return !p->no_such_process && read_stat(p->pid, &line) == 0 && is_another(p, &line);
+}
+
 static int zombie_status(const struct process *p)
 {
 	struct stat_line line;

@@ -73,6 +73,10 @@ bool process_exists(pid_t pid);
  * is not known (no pidfd). */
 bool process_keeps_pid(const struct process *p);
 
+/* Whether another process has the pid of one that has ended and is reaped. A marker may then be from either.
+ */
+bool process_has_successor(const struct process *p);
+
 /* The pid of process pid in its own pid namespace (the last number of NSpid in proc_pid_status(5), since
  * Linux 4.1); pid itself if that cannot be read, 0 if descriptors or memory ran out. */
 pid_t process_ns_pid_of(pid_t pid);

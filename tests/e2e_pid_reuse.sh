@@ -69,6 +69,26 @@ reused_during_a_wait() {
 	expect_status file 3 "died 202 start=$former reason=pid-reused.*" "202:$former"
 }
 
+# The waiter comes to look when the process has ended, and another one with its pid has written its own marker.
+marker_of_the_successor() {
+	mkdir -p m
+	[ "$1" = file ] || start_readyd
+	spawn_worker_with_pid 207
+	start_waiter "$1" 207
+	kill -STOP "$WAITER"
+	until_true 60 is_stopped "$WAITER"
+	kill_and_reap 207
+	spawn_worker_with_pid 207
+	mark 207
+	SINCE=$(now_ms)
+	kill -CONT "$WAITER"
+	waiter_ends 3 "died 207 start=[0-9]+.*"
+}
+test_the_marker_of_the_next_process_of_the_pid_is_not_its_own() {
+	in_pid_namespace marker_of_the_successor file
+	in_pid_namespace marker_of_the_successor daemon
+}
+
 # A marker that was absent may have been in another directory all the time: when that directory takes the place of
 # the first one, the marker is still old.
 bring_by_binding() { mount --bind old m; }

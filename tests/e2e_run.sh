@@ -84,6 +84,29 @@ test_a_worker_that_cannot_be_executed() {
 	done
 }
 
+# The process that explains why a worker is late does not answer, and the worker ends meanwhile.
+children_of() { pgrep -P "$1"; }
+look_child() { children_of "$1" | select_lines -vx "$(cat pid)"; }
+has_look_child() { [ -n "$(look_child "$1")" ]; }
+has_passed() { [ "$(now_ms)" -gt "$1" ]; }
+test_a_worker_that_ends_at_its_deadline_has_died() {
+	local began
+	need pgrep
+	mkdir m
+	mkfifo go
+	began=$(now_ms)
+	spawn bash -c 'exec "$0" run --timeout 1 --print json -- sh -c "echo \$\$ >pid; read -r _ <go; exit 7" >out 2>err' \
+		"$READYCTL"
+	until_true 60 grep -qs . pid
+	until_true 60 has_look_child "$LAST"
+	kill -STOP "$(look_child "$LAST")"
+	until_true 60 has_passed $((began + 1100))
+	echo 1<>go >&1
+	until_true 60 has_ended "$LAST"
+	# On a slow machine, it may be late indeed: then it is ended by a signal.
+	grep -q '"signal":15' out || json '"verdict":"died","exit":3,"exit_from":"verdict"' '"status":7'
+}
+
 # The shell that ignores SIGTERM has a child that does, too.
 test_a_worker_that_is_not_ready_in_time_is_ended_with_its_group() {
 	mkdir m

@@ -41,6 +41,37 @@ START_TEST(ready_stays_when_marker_is_removed)
 }
 END_TEST
 
+/* A file came and is gone, and only an event tells. */
+START_TEST(ready_if_an_event_reported_a_marker)
+{
+	set_up(getpid());
+	expect(READYD_PENDING, READYD_REASON_NONE, 0);
+	history_note_event(&fixture.history);
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	tear_down();
+}
+END_TEST
+
+/* The event may be read before or after the look that sees what it is. */
+START_TEST(what_a_look_has_seen_counts_by_itself)
+{
+	set_up(getpid());
+	expect(READYD_PENDING, READYD_REASON_NONE, 0);
+	ck_assert_int_eq(mkfifo(fixture.marker, 0600), 0);
+	if (_i == 0)
+		history_note_event(&fixture.history);
+	expect(READYD_PENDING, READYD_REASON_NOT_A_FILE, 0);
+	ck_assert_int_eq(unlink(fixture.marker), 0);
+	if (_i == 1)
+		history_note_event(&fixture.history);
+	expect(READYD_PENDING, READYD_REASON_NONE, 0);
+	/* What comes later is something else. */
+	history_note_event(&fixture.history);
+	expect(READYD_READY, READYD_REASON_NONE, 0);
+	tear_down();
+}
+END_TEST
+
 START_TEST(pending_if_not_a_regular_file)
 {
 	set_up(getpid());
@@ -160,6 +191,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, pending_until_marker_is_written);
 	tcase_add_test(tcase, ready_if_marker_exists_at_first_check);
 	tcase_add_test(tcase, ready_stays_when_marker_is_removed);
+	tcase_add_test(tcase, ready_if_an_event_reported_a_marker);
+	tcase_add_loop_test(tcase, what_a_look_has_seen_counts_by_itself, 0, 2);
 	tcase_add_test(tcase, pending_if_not_a_regular_file);
 	tcase_add_test(tcase, unreachable_without_directory);
 	tcase_add_test(tcase, died_without_marker);

@@ -351,6 +351,26 @@ START_TEST(what_came_and_went_is_no_marker)
 }
 END_TEST
 
+/* It may be that of the process which has the pid now. What was seen before does not depend on it. */
+START_TEST(marker_of_a_successor_does_not_count)
+{
+	const struct observation o = {
+	    .marker = {.kind = MARKER_FILE, .size = 0}, .gone = true, .succeeded = true};
+	const struct process p = {.pid = PID, .start = START_TICKS, .start_known = true};
+	struct history history = {.absent_seen = true};
+	struct readyd_answer answer;
+
+	evaluate(&p, &history, &o, &answer);
+	ck_assert_int_eq(answer.verdict, READYD_DIED);
+	ck_assert_int_eq(answer.reason, READYD_REASON_NONE);
+	ck_assert_uint_eq(answer.flags, 0);
+	history.latched = true;
+	evaluate(&p, &history, &o, &answer);
+	ck_assert_int_eq(answer.verdict, READYD_EXITED);
+	ck_assert_uint_eq(answer.flags, READYD_FLAG_LATCHED);
+}
+END_TEST
+
 /* Whatever else was seen, but that it was ready before. */
 START_TEST(directory_that_hangs_is_unreachable)
 {
@@ -381,6 +401,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, unknown_identity_is_never_ready, 0, UNIT_COUNT(unknowns));
 	tcase_add_test(tcase, start_of_zero_is_a_start);
 	tcase_add_test(tcase, what_came_and_went_is_no_marker);
+	tcase_add_test(tcase, marker_of_a_successor_does_not_count);
 	tcase_add_loop_test(tcase, failed_look_has_no_verdict, 0, 3);
 	tcase_add_loop_test(tcase, directory_that_hangs_is_unreachable, 0, 3);
 	return s;

@@ -927,6 +927,14 @@ impl Process {
         }
     }
 
+    /// Whether another process has the pid of one that has ended and is reaped.
+    fn has_successor(&self) -> bool {
+        if self.fd.is_some() {
+            return !self.keeps_pid() && self.exists();
+        }
+        !self.absent && self.start.is_some() && self.read_stat().map_or(false, |line| Some(line.start) != self.start)
+    }
+
     fn start_known(&self) -> bool {
         self.start.is_some() && !self.identity_unknown
     }
@@ -1271,8 +1279,10 @@ struct History {
     leftover: Option<FileId>,
     foreign: Option<FileId>,
     other_directory: bool,
-    /// An event reported its marker in our directory while it was running.
+    /// An event reported its marker in our directory while it was running, and no look has seen it.
     came: bool,
+    /// The last look saw something under that name, so an event may be about that.
+    present: bool,
     /// Of the last look: ready, but an earlier observer may know better.
     unconfirmed: bool,
     /// It has ended, and the marker that is there is older.
@@ -1282,6 +1292,7 @@ struct History {
 struct Observation {
     marker: Marker,
     gone: bool,
+    succeeded: bool, // another process had its pid after the look at the marker
     foreign: bool,
     owner_unknown: bool,
     trust: Trust,
@@ -1403,6 +1414,7 @@ impl Observation {
         Observation {
             marker: Marker::nothing(Kind::Absent),
             gone: false,
+            succeeded: false,
             foreign: false,
             owner_unknown: false,
             trust: Trust { grain: GRAIN_NS, margin: 0, skew: 0 },
@@ -1453,6 +1465,11 @@ impl Observation {
         if self.marker.kind == Kind::Unknown && !self.inaccessible && view.place != Where::Unknown {
             self.unknown |= is_shortage(self.marker.error);
             self.look_failed = !is_shortage(self.marker.error);
+        }
+        if self.marker.kind != Kind::Unknown {
+            // What is seen counts by itself.
+            history.present = matches!(self.marker.kind, Kind::File | Kind::Other);
+            history.came &= !history.present;
         }
         let gone = self.marker.kind == Kind::Absent && history.came && view.place == Where::Same;
         self.arrived = gone && is_private(place, process);
@@ -1613,7 +1630,7 @@ impl History {
     }
 
     fn evaluate(&mut self, process: &Process, seen: &Observation) -> Answer {
-        let marked = seen.marker.kind == Kind::File && !process.reused;
+        let marked = seen.marker.kind == Kind::File && !process.reused && !seen.succeeded;
         let evidence = if marked && !self.latched { Some(seen.weigh(process, self)) } else { None };
         let (verdict, reason) = seen.judge(process, self, evidence);
         let mut answer = Answer::new(verdict, process.pid, process.start, reason);
@@ -1647,6 +1664,8 @@ fn check(place: &Place, process: &Process, history: &mut History, alone: bool) -
     if seen.gone && seen.marker.kind != Kind::File {
         seen.observe(place, process, history, alone);
     }
+    // The marker may be that of the process which has the pid now.
+    seen.succeeded = seen.gone && seen.marker.kind == Kind::File && process.has_successor();
     let answer = history.evaluate(process, &seen);
     let absent = seen.marker.kind == Kind::Absent && !seen.unknown && !seen.inaccessible;
     if let (Life::Lives, true, Some(meta)) = (life, absent, &seen.marker.meta) {
@@ -2310,7 +2329,7 @@ impl Waiter {
         let (place, wd, read) = (&self.place, self.wd, self.events_read);
         for target in &mut self.targets {
             let name = place.file_name(target.process.ns_pid);
-            target.history.came |= events.iter().any(|event| {
+            target.history.came |= !target.history.present && events.iter().any(|event| {
                 let came = event.mask & IN_CAME != 0 && event.mask & IN_ISDIR == 0;
                 came && event.wd == wd && read + event.end > target.known_from && event.name == name
             });

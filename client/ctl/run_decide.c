@@ -96,6 +96,7 @@ static void ask_why(struct run *r, struct run_word *word)
 
 static int take_word(struct run *r, const struct run_word *word);
 
+/* -1: the worker has ended meanwhile, so there is an answer to wait for. */
 static int time_out(struct run *r)
 {
 	char why[RUN_SIGNS_WHY_SIZE];
@@ -104,6 +105,8 @@ static int time_out(struct run *r)
 	ask_why(r, &word);
 	if (word.kind != RUN_WORD_WHY)
 		return take_word(r, &word);
+	if (r->child.ended)
+		return -1;
 	r->report.answer.verdict = READYD_PENDING;
 	r->report.answer.reason = READYD_REASON_DEADLINE;
 	(void)run_signs_why(&r->signs, r->report.pid, why);
@@ -233,8 +236,12 @@ int run_until_decided(struct run *r)
 			answer_by = clock_ms() + ANSWER_MS;
 		if (answer_by >= 0 && clock_ms() >= answer_by)
 			return r->child.ended ? conclude(r) : lose(r);
-		if (!r->child.ended && r->deadline >= 0 && clock_ms() >= r->deadline)
-			return time_out(r);
+		if (!r->child.ended && r->deadline >= 0 && clock_ms() >= r->deadline) {
+			got = time_out(r);
+			if (got >= 0)
+				return got;
+			continue;
+		}
 		say_what_is_missing(r, &next_line);
 		run_turn(r, sooner(sooner(next_line, answer_by), r->child.ended ? -1 : r->deadline));
 	}

@@ -35,7 +35,8 @@ static void look_at_marker(struct readyd_waiter *w, const struct dirwatch_event 
 	for (; t != NULL; t = target_set_next(&w->set, t)) {
 		if (target_is_done(t))
 			continue;
-		t->history.came |= event->came && event->position > t->known_from;
+		if (event->came && event->position > t->known_from)
+			history_note_event(&t->history);
 		waiter_look(w, t);
 	}
 }

@@ -164,8 +164,9 @@ static void check(struct readyd_waiter *w, struct target *t, struct collisions *
 		t->history.arrived = dirwatch_has_arrived(&w->dir, t->history.extra_watch, t->process.ns_pid);
 	check_process(&w->settings.place, &t->process, &t->history, collisions, viewer, answer);
 	answer->backend = READYD_BACKEND_FILE;
-	/* What has arrived is not a marker. */
-	if (t->history.in_other_dir && answer->reason == READYD_REASON_NOT_A_FILE) {
+	/* What has arrived is not its marker. */
+	if (t->history.in_other_dir &&
+	    (answer->reason == READYD_REASON_NOT_A_FILE || answer->verdict == READYD_STALE)) {
 		t->history.arrived = false;
 		dirwatch_forget_arrival(&w->dir, t->history.extra_watch, t->process.ns_pid);
 	}

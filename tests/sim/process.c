@@ -127,6 +127,18 @@ bool process_keeps_pid(const struct process *p)
 	       world_life_of(p->pid) == &world.lives[world.current->fds[p->fd].index];
 }
 
+bool process_has_successor(const struct process *p)
+{
+	const struct life *life;
+
+	if (p->fd >= 0)
+		return !process_keeps_pid(p) && process_exists(p->pid);
+	faults_tick();
+	life = world_life_of(p->pid);
+	return !p->no_such_process && p->start_known && life != NULL && !is_hidden(life) &&
+	       life->start != p->start;
+}
+
 bool process_is_active(pid_t pid, uint64_t *cpu)
 {
 	uint64_t used = daemon_cpu_time(pid), before = *cpu;

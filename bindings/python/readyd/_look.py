@@ -129,6 +129,17 @@ class Process:
         another = self.start is not None and line.start != self.start
         return "gone" if another or (line.state == "Z" and line.threads <= 1) else "lives"
 
+    def has_successor(self) -> bool:
+        """Whether another process has the pid of one that has ended and is reaped."""
+        if self.fd >= 0:
+            return not kernel.keeps_pid(self.fd) and self._exists()
+        if self.absent or self.start is None:
+            return False
+        try:
+            return self._read_stat().start != self.start
+        except OSError:
+            return False
+
     def wait_status(self) -> Optional[int]:
         """As from waitpid(2); None if the kernel does not report it."""
         status = self._reported_status()
@@ -320,7 +331,8 @@ class History:
     leftover: Optional[FileId] = None  # there while an earlier process, or none, had the pid
     foreign: Optional[FileId] = None
     other_directory: bool = False
-    came: bool = False  # an event reported its marker in our directory while it was running
+    came: bool = False  # an event reported its marker in our directory while it was running, and no look has seen it
+    present: bool = False  # the last look saw something under that name, so an event may be about that
     unconfirmed: bool = False  # of the last look: ready, but an earlier observer may know better
     refuted: bool = False  # it has ended, and the marker that is there is older
 
@@ -329,6 +341,7 @@ class History:
 class Observation:
     marker: Marker = field(default_factory=lambda: Marker("absent"))
     gone: bool = False
+    succeeded: bool = False  # another process had its pid after the look at the marker
     foreign: bool = False
     owner_unknown: bool = False
     trust: Trust = field(default_factory=lambda: Trust(GRAIN_NS, 0))
@@ -501,6 +514,10 @@ def _take_view(place: Place, process: Process, history: History, alone: bool, vi
         shortage = kernel.is_shortage(view.marker.error)
         seen.unknown |= shortage
         seen.look_failed = not shortage and view.where != "unknown"
+    if seen.marker.kind != "unknown":
+        # What is seen counts by itself.
+        history.present = seen.marker.kind in ("file", "other")
+        history.came = history.came and not history.present
     seen.arrived = seen.went = False
     if seen.marker.kind == "absent" and history.came and view.where == "same":
         seen.arrived = _is_private(place, process)
@@ -587,7 +604,7 @@ def _judge(process: Process, history: History, seen: Observation, evidence: Opti
 
 
 def _evaluate(process: Process, history: History, seen: Observation) -> Answer:
-    marked = seen.marker.kind == "file" and not process.reused
+    marked = seen.marker.kind == "file" and not process.reused and not seen.succeeded
     evidence = weigh(process, history, seen) if marked and not history.latched else None
     verdict, reason = _judge(process, history, seen, evidence)
     if process.identity_unknown and verdict is Verdict.PENDING and reason is None:
@@ -622,6 +639,8 @@ def check(place: Place, process: Process, history: History, alone: bool = True) 
     seen.unknown |= life == "unknown"
     if seen.gone and seen.marker.kind != "file":
         _observe(place, process, history, alone, seen)
+    # The marker may be that of the process which has the pid now.
+    seen.succeeded = seen.gone and seen.marker.kind == "file" and process.has_successor()
     answer = _evaluate(process, history, seen)
     st = seen.marker.st
     if (life == "lives" and not seen.unknown and not seen.inaccessible and seen.marker.kind == "absent"

@@ -434,7 +434,7 @@ class Waiter:
                 if event.wd == self._wd and event.mask & kernel.IN_CAME and not event.mask & kernel.IN_ISDIR}
         for target in self._targets:
             position = came.get(f"{self._place.prefix}{target.process.ns_pid}", 0)
-            target.history.came |= position > target.known_from
+            target.history.came |= position > target.known_from and not target.history.present
 
     def _read_directory(self) -> None:
         try:
