@@ -101,6 +101,7 @@ int command_run(const struct command_line *line)
 	if (run_options_of(line, &options) != 0)
 		return EXIT_USAGE;
 	r.report = (struct run_report){.options = o, .began = clock_ms(), .code = EXIT_READY};
+	r.report.answer.verdict = READYD_UNREACHABLE; /* until there is an answer */
 	r.child.process.fd = r.child.exec_fd = -1;
 	r.look.words = r.look.orders = -1;
 	run_stream_init(&r.out);

@@ -141,6 +141,15 @@ static bool has_changed(const struct run_child *c, int options, siginfo_t *info)
 	return waitid(P_PID, (id_t)c->process.pid, info, options | WNOHANG) == 0 && info->si_pid != 0;
 }
 
+/* Where the kernel does not let us wait for it, its end shows all the same, but not its status. */
+static bool has_ended(const struct run_child *c, siginfo_t *info)
+{
+	info->si_pid = 0;
+	return waitid(P_PID, (id_t)c->process.pid, info, WEXITED | WNOWAIT | WNOHANG) == 0
+		   ? info->si_pid != 0
+		   : errno != EINTR && process_gone(&c->process);
+}
+
 void run_child_check(struct run_child *c)
 {
 	siginfo_t info;
@@ -149,10 +158,10 @@ void run_child_check(struct run_child *c)
 		return;
 	if (has_changed(c, WSTOPPED | WCONTINUED, &info))
 		c->stopped_by = info.si_code == CLD_STOPPED ? info.si_status : 0;
-	if (!has_changed(c, WEXITED | WNOWAIT, &info))
+	if (!has_ended(c, &info))
 		return;
 	c->ended = true;
-	c->status = status_of(&info);
+	c->status = info.si_pid != 0 ? status_of(&info) : -1;
 	/* Written before the end, if at all. */
 	if (c->exec_fd >= 0)
 		run_child_check_exec(c);

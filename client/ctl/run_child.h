@@ -26,7 +26,7 @@ struct run_child {
 	int exec_error;		/* errno of execve(2); 0: none so far */
 	/* It stays a zombie until run_child_reap(), so that its number is no other process's meanwhile. */
 	bool ended, reaped;
-	int status;	/* as from waitpid(2), once it has ended */
+	int status;	/* as from waitpid(2), once it has ended; -1: it could not be read */
 	int stopped_by; /* the signal that it was last seen stopped by; 0: it goes on */
 };
 

@@ -27,7 +27,7 @@
 /* The worker has ended by a signal that was meant for both. */
 static bool was_told_to_end(const struct run *r)
 {
-	int number = WIFSIGNALED(r->child.status) ? WTERMSIG(r->child.status) : 0;
+	int number = r->child.status >= 0 && WIFSIGNALED(r->child.status) ? WTERMSIG(r->child.status) : 0;
 
 	return r->child.ended && number != 0 &&
 	       ((r->passed >> number & 1) != 0 || (r->given && (number == SIGINT || number == SIGQUIT)));
@@ -44,6 +44,8 @@ static int follow_worker(struct run *r)
 	int code;
 
 	r->report.told_to_end = was_told_to_end(r);
+	if (r->child.status < 0)
+		return run_finish(r, RUN_CODE_READYCTL, EXIT_FAILED);
 	code = run_finish(r, RUN_CODE_WORKER, code_of_worker(r));
 	if (code > 128 && WIFSIGNALED(r->child.status))
 		r->die_by = WTERMSIG(r->child.status);

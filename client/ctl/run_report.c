@@ -49,7 +49,7 @@ static const char *kind_word(enum run_code_kind kind)
 
 static void print_status(const struct run_report *r)
 {
-	if (!r->ended)
+	if (!r->ended || r->status < 0)
 		printf(",\"status\":null");
 	else if (WIFEXITED(r->status))
 		printf(",\"status\":%d", WEXITSTATUS(r->status));
@@ -92,6 +92,8 @@ static void say_how_it_ended(const struct run_report *r)
 {
 	if (!r->ended)
 		fprintf(stderr, "has not ended");
+	else if (r->status < 0)
+		fprintf(stderr, "ended with a status that cannot be read");
 	else if (WIFEXITED(r->status))
 		fprintf(stderr, "ended with exit status %d", WEXITSTATUS(r->status));
 	else
@@ -132,7 +134,8 @@ static void say_end(const struct run_report *r)
 {
 	begin(r);
 	say_how_it_ended(r);
-	fprintf(stderr, was_ready(r) ? " after it was ready" : " before it was ready");
+	if (r->answer.verdict != READYD_UNREACHABLE)
+		fprintf(stderr, was_ready(r) ? " after it was ready" : " before it was ready");
 	if (r->unsaid[0] != '\0')
 		fprintf(stderr, "; %s", r->unsaid);
 	if (!was_ready(r))

@@ -24,7 +24,7 @@ struct run_report {
 	int code;
 	bool ended;
 	bool told_to_end;    /* by a signal that was meant for readyctl, too */
-	int status;	     /* of the worker, if it has ended */
+	int status;	     /* of the worker, if it has ended; -1: not known */
 	char unsaid[768];    /* why it was ended, if that could not be said then */
 	const char *message; /* its last line of standard error; "": none, or not known */
 };

@@ -1,8 +1,10 @@
 #include "config.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "client/ctl/run.h"
 #include "src/clock.h"
@@ -117,8 +119,9 @@ void run_turn(struct run *r, int64_t until)
 	int number;
 
 	prepare(r, fds);
-	if (poll(fds, FD_COUNT, left_until(earlier(until, run_signs_due(&r->signs)))) < 0)
-		return;
+	/* Signals are read all the same: the end of the worker must not remain unseen. */
+	if (poll(fds, FD_COUNT, left_until(earlier(until, run_signs_due(&r->signs)))) < 0 && errno != EINTR)
+		(void)usleep(GROUP_MS * 1000);
 	if (fds[FD_OUT].revents != 0)
 		run_stream_move(&r->out);
 	if (fds[FD_ERR].revents != 0)
