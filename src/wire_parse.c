@@ -56,7 +56,7 @@ static int parse_answer_pair(struct span key, struct span value, struct readyd_a
 		answer->flags |= READYD_FLAG_STATUS_HIDDEN;
 	else if (span_is(key, "status") && number_parse(value.at, value.len, 255, &n) == 0)
 		answer->wait_status = EXITED((int)n);
-	else if (span_is(key, "signal") && number_parse(value.at, value.len, 126, &n) == 0)
+	else if (span_is(key, "signal") && number_parse(value.at, value.len, 126, &n) == 0 && n > 0)
 		answer->wait_status = KILLED((int)n);
 	else if (span_is(key, "core") && answer->wait_status >= 0 && WIFSIGNALED(answer->wait_status))
 		answer->wait_status |= CORE_DUMPED;
@@ -74,6 +74,9 @@ static int parse_answer(struct span rest, struct readyd_answer *answer)
 	while ((more = next_pair(&rest, &key, &value)) == 1)
 		if (parse_answer_pair(key, value, answer) != 0)
 			return -1;
+	/* What is told is not hidden. */
+	if (answer->wait_status >= 0)
+		answer->flags &= ~READYD_FLAG_STATUS_HIDDEN;
 	return more;
 }
 

@@ -121,7 +121,7 @@ static void put_answer(struct out *o, const struct readyd_answer *answer)
 		put_number(o, " signal=", (uint64_t)WTERMSIG(answer->wait_status));
 		put_text(o, WCOREDUMP(answer->wait_status) ? " core=1" : "");
 	}
-	if (answer->flags & READYD_FLAG_STATUS_HIDDEN)
+	if (answer->wait_status < 0 && (answer->flags & READYD_FLAG_STATUS_HIDDEN) != 0)
 		put_text(o, " status=hidden");
 	else if (verdict_is_process_gone(answer->verdict) && answer->wait_status < 0 && answer->start != 0)
 		put_text(o, " status=unknown");

@@ -625,6 +625,9 @@ static const struct {
     {"died 5 status=unknown", {0, 5, READYD_DIED, READYD_REASON_NONE, 0, 0, -1, 0}},
     {"died 5 status=hidden", {0, 5, READYD_DIED, READYD_REASON_NONE, 0, READYD_FLAG_STATUS_HIDDEN, -1, 0}},
     {"died 5 signal=127", {0, 5, READYD_DIED, READYD_REASON_NONE, 0, 0, -1, 0}},
+    /* There is no such signal, and 0 would be an exit status. */
+    {"died 5 signal=0", {0, 5, READYD_DIED, READYD_REASON_NONE, 0, 0, -1, 0}},
+    {"died 5 status=hidden status=3", {0, 5, READYD_DIED, READYD_REASON_NONE, 0, 0, W_EXITCODE(3, 0), 0}},
     {"died 5 START=7 Status=1", {0, 5, READYD_DIED, READYD_REASON_NONE, 0, 0, W_EXITCODE(1, 0), 7}},
     {"died 5 signal=6 core=1",
 	{0, 5, READYD_DIED, READYD_REASON_NONE, 0, 0, W_EXITCODE(0, 6) | WCOREFLAG, 0}},

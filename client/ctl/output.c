@@ -115,9 +115,9 @@ static void print_json(const struct command_line *line, const struct readyd_answ
 		printf(",\"reason\":\"%s\"", readyd_reason_name(answer->reason));
 	if (status >= 0 && WIFEXITED(status))
 		printf(",\"status\":%d", WEXITSTATUS(status));
-	if (status >= 0 && WIFSIGNALED(status))
+	else if (status >= 0 && WIFSIGNALED(status))
 		printf(",\"signal\":%d%s", WTERMSIG(status), WCOREDUMP(status) ? ",\"core\":true" : "");
-	if (answer->flags & READYD_FLAG_STATUS_HIDDEN)
+	else if (answer->flags & READYD_FLAG_STATUS_HIDDEN)
 		printf(",\"status\":\"hidden\"");
 	else if (verdict_is_process_gone(answer->verdict) && status < 0)
 		printf(",\"status\":null");

@@ -1,0 +1,115 @@
+/*
+ * The command line of readyctl, up to where a command would run: words and variables of any kind. Either it
+ * is accepted and nothing is printed on standard error, or exactly one line says why not, which a terminal
+ * can show.
+ */
+#define main readyctl_main
+int readyctl_main(int argc, char **argv);
+#include "client/ctl/readyctl.c"
+#undef main
+
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "src/escape.h"
+#include "tests/fuzz/fuzz.h"
+
+#define WORDS 32
+
+static struct parsed parsed;
+
+static void check_shown(const char *text, size_t len)
+{
+	size_t count;
+
+	fuzz_check(len == 0 || text[len - 1] == '\n');
+	fuzz_check(strlen(text) == len);
+	for (; len > 0; text += count, len -= count) {
+		count = escape_length(text);
+		fuzz_check(count > 0);
+		fuzz_check(*text == '\n' || !escape_is_control(text, count));
+	}
+}
+
+static void check_line(const struct command_line *line)
+{
+	fuzz_check(line->timeout_ms >= -1 && line->timeout_ms <= 3600000000LL);
+	fuzz_check(line->run.kill_after_ms >= 0 && line->run.kill_after_ms <= 3600000000LL);
+	fuzz_check(line->process_count <= line->process_room);
+	fuzz_check(line->command == NULL || line->command[0] != NULL || parsed.command->starts_worker);
+	for (size_t i = 0; i < line->process_count; i++)
+		fuzz_check(line->processes[i].pid > 0 || line->processes[i].pid_file != NULL);
+}
+
+/* The checks that run makes by itself. */
+static void check_run(void)
+{
+	struct run_options options;
+
+	if (run_options_of(&parsed.line, &options) == 0)
+		fuzz_check(options.argv != NULL && options.kill_after_ms >= 0);
+}
+
+static void check_parse(char **words)
+{
+	const char *text;
+	size_t len;
+	bool good;
+
+	memset(&parsed, 0, sizeof(parsed));
+	parsed.line.options.size = sizeof(parsed.line.options);
+	parsed.line.timeout_ms = -1;
+	usage_set_command(NULL);
+	good = parse(&parsed, words) == 0;
+	text = fuzz_captured(STDERR_FILENO, &len);
+	check_shown(text, len);
+	fuzz_check(good == (len == 0));
+	fuzz_check(good || memchr(text, '\n', len) == text + len - 1);
+	text = fuzz_captured(STDOUT_FILENO, &len);
+	fuzz_check((len > 0) == (good && parsed.done));
+	check_shown(text, len);
+	if (!good || parsed.done)
+		return;
+	fuzz_check(parsed.command != NULL);
+	check_line(&parsed.line);
+	if (parsed.command->bit == FOR_RUN)
+		check_run();
+	text = fuzz_captured(STDERR_FILENO, &len);
+	check_shown(text, len);
+}
+
+/* Words are separated by newlines; the first one says which variable is set by the second. */
+static void one(const uint8_t *data, size_t size)
+{
+	static const char *const variables[] = {
+	    "READYD_TIMEOUT", "READYD_SOCKET", "READYD_DIR", "READYD_TRUST_UID", "READYD_BACKEND"};
+	struct fuzz_input input = {data, size};
+	const unsigned which = fuzz_byte(&input) % 8;
+	char *text = fuzz_text(input.at, input.left), *rest = text, *word;
+	const char *variable = which < 5 ? variables[which] : NULL;
+	char *words[WORDS + 1];
+	size_t count = 0;
+
+	if (variable != NULL && (word = strsep(&rest, "\n")) != NULL)
+		setenv(variable, word, 1);
+	while (count < WORDS && (word = strsep(&rest, "\n")) != NULL)
+		words[count++] = word;
+	words[count] = NULL;
+	check_parse(words);
+	if (variable != NULL)
+		unsetenv(variable);
+	free(parsed.line.processes);
+	free(text);
+}
+
+static void begin(void)
+{
+	unsetenv("READYD_TIMEOUT");
+	unsetenv("READYD_SOCKET");
+	unsetenv("READYD_DIR");
+	unsetenv("READYD_TRUST_UID");
+	unsetenv("READYD_BACKEND");
+}
+
+const struct fuzz_target fuzz_target = {.name = "command_line", .begin = begin, .one = one, .captures = true};
