@@ -85,6 +85,9 @@ bool tick_shows(const struct readyd_answer *answer)
 	case READYD_REASON_AGE_UNKNOWN:
 	case READYD_REASON_LOOK_FAILED:
 	case READYD_REASON_DAEMON_UNTRUSTED:
+	/* These are of clients of another kernel. */
+	case READYD_REASON_CONNECTION_LOST:
+	case READYD_REASON_NODE_OFFLINE:
 		return false;
 	}
 	return false;

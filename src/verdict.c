@@ -64,6 +64,10 @@ const char *readyd_reason_name(enum readyd_reason reason)
 		return "daemon-untrusted";
 	case READYD_REASON_CAME_AND_WENT:
 		return "came-and-went";
+	case READYD_REASON_CONNECTION_LOST:
+		return "connection-lost";
+	case READYD_REASON_NODE_OFFLINE:
+		return "node-offline";
 	}
 	return NULL;
 }

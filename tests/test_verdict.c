@@ -28,6 +28,8 @@ static const char *const reasons[] = {
     [READYD_REASON_DIRECTORY_HANGS] = "directory-hangs",
     [READYD_REASON_DAEMON_UNTRUSTED] = "daemon-untrusted",
     [READYD_REASON_CAME_AND_WENT] = "came-and-went",
+    [READYD_REASON_CONNECTION_LOST] = "connection-lost",
+    [READYD_REASON_NODE_OFFLINE] = "node-offline",
     [READYD_REASON_PID_REUSED] = "pid-reused",
     [READYD_REASON_NOT_STARTED] = "not-started",
 };

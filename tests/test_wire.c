@@ -255,7 +255,7 @@ START_TEST(answers_round_trip)
 	static const pid_t pids[] = {1, 4194304, INT_MAX};
 	struct readyd_answer answer = {.verdict = (enum readyd_verdict)_i, .wait_status = -1};
 
-	for (unsigned reason = 0; reason <= READYD_REASON_CAME_AND_WENT; reason++) {
+	for (unsigned reason = 0; reason <= READYD_REASON_NODE_OFFLINE; reason++) {
 		answer.reason = (enum readyd_reason)reason;
 		for (unsigned i = 0; i < 8 * UNIT_COUNT(starts) * UNIT_COUNT(pids); i++) {
 			answer.flags = i % 8;

@@ -53,7 +53,7 @@ const VERDICTS: [(Verdict, &str, i32); 6] = [
     (Verdict::Unreachable, "unreachable", 6),
 ];
 
-const REASONS: [&str; 17] = [
+const REASONS: [&str; 19] = [
     "deadline",
     "not-a-file",
     "not-started",
@@ -71,6 +71,8 @@ const REASONS: [&str; 17] = [
     "look-failed",
     "directory-hangs",
     "came-and-went",
+    "connection-lost",
+    "node-offline",
 ];
 
 impl Verdict {

@@ -89,6 +89,10 @@ static const char *words_for(enum readyd_reason reason)
 	case READYD_REASON_CAME_AND_WENT:
 		return "a file of its marker's name came and went before it could be checked, and other "
 		       "users can write to the directory; give it a marker directory of its own";
+	case READYD_REASON_CONNECTION_LOST:
+		return "the connection to the daemon of its kernel was lost and could not be restored";
+	case READYD_REASON_NODE_OFFLINE:
+		return "the node that it runs on is offline";
 	case READYD_REASON_NONE:
 	case READYD_REASON_DEADLINE:
 	case READYD_REASON_NOT_A_FILE:

@@ -87,6 +87,20 @@ int output_exit_code(const struct command_line *line, const struct readyd_answer
 	return verdict_exit_code(answer->verdict);
 }
 
+static const char *backend_word(enum readyd_backend backend)
+{
+	switch (backend) {
+	case READYD_BACKEND_DAEMON:
+		return "daemon";
+	case READYD_BACKEND_REMOTE:
+		return "remote";
+	case READYD_BACKEND_FILE:
+	case READYD_BACKEND_AUTO:
+		break;
+	}
+	return "file";
+}
+
 /* Except for legend and path, every string is a constant and needs no escaping. */
 static void print_json(const struct command_line *line, const struct readyd_answer *answer,
     const char *legend, const struct readyd_explanation *why, int64_t elapsed_ms)
@@ -121,7 +135,7 @@ static void print_json(const struct command_line *line, const struct readyd_answ
 		print_why(why);
 	if (elapsed_ms >= 0)
 		printf(",\"elapsed_ms\":%" PRId64, elapsed_ms);
-	printf(",\"backend\":\"%s\"}\n", answer->backend == READYD_BACKEND_DAEMON ? "daemon" : "file");
+	printf(",\"backend\":\"%s\"}\n", backend_word(answer->backend));
 }
 
 static int write_error; /* errno of the first write that failed */

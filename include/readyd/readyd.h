@@ -122,14 +122,18 @@ enum readyd_reason {
 					 * file system does not answer */
 	READYD_REASON_DAEMON_UNTRUSTED, /* pending: the process that listens at the socket is not trusted, so
 					 * it was not asked */
-	READYD_REASON_CAME_AND_WENT	/* pending: a file of the marker's name was created and removed before
+	READYD_REASON_CAME_AND_WENT,	/* pending: a file of the marker's name was created and removed before
 					 * it could be checked, where others can write to the directory */
+	READYD_REASON_CONNECTION_LOST,	/* unreachable: the connection to a remote daemon was lost, and could
+					 * not be restored in time */
+	READYD_REASON_NODE_OFFLINE	/* unreachable: the node of the process is offline */
 };
 
 enum readyd_backend {
 	READYD_BACKEND_AUTO,   /* the daemon if it answers, else the file */
 	READYD_BACKEND_DAEMON, /* the daemon; fails if it does not answer */
-	READYD_BACKEND_FILE    /* the file; no socket is opened */
+	READYD_BACKEND_FILE,   /* the file; no socket is opened */
+	READYD_BACKEND_REMOTE  /* in answers only: a remote daemon (READYD_OPTION_REMOTE) */
 };
 
 /* The process was seen ready earlier, and its marker has been removed since. */
@@ -165,6 +169,9 @@ struct readyd_options {
 /* A marker with an age that would be assumed (READYD_FLAG_AGE_ASSUMED) does not count: the verdict is
  * READYD_PENDING with READYD_REASON_AGE_UNKNOWN, until the process writes its marker again. */
 #define READYD_OPTION_STRICT_AGE 0x4u
+/* The socket leads to the daemon of another kernel, so that its answers alone count: see "Remote daemons" in
+ * libreadyd(3). Not with READYD_BACKEND_FILE (EINVAL). */
+#define READYD_OPTION_REMOTE 0x8u
 #define READYD_OPTIONS_INIT                                                                                  \
 	{                                                                                                    \
 		sizeof(struct readyd_options), 0, 0, 0, READYD_BACKEND_AUTO, 0                               \
@@ -177,7 +184,7 @@ struct readyd_answer {
 	pid_t pid;
 	enum readyd_verdict verdict;
 	enum readyd_reason reason;
-	enum readyd_backend backend; /* where the answer comes from: DAEMON or FILE */
+	enum readyd_backend backend; /* where the answer comes from: DAEMON, FILE or REMOTE */
 	unsigned flags;		     /* READYD_FLAG_* */
 	int wait_status;	     /* status of an exited process as from waitpid(2); -1: not known. Linux
 				      * reports it for zombies to a process with ptrace access (field 52 of

@@ -27,7 +27,7 @@ _EXIT = {Verdict.READY: 0, Verdict.PENDING: 1, Verdict.DIED: 3, Verdict.EXITED: 
 REASONS = frozenset((
     "deadline", "not-a-file", "not-started", "no-process", "pid-reused", "older-than-process", "foreign-owner",
     "no-directory", "directory-denied", "namespace-denied", "name-collision", "no-resources", "identity-unknown",
-    "age-unknown", "look-failed", "directory-hangs", "came-and-went"))
+    "age-unknown", "look-failed", "directory-hangs", "came-and-went", "connection-lost", "node-offline"))
 
 
 @dataclass(frozen=True)
