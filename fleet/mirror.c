@@ -38,10 +38,16 @@ static struct mirror_entry *find_or_add(struct mirror *mirror, pid_t pid, uint64
 	return entry;
 }
 
+static void append(struct mirror *mirror, struct mirror_entry *entry)
+{
+	entry->serial = ++mirror->serial;
+	TAILQ_INSERT_TAIL(&mirror->queue, entry, queue);
+}
+
 static void enqueue(struct mirror *mirror, struct mirror_entry *entry)
 {
 	if (!entry->is_queued && !entry->in_flight)
-		TAILQ_INSERT_TAIL(&mirror->queue, entry, queue);
+		append(mirror, entry);
 	entry->is_queued = true;
 }
 
@@ -154,6 +160,14 @@ void mirror_put(struct mirror *mirror, pid_t pid, uint64_t start, const struct p
 		clear_later(mirror, entry, now_ms + (age_ms < mirror->keep_ms ? mirror->keep_ms - age_ms : 0));
 }
 
+void mirror_forget(struct mirror *mirror, pid_t pid, uint64_t start)
+{
+	struct mirror_entry *entry = find(mirror, pid, start);
+
+	if (entry != NULL && entry->is_wanted)
+		clear(mirror, entry);
+}
+
 bool mirror_found(struct mirror *mirror, pid_t pid, uint64_t start)
 {
 	struct mirror_entry *entry = find_or_add(mirror, pid, start);
@@ -192,6 +206,19 @@ void mirror_sent(struct mirror *mirror, struct mirror_entry *entry, int mid)
 	mirror->window_mids[mirror->in_flight++] = mid;
 }
 
+/* It has changed meanwhile. It keeps its place, so that mirror_has_passed() does not pass it by. */
+static void put_back(struct mirror *mirror, struct mirror_entry *entry)
+{
+	struct mirror_entry *next = TAILQ_FIRST(&mirror->queue);
+
+	while (next != NULL && next->serial < entry->serial)
+		next = TAILQ_NEXT(next, queue);
+	if (next != NULL)
+		TAILQ_INSERT_BEFORE(next, entry, queue);
+	else
+		TAILQ_INSERT_TAIL(&mirror->queue, entry, queue);
+}
+
 void mirror_acknowledged(struct mirror *mirror, int mid)
 {
 	struct mirror_entry *entry;
@@ -206,14 +233,25 @@ void mirror_acknowledged(struct mirror *mirror, int mid)
 	mirror->window_mids[i] = mirror->window_mids[mirror->in_flight];
 	entry->in_flight = false;
 	if (entry->is_queued)
-		TAILQ_INSERT_TAIL(&mirror->queue, entry, queue);
+		put_back(mirror, entry);
 	else if (!entry->is_wanted && !mirror->in_snapshot)
 		remove_entry(mirror, entry);
 }
 
-bool mirror_is_clean(const struct mirror *mirror)
+uint64_t mirror_mark(const struct mirror *mirror)
 {
-	return mirror->in_flight == 0 && TAILQ_EMPTY(&mirror->queue);
+	return mirror->serial;
+}
+
+/* What is queued behind what is in flight has a greater serial, or will get one. */
+bool mirror_has_passed(const struct mirror *mirror, uint64_t mark)
+{
+	const struct mirror_entry *first = TAILQ_FIRST(&mirror->queue);
+
+	for (size_t i = 0; i < mirror->in_flight; i++)
+		if (mirror->window[i]->serial <= mark)
+			return false;
+	return first == NULL || first->serial > mark;
 }
 
 int64_t mirror_expire(struct mirror *mirror, int64_t now_ms)

@@ -30,6 +30,7 @@ struct mirror_entry {
 	bool is_queued; /* the broker may hold another state */
 	bool in_flight;
 	int64_t clear_at; /* 0: not by time */
+	uint64_t serial;  /* of what is queued or in flight; ascends in the queue */
 	struct payload_process state;
 	TAILQ_ENTRY(mirror_entry) queue, timed;
 	UT_hash_handle hh;
@@ -43,6 +44,7 @@ struct mirror {
 	struct mirror_entry *window[MIRROR_WINDOW];
 	int window_mids[MIRROR_WINDOW];
 	size_t in_flight;
+	uint64_t serial; /* the last one that was given */
 	int64_t keep_ms;
 	bool in_snapshot;
 	uint64_t left_out; /* that MIRROR_MAX had no room for */
@@ -58,6 +60,8 @@ void mirror_end_snapshot(struct mirror *mirror, uint64_t epoch);
 /* now_ms: of the clock that mirror_expire() is called with. age_ms: how long the state has lasted. */
 void mirror_put(struct mirror *mirror, pid_t pid, uint64_t start, const struct payload_process *state,
     int64_t now_ms, int64_t age_ms);
+/* The process is not followed any more. */
+void mirror_forget(struct mirror *mirror, pid_t pid, uint64_t start);
 /* The broker holds something of this process. True: that is cleared, or will be if no snapshot has it. */
 bool mirror_found(struct mirror *mirror, pid_t pid, uint64_t start);
 
@@ -67,8 +71,9 @@ void mirror_restart(struct mirror *mirror);
 struct mirror_entry *mirror_next(struct mirror *mirror);
 void mirror_sent(struct mirror *mirror, struct mirror_entry *entry, int mid);
 void mirror_acknowledged(struct mirror *mirror, int mid);
-/* Whether the broker holds everything. */
-bool mirror_is_clean(const struct mirror *mirror);
+/* A point in the order of what is to be published, and whether the broker holds everything before it. */
+uint64_t mirror_mark(const struct mirror *mirror);
+bool mirror_has_passed(const struct mirror *mirror, uint64_t mark);
 
 /* Clears what has been kept for long enough. Returns when the next one is due; -1: none is. */
 int64_t mirror_expire(struct mirror *mirror, int64_t now_ms);
