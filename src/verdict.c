@@ -103,6 +103,41 @@ int reason_parse(const char *word, size_t len, enum readyd_reason *reason)
 	return -1;
 }
 
+const char *readyd_change_name(enum readyd_change change)
+{
+	switch (change) {
+	case READYD_CHANGE_SNAPSHOT:
+		return "snapshot";
+	case READYD_CHANGE_STATE:
+		return "state";
+	case READYD_CHANGE_LIVE:
+		return "live";
+	case READYD_CHANGE_RESUMED:
+		return "resumed";
+	case READYD_CHANGE_GAP:
+		return "gap";
+	case READYD_CHANGE_LOST:
+		return "lost";
+	case READYD_CHANGE_READY:
+		return "ready";
+	case READYD_CHANGE_EXITED:
+		return "exited";
+	case READYD_CHANGE_DIED:
+		return "died";
+	case READYD_CHANGE_STALE:
+		return "stale";
+	case READYD_CHANGE_REMOVED:
+		return "removed";
+	case READYD_CHANGE_REWRITTEN:
+		return "rewritten";
+	case READYD_CHANGE_WAITED:
+		return "waited";
+	case READYD_CHANGE_FORGOTTEN:
+		return "forgotten";
+	}
+	return NULL;
+}
+
 int verdict_exit_code(enum readyd_verdict verdict)
 {
 	switch (verdict) {

@@ -11,6 +11,7 @@
 #define LEAST_OPTIONS	  (offsetof(struct readyd_options, flags) + sizeof(unsigned))
 #define LEAST_ANSWER	  (offsetof(struct readyd_answer, start) + sizeof(uint64_t))
 #define LEAST_EXPLANATION (offsetof(struct readyd_explanation, path) + 1152)
+#define LEAST_EVENT	  (offsetof(struct readyd_event, name) + 64)
 /* A structure that was not initialised is refused. */
 #define MOST 4096
 
@@ -56,6 +57,11 @@ int abi_check_explanation(const struct readyd_explanation *explanation)
 	return check(explanation->size, LEAST_EXPLANATION);
 }
 
+int abi_check_event(const struct readyd_event *event)
+{
+	return check(event->size, LEAST_EVENT);
+}
+
 /* The size, which comes first, stays that of the caller. */
 static void give(void *to, size_t room, const void *from, size_t known)
 {
@@ -72,6 +78,11 @@ void abi_give_answer(struct readyd_answer *to, const struct readyd_answer *answe
 void abi_give_explanation(struct readyd_explanation *to, const struct readyd_explanation *explanation)
 {
 	give(to, to->size, explanation, sizeof(*explanation));
+}
+
+void abi_give_event(struct readyd_event *to, const struct readyd_event *event)
+{
+	give(to, to->size, event, sizeof(*event));
 }
 
 struct readyd_answer *abi_next_answer(struct readyd_answer *answer)

@@ -11,13 +11,15 @@
  * something is set that this library does not know. */
 int abi_take_options(struct readyd_options *options, const struct readyd_options *given);
 
-/* Whether the caller has room for an answer or an explanation: checked before anything is done. -1: EINVAL.
- */
+/* Whether the caller has room for an answer, an explanation or an event: checked before anything is done. -1:
+ * EINVAL. */
 int abi_check_answer(const struct readyd_answer *answer);
 int abi_check_explanation(const struct readyd_explanation *explanation);
+int abi_check_event(const struct readyd_event *event);
 
 void abi_give_answer(struct readyd_answer *to, const struct readyd_answer *answer);
 void abi_give_explanation(struct readyd_explanation *to, const struct readyd_explanation *explanation);
+void abi_give_event(struct readyd_event *to, const struct readyd_event *event);
 
 /* The next element of the caller's array. */
 struct readyd_answer *abi_next_answer(struct readyd_answer *answer);

@@ -2,36 +2,37 @@
  * libreadyd: wait until another process is ready. See libreadyd(3).
  *
  * A worker signals readiness by creating a marker file (see <readyd/marker.h>). Only that file decides; the
- * daemon readyd(8) makes waiting for it cheap. Without the daemon, all calls but readyd_stats() and
- * readyd_ping() watch the file themselves: they give the same answers, but later, and cannot know of a marker
- * that was removed before they looked.
+ * daemon readyd(8) makes waiting for it cheap. Without the daemon, all calls but readyd_stats(),
+ * readyd_ping() and monitors watch the file themselves: they give the same answers, but later, and cannot
+ * know of a marker that was removed before they looked.
  *
  * Errors       Functions that can fail return -1 (or NULL) and set errno; what *answer holds then is not
  *              defined. A verdict is never an error.
  *
  * Threads      There is no global state. A waiter belongs to one thread at a time; different waiters are
- *              independent; all other functions may be called from any thread. They call secure_getenv(3),
- *              so no other thread may change the environment meanwhile. After fork(2), the child may only
- *              free an inherited waiter.
+ *              independent, and so are monitors; all other functions may be called from any thread. They call
+ * secure_getenv(3), so no other thread may change the environment meanwhile. After fork(2), the child may
+ * only free an inherited waiter.
  *
  * Process      The library never prints or exits, and does not change signals, the environment or the
  *              allocator. All of its descriptors are close-on-exec.
  *
  * Sizes        The structures that a caller fills or has filled begin with their size: initialise them with
- *              READYD_OPTIONS_INIT, READYD_ANSWER_INIT and READYD_EXPLANATION_INIT. So later versions can
- *              add members at the end, and a program and a library of different versions work together: a
- *              member that the library does not know is 0. A size that cannot be is EINVAL; an option that
- *              is set and that the library does not know is E2BIG. A call keeps the size.
+ *              READYD_OPTIONS_INIT, READYD_ANSWER_INIT, READYD_EXPLANATION_INIT and READYD_EVENT_INIT. So
+ *              later versions can add members at the end, and a program and a library of different versions
+ *              work together: a member that the library does not know is 0. A size that cannot be is EINVAL;
+ *              an option that is set and that the library does not know is E2BIG. A call keeps the size.
  *
  * Blocking     How long the calls wait at most for a daemon that is late:
  *
- *                  not at all   readyd_waiter_new(), _free(), _add(), _cancel(), _fd(), _next(), _pending()
+ *                  not at all   readyd_waiter_new(), _free(), _add(), _cancel(), _fd(), _next(), _pending();
+ *                               readyd_monitor_new(), _free(), _fd(), _next()
  *                  250 ms       readyd_query(), _exact(); readyd_waiter_peek(), _explain(): about 1 s for
  *                               all calls of one waiter together
  *                  5 s          readyd_query() with READYD_BACKEND_DAEMON; readyd_stats(), readyd_ping()
  *                  10 s         readyd_query_set(), readyd_list(), in all
  *                  as asked     readyd_wait() until its deadline, and 250 ms beyond it;
- *                               readyd_waiter_sleep()
+ *                               readyd_waiter_sleep(), readyd_monitor_sleep()
  *
  *              A check of a marker calls lstat(2) and waits for as long as the file system of the marker
  *              directory takes, whatever the deadline: forever, if it is on a server that does not answer, or
@@ -347,6 +348,97 @@ int readyd_stats(const struct readyd_options *options, char *buf, size_t size);
 
 /* 0 if the daemon answers. Waits at most 5 s. Errors as for readyd_query() with READYD_BACKEND_DAEMON. */
 int readyd_ping(const struct readyd_options *options);
+
+/*
+ * A monitor follows all processes of a daemon: those that are ready or waited for. First comes their present
+ * state (SNAPSHOT, one STATE for each process, LIVE), then each transition that the daemon sees. What the
+ * events say, applied in order to a table with a row for each process, is what the daemon knows.
+ *
+ *	struct readyd_event event = READYD_EVENT_INIT;
+ *
+ *	m = readyd_monitor_new(NULL, NULL);
+ *	... poll readyd_monitor_fd(m) for POLLIN, or readyd_monitor_sleep(m, -1), then
+ *	while (readyd_monitor_next(m, &event) == 1)
+ *		...
+ *	readyd_monitor_free(m);
+ *
+ * A monitor requires a daemon, and is not ended by its end: it reports LOST once, connects again by itself
+ * (after 0.1 to 5 s, with jitter), and goes on where it was: RESUMED if nothing was missed, else GAP and
+ * another SNAPSHOT. A monitor that reads too slowly is told so by a GAP, too.
+ *
+ * A token, "EPOCH:SEQ" in decimal numbers, names a position: that of LIVE, RESUMED or a transition. A later
+ * monitor with this token continues behind it. The token of a STATE is not a position, since others follow.
+ */
+enum readyd_change {
+	READYD_CHANGE_SNAPSHOT, /* the present state follows; what was known before counts no more */
+	READYD_CHANGE_STATE,	/* one process of the present state */
+	READYD_CHANGE_LIVE,	/* the present state is complete; from now on transitions */
+	READYD_CHANGE_RESUMED,	/* the token was known: no snapshot; the transitions after the token follow */
+	READYD_CHANGE_GAP,	/* transitions were lost (slow reader, unknown token, another daemon); a
+				 * SNAPSHOT follows */
+	READYD_CHANGE_LOST, /* there is no connection to the daemon (reason READYD_REASON_DAEMON_UNTRUSTED:
+			     * the process that listens is not trusted); the monitor goes on trying */
+	/* Transitions. Each has its own seq, the next greater one. */
+	READYD_CHANGE_READY,	 /* the process was seen ready */
+	READYD_CHANGE_EXITED,	 /* it was ready, and has ended */
+	READYD_CHANGE_DIED,	 /* it has ended, and was never ready */
+	READYD_CHANGE_STALE,	 /* the marker under its name is not its own */
+	READYD_CHANGE_REMOVED,	 /* the marker of a ready process was removed (it stays ready) */
+	READYD_CHANGE_REWRITTEN, /* the marker of a ready process was written again */
+	READYD_CHANGE_WAITED,	/* a process that is not ready is waited for from now on, by another number of
+				 * waits (told at most once a second), or pending for another reason */
+	READYD_CHANGE_FORGOTTEN /* it is not followed any more: not ready, and not waited for, or (reason
+				 * READYD_REASON_NO_RESOURCES) the daemon has no descriptor left for it */
+};
+
+/* Initialise with READYD_EVENT_INIT. For SNAPSHOT, LIVE, RESUMED, GAP and LOST, only change, epoch and seq
+ * are set: the position from which on events follow (LOST: of the last one). */
+struct readyd_event {
+	size_t size; /* sizeof(struct readyd_event) */
+	enum readyd_change change;
+	uint64_t epoch;	 /* of the daemon: another number for each start; 0: none was reached yet */
+	uint64_t seq;	 /* of the transition; STATE: of the last one that the state includes */
+	int64_t time_ms; /* CLOCK_REALTIME in milliseconds: when the daemon saw it; STATE: since when */
+	pid_t pid;
+	uint64_t start;		     /* as in struct readyd_answer; 0: not known, or kept from this user */
+	enum readyd_verdict verdict; /* after the transition */
+	enum readyd_reason reason;
+	unsigned flags;	  /* READYD_FLAG_* */
+	int wait_status;  /* as in struct readyd_answer */
+	unsigned waiters; /* waits for it at that moment; one that has given up by a gate may be counted */
+	char name[64];	  /* comm (proc_pid_comm(5)), not escaped; empty: not known, or kept from this user */
+};
+#define READYD_EVENT_INIT                                                                                    \
+	{                                                                                                    \
+		sizeof(struct readyd_event), READYD_CHANGE_SNAPSHOT, 0, 0, 0, 0, 0, READYD_PENDING,          \
+		    READYD_REASON_NONE, 0, -1, 0,                                                            \
+		{                                                                                            \
+			0                                                                                    \
+		}                                                                                            \
+	}
+
+struct readyd_monitor;
+
+/* token: "EPOCH:SEQ", or NULL for the present state. options may be NULL; READYD_BACKEND_FILE is an error.
+ * The caller owns the monitor and frees it. Never blocks. NULL with errno EINVAL, ENAMETOOLONG or ENOMEM. */
+struct readyd_monitor *readyd_monitor_new(const struct readyd_options *options, const char *token);
+void readyd_monitor_free(struct readyd_monitor *monitor); /* NULL is allowed */
+
+/* The descriptor to poll for POLLIN; the same until readyd_monitor_free(). As readyd_waiter_fd(). */
+int readyd_monitor_fd(struct readyd_monitor *monitor);
+
+/* Handles events and takes the next one. 1: *event is it. 0: there is none now; poll again. -1: the monitor
+ * cannot go on, and is only good to be freed; errno: EXDEV (the daemon serves another directory, or is in
+ * another pid or time namespace), EOPNOTSUPP (it is older and has no monitors), ENOMEM, or what
+ * epoll_create1(2), timerfd_create(2) and epoll_ctl(2) say. Never blocks. */
+int readyd_monitor_next(struct readyd_monitor *monitor, struct readyd_event *event);
+
+/* For programs without an event loop, as readyd_waiter_sleep(). */
+int readyd_monitor_sleep(struct readyd_monitor *monitor, int timeout_ms);
+
+/* The words that the protocol and readyctl(1) use: "snapshot", "state", "live", ... Static strings; NULL for
+ * values outside the enum. */
+const char *readyd_change_name(enum readyd_change change);
 
 #ifdef __cplusplus
 }
