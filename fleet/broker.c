@@ -62,8 +62,8 @@ static void on_message(struct mosquitto *mosq, void *context, const struct mosqu
 
 	(void)mosq;
 	if (m->topic != NULL && b->events->on_message != NULL)
-		b->events->on_message(
-		    m->topic, m->payload, m->payloadlen > 0 ? (size_t)m->payloadlen : 0, m->retain, b->context);
+		b->events->on_message(m->topic, m->payload, m->payloadlen > 0 ? (size_t)m->payloadlen : 0,
+		    m->retain, b->context);
 }
 
 static void on_publish(struct mosquitto *mosq, void *context, int mid)
@@ -158,8 +158,8 @@ static void drop(struct broker *b, int64_t now)
 	b->events->on_lost(why, is_refused, b->context);
 }
 
-/* Without blocking, libmosquitto tries one address alone, the first one that does not fail at once: so every second
- * attempt is limited to IPv4, by the address that it comes from. */
+/* Without blocking, libmosquitto tries one address alone, the first one that does not fail at once: so every
+ * second attempt is limited to IPv4, by the address that it comes from. */
 static void connect_now(struct broker *b, int64_t now)
 {
 	const struct broker_options *o = b->options;
@@ -340,5 +340,5 @@ int broker_subscribe(struct broker *broker, const char *topic, int *mid)
 int broker_unsubscribe(struct broker *broker, const char *topic)
 {
 	return broker->is_open && mosquitto_unsubscribe(broker->mosq, NULL, topic) == MOSQ_ERR_SUCCESS ? 0
-													: -1;
+												       : -1;
 }

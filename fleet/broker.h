@@ -1,8 +1,8 @@
 /*
- * The connection to an MQTT broker (3.1.1), by libmosquitto, for a loop of poll(2): it connects again by itself,
- * with growing delays and jitter. Each connection begins with a clean session and nothing in flight; what has to
- * be published or subscribed to is the business of on_open. Events come during broker_turn() alone. Resolving the
- * name of the broker blocks.
+ * The connection to an MQTT broker (3.1.1), by libmosquitto, for a loop of poll(2): it connects again by
+ * itself, with growing delays and jitter. Each connection begins with a clean session and nothing in flight;
+ * what has to be published or subscribed to is the business of on_open. Events come during broker_turn()
+ * alone. Resolving the name of the broker blocks.
  */
 #ifndef FLEET_BROKER_H
 #define FLEET_BROKER_H
@@ -26,10 +26,11 @@ struct broker_options {
 
 struct broker_events {
 	void (*on_open)(void *context);
-	/* Why there is no connection, in each attempt; is_refused: the broker, or one side's certificate, does
-	 * not allow it, so that another attempt would hardly help. */
+	/* Why there is no connection, in each attempt; is_refused: the broker, or one side's certificate,
+	 * does not allow it, so that another attempt would hardly help. */
 	void (*on_lost)(const char *why, bool is_refused, void *context);
-	void (*on_message)(const char *topic, const char *payload, size_t length, bool retained, void *context);
+	void (*on_message)(
+	    const char *topic, const char *payload, size_t length, bool retained, void *context);
 	void (*on_acknowledged)(int mid, void *context); /* of a publication */
 	void (*on_subscribed)(int mid, bool is_granted, void *context);
 };

@@ -65,7 +65,8 @@ static int read_password(const char *path)
 	if (got == NULL || password[0] == '\n')
 		return say_usage("--password-file", path, "its first line is empty");
 	if (strlen(password) == sizeof(password) - 1)
-		return say_usage("--password-file", path, "its first line is too long; use at most 1022 bytes");
+		return say_usage(
+		    "--password-file", path, "its first line is too long; use at most 1022 bytes");
 	password[strcspn(password, "\r\n")] = '\0';
 	return 0;
 }
@@ -100,7 +101,8 @@ int broker_options_finish(struct broker_options *options)
 	if (options->password != NULL && options->user == NULL)
 		return say_usage("--password-file", "", "give --user, too");
 	if ((options->cert != NULL) != (options->key != NULL))
-		return say_usage(options->cert != NULL ? "--cert" : "--key", "", "give both --cert and --key");
+		return say_usage(
+		    options->cert != NULL ? "--cert" : "--key", "", "give both --cert and --key");
 	if (options->cert != NULL && options->cafile == NULL)
 		return say_usage("--cert", "", "give --cafile, too");
 	options->tls |= options->cafile != NULL;

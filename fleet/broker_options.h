@@ -17,17 +17,17 @@ enum {
 
 /* Rows of a table of options. */
 #define BROKER_OPTIONS(commands)                                                                             \
-	{BROKER_OPTION, 'b', "broker", "HOST[:PORT]", "the MQTT broker (localhost; port 1883, with TLS 8883)", \
-	    commands},                                                                                       \
+	{BROKER_OPTION, 'b', "broker", "HOST[:PORT]",                                                        \
+	    "the MQTT broker (localhost; port 1883, with TLS 8883)", commands},                              \
 	    {BROKER_OPTION_USER, 'u', "user", "NAME", "the user that the broker knows", commands},           \
 	    {BROKER_OPTION_PASSWORD_FILE, 0, "password-file", "FILE",                                        \
 		"the first line is the password of --user", commands},                                       \
 	    {BROKER_OPTION_TLS, 0, "tls", NULL, "use TLS, with the certificates that the system trusts",     \
 		commands},                                                                                   \
-	    {BROKER_OPTION_CAFILE, 0, "cafile", "FILE", "use TLS; the broker's certificate must be of this CA",  \
-		commands},                                                                                   \
-	    {BROKER_OPTION_CERT, 0, "cert", "FILE", "the certificate to show the broker; requires --key, --cafile", \
-		commands},                                                                                   \
+	    {BROKER_OPTION_CAFILE, 0, "cafile", "FILE",                                                      \
+		"use TLS; the broker's certificate must be of this CA", commands},                           \
+	    {BROKER_OPTION_CERT, 0, "cert", "FILE",                                                          \
+		"the certificate to show the broker; requires --key, --cafile", commands},                   \
 	{                                                                                                    \
 		BROKER_OPTION_KEY, 0, "key", "FILE", "the private key of --cert", commands                   \
 	}

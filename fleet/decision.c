@@ -17,7 +17,8 @@ static void take_state(struct decision *d)
 	d->cause = d->ends ? DECISION_ANSWERED : DECISION_PROCESS_WAITS;
 }
 
-/* Without a word of the node on what is now. What has ended does not come back, so its last word stays true. */
+/* Without a word of the node on what is now. What has ended does not come back, so its last word stays true.
+ */
 static void stay_without(struct decision *d, bool present, enum decision_cause cause)
 {
 	if (present && verdict_is_process_gone(d->process->state.verdict)) {

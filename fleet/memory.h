@@ -1,4 +1,5 @@
-/* Memory of the fleet's programs: when there is none, the program ends; all that it knows is at the broker. */
+/* Memory of the fleet's programs: when there is none, the program ends; all that it knows is at the broker.
+ */
 #ifndef FLEET_MEMORY_H
 #define FLEET_MEMORY_H
 

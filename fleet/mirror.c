@@ -72,8 +72,7 @@ static void clear_later(struct mirror *mirror, struct mirror_entry *entry, int64
 
 	stop_timing(mirror, entry);
 	entry->clear_at = at != 0 ? at : 1;
-	TAILQ_FOREACH_REVERSE(before, &mirror->timed, mirror_queue, timed)
-	{
+	TAILQ_FOREACH_REVERSE (before, &mirror->timed, mirror_queue, timed) {
 		if (before->clear_at <= entry->clear_at) {
 			TAILQ_INSERT_AFTER(&mirror->timed, before, entry, timed);
 			return;
@@ -102,8 +101,8 @@ void mirror_fini(struct mirror *mirror)
 	struct mirror_entry *entry, *next;
 
 	mirror_restart(mirror);
-	HASH_ITER(hh, mirror->entries, entry, next)
-	remove_entry(mirror, entry);
+	HASH_ITER (hh, mirror->entries, entry, next)
+		remove_entry(mirror, entry);
 }
 
 void mirror_begin_snapshot(struct mirror *mirror)
@@ -111,8 +110,8 @@ void mirror_begin_snapshot(struct mirror *mirror)
 	struct mirror_entry *entry, *next;
 
 	mirror->in_snapshot = true;
-	HASH_ITER(hh, mirror->entries, entry, next)
-	entry->is_listed = false;
+	HASH_ITER (hh, mirror->entries, entry, next)
+		entry->is_listed = false;
 }
 
 void mirror_end_snapshot(struct mirror *mirror, uint64_t epoch)
@@ -120,10 +119,8 @@ void mirror_end_snapshot(struct mirror *mirror, uint64_t epoch)
 	struct mirror_entry *entry, *next;
 
 	mirror->in_snapshot = false;
-	HASH_ITER(hh, mirror->entries, entry, next)
-	{
-		bool is_kept =
-		    entry->is_wanted && entry->clear_at != 0 && entry->state.epoch == epoch;
+	HASH_ITER (hh, mirror->entries, entry, next) {
+		bool is_kept = entry->is_wanted && entry->clear_at != 0 && entry->state.epoch == epoch;
 
 		if (!entry->is_listed && !is_kept)
 			clear(mirror, entry);
@@ -157,7 +154,8 @@ void mirror_put(struct mirror *mirror, pid_t pid, uint64_t start, const struct p
 	if (!is_over)
 		stop_timing(mirror, entry);
 	else if (entry->clear_at == 0)
-		clear_later(mirror, entry, now_ms + (age_ms < mirror->keep_ms ? mirror->keep_ms - age_ms : 0));
+		clear_later(
+		    mirror, entry, now_ms + (age_ms < mirror->keep_ms ? mirror->keep_ms - age_ms : 0));
 }
 
 void mirror_forget(struct mirror *mirror, pid_t pid, uint64_t start)
@@ -183,14 +181,13 @@ void mirror_restart(struct mirror *mirror)
 {
 	struct mirror_entry *entry, *next;
 
-	HASH_ITER(hh, mirror->entries, entry, next)
-	{
+	HASH_ITER (hh, mirror->entries, entry, next) {
 		entry->in_flight = entry->is_queued = false;
 	}
 	TAILQ_INIT(&mirror->queue);
 	mirror->in_flight = 0;
-	HASH_ITER(hh, mirror->entries, entry, next)
-	enqueue(mirror, entry);
+	HASH_ITER (hh, mirror->entries, entry, next)
+		enqueue(mirror, entry);
 }
 
 struct mirror_entry *mirror_next(struct mirror *mirror)

@@ -1,8 +1,8 @@
 /*
- * What the broker has to hold of one node's processes, and how much of that it is known to hold. There is no queue
- * of messages: each process has its newest state, and a mark if the broker may hold another one. So what waits to
- * be published is bounded by the number of processes, and a slow broker gets the newest state, not each that was.
- * Without I/O and clock; times are in milliseconds.
+ * What the broker has to hold of one node's processes, and how much of that it is known to hold. There is no
+ * queue of messages: each process has its newest state, and a mark if the broker may hold another one. So
+ * what waits to be published is bounded by the number of processes, and a slow broker gets the newest state,
+ * not each that was. Without I/O and clock; times are in milliseconds.
  */
 #ifndef FLEET_MIRROR_H
 #define FLEET_MIRROR_H
@@ -67,7 +67,8 @@ bool mirror_found(struct mirror *mirror, pid_t pid, uint64_t start);
 
 /* The broker is another one, or may have forgotten: everything is published again. */
 void mirror_restart(struct mirror *mirror);
-/* The next entry to publish, if the window has room; else NULL. is_wanted: its state, else an empty message. */
+/* The next entry to publish, if the window has room; else NULL. is_wanted: its state, else an empty message.
+ */
 struct mirror_entry *mirror_next(struct mirror *mirror);
 void mirror_sent(struct mirror *mirror, struct mirror_entry *entry, int mid);
 void mirror_acknowledged(struct mirror *mirror, int mid);

@@ -1,6 +1,6 @@
 /*
- * What the topics carry: one JSON object each. What others have published is not trusted: a message that is not
- * what this program would write gives a reason, never a part of its content. Pure.
+ * What the topics carry: one JSON object each. What others have published is not trusted: a message that is
+ * not what this program would write gives a reason, never a part of its content. Pure.
  */
 #ifndef FLEET_PAYLOAD_H
 #define FLEET_PAYLOAD_H

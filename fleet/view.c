@@ -51,11 +51,10 @@ enum view_change view_put_status(struct view *view, const char *name, const stru
 
 	if (node == NULL)
 		return VIEW_FULL;
-	same =
-	    node->has_status && node->status.state == status->state && node->status.epoch == status->epoch;
-	if (!node->has_status)
+	same = node->has_status && node->status.state == status->state && node->status.epoch == status->epoch;
+	if (!node->has_status || !node->is_fresh)
 		node->met_at = moment->ms;
-	node->has_status = true;
+	node->has_status = node->is_fresh = true;
 	node->status = *status;
 	note_life(node, moment);
 	return same ? VIEW_SAME : VIEW_CHANGED;
@@ -69,8 +68,7 @@ static struct view_process *find_exact(const struct view_node *node, pid_t pid, 
 	return found;
 }
 
-static struct view_process *add_process(
-    struct view *view, struct view_node *node, pid_t pid, uint64_t start)
+static struct view_process *add_process(struct view *view, struct view_node *node, pid_t pid, uint64_t start)
 {
 	struct view_process *process;
 
@@ -85,25 +83,32 @@ static struct view_process *add_process(
 }
 
 /* Within an epoch, transitions have an order: a message that is delivered twice, or late, changes nothing. */
+static enum view_change update(struct view_process *process, const struct payload_process *state)
+{
+	const struct payload_process *known = &process->state;
+	bool is_same = known->epoch == state->epoch && known->verdict == state->verdict;
+
+	if (process->is_fresh && known->epoch == state->epoch && known->seq > state->seq)
+		return VIEW_SAME;
+	process->is_fresh = true;
+	process->state = *state;
+	return is_same ? VIEW_SAME : VIEW_CHANGED;
+}
+
 enum view_change view_put_process(struct view *view, const char *name, pid_t pid, uint64_t start,
     const struct payload_process *state, struct view_process **process)
 {
 	struct view_node *node = find_or_add(view, name);
 
 	*process = node != NULL ? find_exact(node, pid, start) : NULL;
-	if (*process != NULL && (*process)->state.epoch == state->epoch) {
-		bool same = (*process)->state.verdict == state->verdict;
-
-		if ((*process)->state.seq > state->seq || ((*process)->state.seq == state->seq && same))
-			return VIEW_SAME;
-		(*process)->state = *state;
-		return same ? VIEW_SAME : VIEW_CHANGED;
-	}
-	if (*process == NULL && node != NULL)
+	if (*process != NULL)
+		return update(*process, state);
+	if (node != NULL)
 		*process = add_process(view, node, pid, start);
 	if (*process == NULL)
 		return VIEW_FULL;
 	(*process)->state = *state;
+	(*process)->is_fresh = true;
 	return VIEW_CHANGED;
 }
 
@@ -118,8 +123,8 @@ static void remove_node(struct view *view, struct view_node *node)
 {
 	struct view_process *process, *next;
 
-	HASH_ITER(hh, node->processes, process, next)
-	remove_process(view, node, process);
+	HASH_ITER (hh, node->processes, process, next)
+		remove_process(view, node, process);
 	HASH_DEL(view->nodes, node);
 	free(node);
 	view->node_count--;
@@ -157,10 +162,12 @@ struct view_process *view_find_process(const struct view_node *node, pid_t pid, 
 {
 	struct view_process *best = NULL;
 
-	if (start != 0)
-		return find_exact(node, pid, start);
+	if (start != 0) {
+		best = find_exact(node, pid, start);
+		return best != NULL && best->is_fresh ? best : NULL;
+	}
 	for (struct view_process *p = node->processes; p != NULL; p = p->hh.next)
-		if (p->key.pid == (uint64_t)pid && is_better(node, p, best))
+		if (p->is_fresh && p->key.pid == (uint64_t)pid && is_better(node, p, best))
 			best = p;
 	return best;
 }
@@ -172,14 +179,14 @@ bool view_is_present(const struct view_node *node, const struct view_process *pr
 
 int64_t view_condition_until(const struct view_node *node)
 {
-	if (node == NULL || !node->has_status || node->status.state != PAYLOAD_ONLINE)
+	if (node == NULL || !node->has_status || !node->is_fresh || node->status.state != PAYLOAD_ONLINE)
 		return -1;
 	return (node->is_alive ? node->heard_at : node->met_at) + VIEW_SILENCE_MS;
 }
 
 enum view_condition view_condition(const struct view_node *node, int64_t ms)
 {
-	if (node == NULL || !node->has_status)
+	if (node == NULL || !node->has_status || !node->is_fresh)
 		return VIEW_NEVER_SEEN;
 	if (node->status.state == PAYLOAD_OFFLINE)
 		return VIEW_OFFLINE;
@@ -190,10 +197,35 @@ enum view_condition view_condition(const struct view_node *node, int64_t ms)
 	return node->is_alive ? VIEW_ONLINE : VIEW_DOUBTFUL;
 }
 
-void view_reset(struct view *view)
+void view_renew(struct view *view)
+{
+	for (struct view_node *node = view->nodes; node != NULL; node = node->hh.next) {
+		node->is_fresh = node->is_alive = false;
+		for (struct view_process *p = node->processes; p != NULL; p = p->hh.next)
+			p->is_fresh = false;
+	}
+}
+
+void view_sweep(struct view *view,
+    void (*gone)(const struct view_node *node, const struct view_process *process, void *context),
+    void *context)
+{
+	struct view_process *process, *next;
+
+	for (struct view_node *node = view->nodes; node != NULL; node = node->hh.next) {
+		HASH_ITER (hh, node->processes, process, next) {
+			if (process->is_fresh)
+				continue;
+			gone(node, process, context);
+			remove_process(view, node, process);
+		}
+	}
+}
+
+void view_free(struct view *view)
 {
 	struct view_node *node, *next;
 
-	HASH_ITER(hh, view->nodes, node, next)
-	remove_node(view, node);
+	HASH_ITER (hh, view->nodes, node, next)
+		remove_node(view, node);
 }

@@ -1,7 +1,7 @@
 /*
- * What one connection to the broker has shown of nodes and processes. What is retained may be old: a node that
- * was cut off, or one of an earlier epoch, has left it. view_condition() says what a node's state is worth.
- * Without I/O and clock; ends the program if there is no memory.
+ * What one connection to the broker has shown of nodes and processes. What is retained may be old: a node
+ * that was cut off, or one of an earlier epoch, has left it. view_condition() says what a node's state is
+ * worth. Without I/O and clock; ends the program if there is no memory.
  */
 #ifndef FLEET_VIEW_H
 #define FLEET_VIEW_H
@@ -26,6 +26,7 @@ struct view_process {
 		uint64_t start;
 		uint64_t pid;
 	} key;
+	bool is_fresh; /* the present connection has shown it */
 	struct payload_process state;
 	UT_hash_handle hh;
 };
@@ -33,6 +34,7 @@ struct view_process {
 struct view_node {
 	char name[TOPIC_NODE_SIZE];
 	bool has_status;
+	bool is_fresh; /* the present connection has shown the status */
 	struct payload_status status;
 	int64_t met_at;	  /* when the status was first seen */
 	int64_t heard_at; /* the last sign of life; meaningless before is_alive */
@@ -77,7 +79,12 @@ int64_t view_condition_until(const struct view_node *node);
 /* Whether the process is of the epoch that its node is in. */
 bool view_is_present(const struct view_node *node, const struct view_process *process);
 
-/* Forgets everything: the connection is another one. */
-void view_reset(struct view *view);
+/* The connection is another one, or lost: nothing counts until it is seen again. */
+void view_renew(struct view *view);
+/* Forgets what was not seen again, after telling about each process. */
+void view_sweep(struct view *view,
+    void (*gone)(const struct view_node *node, const struct view_process *process, void *context),
+    void *context);
+void view_free(struct view *view);
 
 #endif
