@@ -16,6 +16,8 @@ struct arrival {
 			  known */
 	dev_t dev;     /* the directory */
 	ino_t ino;
+	bool created;	    /* by creating it: an event for the end of its writing will follow */
+	uint64_t position;  /* in the queue of events, see dirwatch_position(); 0: not known */
 	unsigned *searches; /* left for the events that were read together: see tracker_marker_seen() */
 };
 

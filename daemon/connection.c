@@ -221,7 +221,7 @@ static void keep_input(struct connection *connection, const char *data, size_t l
 	connection->input_len = len;
 }
 
-static bool is_stuck(const struct connection *connection)
+bool connection_is_stuck(const struct connection *connection)
 {
 	return connection->closing || connection->output_len > 0;
 }
@@ -248,8 +248,8 @@ static size_t handle_lines(struct connection *connection, const char *data, size
 {
 	size_t at = 0;
 
-	while (connection_budget(connection) > 0 && connection->list == NULL && !is_stuck(connection) &&
-	       has_line(data + at, len - at)) {
+	while (connection_budget(connection) > 0 && connection->list == NULL &&
+	       !connection_is_stuck(connection) && has_line(data + at, len - at)) {
 		connection_spend(connection, TURNS_LINE);
 		at += handle_line(connection, data + at, len - at);
 	}
@@ -269,7 +269,7 @@ static void await_turn(struct connection *connection)
  * goes first. */
 static void go_on(struct connection *connection)
 {
-	if (is_stuck(connection))
+	if (connection_is_stuck(connection))
 		return;
 	if (connection->list == NULL && !has_line(connection->input, connection->input_len)) {
 		read_on(connection);
@@ -310,7 +310,8 @@ static bool finished(const struct connection *connection)
 	if (connection->closing)
 		return true;
 	return connection->eof &&
-	       ((connection->wait_count == 0 && connection->output_len == 0) || hung_up(connection));
+	       ((connection->wait_count == 0 && connection->monitor == NULL && connection->output_len == 0) ||
+		   hung_up(connection));
 }
 
 /*
@@ -400,6 +401,8 @@ static void on_write(int fd, void *context)
 	xalloc_free(connection->output);
 	connection->output = NULL;
 	loop_fd_stop(connection->write);
+	if (connection->monitor != NULL)
+		connection->pool->hooks.drained(connection, connection->pool->context);
 	go_on(connection);
 	if (finished(connection))
 		finish(connection);
@@ -408,12 +411,12 @@ static void on_write(int fd, void *context)
 /* A verdict pushed in the meantime may have filled the output. */
 static void serve(struct connection *connection)
 {
-	if (connection->list == NULL && !is_stuck(connection) &&
+	if (connection->list == NULL && !connection_is_stuck(connection) &&
 	    !has_line(connection->input, connection->input_len)) {
 		receive(connection);
 		return;
 	}
-	if (!is_stuck(connection))
+	if (!connection_is_stuck(connection))
 		take_turn(connection, connection->input, connection->input_len);
 	if (finished(connection))
 		finish(connection);

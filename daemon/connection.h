@@ -23,6 +23,7 @@ struct loop_timer;
 struct connection;
 struct request_wait;
 struct request_list;
+struct monitor;
 struct quota;
 struct quota_user;
 
@@ -35,6 +36,8 @@ struct connection_hooks {
 	bool (*close_some)(struct connection *connection, void *context);
 	/* The connection is about to be freed: releases all that is left. */
 	void (*on_close)(struct connection *connection, void *context);
+	/* The connection's monitor is not NULL, and the client has read all output. */
+	void (*drained)(struct connection *connection, void *context);
 };
 
 /* Shared by all connections of a daemon. Buffers are used within one callback only. */
@@ -65,6 +68,8 @@ struct connection {
 	size_t wait_count;
 	struct request_list
 	    *list; /* an incomplete answer, to finish before any other line; used by requests.c only */
+	struct monitor
+	    *monitor; /* lines that are sent as long as the client reads; used by monitors.c only */
 	int fd;
 	bool is_trusted;  /* its user may know what hidepid hides; set by the caller of connection_new() */
 	bool refuses_fds; /* that the client sends */
@@ -91,6 +96,8 @@ void connection_spend(const struct connection *connection, unsigned cost);
 
 /* Sends bytes, at once or when the client reads. */
 void connection_put(struct connection *connection, const char *data, size_t len);
+/* Whether the client has not read all of it, or the connection is about to be freed. */
+bool connection_is_stuck(const struct connection *connection);
 /* As connection_put(), with a descriptor, which stays the caller's. -1: it cannot be sent now, and nothing
  * was. */
 int connection_put_fd(struct connection *connection, const char *data, size_t len, int fd);

@@ -14,6 +14,7 @@
 #include "daemon/xalloc.h"
 #include "daemon/reserve.h"
 #include "daemon/tracker.h"
+#include "daemon/transitions.h"
 
 /*
  * A read end is kept and handed out for as long as waiters keep coming, so that they share one open file
@@ -35,9 +36,9 @@
 struct shard {
 	TAILQ_ENTRY(shard) link;
 	struct gate_user *user;
-	int fd;		     /* the write end */
-	int shared;	     /* the read end; -1 when idle, so that the last waiter's close is seen */
-	uint64_t handed_out; /* so far */
+	int fd;		   /* the write end */
+	int shared;	   /* the read end; -1 when idle, so that the last waiter's close is seen */
+	size_t handed_out; /* so far */
 	struct loop_fd *abandoned;
 	struct loop_timer *idle; /* runs while the read end is kept */
 };
@@ -73,6 +74,7 @@ static void shard_free(struct shard *shard)
 
 	TAILQ_REMOVE(&user->shards, shard, link);
 	user->shard_count--;
+	user->gate->entry->gate_waiters -= shard->handed_out;
 	quota_release(quota, user->user, QUOTA_GATES, 1);
 	loop_fd_free(shard->abandoned);
 	loop_timer_free(shard->idle);
@@ -143,6 +145,8 @@ static void on_abandoned(int fd, void *context)
 	shard_free(shard);
 	if (LIST_EMPTY(&gate->users))
 		gate_free(gate);
+	else
+		transitions_see_waits(&gate->gates->tracker->transitions, gate->entry);
 }
 
 /* The pipe's inode belongs to this process's uid with mode 0600: no other user can open a write end
@@ -267,6 +271,7 @@ int gate_join(struct gates *gates, struct registry_entry *entry, struct quota_us
 		return -1;
 	loop_timer_start(shard->idle, SHARE_MS);
 	shard->handed_out++;
+	entry->gate_waiters++;
 	gates->handed_out++;
 	return shard->shared;
 }

@@ -82,6 +82,11 @@ bool leftovers_rewritten(struct leftovers *leftovers, pid_t ns_pid, uint64_t pos
 	return sightings_rewritten(&leftovers->sightings, ns_pid, position);
 }
 
+bool leftovers_is_later(const struct leftovers *leftovers, pid_t ns_pid, uint64_t position)
+{
+	return sightings_is_later(&leftovers->sightings, ns_pid, position);
+}
+
 bool leftovers_are_full(const struct leftovers *leftovers)
 {
 	return sightings_count(&leftovers->sightings) >= LEFTOVERS;

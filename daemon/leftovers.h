@@ -38,7 +38,8 @@ void leftovers_note_ready(
 /* The history of a process that is met for the first time. */
 void leftovers_recall(struct leftovers *leftovers, const struct process *process, struct history *history);
 
-/* sightings_rewritten() */
+/* sightings_is_later(), sightings_rewritten() */
+bool leftovers_is_later(const struct leftovers *leftovers, pid_t ns_pid, uint64_t position);
 bool leftovers_rewritten(struct leftovers *leftovers, pid_t ns_pid, uint64_t position);
 
 /* Whether no more are remembered, unless the oldest is forgotten. */

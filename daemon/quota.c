@@ -16,6 +16,9 @@
 /* An inotify watch takes about a kilobyte of the kernel's memory. An event is looked up among all of them. */
 #define WATCHES_ALL    4096
 #define WATCHES_SHARED 512
+/* Each is served in each pass of the loop in which something has happened. */
+#define MONITORS_ALL	64
+#define MONITORS_SHARED 32
 /* This part of what is shared stays for root and the daemon's own user. */
 #define RESERVE 8
 
@@ -42,6 +45,7 @@ void quota_init(struct quota *quota, uid_t own, const struct quota_config *confi
 		[QUOTA_TOMBSTONES] = {QUOTA_TOMBSTONES_ALL, QUOTA_TOMBSTONES_ALL},
 		[QUOTA_WATCHES] = {WATCHES_ALL, WATCHES_SHARED},
 		[QUOTA_OUTPUT] = {SIZE_MAX, CLIENTS_WORTH * QUOTA_OUTPUT_OF_CLIENT},
+		[QUOTA_MONITORS] = {MONITORS_ALL, MONITORS_SHARED},
 	    }};
 }
 

@@ -28,6 +28,7 @@ enum quota_resource {
 	QUOTA_TOMBSTONES,
 	QUOTA_WATCHES, /* of marker directories other than ours */
 	QUOTA_OUTPUT,  /* bytes that clients leave unread */
+	QUOTA_MONITORS,
 	QUOTA_RESOURCES
 };
 

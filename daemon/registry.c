@@ -22,10 +22,12 @@ struct registry {
 	size_t waited_count, wait_count, idle_count;
 	size_t idle_limit;
 	struct quota *quota;
-	void (*leaving)(struct registry_entry *entry);
+	void (*leaving)(struct registry_entry *entry, void *context);
+	void *context;
 };
 
-struct registry *registry_new(struct quota *quota, size_t idle, void (*leaving)(struct registry_entry *entry))
+struct registry *registry_new(struct quota *quota, size_t idle,
+    void (*leaving)(struct registry_entry *entry, void *context), void *context)
 {
 	struct registry *registry = xalloc_new(sizeof(*registry));
 
@@ -34,6 +36,7 @@ struct registry *registry_new(struct quota *quota, size_t idle, void (*leaving)(
 	registry->quota = quota;
 	registry->idle_limit = idle;
 	registry->leaving = leaving;
+	registry->context = context;
 	return registry;
 }
 
@@ -84,7 +87,7 @@ static void charge(struct registry *registry, struct registry_entry *entry, bool
 static void remove_entry(struct registry *registry, struct registry_entry *entry)
 {
 	set_used(registry, entry);
-	registry->leaving(entry);
+	registry->leaving(entry, registry->context);
 	while (!LIST_EMPTY(&entry->cursors))
 		move_cursor(LIST_FIRST(&entry->cursors), entry->hh.next);
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): an entry is in the table, so there is one */
@@ -188,6 +191,7 @@ void registry_attach(struct registry *registry, struct registry_entry *entry, st
 	}
 	LIST_INSERT_HEAD(&entry->waits, wait, link);
 	wait->entry = entry;
+	entry->wait_count++;
 	registry->wait_count++;
 }
 
@@ -199,6 +203,7 @@ void registry_detach(struct registry *registry, struct registry_wait *wait)
 		return;
 	LIST_REMOVE(wait, link);
 	wait->entry = NULL;
+	entry->wait_count--;
 	registry->wait_count--;
 	if (LIST_EMPTY(&entry->waits)) {
 		TAILQ_REMOVE(&registry->waited, entry, waited);
@@ -354,15 +359,22 @@ void registry_cursor_start(struct registry *registry, struct registry_cursor *cu
 	move_cursor(cursor, registry->entries);
 }
 
+struct registry_entry *registry_cursor_next_of_all(struct registry_cursor *cursor)
+{
+	struct registry_entry *entry = cursor->entry;
+
+	if (entry != NULL)
+		move_cursor(cursor, entry->hh.next);
+	return entry;
+}
+
 struct registry_entry *registry_cursor_next(struct registry_cursor *cursor)
 {
 	struct registry_entry *entry;
 
-	do {
-		entry = cursor->entry;
-		if (entry != NULL)
-			move_cursor(cursor, entry->hh.next);
-	} while (entry != NULL && entry->idle);
+	do
+		entry = registry_cursor_next_of_all(cursor);
+	while (entry != NULL && entry->idle);
 	return entry;
 }
 

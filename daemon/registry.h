@@ -44,12 +44,26 @@ struct registry_cursor {
 	uint64_t last;			  /* number of the newest entry at the start */
 };
 
+/* What the journal was told of a process last; used by transitions.c only. */
+struct registry_standing {
+	bool told; /* the process is in the copy that monitors keep */
+	struct readyd_answer answer;
+	int64_t since_ms; /* CLOCK_REALTIME: the verdict is that */
+	unsigned waiters;
+	bool is_written; /* its marker was created, and the writing has not been reported yet */
+	bool unsettled;	 /* in transitions->unsettled */
+	TAILQ_ENTRY(registry_entry) link;
+};
+
 struct registry_entry {
 	struct process process;	 /* owned; closed with the entry */
 	struct quota_user *user; /* that the entry, if charged, and its tombstone are charged to */
 	bool charged;
 	struct history history;
 	LIST_HEAD(, registry_wait) waits;
+	size_t wait_count;   /* waits, that of the gate included */
+	size_t gate_waiters; /* that hold the gate, or held it; used by gate.c only */
+	struct registry_standing standing;
 	TAILQ_ENTRY(registry_entry) waited;   /* in registry->waited while waits is not empty */
 	LIST_HEAD(, registry_cursor) cursors; /* cursors that point at this entry */
 	uint64_t number;		      /* ascends in the order of entering */
@@ -75,10 +89,10 @@ struct registry_tombstone {
 	UT_hash_handle hh;
 };
 
-/* Keeps at most `idle` idle entries for each user. leaving(entry) is called right before an entry is freed,
- * to release its gate and watch. */
-struct registry *registry_new(
-    struct quota *quota, size_t idle, void (*leaving)(struct registry_entry *entry));
+/* Keeps at most `idle` idle entries for each user. leaving(entry, context) is called right before an entry is
+ * freed, to release its gate and watch. */
+struct registry *registry_new(struct quota *quota, size_t idle,
+    void (*leaving)(struct registry_entry *entry, void *context), void *context);
 void registry_free(struct registry *registry);
 
 /* NULL if there is no entry. */
@@ -105,6 +119,12 @@ void registry_release(struct registry *registry, struct registry_entry *entry);
 void registry_attach(struct registry *registry, struct registry_entry *entry, struct registry_wait *wait);
 /* Ignores a wait that is not attached. Does not release the entry. */
 void registry_detach(struct registry *registry, struct registry_wait *wait);
+
+/* How many wait for it. Which of those that hold a gate have given up is not known before all have. */
+static inline unsigned registry_waiters(const struct registry_entry *entry)
+{
+	return (unsigned)(entry->wait_count - (entry->gate != NULL) + entry->gate_waiters);
+}
 
 /* Settles all waits for the entry. */
 void registry_settle(
@@ -144,6 +164,8 @@ void registry_visit_named(struct registry *registry, struct name_key key,
  * the number of entries. Ending a cursor twice is allowed. */
 void registry_cursor_start(struct registry *registry, struct registry_cursor *cursor);
 struct registry_entry *registry_cursor_next(struct registry_cursor *cursor);
+/* The same with those that are idle. */
+struct registry_entry *registry_cursor_next_of_all(struct registry_cursor *cursor);
 void registry_cursor_end(struct registry_cursor *cursor);
 
 struct registry_counts {

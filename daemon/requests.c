@@ -4,6 +4,7 @@
 
 #include "daemon/gate.h"
 #include "daemon/loop.h"
+#include "daemon/monitors.h"
 #include "daemon/xalloc.h"
 #include "daemon/quota.h"
 #include "daemon/requests.h"
@@ -322,6 +323,15 @@ static void do_list(struct requests *requests, struct connection *connection)
 	registry_cursor_start(requests->tracker->registry, &connection->list->cursor);
 }
 
+static void do_monitor(
+    struct requests *requests, struct connection *connection, const struct wire_request *request)
+{
+	enum wire_error error = monitors_open(requests->monitors, connection, request);
+
+	if (error != WIRE_OK)
+		put_error(connection, error, 0);
+}
+
 static void do_stats(struct requests *requests, struct connection *connection)
 {
 	char text[WIRE_REPLY_MAX / 2], line[WIRE_REPLY_MAX];
@@ -364,6 +374,9 @@ static void dispatch(
 		return;
 	case WIRE_PING:
 		do_ping(connection);
+		return;
+	case WIRE_MONITOR:
+		do_monitor(requests, connection, request);
 		return;
 	}
 }
@@ -431,4 +444,11 @@ void requests_on_closing(struct connection *connection, void *context)
 		wait_cancel(TAILQ_FIRST(&connection->waits));
 	if (connection->list != NULL)
 		list_free(connection);
+	monitors_close(connection);
+}
+
+void requests_on_drained(struct connection *connection, void *context)
+{
+	(void)context;
+	monitors_on_drained(connection);
 }

@@ -11,6 +11,7 @@
 
 struct loop;
 struct gates;
+struct monitors;
 struct quota;
 struct connection;
 struct tracker;
@@ -20,6 +21,7 @@ struct requests {
 	struct loop *loop;
 	struct tracker *tracker;
 	struct gates *gates;
+	struct monitors *monitors;
 	const struct marker_place *place;
 	uint64_t epoch;
 	struct quota *quota;
@@ -41,5 +43,6 @@ void requests_on_line(struct connection *connection, const char *line, size_t le
 void requests_on_resume(struct connection *connection, void *context);
 bool requests_close_some(struct connection *connection, void *context);
 void requests_on_closing(struct connection *connection, void *context);
+void requests_on_drained(struct connection *connection, void *context);
 
 #endif

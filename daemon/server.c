@@ -20,6 +20,7 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/xalloc.h"
+#include "daemon/monitors.h"
 #include "daemon/quota.h"
 #include "daemon/requests.h"
 #include "daemon/rights.h"
@@ -44,6 +45,7 @@ struct server {
 	struct tracker tracker;
 	struct hints hints;
 	struct gates gates;
+	struct monitors monitors;
 	struct quota quota;
 	struct requests requests;
 	struct connection_pool connections;
@@ -152,7 +154,7 @@ static void on_environment_changed(void *context)
 {
 	struct server *server = context;
 
-	server->requests.hides = hidepid_hides(MOUNTINFO);
+	server->requests.hides = server->monitors.hides = hidepid_hides(MOUNTINFO);
 	if (server->listener != NULL)
 		listener_check(server->listener);
 }
@@ -199,7 +201,7 @@ static void write_stats(char *buf, size_t size, void *context)
 	    "version=%s pid=%ld uptime_ms=%" PRId64 " clients=%zu refused=%zu dropped=%" PRIu64
 	    " accept_pauses=%" PRIu64 " rebinds=%" PRIu64
 	    " processes=%zu waited=%zu waits=%zu gates=%zu handed_out=%" PRIu64
-	    " remembered=%zu leftovers=%zu"
+	    " monitors=%zu remembered=%zu leftovers=%zu"
 	    " requests=%" PRIu64 " looks=%" PRIu64 " settled=%" PRIu64 " events=%" PRIu64
 	    " overflows=%" PRIu64 " scans=%" PRIu64 " ticks=%" PRIu64 " sweeps=%" PRIu64
 	    " polled=%zu watching=%d procfs=%s"
@@ -207,7 +209,7 @@ static void write_stats(char *buf, size_t size, void *context)
 	    PACKAGE_VERSION, (long)getpid(), clock_ms() - server->started, server->connections.count,
 	    server->refused, server->connections.dropped, listener->pauses, listener->rebinds,
 	    registry.entries, registry.waited, registry.waits - server->gates.count, server->gates.count,
-	    server->gates.handed_out, registry.tombstones,
+	    server->gates.handed_out, server->monitors.count, registry.tombstones,
 	    sightings_count(&server->tracker.leftovers.sightings), server->requests.handled,
 	    server->tracker.looks, server->tracker.settled, watch->events, watch->overflows, watch->scans,
 	    watch->ticks, server->sweep.count, registry.polled, !watch->polling, procfs_word(), scouts.scouts,
@@ -256,8 +258,8 @@ static uint64_t random_epoch(void)
 static void wire_up(struct server *server)
 {
 	const struct server_config *config = server->config;
-	const struct connection_hooks connection_hooks = {
-	    requests_on_line, requests_on_resume, requests_close_some, requests_on_closing};
+	const struct connection_hooks connection_hooks = {requests_on_line, requests_on_resume,
+	    requests_close_some, requests_on_closing, requests_on_drained};
 	const struct watch_hooks watch_hooks = {
 	    on_marker, on_written, on_name, on_extra, on_tick, on_rescan, on_environment_changed, has_waits};
 	const struct scouts_config scouts = {
@@ -279,12 +281,15 @@ static void wire_up(struct server *server)
 	clockwatch_init(&server->clockwatch, server->loop, &server->tracker.checker.clock, on_rescan, server);
 	hints_init(&server->hints, server->loop, &server->tracker, on_hints_lost, server);
 	gates_init(&server->gates, server->loop, &server->tracker);
+	monitors_init(&server->monitors, server->loop, &server->tracker, random_epoch());
+	server->monitors.hides = hidepid_hides(MOUNTINFO);
 	server->requests = (struct requests){.loop = server->loop,
 	    .tracker = &server->tracker,
 	    .gates = &server->gates,
+	    .monitors = &server->monitors,
 	    .place = &config->place,
-	    .epoch = random_epoch(),
-	    .hides = hidepid_hides(MOUNTINFO),
+	    .epoch = server->monitors.epoch,
+	    .hides = server->monitors.hides,
 	    .quota = &server->quota,
 	    .waits_per_client = config->max_waits,
 	    .stats = write_stats,
@@ -317,6 +322,7 @@ static void tear_down(struct server *server)
 		listener_free(server->listener);
 	connection_pool_fini(&server->connections);
 	gates_fini(&server->gates);
+	monitors_fini(&server->monitors);
 	hints_fini(&server->hints);
 	tracker_fini(&server->tracker);
 	quota_fini(&server->quota);

@@ -143,13 +143,18 @@ const struct marker_stat *sightings_leftover(const struct sightings *sightings, 
 	return &sighting->marker;
 }
 
+bool sightings_is_later(const struct sightings *sightings, pid_t ns_pid, uint64_t position)
+{
+	const struct sighting *sighting = find(sightings, ns_pid);
+
+	return sighting != NULL && position > sighting->position;
+}
+
 bool sightings_rewritten(struct sightings *sightings, pid_t ns_pid, uint64_t position)
 {
-	struct sighting *sighting = find(sightings, ns_pid);
-
-	if (sighting == NULL || position <= sighting->position)
+	if (!sightings_is_later(sightings, ns_pid, position))
 		return false;
-	forget(sightings, sighting);
+	forget(sightings, find(sightings, ns_pid));
 	return true;
 }
 

@@ -49,6 +49,8 @@ void sightings_note(struct sightings *sightings, const struct sighting *seen);
 const struct marker_stat *sightings_leftover(
     const struct sightings *sightings, const struct process *process);
 
+/* Whether an event at that position is later than the sighting of that name. False if there is none. */
+bool sightings_is_later(const struct sightings *sightings, pid_t ns_pid, uint64_t position);
 /* The file of that name was written, by an event at that position. True if that was after the sighting of a
  * leftover, which is forgotten then: it is another file now, even if its stamps do not show it. */
 bool sightings_rewritten(struct sightings *sightings, pid_t ns_pid, uint64_t position);

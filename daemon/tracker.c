@@ -26,17 +26,26 @@ static size_t idle_limit(void)
 	return share >= 0 && share < IDLE ? (size_t)share : IDLE;
 }
 
+static void on_leaving(struct registry_entry *entry, void *context)
+{
+	struct tracker *w = context;
+
+	transitions_see_removal(&w->transitions, entry);
+	pidwatch_stop(entry);
+}
+
 void tracker_init(struct tracker *w, struct loop *loop, const struct marker_place *place,
     struct dirwatch *dirs, struct scouts *scouts, struct quota *quota, void (*on_first_wait)(void *context),
     void *context)
 {
 	*w = (struct tracker){.loop = loop,
 	    .place = place,
-	    .registry = registry_new(quota, idle_limit(), pidwatch_stop),
+	    .registry = registry_new(quota, idle_limit(), on_leaving, w),
 	    .dirs = dirs,
 	    .quota = quota,
 	    .on_first_wait = on_first_wait,
 	    .context = context};
+	transitions_init(&w->transitions);
 	ns_index_init(&w->namespaces);
 	leftovers_init(&w->leftovers, place, dirs, &w->namespaces);
 	checker_init(&w->checker, place, dirs, scouts, quota, &w->namespaces.collisions);
@@ -49,6 +58,7 @@ void tracker_fini(struct tracker *w)
 	dirwatch_drop_extras(w->dirs);
 	registry_free(w->registry);
 	w->registry = NULL;
+	transitions_fini(&w->transitions);
 }
 
 static bool examine(struct tracker *w, struct registry_entry *entry, struct readyd_answer *answer);
@@ -110,6 +120,7 @@ static bool examine(struct tracker *w, struct registry_entry *entry, struct read
 		leftovers_note_ready(&w->leftovers, &entry->process, &entry->history);
 	if (verdict_is_process_gone(answer->verdict)) {
 		leftovers_note_of(&w->leftovers, &entry->process, &entry->history, &marker);
+		transitions_see_end(&w->transitions, entry, answer);
 		if (entry->idle) {
 			drop_ended(w, entry);
 			return false;
@@ -119,6 +130,7 @@ static bool examine(struct tracker *w, struct registry_entry *entry, struct read
 		registry_retire(w->registry, entry, answer, &marker);
 		return false;
 	}
+	transitions_see(&w->transitions, entry, answer);
 	/* A missing directory does not settle existing waits: it may come back. */
 	if (!verdict_ends_wait(answer)) {
 		update(w, entry, answer);
@@ -127,6 +139,7 @@ static bool examine(struct tracker *w, struct registry_entry *entry, struct read
 	w->settled++;
 	log_debug("process %ld is %s", (long)answer->pid, readyd_verdict_name(answer->verdict));
 	registry_settle(w->registry, entry, answer);
+	transitions_see_waits(&w->transitions, entry);
 	return true;
 }
 
@@ -152,6 +165,13 @@ static bool recall_ended(struct tracker *w, const struct process *process, struc
 		return false;
 	take_remembered(w, tombstone, answer);
 	return true;
+}
+
+static void note_event(struct tracker *w, struct registry_entry *entry, const struct arrival *arrival)
+{
+	if (arrival != NULL && arrival->position != 0)
+		transitions_see_arrival(&w->transitions, entry, arrival->created,
+		    leftovers_is_later(&w->leftovers, entry->process.ns_pid, arrival->position));
 }
 
 /* As if the process had been seen without a marker. A known leftover stays one. */
@@ -192,6 +212,31 @@ static bool saw_leftover(const struct process *process, const struct readyd_answ
 	return !process->no_such_process || (!process->reused && answer->reason != READYD_REASON_NO_PROCESS);
 }
 
+static struct registry_entry *enter_seen(struct tracker *w, const struct question *question,
+    const struct process *process, const struct history *history, struct quota_user *user,
+    const struct readyd_answer *answer)
+{
+	struct registry_entry *entry = enter(w, process, history, user);
+
+	note_event(w, entry, question->arrival);
+	transitions_see(&w->transitions, entry, answer);
+	return entry;
+}
+
+/* An event or a scan has found a process that is ready, and there is no room to keep it, or one that has left
+ * its marker and ended at once. Queries are not transitions: they could be repeated. */
+static void tell_unfollowed(struct tracker *w, const struct question *question, const struct process *process,
+    const struct readyd_answer *answer)
+{
+	const bool came = question->arrival != NULL && question->arrival->position != 0;
+
+	if (question->user != NULL)
+		return;
+	if (answer->verdict == READYD_READY || (answer->verdict == READYD_EXITED && came &&
+						   registry_tombstone(w->registry, process->pid) == NULL))
+		transitions_see_unfollowed(&w->transitions, process, answer);
+}
+
 /* Checks a process that has no entry. Enters it, and returns the entry, if it lives and its end will be seen
  * or if it must be waited for. */
 static struct registry_entry *meet_process(struct tracker *w, const struct question *question,
@@ -210,7 +255,8 @@ static struct registry_entry *meet_process(struct tracker *w, const struct quest
 	if (!verdict_is_process_gone(answer->verdict) && answer->reason != READYD_REASON_NO_RESOURCES &&
 	    !process->identity_unknown &&
 	    (process->fd >= 0 || (question->waited && verdict_begins_wait(answer))))
-		return enter(w, process, &history, user);
+		return enter_seen(w, question, process, &history, user, answer);
+	tell_unfollowed(w, question, process, answer);
 	if (verdict_is_process_gone(answer->verdict) && !recall_ended(w, process, answer) &&
 	    saw_leftover(process, answer))
 		leftovers_note_of(&w->leftovers, process, &history, &marker);
@@ -301,6 +347,7 @@ static struct registry_entry *look(
 
 	if (entry != NULL) {
 		note_arrival(w, &entry->process, question->arrival, &entry->history);
+		note_event(w, entry, question->arrival);
 		give_to_owner(w, entry, question);
 	}
 	/* If it has just ended and no other process has the pid yet, its tombstone answers. */
@@ -392,6 +439,7 @@ static void note_written(struct tracker *w, pid_t pid, pid_t ns_pid)
 		return;
 	if (entry->history.latched) {
 		leftovers_note_ready(&w->leftovers, &entry->process, &entry->history);
+		transitions_see_write(&w->transitions, entry, true);
 	} else if (entry->history.has_leftover) {
 		entry->history.has_leftover = false;
 		tracker_recheck(w, entry);
@@ -404,6 +452,15 @@ static void queue_polled(struct registry_entry *entry, void *context)
 		queue_entry(entry, context);
 }
 
+/* It was written before the process was noted as ready. */
+static void note_first_writing(struct tracker *w, pid_t ns_pid)
+{
+	struct registry_entry *entry = registry_find(w->registry, ns_pid);
+
+	if (entry != NULL && entry->process.ns_pid == ns_pid)
+		transitions_see_write(&w->transitions, entry, false);
+}
+
 /* The first write of a leftover may be reported after it was seen: then it is seen again, and no process has
  * its number. */
 void tracker_marker_written(struct tracker *w, pid_t ns_pid, uint64_t position)
@@ -412,8 +469,10 @@ void tracker_marker_written(struct tracker *w, pid_t ns_pid, uint64_t position)
 	size_t count;
 
 	registry_visit_named(w->registry, (struct name_key){.ns_pid = ns_pid}, queue_polled, w);
-	if (!leftovers_rewritten(&w->leftovers, ns_pid, position))
+	if (!leftovers_rewritten(&w->leftovers, ns_pid, position)) {
+		note_first_writing(w, ns_pid);
 		return;
+	}
 	note_written(w, ns_pid, ns_pid);
 	count = ns_index_list(&w->namespaces, ns_pid, pids, NAMESAKES);
 	for (size_t i = 0; count != SIZE_MAX && i < count && i < NAMESAKES; i++)
@@ -434,6 +493,7 @@ bool tracker_enroll(struct tracker *w, struct quota_user *user, pid_t pid, uint6
 		answer->reason = READYD_REASON_NO_RESOURCES;
 	if (begins) {
 		join(entry, context);
+		transitions_see(&w->transitions, entry, answer);
 		update(w, entry, answer);
 	}
 	if (entry != NULL)
@@ -448,8 +508,10 @@ void tracker_leave(struct tracker *w, struct registry_wait *wait)
 	struct registry_entry *entry = wait->entry;
 
 	registry_detach(w->registry, wait);
-	if (entry != NULL)
-		registry_release(w->registry, entry);
+	if (entry == NULL)
+		return;
+	transitions_see_waits(&w->transitions, entry);
+	registry_release(w->registry, entry);
 }
 
 bool tracker_still_waits(struct tracker *w, struct registry_entry *entry, struct readyd_answer *answer)

@@ -13,6 +13,7 @@
 #include "daemon/leftovers.h"
 #include "daemon/ns_index.h"
 #include "daemon/registry.h"
+#include "daemon/transitions.h"
 #include "src/marker.h"
 
 struct arrival;
@@ -31,6 +32,7 @@ struct tracker {
 	struct owner answered;
 	struct ns_index namespaces;
 	struct leftovers leftovers;
+	struct transitions transitions;
 	struct checker checker;
 	struct dirwatch *dirs;
 	struct quota *quota;

@@ -198,6 +198,8 @@ static void take_marker(struct watch *watch, struct batch *batch, const struct d
 	if (event->came) {
 		identify(watch, batch);
 		arrival = batch->arrival;
+		arrival.created = event->created;
+		arrival.position = event->position;
 	}
 	watch->hooks.marker(event->ns_pid, &arrival, watch->context);
 }

@@ -36,7 +36,7 @@ static void note_life(struct view_node *node, const struct view_moment *moment)
 		age = 0;
 	else if (age < 0)
 		age = -age;
-	if (age < 0 || age > VIEW_SILENCE_MS)
+	if (age >= VIEW_SILENCE_MS)
 		return;
 	if (!node->is_alive || moment->ms - age > node->heard_at)
 		node->heard_at = moment->ms - age;

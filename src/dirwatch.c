@@ -355,6 +355,7 @@ bool dirwatch_next(struct dirwatch *d, struct dirwatch_event *event)
 	event->wd = raw->wd;
 	event->ns_pid = name_of(d, raw);
 	event->came = (raw->mask & (IN_CREATE | IN_MOVED_TO)) != 0 && (raw->mask & IN_ISDIR) == 0;
+	event->created = event->came && (raw->mask & IN_CREATE) != 0;
 	event->written = (raw->mask & IN_CLOSE_WRITE) != 0;
 	event->position = d->read - (uint64_t)(d->end - d->at);
 	event->kind = kind_of(d, raw, event->ns_pid);

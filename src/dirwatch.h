@@ -111,6 +111,7 @@ struct dirwatch_event {
 	int wd; /* of the directory */
 	pid_t ns_pid;
 	bool came;	   /* an entry of that name, no directory, was created or renamed to it */
+	bool created;	   /* it was created */
 	bool written;	   /* nothing but that its file was open for writing, and was closed */
 	uint64_t position; /* in the queue, comparable with dirwatch_position() */
 };

@@ -51,23 +51,34 @@ static int get_info(int fd, unsigned mask, struct pidfd_info_v0 *info)
 
 /* The fields of proc_pid_stat(5) that are used. */
 struct stat_line {
-	char state;	/* field 3 */
-	unsigned flags; /* field 9 */
-	uint64_t cpu;	/* fields 14 and 15, user and system time in clock ticks */
-	long threads;	/* field 20 */
-	uint64_t start; /* field 22 */
-	int exit_code;	/* field 52; 0 for readers without ptrace access */
+	char state;		      /* field 3 */
+	unsigned flags;		      /* field 9 */
+	uint64_t cpu;		      /* fields 14 and 15, user and system time in clock ticks */
+	long threads;		      /* field 20 */
+	uint64_t start;		      /* field 22 */
+	int exit_code;		      /* field 52; 0 for readers without ptrace access */
+	char comm[PROCESS_COMM_SIZE]; /* field 2 */
 };
+
+static void copy_comm(char comm[PROCESS_COMM_SIZE], const char *name, size_t len)
+{
+	len = len < PROCESS_COMM_SIZE ? len : PROCESS_COMM_SIZE - 1;
+	memcpy(comm, name, len);
+	comm[len] = '\0';
+}
 
 /* The command name (field 2) may contain spaces and parentheses, so count fields from its end. */
 static int read_stat(pid_t pid, struct stat_line *line)
 {
-	char buf[1024], *field, *rest;
+	char buf[1024], *name, *field, *rest;
 	int number;
 
 	if (procfs_read(pid, "stat", buf, sizeof(buf)) != 0 || (field = strrchr(buf, ')')) == NULL)
 		return -1;
 	memset(line, 0, sizeof(*line));
+	name = strchr(buf, '(');
+	if (name != NULL && name < field)
+		copy_comm(line->comm, name + 1, (size_t)(field - name - 1));
 	field = strtok_r(field + 1, " \n", &rest);
 	for (number = 3; field != NULL; number++, field = strtok_r(NULL, " \n", &rest)) {
 		if (number == 3)
@@ -165,6 +176,7 @@ static void copy_stat(struct process *p, const struct stat_line *line)
 	p->start = line->start;
 	p->start_known = true;
 	p->kernel = (line->flags & FLAG_KTHREAD) != 0;
+	memcpy(p->comm, line->comm, sizeof(p->comm));
 }
 
 static void copy_uids(struct process *p, uid_t real, uid_t effective, uid_t fs)
@@ -320,6 +332,14 @@ enum process_life process_life(const struct process *p)
 	if (p->no_such_process)
 		return PROCESS_GONE;
 	return p->fd >= 0 ? life_by_fd(p) : life_by_stat(p);
+}
+
+void process_read_comm(struct process *p)
+{
+	char buf[4 * PROCESS_COMM_SIZE];
+
+	if (procfs_read(p->pid, "comm", buf, sizeof(buf)) == 0 && process_life(p) == PROCESS_LIVES)
+		copy_comm(p->comm, buf, strcspn(buf, "\n"));
 }
 
 char process_state(const struct process *p)

@@ -13,6 +13,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* TASK_COMM_LEN (include/linux/sched.h), with the NUL. Workers of the kernel show more; it is cut. */
+#define PROCESS_COMM_SIZE 16
+
 struct process {
 	pid_t pid;
 	int fd;		/* pidfd; -1: no process, no descriptors left, or Linux before 5.3 (pidfd_open(2)) */
@@ -28,6 +31,8 @@ struct process {
 	bool no_such_process; /* no process, or not the one that was meant, had this pid in process_open() */
 	bool reused; /* a process other than the one that was meant had it; implies no_such_process */
 	bool unread; /* descriptors or memory ran out: start and ns_pid are not known */
+	char comm[PROCESS_COMM_SIZE]; /* proc_pid_comm(5), when it was read last; for people. Empty: not known
+				       */
 };
 
 /* Fills in *p for the process that has pid now; the caller closes it. Never fails: if no process has the pid,
@@ -40,6 +45,9 @@ void process_open_exact(struct process *p, pid_t pid, uint64_t start);
 
 /* Closes the pidfd; the other members stay valid. May be repeated. */
 void process_close(struct process *p);
+
+/* Reads the name again: execve(2) changes it. Keeps what is known where the process has ended. */
+void process_read_comm(struct process *p);
 
 /* Whether it is in a child pid namespace: then its marker's name contains another pid than its pid here. */
 static inline bool process_in_child_ns(const struct process *p)

@@ -60,3 +60,16 @@ int span_process(struct span word, pid_t *pid, uint64_t *start)
 		return -1;
 	return span_pid((struct span){word.at, len}, pid);
 }
+
+int span_token(struct span word, uint64_t *epoch, uint64_t *seq)
+{
+	const char *colon = word.len > 0 ? memchr(word.at, ':', word.len) : NULL;
+	size_t len;
+
+	if (colon == NULL)
+		return -1;
+	len = (size_t)(colon - word.at);
+	if (number_parse(word.at, len, UINT64_MAX, epoch) != 0)
+		return -1;
+	return number_parse(colon + 1, word.len - len - 1, UINT64_MAX, seq);
+}

@@ -28,4 +28,7 @@ int span_pid(struct span word, pid_t *pid);
 /* Parses "pid" or "pid:start", which identifies one process; start is 0 if it is not given. 0 or -1. */
 int span_process(struct span word, pid_t *pid, uint64_t *start);
 
+/* Parses "epoch:seq", a position of a monitor. 0 or -1. */
+int span_token(struct span word, uint64_t *epoch, uint64_t *seq);
+
 #endif

@@ -28,7 +28,8 @@ enum wire_verb {
 	WIRE_CANCEL,
 	WIRE_LIST,
 	WIRE_STATS,
-	WIRE_PING
+	WIRE_PING,
+	WIRE_MONITOR
 };
 
 enum wire_error {
@@ -39,7 +40,8 @@ enum wire_error {
 	WIRE_LINE_TOO_LONG, /* no newline within WIRE_REQUEST_MAX bytes; the daemon closes the connection */
 	WIRE_TOO_MANY_CLIENTS, /* the daemon closes the connection */
 	WIRE_TOO_MANY_WAITS,   /* the limit of this client or of its user is reached */
-	WIRE_NO_RESOURCES      /* no gate or descriptor left, or no /proc, for this request */
+	WIRE_NO_RESOURCES,     /* no gate or descriptor left, or no /proc, for this request */
+	WIRE_TOO_MANY_MONITORS /* the limit of this user is reached */
 };
 
 /* The error's word in the protocol, a static string. */
@@ -52,6 +54,8 @@ struct wire_request {
 	uint64_t ms;	  /* WAIT: milliseconds from now to the deadline, if has_ms */
 	uint64_t version; /* HELLO */
 	bool has_ms;
+	bool has_token;
+	uint64_t epoch, seq; /* MONITOR: the position to continue from, if has_token */
 };
 
 enum wire_reply_kind {
@@ -63,7 +67,8 @@ enum wire_reply_kind {
 	WIRE_REPLY_END,	 /* the end of a list */
 	WIRE_REPLY_STATS,
 	WIRE_REPLY_PONG,
-	WIRE_REPLY_ERROR
+	WIRE_REPLY_ERROR,
+	WIRE_REPLY_EVENT /* of a monitor */
 };
 
 /* What a daemon says about itself. */
@@ -81,6 +86,7 @@ struct wire_reply {
 	struct readyd_answer answer; /* ANSWER, LIST; GATE: in part; CANCELLED: pid; ERROR: pid or 0 */
 	struct wire_hello hello;     /* HELLO */
 	uint64_t count;		     /* CANCELLED, END */
+	struct readyd_event event;   /* EVENT */
 	enum wire_error error;	     /* ERROR */
 	const char *text;	     /* STATS, ERROR: the rest of the line, in the caller's buffer, */
 	size_t text_len;	     /* not terminated */
@@ -105,6 +111,8 @@ size_t wire_write_end(char *buf, size_t size, uint64_t count);
 size_t wire_write_gate(char *buf, size_t size, const struct readyd_answer *answer);
 size_t wire_write_cancelled(char *buf, size_t size, pid_t pid, uint64_t count);
 size_t wire_write_stats(char *buf, size_t size, const char *text);
+/* Any change but READYD_CHANGE_LOST. */
+size_t wire_write_event(char *buf, size_t size, const struct readyd_event *event);
 size_t wire_write_pong(char *buf, size_t size);
 /* pid 0: the error does not concern a particular pid. */
 size_t wire_write_error(char *buf, size_t size, enum wire_error error, pid_t pid);

@@ -162,7 +162,7 @@ static int parse_error(struct span rest, struct wire_reply *reply)
 	reply->text_len = rest.len;
 	/* An unknown code of a later daemon is an error too. */
 	reply->error = WIRE_NO_RESOURCES;
-	for (int i = WIRE_OK + 1; i <= WIRE_NO_RESOURCES; i++)
+	for (int i = WIRE_OK + 1; i <= WIRE_TOO_MANY_MONITORS; i++)
 		if (span_is(code, wire_error_code((enum wire_error)i)))
 			reply->error = (enum wire_error)i;
 	return code.len > 0 ? 0 : -1;
@@ -184,6 +184,94 @@ static int parse_counted(struct span rest, struct wire_reply *reply)
 
 static const struct {
 	const char *name;
+	enum readyd_change change;
+} positions[] = {
+    {"SNAPSHOT", READYD_CHANGE_SNAPSHOT},
+    {"STATE", READYD_CHANGE_STATE},
+    {"LIVE", READYD_CHANGE_LIVE},
+    {"RESUMED", READYD_CHANGE_RESUMED},
+    {"GAP", READYD_CHANGE_GAP},
+};
+
+/* A transition that a later daemon tells, and that is not known, still says what the process is now. */
+static enum readyd_change parse_change(struct span word)
+{
+	for (int i = READYD_CHANGE_READY; i <= READYD_CHANGE_FORGOTTEN; i++)
+		if (span_is(word, readyd_change_name((enum readyd_change)i)))
+			return (enum readyd_change)i;
+	return READYD_CHANGE_STATE;
+}
+
+static int parse_event_pair(struct span key, struct span value, struct readyd_event *event)
+{
+	uint64_t n = 0;
+
+	if (span_is(key, "name"))
+		return unescape(value, event->name, sizeof(event->name));
+	if (span_is(key, "time")) {
+		if (number_parse(value.at, value.len, INT64_MAX, &n) != 0)
+			return -1;
+		event->time_ms = (int64_t)n;
+	}
+	if (span_is(key, "waiters")) {
+		if (number_parse(value.at, value.len, UINT_MAX, &n) != 0)
+			return -1;
+		event->waiters = (unsigned)n;
+	}
+	return 0;
+}
+
+static int parse_event_pairs(struct span rest, struct readyd_event *event)
+{
+	struct span key, value;
+	int more;
+
+	while ((more = next_pair(&rest, &key, &value)) == 1)
+		if (parse_event_pair(key, value, event) != 0)
+			return -1;
+	return more;
+}
+
+static int parse_process(struct span rest, struct readyd_event *event)
+{
+	struct span word = span_next_word(&rest), pairs = rest;
+	struct readyd_answer answer = {.pid = 0};
+
+	if (parse_verdict(word, rest, &answer) != 0)
+		return -1;
+	(void)span_next_word(&pairs);
+	event->pid = answer.pid;
+	event->start = answer.start;
+	event->verdict = answer.verdict;
+	event->reason = answer.reason;
+	event->flags = answer.flags;
+	event->wait_status = answer.wait_status;
+	return parse_event_pairs(pairs, event);
+}
+
+static int parse_event(struct span word, struct span rest, struct readyd_event *event)
+{
+	struct span token = span_next_word(&rest);
+	bool is_transition = true;
+
+	*event = (struct readyd_event)READYD_EVENT_INIT;
+	if (span_token(token, &event->epoch, &event->seq) != 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(positions) / sizeof(positions[0]); i++) {
+		if (span_is(word, positions[i].name)) {
+			event->change = positions[i].change;
+			is_transition = false;
+		}
+	}
+	if (is_transition)
+		event->change = parse_change(span_next_word(&rest));
+	if (is_transition || event->change == READYD_CHANGE_STATE)
+		return parse_process(rest, event);
+	return 0;
+}
+
+static const struct {
+	const char *name;
 	enum wire_reply_kind kind;
 } replies[] = {
     {"READYD", WIRE_REPLY_HELLO},
@@ -194,6 +282,12 @@ static const struct {
     {"STATS", WIRE_REPLY_STATS},
     {"PONG", WIRE_REPLY_PONG},
     {"ERR", WIRE_REPLY_ERROR},
+    {"SNAPSHOT", WIRE_REPLY_EVENT},
+    {"STATE", WIRE_REPLY_EVENT},
+    {"LIVE", WIRE_REPLY_EVENT},
+    {"RESUMED", WIRE_REPLY_EVENT},
+    {"GAP", WIRE_REPLY_EVENT},
+    {"EVENT", WIRE_REPLY_EVENT},
 };
 
 int wire_parse_reply(const char *line, size_t len, struct wire_reply *reply)
@@ -226,6 +320,8 @@ int wire_parse_reply(const char *line, size_t len, struct wire_reply *reply)
 		return rest.len == 0 ? 0 : -1;
 	case WIRE_REPLY_ERROR:
 		return parse_error(rest, reply);
+	case WIRE_REPLY_EVENT:
+		return parse_event(word, rest, &reply->event);
 	}
 	return -1;
 }

@@ -21,6 +21,7 @@ static const struct {
     {"LIST", WIRE_LIST},
     {"STATS", WIRE_STATS},
     {"PING", WIRE_PING},
+    {"MONITOR", WIRE_MONITOR},
 };
 
 size_t wire_line(const char *buf, size_t len)
@@ -63,6 +64,12 @@ static enum wire_error parse_arguments(struct span rest, struct wire_request *re
 		if (span_pid(first, &request->pid) != 0)
 			return WIRE_BAD_ARGUMENT;
 		break;
+	case WIRE_MONITOR:
+		max = 1;
+		request->has_token = first.len > 0;
+		if (request->has_token && span_token(first, &request->epoch, &request->seq) != 0)
+			return WIRE_BAD_ARGUMENT;
+		break;
 	case WIRE_LIST:
 	case WIRE_STATS:
 	case WIRE_PING:
@@ -89,7 +96,7 @@ enum wire_error wire_parse_request(const char *line, size_t len, struct wire_req
 
 size_t wire_write_request(char *buf, size_t size, const struct wire_request *request)
 {
-	char version[16] = "", pid[16] = "", start[32] = "", ms[32] = "";
+	char version[16] = "", pid[16] = "", start[32] = "", ms[32] = "", token[48] = "";
 	int len;
 
 	if (request->verb == WIRE_HELLO)
@@ -100,6 +107,9 @@ size_t wire_write_request(char *buf, size_t size, const struct wire_request *req
 		snprintf(start, sizeof(start), ":%" PRIu64, request->start);
 	if (request->has_ms)
 		snprintf(ms, sizeof(ms), " %" PRIu64, request->ms);
-	len = snprintf(buf, size, "%s%s%s%s%s\n", verbs[request->verb].name, version, pid, start, ms);
+	if (request->has_token)
+		snprintf(token, sizeof(token), " %" PRIu64 ":%" PRIu64, request->epoch, request->seq);
+	len =
+	    snprintf(buf, size, "%s%s%s%s%s%s\n", verbs[request->verb].name, version, pid, start, ms, token);
 	return (size_t)len;
 }

@@ -14,14 +14,15 @@ static const struct {
 	const char *code, *text;
 } errors[] = {
     [WIRE_OK] = {"", ""},
-    [WIRE_BAD_VERB] = {"bad-verb", "use HELLO, QUERY, WAIT, GATE, CANCEL, LIST, STATS or PING"},
+    [WIRE_BAD_VERB] = {"bad-verb", "use HELLO, QUERY, WAIT, GATE, CANCEL, LIST, MONITOR, STATS or PING"},
     [WIRE_BAD_ARGUMENT] = {"bad-argument",
-	"QUERY and GATE take PID or PID:START, WAIT also milliseconds, CANCEL a PID"},
+	"QUERY and GATE take PID or PID:START, WAIT also milliseconds, CANCEL a PID, MONITOR EPOCH:SEQ"},
     [WIRE_BAD_VERSION] = {"bad-version", "this daemon speaks version 1 only"},
     [WIRE_LINE_TOO_LONG] = {"line-too-long", "a request has at most 256 bytes, newline included"},
     [WIRE_TOO_MANY_CLIENTS] = {"too-many-clients", "try again later or watch the marker file"},
     [WIRE_TOO_MANY_WAITS] = {"too-many-waits", "cancel some, try again later or watch the marker file"},
     [WIRE_NO_RESOURCES] = {"no-resources", "the daemon lacks descriptors or /proc; use WAIT or the file"},
+    [WIRE_TOO_MANY_MONITORS] = {"too-many-monitors", "end some or try again later"},
 };
 
 const char *wire_error_code(enum wire_error error)
@@ -178,6 +179,71 @@ size_t wire_write_stats(char *buf, size_t size, const char *text)
 	struct out o = {buf, size, 0};
 
 	put(&o, "STATS %s", text);
+	return end_line(&o);
+}
+
+static void put_position(struct out *o, const char *word, const struct readyd_event *event)
+{
+	put_text(o, word);
+	put_number(o, " ", event->epoch);
+	put_number(o, ":", event->seq);
+}
+
+static void put_change(struct out *o, const struct readyd_event *event)
+{
+	switch (event->change) {
+	case READYD_CHANGE_SNAPSHOT:
+		put_position(o, "SNAPSHOT", event);
+		return;
+	case READYD_CHANGE_LIVE:
+		put_position(o, "LIVE", event);
+		return;
+	case READYD_CHANGE_RESUMED:
+		put_position(o, "RESUMED", event);
+		return;
+	case READYD_CHANGE_GAP:
+	case READYD_CHANGE_LOST:
+		put_position(o, "GAP", event);
+		return;
+	case READYD_CHANGE_STATE:
+		put_position(o, "STATE", event);
+		return;
+	case READYD_CHANGE_READY:
+	case READYD_CHANGE_EXITED:
+	case READYD_CHANGE_DIED:
+	case READYD_CHANGE_STALE:
+	case READYD_CHANGE_REMOVED:
+	case READYD_CHANGE_REWRITTEN:
+	case READYD_CHANGE_WAITED:
+	case READYD_CHANGE_FORGOTTEN:
+		put_position(o, "EVENT", event);
+		put_text(o, " ");
+		put_text(o, readyd_change_name(event->change));
+		return;
+	}
+}
+
+size_t wire_write_event(char *buf, size_t size, const struct readyd_event *event)
+{
+	const struct readyd_answer answer = {.pid = event->pid,
+	    .start = event->start,
+	    .verdict = event->verdict,
+	    .reason = event->reason,
+	    .flags = event->flags,
+	    .wait_status = event->wait_status};
+	struct out o = {buf, size, 0};
+
+	put_change(&o, event);
+	if (event->pid == 0)
+		return end_line(&o);
+	put_text(&o, " ");
+	put_answer(&o, &answer);
+	put_number(&o, " time=", (uint64_t)event->time_ms);
+	put_number(&o, " waiters=", event->waiters);
+	if (event->name[0] != '\0') {
+		put_text(&o, " name=");
+		put_escaped(&o, event->name);
+	}
 	return end_line(&o);
 }
 

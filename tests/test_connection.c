@@ -56,6 +56,15 @@ static void on_closing(struct connection *connection, void *context)
 	closings++;
 }
 
+static unsigned drains;
+
+static void on_drained(struct connection *connection, void *context)
+{
+	unit_check(context == &pool);
+	unit_check(connection->monitor != NULL && connection->output_len == 0);
+	drains++;
+}
+
 /* Continues a long answer. */
 static void (*go_on)(struct connection *connection);
 
@@ -106,7 +115,7 @@ static int connect_session(void)
 
 static void set_up(void)
 {
-	const struct connection_hooks hooks = {on_line, on_resume, on_close_some, on_closing};
+	const struct connection_hooks hooks = {on_line, on_resume, on_close_some, on_closing, on_drained};
 
 	lines = long_lines = closings = 0;
 	heard_len = 0;

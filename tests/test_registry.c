@@ -19,8 +19,9 @@ static struct registry *registry;
 static pid_t left[MOST];
 static unsigned left_count;
 
-static void on_leaving(struct registry_entry *entry)
+static void on_leaving(struct registry_entry *entry, void *context)
 {
+	(void)context;
 	/* The entry is still complete here. */
 	ck_assert_ptr_eq(registry_find(registry, entry->process.pid), entry);
 	ck_assert(LIST_EMPTY(&entry->waits));
@@ -49,7 +50,7 @@ static void set_up(void)
 {
 	left_count = 0;
 	set_up_quota();
-	registry = registry_new(&quota, 0, on_leaving);
+	registry = registry_new(&quota, 0, on_leaving, NULL);
 }
 
 static void tear_down(void)
@@ -281,7 +282,7 @@ END_TEST
 static void allow_idle(size_t count)
 {
 	registry_free(registry);
-	registry = registry_new(&quota, count, on_leaving);
+	registry = registry_new(&quota, count, on_leaving, NULL);
 }
 
 static void enter_and_release(pid_t pid)
@@ -726,8 +727,9 @@ static void on_model_settled(struct registry_wait *registry_wait, const struct r
 	}
 }
 
-static void on_model_leaving(struct registry_entry *entry)
+static void on_model_leaving(struct registry_entry *entry, void *context)
 {
+	(void)context;
 	unit_check(entry->process.pid == model.leaving);
 	model.entries[model.leaving].here = false;
 	model.leaving = -1;
@@ -951,7 +953,7 @@ START_TEST(behaves_like_the_model)
 	for (unsigned i = 0; i < WAITS; i++)
 		model.waits[i].wait.settled = on_model_settled;
 	registry_free(registry);
-	registry = registry_new(&quota, IDLE, on_model_leaving);
+	registry = registry_new(&quota, IDLE, on_model_leaving, NULL);
 	for (unsigned n = 0; n < STEPS; n++) {
 		step();
 		check_against_model();

@@ -70,8 +70,8 @@ static struct scouts *scouts;
 
 static void set_up(void)
 {
-	static const struct connection_hooks connection_hooks = {
-	    requests_on_line, requests_on_resume, requests_close_some, requests_on_closing};
+	static const struct connection_hooks connection_hooks = {requests_on_line, requests_on_resume,
+	    requests_close_some, requests_on_closing, requests_on_drained};
 	char dir[UNIT_PATH_SIZE];
 
 	unit_dir(dir);

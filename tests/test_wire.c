@@ -91,6 +91,10 @@ static const struct {
     {"LIST", WIRE_OK, {.verb = WIRE_LIST}},
     {"STATS", WIRE_OK, {.verb = WIRE_STATS}},
     {"PING", WIRE_OK, {.verb = WIRE_PING}},
+    {"MONITOR", WIRE_OK, {.verb = WIRE_MONITOR}},
+    {"MONITOR 0:0", WIRE_OK, {.verb = WIRE_MONITOR, .has_token = true}},
+    {"MONITOR 18446744073709551615:7", WIRE_OK,
+	{.verb = WIRE_MONITOR, .has_token = true, .epoch = UINT64_MAX, .seq = 7}},
     {"ping", WIRE_OK, {.verb = WIRE_PING}},
     {"Wait 5 9", WIRE_OK, {.verb = WIRE_WAIT, .pid = 5, .ms = 9, .has_ms = true}},
     {"  QUERY   7  ", WIRE_OK, {.verb = WIRE_QUERY, .pid = 7}},
@@ -154,6 +158,13 @@ static const struct {
     {"LIST 1", WIRE_BAD_ARGUMENT, {0}},
     {"STATS all", WIRE_BAD_ARGUMENT, {0}},
     {"PING 1", WIRE_BAD_ARGUMENT, {0}},
+    {"MONITOR 1", WIRE_BAD_ARGUMENT, {0}},
+    {"MONITOR :", WIRE_BAD_ARGUMENT, {0}},
+    {"MONITOR 1:", WIRE_BAD_ARGUMENT, {0}},
+    {"MONITOR :1", WIRE_BAD_ARGUMENT, {0}},
+    {"MONITOR 1:-1", WIRE_BAD_ARGUMENT, {0}},
+    {"MONITOR 1:18446744073709551616", WIRE_BAD_ARGUMENT, {0}},
+    {"MONITOR 1:2 3", WIRE_BAD_ARGUMENT, {0}},
 };
 
 static void check_same_request(const struct wire_request *a, const struct wire_request *b)
@@ -164,6 +175,9 @@ static void check_same_request(const struct wire_request *a, const struct wire_r
 	unit_check(a->ms == b->ms);
 	unit_check(a->version == b->version);
 	unit_check(a->has_ms == b->has_ms);
+	unit_check(a->has_token == b->has_token);
+	unit_check(a->epoch == b->epoch);
+	unit_check(a->seq == b->seq);
 }
 
 START_TEST(requests_are_parsed)
@@ -203,7 +217,7 @@ START_TEST(requests_round_trip)
 		check_request_round_trip(&requests[i].request);
 		tried++;
 	}
-	ck_assert_uint_ge(tried, WIRE_PING + 1);
+	ck_assert_uint_ge(tried, WIRE_MONITOR + 1);
 }
 END_TEST
 
@@ -466,6 +480,95 @@ START_TEST(stats_are_bounded)
 }
 END_TEST
 
+static void check_same_event(const struct readyd_event *a, const struct readyd_event *b)
+{
+	unit_check(a->change == b->change);
+	unit_check(a->epoch == b->epoch);
+	unit_check(a->seq == b->seq);
+	unit_check(a->time_ms == b->time_ms);
+	unit_check(a->pid == b->pid);
+	unit_check(a->start == b->start);
+	unit_check(a->verdict == b->verdict);
+	unit_check(a->reason == b->reason);
+	unit_check(a->flags == b->flags);
+	unit_check(a->wait_status == b->wait_status);
+	unit_check(a->waiters == b->waiters);
+	unit_check(strcmp(a->name, b->name) == 0);
+}
+
+static bool is_of_a_process(enum readyd_change change)
+{
+	return change == READYD_CHANGE_STATE || change >= READYD_CHANGE_READY;
+}
+
+START_TEST(events_round_trip)
+{
+	struct readyd_event event = READYD_EVENT_INIT;
+	char line[WIRE_REPLY_MAX];
+	struct wire_reply reply;
+	size_t len;
+
+	if (_i == READYD_CHANGE_LOST)
+		return;
+	event.change = (enum readyd_change)_i;
+	event.epoch = event.seq = UINT64_MAX;
+	if (is_of_a_process(event.change)) {
+		event.time_ms = INT64_MAX;
+		event.pid = INT_MAX;
+		event.start = UINT64_MAX;
+		event.verdict = READYD_EXITED;
+		event.reason = READYD_REASON_NO_RESOURCES;
+		event.flags = READYD_FLAG_LATCHED | READYD_FLAG_AGE_ASSUMED;
+		event.wait_status = 9;
+		event.waiters = UINT_MAX;
+		memset(event.name, '%', sizeof(event.name) - 1);
+	}
+	len = wire_write_event(line, sizeof(line), &event);
+	check_is_a_line(line, len, WIRE_REPLY_MAX);
+	reply = parsed(line, len);
+	ck_assert_int_eq(reply.kind, WIRE_REPLY_EVENT);
+	check_same_event(&reply.event, &event);
+}
+END_TEST
+
+START_TEST(events_are_written_exactly_so)
+{
+	struct readyd_event event = {.change = READYD_CHANGE_DIED,
+	    .epoch = 5,
+	    .seq = 7,
+	    .time_ms = 1764249000123,
+	    .pid = 12,
+	    .start = 34,
+	    .verdict = READYD_DIED,
+	    .wait_status = 3 << 8,
+	    .waiters = 2,
+	    .name = "a b"};
+	char line[WIRE_REPLY_MAX + 1];
+
+	line[wire_write_event(line, sizeof(line) - 1, &event)] = '\0';
+	ck_assert_str_eq(
+	    line, "EVENT 5:7 died died 12 start=34 status=3 time=1764249000123 waiters=2 name=a%20b\n");
+	event = (struct readyd_event){.change = READYD_CHANGE_LIVE, .epoch = 5, .seq = 7};
+	line[wire_write_event(line, sizeof(line) - 1, &event)] = '\0';
+	ck_assert_str_eq(line, "LIVE 5:7\n");
+}
+END_TEST
+
+/* What a later daemon tells beyond this is skipped, and what the process is now still counts. */
+START_TEST(an_unknown_transition_is_a_state)
+{
+	static const char line[] = "EVENT 5:7 stopped ready 12 time=9 colour=blue";
+	const struct wire_reply reply = parsed(line, sizeof(line) - 1);
+
+	ck_assert_int_eq(reply.kind, WIRE_REPLY_EVENT);
+	ck_assert_int_eq(reply.event.change, READYD_CHANGE_STATE);
+	ck_assert_int_eq(reply.event.verdict, READYD_READY);
+	ck_assert_int_eq(reply.event.pid, 12);
+	ck_assert_uint_eq(reply.event.seq, 7);
+	ck_assert_int_eq(reply.event.time_ms, 9);
+}
+END_TEST
+
 static const char *const codes[] = {
     [WIRE_BAD_VERB] = "bad-verb",
     [WIRE_BAD_ARGUMENT] = "bad-argument",
@@ -474,6 +577,7 @@ static const char *const codes[] = {
     [WIRE_TOO_MANY_CLIENTS] = "too-many-clients",
     [WIRE_TOO_MANY_WAITS] = "too-many-waits",
     [WIRE_NO_RESOURCES] = "no-resources",
+    [WIRE_TOO_MANY_MONITORS] = "too-many-monitors",
 };
 
 START_TEST(errors_round_trip)
@@ -633,6 +737,18 @@ static const char *const malformed[] = {
     "END STATS 5",
     "PONG 1",
     "PONGS",
+    "SNAPSHOT",
+    "SNAPSHOT 5",
+    "LIVE 5:",
+    "STATE 5:7",
+    "STATE 5:7 ready",
+    "STATE 5:7 ready 12 time",
+    "STATE 5:7 ready 12 time=x",
+    "STATE 5:7 ready 12 waiters=4294967296",
+    "STATE 5:7 ready 12 name=%00",
+    "EVENT 5:7 ready",
+    "EVENT 5:7 ready 12",
+    "EVENT 5:7 ready lost 12",
     "ERR",
     "ERR ",
     "ERR no-resources pid=0 text",
@@ -704,6 +820,9 @@ static const char *const well_formed[] = {
     "END LIST 18446744073709551615",
     "STATS version=0.1.0 pid=1 clients=2",
     "PONG",
+    "SNAPSHOT 5:7",
+    "STATE 5:7 ready 12 start=34 time=1764249000123 waiters=2 name=a%20b",
+    "EVENT 5:7 exited exited 12 status=3 time=1764249000123 waiters=2 name=worker",
     "ERR no-resources pid=5 the daemon lacks descriptors",
     "ERR bad-verb use HELLO",
 };
@@ -818,6 +937,8 @@ static size_t write_again(char *line, size_t size, const struct wire_reply *repl
 		return wire_write_pong(line, size);
 	case WIRE_REPLY_ERROR:
 		return wire_write_error(line, size, reply->error, reply->answer.pid);
+	case WIRE_REPLY_EVENT:
+		return wire_write_event(line, size, &reply->event);
 	}
 	return 0;
 }
@@ -832,6 +953,8 @@ static void check_same_reply(const struct wire_reply *a, const struct wire_reply
 	unit_check(strcmp(a->hello.place.prefix, b->hello.place.prefix) == 0);
 	if (a->kind == WIRE_REPLY_ANSWER || a->kind == WIRE_REPLY_LIST)
 		check_same_answer(&a->answer, &b->answer);
+	if (a->kind == WIRE_REPLY_EVENT)
+		check_same_event(&a->event, &b->event);
 	unit_check(a->answer.pid == b->answer.pid);
 	unit_check(a->answer.start == b->answer.start);
 	if (a->kind == WIRE_REPLY_STATS) {
@@ -908,6 +1031,9 @@ static Suite *suite(void)
 	tcase_add_test(tcase, gate_round_trips);
 	tcase_add_test(tcase, counts_round_trip);
 	tcase_add_test(tcase, pong_round_trips);
+	tcase_add_loop_test(tcase, events_round_trip, READYD_CHANGE_SNAPSHOT, READYD_CHANGE_FORGOTTEN + 1);
+	tcase_add_test(tcase, events_are_written_exactly_so);
+	tcase_add_test(tcase, an_unknown_transition_is_a_state);
 	tcase_add_test(tcase, stats_round_trip);
 	tcase_add_test(tcase, stats_are_bounded);
 	tcase_add_loop_test(tcase, errors_round_trip, WIRE_BAD_VERB, UNIT_COUNT(codes));

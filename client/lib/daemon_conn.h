@@ -33,6 +33,7 @@ enum daemon_event_kind {
 	DAEMON_ENTRY,	 /* answer: one entry of a list */
 	DAEMON_END,	 /* of the list */
 	DAEMON_STATS,	 /* text */
+	DAEMON_CHANGE,	 /* change: what a monitor is told */
 	DAEMON_LOST,	 /* the connection has ended; the daemon may only be restarting */
 	DAEMON_ABSENT,	 /* no daemon can be reached for now: error */
 	DAEMON_SLOW,	 /* the daemon is active, but has not sent what was expected for some time */
@@ -42,6 +43,7 @@ enum daemon_event_kind {
 struct daemon_event {
 	enum daemon_event_kind kind;
 	struct readyd_answer answer;
+	struct readyd_event change;
 	int fd;
 	enum wire_error refusal;
 	bool again;	  /* SLOW: for more than a second */

@@ -82,6 +82,12 @@ static void take_reply(
 	case WIRE_REPLY_STATS:
 		event->kind = DAEMON_STATS;
 		return;
+	case WIRE_REPLY_EVENT:
+		conn->reply_by = 0;
+		conn->state = DAEMON_OPEN;
+		event->kind = DAEMON_CHANGE;
+		event->change = reply->event;
+		return;
 	case WIRE_REPLY_CANCELLED:
 		return;
 	}

@@ -27,6 +27,7 @@ static int take_event(const struct question *question, const struct daemon_event
 	case DAEMON_ENTRY:
 	case DAEMON_END:
 	case DAEMON_STATS:
+	case DAEMON_CHANGE:
 	case DAEMON_SLOW:
 	case DAEMON_STOPPED:
 		return question->take(event, question->context);

@@ -276,6 +276,7 @@ int waiter_take_daemon_event(struct readyd_waiter *w, const struct daemon_event 
 	case DAEMON_ENTRY:
 	case DAEMON_END:
 	case DAEMON_STATS:
+	case DAEMON_CHANGE:
 		return 0;
 	}
 	return 0;

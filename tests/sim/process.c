@@ -177,6 +177,11 @@ enum process_root process_root_find_nowait(const struct process *p, struct proce
 	return PROCESS_ROOT_OURS;
 }
 
+void process_read_comm(struct process *p)
+{
+	(void)p;
+}
+
 char process_state(const struct process *p)
 {
 	return process_gone(p) ? 'X' : 'S';
