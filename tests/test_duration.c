@@ -1,6 +1,6 @@
 #include <errno.h>
 
-#include "client/ctl/duration.h"
+#include "src/duration.h"
 #include "tests/unit.h"
 
 static const struct {

@@ -16,7 +16,8 @@ struct command {
 	bool starts_worker; /* the first operand and all that follows is its command line */
 	bool takes_command; /* after "--" */
 	bool waits;
-	bool looks; /* at markers, by itself */
+	bool looks;	  /* at markers, by itself */
+	bool is_external; /* a program of its own, which has its own options; see external.h */
 };
 
 extern const struct command commands_table[];

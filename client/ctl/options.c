@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/ctl/duration.h"
+#include "src/duration.h"
 #include "client/ctl/operands.h"
 #include "client/ctl/options.h"
 #include "client/ctl/usage.h"

@@ -6,6 +6,7 @@
 
 #include "client/ctl/command.h"
 #include "client/ctl/commands.h"
+#include "client/ctl/external.h"
 #include "client/ctl/handover.h"
 #include "client/ctl/interrupts.h"
 #include "client/ctl/lookout.h"
@@ -21,6 +22,7 @@ struct parsed {
 	struct command_line line;
 	const struct command *command; /* NULL: none is given */
 	const struct command *topic;   /* what help is about; NULL: readyctl */
+	char **external;	       /* the command is a program of its own: its words; NULL: it is not */
 	bool done;		       /* help or version: answered */
 };
 
@@ -128,6 +130,27 @@ static int take_words(struct parsed *parsed, char **words)
 	return 0;
 }
 
+static int take_external(struct parsed *parsed, char **words)
+{
+	if (strcmp(words[0], parsed->command->name) != 0)
+		return usage("option", words[0], "the options of this command follow its name");
+	parsed->external = words;
+	return 0;
+}
+
+static void give_help(struct parsed *parsed)
+{
+	static char name[32], option[] = "--help", *words[] = {name, option, NULL};
+
+	if (parsed->topic != NULL && parsed->topic->is_external) {
+		snprintf(name, sizeof(name), "%s", parsed->topic->name);
+		parsed->external = words;
+		return;
+	}
+	commands_print_help(parsed->topic);
+	parsed->done = true;
+}
+
 static int parse(struct parsed *parsed, char **words)
 {
 	const char *name = command_name(words);
@@ -135,6 +158,8 @@ static int parse(struct parsed *parsed, char **words)
 	if (name != NULL && (parsed->command = commands_find(name)) == NULL)
 		return -1;
 	usage_set_command(name);
+	if (name != NULL && parsed->command->is_external)
+		return take_external(parsed, words);
 	if (take_words(parsed, words) != 0)
 		return -1;
 	if (parsed->done)
@@ -142,8 +167,7 @@ static int parse(struct parsed *parsed, char **words)
 	if (parsed->command == NULL)
 		return commands_find(NULL) == NULL ? -1 : 0;
 	if (parsed->command->bit == FOR_HELP) {
-		commands_print_help(parsed->topic);
-		parsed->done = true;
+		give_help(parsed);
 		return 0;
 	}
 	if (options_finish(&parsed->line, parsed->command->bit) != 0)
@@ -195,7 +219,6 @@ static int run(struct parsed *parsed)
 int main(int argc, char **argv)
 {
 	static struct parsed parsed; /* its memory is in use until the end */
-	int code = EXIT_USAGE;
 
 	parsed.line.options.size = sizeof(parsed.line.options);
 	parsed.line.timeout_ms = -1;
@@ -204,7 +227,9 @@ int main(int argc, char **argv)
 	/* Writing to a closed pipe is then an error, see output_finish(). */
 	signal(SIGPIPE, SIG_IGN);
 	program_fill_standard_descriptors();
-	if (parse(&parsed, argv + (argc > 0)) == 0)
-		code = parsed.done ? (output_finish() == 0 ? EXIT_READY : EXIT_FAILED) : run(&parsed);
-	return code;
+	if (parse(&parsed, argv + (argc > 0)) != 0)
+		return EXIT_USAGE;
+	if (parsed.external != NULL)
+		return external_run(parsed.external);
+	return parsed.done ? (output_finish() == 0 ? EXIT_READY : EXIT_FAILED) : run(&parsed);
 }

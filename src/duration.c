@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "client/ctl/duration.h"
+#include "src/duration.h"
 
 #define MOST_MS 3600000000LL
 

@@ -1,6 +1,6 @@
 /* Durations as users write them: "5", "0.5", "500ms", "2m", "1m30s". */
-#ifndef CLIENT_DURATION_H
-#define CLIENT_DURATION_H
+#ifndef SRC_DURATION_H
+#define SRC_DURATION_H
 
 #include <stdint.h>
 

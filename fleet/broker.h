@@ -1,0 +1,63 @@
+/*
+ * The connection to an MQTT broker (3.1.1), by libmosquitto, for a loop of poll(2): it connects again by
+ * itself, with growing delays and jitter. Each connection begins with a clean session and nothing in flight;
+ * what has to be published or subscribed to is the business of on_open. Events come during broker_turn()
+ * alone. Resolving the name of the broker blocks.
+ */
+#ifndef FLEET_BROKER_H
+#define FLEET_BROKER_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fleet/backoff.h"
+
+#define BROKER_HOST_SIZE 256
+
+struct broker_options {
+	char host[BROKER_HOST_SIZE];
+	uint16_t port;
+	const char *user, *password; /* or NULL */
+	const char *cafile, *cert, *key;
+	bool tls;
+};
+
+struct broker_events {
+	void (*on_open)(void *context);
+	/* Why there is no connection, in each attempt; is_refused: the broker, or one side's certificate,
+	 * does not allow it, so that another attempt would hardly help. */
+	void (*on_lost)(const char *why, bool is_refused, void *context);
+	void (*on_message)(
+	    const char *topic, const char *payload, size_t length, bool retained, void *context);
+	void (*on_acknowledged)(int mid, void *context); /* of a publication */
+	void (*on_subscribed)(int mid, bool is_granted, void *context);
+};
+
+struct broker;
+
+/* The options must outlive the broker. will_topic NULL: no will. NULL: libmosquitto has no memory. */
+struct broker *broker_new(const struct broker_options *options, const char *client_id,
+    const struct broker_events *events, void *context);
+/* Closes the connection without a DISCONNECT, which publishes the will. */
+void broker_free(struct broker *broker);
+
+/* Of the next connection. */
+void broker_set_will(struct broker *broker, const char *topic, const char *payload);
+/* Ends the connection in order, without its will, and begins another one at once. */
+void broker_reopen(struct broker *broker);
+/* Ends the connection in order; none follows. */
+void broker_close(struct broker *broker);
+
+bool broker_is_open(const struct broker *broker);
+/* What to poll, and for how long at most; fd -1: nothing. */
+int broker_prepare(struct broker *broker, struct pollfd *fd, int64_t now_ms);
+void broker_turn(struct broker *broker, const struct pollfd *fd, int64_t now_ms);
+
+/* QoS 1. 0, or -1: the connection is lost, which on_lost will tell. */
+int broker_publish(struct broker *broker, const char *topic, const char *payload, size_t length, int *mid);
+int broker_subscribe(struct broker *broker, const char *topic, int *mid);
+int broker_unsubscribe(struct broker *broker, const char *topic);
+
+#endif

@@ -1,0 +1,24 @@
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fleet/memory.h"
+
+static void *check(void *memory)
+{
+	if (memory != NULL)
+		return memory;
+	fputs("out of memory\n", stderr);
+	exit(125);
+}
+
+void *memory_new(size_t size)
+{
+	return check(calloc(1, size));
+}
+
+void *memory_resize(void *memory, size_t count, size_t size)
+{
+	return check(reallocarray(memory, count, size));
+}
