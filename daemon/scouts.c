@@ -202,7 +202,7 @@ static void view_ours(const struct marker_place *place, const struct process *p,
 {
 	memset(view, 0, sizeof(*view));
 	view->where = where;
-	marker_stat_missing(place, p->ns_pid, &view->marker);
+	marker_stat(place, p->ns_pid, &view->marker);
 }
 
 static enum marker_dir where_if_hidden(const struct marker_place *place)

@@ -77,15 +77,17 @@ static enum marker_kind kind_of_file(const struct stat *st)
 }
 
 /*
- * Fills in *st, with the directory for MARKER_ABSENT. A directory may have appeared after the name was
- * missing, with old files in it: so the name is absent in it only if it is missing after the directory was
+ * Fills in *st, with the directory for MARKER_ABSENT. A directory may have appeared between the first two
+ * calls, with old files in it: so the name is absent in it only if it is missing after the directory was
  * found.
  */
-static enum marker_kind look_in_directory(const struct marker_place *place, const char *path, struct stat *st)
+static enum marker_kind look(const struct marker_place *place, const char *path, struct stat *st)
 {
 	struct stat dir;
 
-	if (stat(place->dir, &dir) != 0)
+	if (lstat(path, st) == 0)
+		return kind_of_file(st);
+	if (errno != ENOENT || stat(place->dir, &dir) != 0)
 		return kind_of_failure(errno);
 	if (lstat(path, st) == 0)
 		return kind_of_file(st);
@@ -93,13 +95,6 @@ static enum marker_kind look_in_directory(const struct marker_place *place, cons
 		return kind_of_failure(errno);
 	*st = dir;
 	return MARKER_ABSENT;
-}
-
-static enum marker_kind look(const struct marker_place *place, const char *path, struct stat *st)
-{
-	if (lstat(path, st) == 0)
-		return kind_of_file(st);
-	return errno == ENOENT ? look_in_directory(place, path, st) : kind_of_failure(errno);
 }
 
 static void copy_stat(struct marker_stat *seen, const struct stat *st)
@@ -147,17 +142,6 @@ void marker_stat(const struct marker_place *place, pid_t pid, struct marker_stat
 
 	format_path(place, pid, path);
 	kind = look(place, path, &st);
-	copy_seen(seen, kind, &st);
-}
-
-void marker_stat_missing(const struct marker_place *place, pid_t pid, struct marker_stat *seen)
-{
-	char path[PATH_SIZE];
-	enum marker_kind kind;
-	struct stat st;
-
-	format_path(place, pid, path);
-	kind = look_in_directory(place, path, &st);
 	copy_seen(seen, kind, &st);
 }
 

@@ -57,8 +57,6 @@ bool marker_is_absent(const struct marker_place *place, pid_t pid);
 /* Uses lstat(2) only: open(2) could block (a FIFO, a leased file), and stat(2) follows symlinks. Never fails,
  * see enum marker_kind. */
 void marker_stat(const struct marker_place *place, pid_t pid, struct marker_stat *seen);
-/* The same with two system calls, which are fewer where there is none. */
-void marker_stat_missing(const struct marker_place *place, pid_t pid, struct marker_stat *seen);
 
 /* The same in the directory that dir_fd is, which exists. */
 void marker_stat_at(int dir_fd, const struct marker_place *place, pid_t pid, struct marker_stat *seen);

@@ -164,7 +164,7 @@ test_the_daemon_answers_a_query() {
 	run 1 status "$PID"
 	trace_daemon run 1 status "$PID"
 	between 'recvfrom(.*QUERY' 'sendto(' daemon_trace >asked
-	at_most "a query of a pending process" asked 12
+	at_most "a query of a pending process" asked 13
 	mark "$PID"
 	run 0 status "$PID"
 	trace_daemon run 0 status "$PID"
@@ -193,7 +193,7 @@ test_the_daemon_answers_a_hundred_queries_at_once() {
 	trace_daemon ask_at_once "QUERY $PID
 " "" 100
 	of_batch QUERY >asked
-	at_most "a hundred queries" asked 3
+	at_most "a hundred queries" asked 4
 	expect "answers ($(cat asked))" "$(grep -c sendto asked)" 2
 	expect "changes of what the loop waits for" "$(grep -c epoll_ctl asked)" 0
 }
@@ -207,7 +207,7 @@ test_the_daemon_begins_a_hundred_waits_at_once() {
 " "PING
 " 1
 	of_batch WAIT >asked
-	at_most "a hundred waits" asked 2
+	at_most "a hundred waits" asked 3
 	expect "changes of what the loop waits for ($(cat asked))" "$(grep -c epoll_ctl asked)" 0
 	expect "answers to all of them" "$(grep -c sendto asked)" 1
 }
@@ -224,7 +224,7 @@ test_the_daemon_hands_out_a_gate() {
 	run 1 status "$PID"
 	trace_daemon begin_to_wait
 	between 'recvfrom(.*GATE' 'sendmsg(' daemon_trace >asked
-	at_most "a gate" asked 17
+	at_most "a gate" asked 18
 	grep -q SCM_RIGHTS asked || die "no gate: $(cat asked)"
 }
 

@@ -227,7 +227,7 @@ uint64_t process_own_namespace(const char *kind)
 void marker_view(const struct marker_place *place, const struct process *p, struct marker_view *view)
 {
 	*view = (struct marker_view){.where = MARKER_DIR_SAME};
-	marker_stat_missing(place, p->ns_pid, &view->marker);
+	marker_stat(place, p->ns_pid, &view->marker);
 }
 
 enum marker_dir marker_dir_visit(const struct marker_place *place, const struct process *p,
