@@ -357,11 +357,15 @@ START_TEST(marker_that_could_not_be_read_is_unknown)
 	const struct observation o = {.marker = {.kind = MARKER_UNKNOWN}};
 	const struct process p = {.pid = PID, .start = START_TICKS, .start_known = true};
 	const struct history history = {0};
-	struct readyd_answer answer = {.verdict = READYD_READY};
+	struct readyd_answer answer;
 
+	/* Nothing stays of what was there. */
+	memset(&answer, 0xff, sizeof(answer));
 	evaluate(&p, &history, &o, &answer);
 	ck_assert_int_eq(answer.verdict, READYD_PENDING);
 	ck_assert_int_eq(answer.reason, READYD_REASON_LOOK_FAILED);
+	ck_assert_uint_eq(answer.size, 0);
+	ck_assert_int_eq(answer.backend, READYD_BACKEND_AUTO);
 }
 END_TEST
 
