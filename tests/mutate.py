@@ -126,11 +126,13 @@ class Mutant:
         self.path, self.text = path, text[:begin] + new + text[end:]
         self.line = text.count("\n", 0, begin) + 1
         first, last = text.rfind("\n", 0, begin) + 1, text.find("\n", end)
+        self.ordinal = ""
         self.before, self.after = (" ".join(part.split()) for part in
                                    (text[first:last], text[first:begin] + new + text[end:last]))
 
     def key(self):
-        return f"{self.path}\t{self.before}\t{self.after}"
+        """Where a file has the same line twice, the second one has a number."""
+        return f"{self.path}\t{self.before}{self.ordinal}\t{self.after}"
 
 
 def run(command, seconds):
@@ -176,11 +178,14 @@ def read_equivalent():
 def mutants_of(path):
     with open(path, encoding="ascii") as file:
         text = file.read()
-    found = {}
+    found, keys = {}, {}
     for edit in sorted(set(edits_of(text))):
         mutant = Mutant(path, text, edit)
         if mutant.text != text:
             found.setdefault(mutant.text, mutant)
+    for mutant in found.values():
+        keys[mutant.key()] = keys.get(mutant.key(), 0) + 1
+        mutant.ordinal = f" #{keys[mutant.key()]}" if keys[mutant.key()] > 1 else ""
     return list(found.values())
 
 
