@@ -351,6 +351,24 @@ START_TEST(what_came_and_went_is_no_marker)
 }
 END_TEST
 
+/* Whatever the reason, what could not be read is no absent marker. */
+START_TEST(marker_that_could_not_be_read_is_unknown)
+{
+	const struct observation o = {.marker = {.kind = MARKER_UNKNOWN}};
+	const struct process p = {.pid = PID, .start = START_TICKS, .start_known = true};
+	const struct history history = {0};
+	struct readyd_answer answer;
+
+	/* Nothing stays of what was there. */
+	memset(&answer, 0xff, sizeof(answer));
+	evaluate(&p, &history, &o, &answer);
+	ck_assert_int_eq(answer.verdict, READYD_PENDING);
+	ck_assert_int_eq(answer.reason, READYD_REASON_LOOK_FAILED);
+	ck_assert_uint_eq(answer.size, 0);
+	ck_assert_int_eq(answer.backend, READYD_BACKEND_AUTO);
+}
+END_TEST
+
 /* It may be that of the process which has the pid now. What was seen before does not depend on it. */
 START_TEST(marker_of_a_successor_does_not_count)
 {
@@ -401,6 +419,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, unknown_identity_is_never_ready, 0, UNIT_COUNT(unknowns));
 	tcase_add_test(tcase, start_of_zero_is_a_start);
 	tcase_add_test(tcase, what_came_and_went_is_no_marker);
+	tcase_add_test(tcase, marker_that_could_not_be_read_is_unknown);
 	tcase_add_test(tcase, marker_of_a_successor_does_not_count);
 	tcase_add_loop_test(tcase, failed_look_has_no_verdict, 0, 3);
 	tcase_add_loop_test(tcase, directory_that_hangs_is_unreachable, 0, 3);

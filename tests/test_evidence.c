@@ -224,6 +224,60 @@ START_TEST(moved_file_proves_nothing)
 }
 END_TEST
 
+/* Of a process that is gone, the start that was asked for counts. */
+START_TEST(start_of_what_is_judged)
+{
+	const struct history history = {.absent_since = 77};
+	struct process p = {.start = 1};
+
+	ck_assert_int_eq(evidence_start(&p, &history), 77);
+	p.no_such_process = true;
+	ck_assert_int_eq(evidence_start(&p, &history), clock_ticks_to_ns(1));
+	p.start = 0;
+	ck_assert_int_eq(evidence_start(&p, &history), 77);
+	p = (struct process){.start = 0, .start_known = true};
+	ck_assert_int_eq(evidence_start(&p, &history), 0);
+}
+END_TEST
+
+/* A file cannot have been written for longer than the process lives, but for the grain of the stamps. */
+START_TEST(time_before_the_start)
+{
+	const int64_t lived = 4000, most = lived + STAMP_GRAIN_NS;
+
+	ck_assert(!evidence_took_longer(1000, most, 1000 + lived));
+	ck_assert(evidence_took_longer(1000, most + 1, 1000 + lived));
+}
+END_TEST
+
+static bool was_born_before(bool has_birth, bool known_old, int64_t before_start)
+{
+	const struct process p = {.start = START_TICKS, .start_known = true};
+	const struct history history = {0};
+	const int64_t start = clock_ticks_to_ns(START_TICKS), born = start - before_start;
+	const struct timespec stamp = {born / S, born % S};
+	const struct observation o = {.marker.ctime = stamp,
+	    .now = start + S,
+	    .has_birth = has_birth,
+	    .born = stamp,
+	    .known_old = known_old,
+	    .stamps = {.grain_ns = 3, .margin_ns = 4}};
+
+	return evidence_was_born_before(&p, &history, &o);
+}
+
+/* A file that was created before the process started, beyond what stamps can tell. */
+START_TEST(file_that_is_older_than_the_process)
+{
+	ck_assert(!was_born_before(true, false, 0));
+	ck_assert(!was_born_before(true, false, 7));
+	ck_assert(was_born_before(true, false, 8));
+	ck_assert(was_born_before(true, true, 0));
+	/* Its time of birth is not kept. */
+	ck_assert(!was_born_before(false, true, 8));
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("evidence");
@@ -232,6 +286,9 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, stamps_decide_within_their_trust, 0, UNIT_COUNT(by_stamps));
 	tcase_add_loop_test(tcase, strict_caller_assumes_nothing, 0, UNIT_COUNT(by_stamps));
 	tcase_add_loop_test(tcase, what_was_seen_decides_before_stamps, 0, UNIT_COUNT(stamps_of_all_kinds));
+	tcase_add_test(tcase, start_of_what_is_judged);
+	tcase_add_test(tcase, time_before_the_start);
+	tcase_add_test(tcase, file_that_is_older_than_the_process);
 	tcase_add_test(tcase, rewritten_leftover_is_judged_anew);
 	tcase_add_test(tcase, owner_and_collision_decide_first);
 	tcase_add_test(tcase, unknown_start_proves_nothing);

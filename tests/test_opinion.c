@@ -131,6 +131,20 @@ START_TEST(word_without_a_start)
 }
 END_TEST
 
+/* The process that has been ready may be an earlier one. */
+START_TEST(exited_without_a_start)
+{
+	const struct readyd_answer own = {.verdict = READYD_PENDING, .reason = READYD_REASON_IDENTITY_UNKNOWN};
+	struct readyd_answer said = {.verdict = READYD_EXITED};
+
+	ck_assert(!opinion_counts(&own, false, &said));
+	said.verdict = READYD_STALE;
+	ck_assert(opinion_counts(&own, false, &said));
+	said = (struct readyd_answer){.verdict = READYD_EXITED, .start = 7};
+	ck_assert(opinion_counts(&own, false, &said));
+}
+END_TEST
+
 /* An older marker exists, so the process has written none: it was never ready. */
 START_TEST(exited_without_a_marker_of_its_own)
 {
@@ -153,6 +167,7 @@ static const struct {
     {7, 7, READYD_DIED, READYD_EXITED, 256, -1, 256},
     {7, 7, READYD_EXITED, READYD_DIED, 9, -1, 9},
     {7, 7, READYD_DIED, READYD_DIED, 256, 9, 9},
+    {7, 7, READYD_DIED, READYD_DIED, 256, 0, 0},
     {7, 8, READYD_DIED, READYD_DIED, 256, -1, -1},
     {0, 0, READYD_DIED, READYD_DIED, 256, -1, -1},
     {7, 7, READYD_DIED, READYD_READY, 256, -1, -1},
@@ -181,6 +196,9 @@ START_TEST(status_that_was_seen_is_not_hidden)
 	ck_assert_uint_eq(opinion_complete(&own, &said).flags, 0);
 	said.start = 8;
 	ck_assert_uint_eq(opinion_complete(&own, &said).flags, READYD_FLAG_STATUS_HIDDEN);
+	/* 0 is a status, too. */
+	said.wait_status = 0;
+	ck_assert_uint_eq(opinion_complete(&own, &said).flags, 0);
 }
 END_TEST
 
@@ -209,6 +227,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, one_counts, 0, UNIT_COUNT(cells));
 	tcase_add_loop_test(tcase, word_without_a_start, 0, UNIT_COUNT(without_start));
 	tcase_add_test(tcase, status_that_was_seen_is_not_hidden);
+	tcase_add_test(tcase, exited_without_a_start);
 	tcase_add_test(tcase, exited_without_a_marker_of_its_own);
 	tcase_add_test(tcase, strict_caller_takes_no_assumption);
 	tcase_add_loop_test(tcase, status_is_completed, 0, UNIT_COUNT(statuses));

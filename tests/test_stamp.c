@@ -69,6 +69,11 @@ static const struct {
     {STAMP_CLOCK_LAYER, STAMP_GRAIN_NS, 100 * S - 3 * MS, MS, 0, 0, STAMP_GRAIN_NS},
     {STAMP_CLOCK_LAYER, STAMP_GRAIN_NS, 100 * S, MS, 0, 0, 1 * S},
     {STAMP_CLOCK_LAYER, STAMP_GRAIN_NS, 98 * S + MS, MS, -2 * S, -2 * S + 41 * MS, STAMP_GRAIN_NS},
+    /* where the two clocks may just agree, and where they cannot */
+    {STAMP_CLOCK_LAYER, STAMP_GRAIN_NS, 100 * S - 40 * MS, MS, 0, 0, STAMP_GRAIN_NS},
+    {STAMP_CLOCK_LAYER, STAMP_GRAIN_NS, 100 * S - 40 * MS - 2, MS, -41 * MS - 2, -2, STAMP_GRAIN_NS},
+    {STAMP_CLOCK_LAYER, STAMP_GRAIN_NS, 100 * S + MS, MS, 0, 0, STAMP_GRAIN_NS},
+    {STAMP_CLOCK_LAYER, STAMP_GRAIN_NS, 100 * S + MS + 1, MS, 1, 41 * MS + 1, STAMP_GRAIN_NS},
     {STAMP_CLOCK_OTHER, STAMP_GRAIN_NS, 100 * S - 3 * MS, MS, -4 * MS, 37 * MS, STAMP_GRAIN_NS},
     {STAMP_CLOCK_OTHER, STAMP_GRAIN_NS, 100 * S - 60 * MS, MS, -61 * MS, -20 * MS, STAMP_GRAIN_NS},
     {STAMP_CLOCK_OTHER, STAMP_GRAIN_NS, 98 * S, MS, -2 * S - MS, -1 * S, 1 * S},
@@ -86,6 +91,33 @@ START_TEST(a_new_file_shows_the_clock)
 	ck_assert_int_eq(trust.grain_ns, samples[_i].grain_then);
 	ck_assert_int_eq(trust.skew_ns - trust.margin_ns, samples[_i].least_skew);
 	ck_assert_int_eq(trust.skew_ns + trust.margin_ns, samples[_i].most_skew);
+}
+END_TEST
+
+/* The clock is measured where it could decide. */
+START_TEST(a_stamp_near_the_start_is_tested)
+{
+	struct stamp_trust trust = {.grain_ns = 2 * MS, .margin_ns = 3 * MS};
+	int64_t most = 5 * MS + clock_tick_ns();
+
+	ck_assert(stamp_trust_is_tested(&trust, 0));
+	ck_assert(stamp_trust_is_tested(&trust, most - 1));
+	ck_assert(stamp_trust_is_tested(&trust, 1 - most));
+	ck_assert(!stamp_trust_is_tested(&trust, most));
+	ck_assert(!stamp_trust_is_tested(&trust, -most));
+	trust.margin_ns = 1;
+	ck_assert(stamp_trust_is_tested(&trust, 0));
+	trust.margin_ns = 0;
+	ck_assert(!stamp_trust_is_tested(&trust, 0));
+}
+END_TEST
+
+START_TEST(a_clock_that_does_not_advance_meanwhile_shows_itself)
+{
+	struct stamp_trust trust = {.grain_ns = STAMP_GRAIN_NS, .margin_ns = STAMP_MARGIN_NS};
+
+	ck_assert(stamp_trust_narrow(STAMP_CLOCK_OTHER, 100 * S, &fine, 100 * S, &trust));
+	ck_assert(trust.measured);
 }
 END_TEST
 
@@ -250,6 +282,8 @@ static Suite *stamp_suite(void)
 
 	tcase_add_loop_test(rules, a_type_says_how_far_stamps_are_trusted, 0, UNIT_COUNT(assumed));
 	tcase_add_loop_test(rules, a_new_file_shows_the_clock, 0, UNIT_COUNT(samples));
+	tcase_add_test(rules, a_stamp_near_the_start_is_tested);
+	tcase_add_test(rules, a_clock_that_does_not_advance_meanwhile_shows_itself);
 	tcase_add_test(rules, a_clock_set_back_meanwhile_shows_nothing);
 	unit_add_if(calls, the_clock_of_a_file_system_in_memory_is_ours, is_memory("/dev/shm"),
 	    "/dev/shm is not a tmpfs that can be written to");

@@ -55,6 +55,19 @@ START_TEST(every_cell)
 }
 END_TEST
 
+static const char *const unreachable[] = {"NA", "NG", "NW", "DA", "DG", "DW"};
+
+START_TEST(nothing_happens_in_a_state_that_cannot_be)
+{
+	for (size_t i = 0; i < UNIT_COUNT(unreachable); i++) {
+		struct target_state state = parse(unreachable[i]);
+
+		if (target_step(&state, (enum target_event)_i))
+			ck_abort_msg("%s in %s", names[_i], unreachable[i]);
+	}
+}
+END_TEST
+
 /* What an own look is taken for: by what was seen, whether it was found waiting once, and what is promised.
  */
 static const struct {
@@ -118,6 +131,7 @@ static Suite *suite(void)
 	TCase *tcase = unit_case(s, "target");
 
 	tcase_add_loop_test(tcase, every_cell, 0, TARGET_EVENTS);
+	tcase_add_loop_test(tcase, nothing_happens_in_a_state_that_cannot_be, 0, TARGET_EVENTS);
 	tcase_add_loop_test(tcase, look_is_judged, 0, UNIT_COUNT(looks));
 	tcase_add_loop_test(tcase, stale_marker_ends_the_wait_on_request, 0, 2);
 	return s;

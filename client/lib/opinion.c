@@ -27,8 +27,7 @@ bool opinion_counts(const struct readyd_answer *own, bool refuted, const struct 
 	if (said->start == 0 && (own->start != 0 || !knows_nothing(own)))
 		return false;
 	/* There was a process, but neither side knows its start: what the daemon knows may be another's. */
-	if (said->verdict == READYD_EXITED && said->start == 0 && own->start == 0 &&
-	    own->reason != READYD_REASON_NO_PROCESS)
+	if (said->verdict == READYD_EXITED && said->start == 0)
 		return false;
 	if (verdict_is_blind(own))
 		return true;

@@ -74,6 +74,7 @@ class History:
     # (begin, end, what): something is wrong with the directory, the daemon.
     directory: List[tuple] = field(default_factory=list)
     daemon: List[tuple] = field(default_factory=list)
+    private: bool = False  # only root and the user of the processes can write to the directory
 
     def life(self, name):
         return next((life for life in self.lives if life.name == name), None)
@@ -103,6 +104,14 @@ class Judge:
             t.pid == life.pid and t.name != life.name and t.marks and t.over() >= life.born[0] - ASSUMED_NS
             for t in self.history.touches)
 
+    def may_be_a_flash(self, life, answer):
+        """What came and went before any look counts, where only its user could have made it, whatever it was."""
+        if not self.history.private:
+            return False
+        own = [t for t in self.history.touches if t.pid == life.pid and t.done is not False and t.began <= answer.at]
+        came = [t.began for t in own if t.what in ("symlink", "fifo", "obstruct", "mark-other-user") and t.over() >= life.born[0]]
+        return any(t.what in ("clear", "remove", "remove-for") and t.over() >= min(came) for t in own) if came else False
+
     def is_undisturbed(self, mark, until):
         """Nothing could have hidden or removed this marker since."""
         if overlaps(self.history.directory, mark.began, until):
@@ -125,8 +134,12 @@ class Judge:
         self.faults.append(f"ask {ask.number} ({ask.way}) of {ask.name}: {answer.verdict} {answer.pid} "
                            f"{' '.join(f'{k}={v}' for k, v in answer.keys.items())}: {text}")
 
+    def may_be_ready(self, life, answer):
+        return self.may_be_marked(life, answer.at) or self.may_be_assumed(life, answer) or \
+            self.may_be_a_flash(life, answer)
+
     def ready(self, ask, life, answer):
-        if not self.may_be_marked(life, answer.at) and not self.may_be_assumed(life, answer):
+        if not self.may_be_ready(life, answer):
             self.fault(ask, answer, "no moment at which its marker existed and it lived")
         if life.dead_at() < ask.asked:
             self.fault(ask, answer, "it was dead before the question")
@@ -142,7 +155,7 @@ class Judge:
     def exited(self, ask, life, answer):
         if life.ended[0] > answer.at:
             self.fault(ask, answer, "it was alive")
-        if not self.may_be_of_another(life, answer) and not self.may_be_marked(life, answer.at) and not self.may_be_assumed(life, answer):
+        if not self.may_be_of_another(life, answer) and not self.may_be_ready(life, answer):
             self.fault(ask, answer, "it never had a marker")
 
     def died(self, ask, life, answer):

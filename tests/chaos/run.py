@@ -30,6 +30,7 @@ class Run(Clients, Daemons, Directories, Workers):
         self.selector = selectors.DefaultSelector()
         self.environment = {"PATH": os.environ["PATH"], "READYD_SOCKET": place.socket, "READYD_DIR": place.markers,
                             "LD_LIBRARY_PATH": os.environ.get("LD_LIBRARY_PATH", "")}
+        self.history.private = options["mode"] == 0o755
         os.mkdir(place.markers)
         os.chmod(place.markers, options["mode"])
         open(place.log, "w", encoding="ascii").close()

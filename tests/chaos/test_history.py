@@ -57,7 +57,16 @@ def forgotten(history):
     return history
 
 
+def flashed(history, what, private=True):
+    """Something was there for a moment."""
+    history = copy.deepcopy(history)
+    history.private = private
+    history.touches = [Touch("w", 7, what, 20 * MS, 21 * MS, True), Touch("w", 7, "clear", 22 * MS, 23 * MS, True)]
+    return history
+
+
 HOLDS = {
+    "ready by a fifo that no look has seen": flashed(base(), "fifo"),
     "ready": base(),
     "exited": base("exited", 150, status="0"),
     "died": unmarked("died", 150),
@@ -83,6 +92,8 @@ BROKEN = {
         "ready by an old leftover, with its age assumed": change(
             with_another(unmarked(age="assumed", at=950), 0, 1), life_born=(900 * MS, 901 * MS),
             life_ended=(1000 * MS, 1001 * MS), ask_asked=910 * MS),
+        "ready by a fifo where others can write": flashed(base(), "fifo", private=False),
+        "ready by a directory": flashed(base(), "directory"),
         "ready by something else": change(base(), touch_marks=False),
         "ready by a marker that came after its end": change(base(at=200), touch_began=120 * MS, touch_ended=121 * MS,
                                                             ask_asked=95 * MS),

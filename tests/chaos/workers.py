@@ -105,15 +105,18 @@ class Workers:
         self.watch_end(name, pid)
 
     def do_slay(self, name, _):
+        """Its parent may just have reaped it, if that is readyctl."""
         if name in self.workers and not self.is_dead(name):
             self.may_die(name)
-            os.kill(self.workers[name], signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.workers[name], signal.SIGKILL)
 
     def do_halt(self, name, _):
         if name in self.workers and not self.is_dead(name):
-            os.kill(self.workers[name], signal.SIGSTOP)
-            self.pump(0.01)
-            os.kill(self.workers[name], signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.workers[name], signal.SIGSTOP)
+                self.pump(0.01)
+                os.kill(self.workers[name], signal.SIGCONT)
 
     def do_reap(self, name, _):
         if name in self.workers:
