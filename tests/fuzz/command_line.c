@@ -5,7 +5,8 @@
  */
 #define main readyctl_main
 int readyctl_main(int argc, char **argv);
-#include "client/ctl/readyctl.c"
+/* The functions that parse are static. */
+#include "client/ctl/readyctl.c" /* NOLINT(bugprone-suspicious-include) */
 #undef main
 
 #include <limits.h>

@@ -4,7 +4,8 @@
  * one that was requested; no process is called ready that had no marker; nothing is left when all clients
  * have gone.
  */
-#include "daemon/server.c" /* the functions that connect the modules */
+/* The functions that connect the modules are static. */
+#include "daemon/server.c" /* NOLINT(bugprone-suspicious-include) */
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -18,8 +19,10 @@
 #include "src/process.h"
 #include "tests/fuzz/fuzz.h"
 
+/* The linker prescribes these names. NOLINTBEGIN(bugprone-reserved-identifier) */
 DIR *__wrap_opendir(const char *name);
 DIR *__real_opendir(const char *name);
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 #define CLIENTS	  4
 #define PROCESSES 4
@@ -496,9 +499,8 @@ static void check_replies(const struct client *client)
 	for (; (len = wire_line(at, left)) > 0; at += len, left -= len) {
 		if (len > WIRE_REQUEST_MAX)
 			return;
-		if (wire_parse_request(at, len, &request) != WIRE_OK)
-			answered++;
-		else if (request.verb == WIRE_QUERY || request.verb == WIRE_GATE)
+		if (wire_parse_request(at, len, &request) != WIRE_OK || request.verb == WIRE_QUERY ||
+		    request.verb == WIRE_GATE)
 			answered++;
 		else if (request.verb == WIRE_WAIT)
 			waits++;

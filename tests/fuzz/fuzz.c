@@ -295,10 +295,10 @@ bool fuzz_send(int sock, const char *bytes_to_send, size_t len, const int *fds, 
 	if (count > 0) {
 		msg.msg_control = control.buf;
 		msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		*CMSG_FIRSTHDR(&msg) = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+		control.align = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
 		    .cmsg_type = SCM_RIGHTS,
 		    .cmsg_len = CMSG_LEN(count * sizeof(int))};
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), fds, count * sizeof(int));
+		memcpy(CMSG_DATA(&control.align), fds, count * sizeof(int));
 	}
 	sent = len > 0 ? sendmsg(sock, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) : 0;
 	for (size_t i = 0; i < count; i++)

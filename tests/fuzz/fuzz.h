@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 		if (!(expression))                                                                           \
 			fuzz_fail(__FILE__, __LINE__, #expression);                                          \
 	} while (0)
-_Noreturn void fuzz_fail(const char *file, int line, const char *what);
+__attribute__((noreturn)) void fuzz_fail(const char *file, int line, const char *what);
 
 /* The rest of an input that is read as a script. At its end, all numbers are 0. */
 struct fuzz_input {

@@ -17,9 +17,11 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/peer.h"
 
+/* The linker prescribes these names. NOLINTBEGIN(bugprone-reserved-identifier) */
 int64_t __wrap_clock_ms(void);
 int __wrap_poller_wait(struct poller *poller, int64_t now, int timeout_ms, struct poller_event *events);
 int __real_poller_wait(struct poller *poller, int64_t now, int timeout_ms, struct poller_event *events);
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 static struct peer peer;
 
