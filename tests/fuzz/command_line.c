@@ -13,25 +13,11 @@ int readyctl_main(int argc, char **argv);
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "src/escape.h"
 #include "tests/fuzz/fuzz.h"
 
 #define WORDS 32
 
 static struct parsed parsed;
-
-static void check_shown(const char *text, size_t len)
-{
-	size_t count;
-
-	fuzz_check(len == 0 || text[len - 1] == '\n');
-	fuzz_check(strlen(text) == len);
-	for (; len > 0; text += count, len -= count) {
-		count = escape_length(text);
-		fuzz_check(count > 0);
-		fuzz_check(*text == '\n' || !escape_is_control(text, count));
-	}
-}
 
 static void check_line(const struct command_line *line)
 {
@@ -64,12 +50,12 @@ static void check_parse(char **words)
 	usage_set_command(NULL);
 	good = parse(&parsed, words) == 0;
 	text = fuzz_captured(STDERR_FILENO, &len);
-	check_shown(text, len);
+	fuzz_check(fuzz_is_shown(text, len));
 	fuzz_check(good == (len == 0));
 	fuzz_check(good || memchr(text, '\n', len) == text + len - 1);
 	text = fuzz_captured(STDOUT_FILENO, &len);
 	fuzz_check((len > 0) == (good && parsed.done));
-	check_shown(text, len);
+	fuzz_check(fuzz_is_shown(text, len));
 	if (!good || parsed.done)
 		return;
 	fuzz_check(parsed.command != NULL);
@@ -77,7 +63,7 @@ static void check_parse(char **words)
 	if (parsed.command->bit == FOR_RUN)
 		check_run();
 	text = fuzz_captured(STDERR_FILENO, &len);
-	check_shown(text, len);
+	fuzz_check(fuzz_is_shown(text, len));
 }
 
 /* Words are separated by newlines; the first one says which variable is set by the second. */

@@ -48,6 +48,10 @@ const char *fuzz_bytes(struct fuzz_input *input, size_t most, size_t *len);
 char *fuzz_copy(const void *data, size_t len);
 char *fuzz_text(const void *data, size_t len);
 
+/* Whether a terminal shows the text as it is: UTF-8 without control characters except newlines, which end
+ * each line. Shares nothing with what is tested. */
+bool fuzz_is_shown(const char *text, size_t len);
+
 /* An empty private directory that is removed at the end, with the files in it. */
 const char *fuzz_dir(void);
 
