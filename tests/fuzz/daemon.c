@@ -18,6 +18,7 @@
 
 #include "src/process.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/inotify.h"
 
 /* The linker prescribes these names. NOLINTBEGIN(bugprone-reserved-identifier) */
 DIR *__wrap_opendir(const char *name);
@@ -587,6 +588,7 @@ static void one(const uint8_t *data, size_t size)
 
 	sigprocmask(SIG_SETMASK, NULL, &signals);
 	sees_proc = how / 2 % 16 == 1;
+	inotify_begin(true);
 	start_server();
 	server->requests.hides = how % 2 == 1;
 	while (input.left > 0)

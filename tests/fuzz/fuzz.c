@@ -256,6 +256,15 @@ static int one_end(int ends[2], bool written, int *kept)
 	return ends[0];
 }
 
+int fuzz_keep(int fd)
+{
+	const int kept = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, DESCRIPTORS);
+
+	fuzz_check(kept >= 0);
+	close(fd);
+	return kept;
+}
+
 /* A pipe whose writer stays until the next one of this kind. */
 static int open_gate(void)
 {
@@ -264,12 +273,9 @@ static int open_gate(void)
 
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		fuzz_fail(__FILE__, __LINE__, "pipe2");
-	if (writer < 0) {
-		writer = fcntl(ends[1], F_DUPFD_CLOEXEC, DESCRIPTORS);
-	} else {
-		dup3(ends[1], writer, O_CLOEXEC);
-	}
-	close(ends[1]);
+	if (writer >= 0)
+		close(writer);
+	writer = fuzz_keep(ends[1]);
 	return ends[0];
 }
 

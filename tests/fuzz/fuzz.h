@@ -68,6 +68,9 @@ const char *fuzz_captured(int which, size_t *len);
 #define FUZZ_DESCRIPTOR_KINDS 10
 int fuzz_descriptor(unsigned kind);
 
+/* Moves a descriptor that outlives the input to where none of the product's is. Ends the program without. */
+int fuzz_keep(int fd);
+
 /* Sends the bytes with these descriptors, and closes the descriptors. False: not all of it was sent. */
 bool fuzz_send(int sock, const char *bytes, size_t len, const int *fds, size_t count);
 

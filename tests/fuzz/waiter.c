@@ -15,6 +15,7 @@
 #include "readyd/readyd.h"
 #include "src/clock.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/inotify.h"
 #include "tests/fuzz/peer.h"
 
 /* The linker prescribes these names. NOLINTBEGIN(bugprone-reserved-identifier) */
@@ -31,6 +32,7 @@ static int64_t now;
 static struct readyd_waiter *waiter;
 static size_t awaited; /* processes without an answer */
 static bool was_marked[PEER_PROCESSES];
+static bool polls; /* with an epoll instance */
 
 int64_t __wrap_clock_ms(void)
 {
@@ -191,7 +193,8 @@ static void act(const struct readyd_options *options)
 		(void)readyd_waiter_sleep(waiter, (int)fuzz_byte(&input) * 10);
 		break;
 	case 10:
-		(void)readyd_waiter_fd(waiter);
+		if (polls)
+			(void)readyd_waiter_fd(waiter);
 		break;
 	default:
 		peer_act(&peer, &input);
@@ -215,6 +218,8 @@ static void one(const uint8_t *data, size_t size)
 	options.prefix = how % 2 == 0 ? "r-" : NULL;
 	options.backend = backends[how / 2 % 4];
 	options.flags = how / 8 % 8;
+	polls = how / 64 == 1;
+	inotify_begin(!polls);
 	peer_reset(&peer);
 	waiter = readyd_waiter_new(&options);
 	fuzz_check(waiter != NULL);
