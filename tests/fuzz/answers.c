@@ -8,7 +8,6 @@
 
 #include "client/ctl/openmetrics.h"
 #include "client/ctl/output.h"
-#include "src/escape.h"
 #include "src/wire.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/json.h"
@@ -22,20 +21,6 @@ static void check_json(const char *text, size_t len, bool unique)
 	fuzz_check(json_is_valid(text, len, NULL, &seen));
 	fuzz_check(seen.is_object);
 	fuzz_check(!unique || !seen.has_repeated);
-}
-
-/* Lines that a terminal shows as they are. */
-static void check_shown(const char *text, size_t len)
-{
-	size_t count;
-
-	fuzz_check(len == 0 || text[len - 1] == '\n');
-	fuzz_check(strlen(text) == len);
-	for (; len > 0; text += count, len -= count) {
-		count = escape_length(text);
-		fuzz_check(count > 0);
-		fuzz_check(*text == '\n' || !escape_is_control(text, count));
-	}
 }
 
 /* As a daemon may have sent it, or as the library makes it. */
@@ -128,10 +113,10 @@ static void check_counters(struct fuzz_input *input)
 	if (line.json)
 		check_json(printed, len, false);
 	else
-		check_shown(printed, len);
+		fuzz_check(fuzz_is_shown(printed, len));
 	openmetrics_print(stdout, text);
 	printed = fuzz_captured(STDOUT_FILENO, &len);
-	check_shown(printed, len);
+	fuzz_check(fuzz_is_shown(printed, len));
 	fuzz_check(len >= 6 && strcmp(printed + len - 6, "# EOF\n") == 0);
 	free(text);
 }

@@ -5,32 +5,19 @@
  */
 #define main readyctl_main
 int readyctl_main(int argc, char **argv);
-#include "client/ctl/readyctl.c"
+/* The functions that parse are static. */
+#include "client/ctl/readyctl.c" /* NOLINT(bugprone-suspicious-include) */
 #undef main
 
 #include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "src/escape.h"
 #include "tests/fuzz/fuzz.h"
 
 #define WORDS 32
 
 static struct parsed parsed;
-
-static void check_shown(const char *text, size_t len)
-{
-	size_t count;
-
-	fuzz_check(len == 0 || text[len - 1] == '\n');
-	fuzz_check(strlen(text) == len);
-	for (; len > 0; text += count, len -= count) {
-		count = escape_length(text);
-		fuzz_check(count > 0);
-		fuzz_check(*text == '\n' || !escape_is_control(text, count));
-	}
-}
 
 static void check_line(const struct command_line *line)
 {
@@ -51,7 +38,27 @@ static void check_run(void)
 		fuzz_check(options.argv != NULL && options.kill_after_ms >= 0);
 }
 
-static void check_parse(char **words)
+/* Either all of it is accepted, or one line says which word is not. */
+static void check_input(const uint8_t *bytes, size_t size)
+{
+	const int fd = fuzz_memory_file(bytes, size);
+	const size_t before = parsed.line.process_count;
+	const char *text;
+	size_t len;
+	int code;
+
+	fuzz_check(dup2(fd, STDIN_FILENO) == STDIN_FILENO);
+	close(fd);
+	code = operands_read(&parsed.line, false);
+	fuzz_check(code == EXIT_READY || code == EXIT_USAGE);
+	fuzz_check(parsed.line.process_count - before <= size / 2 + 1);
+	text = fuzz_captured(STDERR_FILENO, &len);
+	fuzz_check(fuzz_is_shown(text, len));
+	fuzz_check((code == EXIT_READY) == (len == 0));
+	check_line(&parsed.line);
+}
+
+static void check_parse(char **words, const uint8_t *bytes, size_t size)
 {
 	const char *text;
 	size_t len;
@@ -63,23 +70,26 @@ static void check_parse(char **words)
 	usage_set_command(NULL);
 	good = parse(&parsed, words) == 0;
 	text = fuzz_captured(STDERR_FILENO, &len);
-	check_shown(text, len);
+	fuzz_check(fuzz_is_shown(text, len));
 	fuzz_check(good == (len == 0));
 	fuzz_check(good || memchr(text, '\n', len) == text + len - 1);
 	text = fuzz_captured(STDOUT_FILENO, &len);
 	fuzz_check((len > 0) == (good && parsed.done));
-	check_shown(text, len);
+	fuzz_check(fuzz_is_shown(text, len));
 	if (!good || parsed.done)
 		return;
 	fuzz_check(parsed.command != NULL);
 	check_line(&parsed.line);
+	if (parsed.line.reads_input)
+		check_input(bytes, size);
 	if (parsed.command->bit == FOR_RUN)
 		check_run();
 	text = fuzz_captured(STDERR_FILENO, &len);
-	check_shown(text, len);
+	fuzz_check(fuzz_is_shown(text, len));
 }
 
-/* Words are separated by newlines; the first one says which variable is set by the second. */
+/* A number says which variable the first line sets; the others are words. After a NUL comes standard input.
+ */
 static void one(const uint8_t *data, size_t size)
 {
 	static const char *const variables[] = {
@@ -87,6 +97,7 @@ static void one(const uint8_t *data, size_t size)
 	struct fuzz_input input = {data, size};
 	const unsigned which = fuzz_byte(&input) % 8;
 	char *text = fuzz_text(input.at, input.left), *rest = text, *word;
+	const size_t length = strlen(text), used = length + (length < input.left);
 	const char *variable = which < 5 ? variables[which] : NULL;
 	char *words[WORDS + 1];
 	size_t count = 0;
@@ -96,7 +107,7 @@ static void one(const uint8_t *data, size_t size)
 	while (count < WORDS && (word = strsep(&rest, "\n")) != NULL)
 		words[count++] = word;
 	words[count] = NULL;
-	check_parse(words);
+	check_parse(words, input.at + used, input.left - used);
 	if (variable != NULL)
 		unsetenv(variable);
 	free(parsed.line.processes);

@@ -4,7 +4,8 @@
  * one that was requested; no process is called ready that had no marker; nothing is left when all clients
  * have gone.
  */
-#include "daemon/server.c" /* the functions that connect the modules */
+/* The functions that connect the modules are static. */
+#include "daemon/server.c" /* NOLINT(bugprone-suspicious-include) */
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -17,13 +18,18 @@
 
 #include "src/process.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/inotify.h"
 
+/* The linker prescribes these names. NOLINTBEGIN(bugprone-reserved-identifier) */
 DIR *__wrap_opendir(const char *name);
 DIR *__real_opendir(const char *name);
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 #define CLIENTS	  4
 #define PROCESSES 4
 #define MAX_WAITS 5
+/* That a client keeps. */
+#define GATES 16
 /* Above the largest possible pid_max. */
 #define UNUSED_PID 0x7ffffffe
 /* In bytes of a script, these and those that follow stand for the pid and for the start of a process. */
@@ -35,6 +41,7 @@ static struct subject {
 	pid_t pid;
 	uint64_t start;
 	bool lives, was_marked;
+	bool had_link; /* under its marker's name: of one that came and went, no event says what it was */
 } subjects[PROCESSES];
 
 static struct client {
@@ -45,6 +52,8 @@ static struct client {
 	bool lost_track; /* more was said or heard than fits, or a line too long */
 	unsigned replies[WIRE_REPLY_ERROR + 1];
 	unsigned gates; /* descriptors that came */
+	int gate_fds[GATES];
+	const struct subject *gate_subjects[GATES]; /* of the lines that came; NULL: of another process */
 } clients[CLIENTS];
 
 static struct server_config config;
@@ -157,6 +166,13 @@ static void start_server(void)
 	fuzz_check(server->listener != NULL);
 }
 
+static void close_gates(struct client *client)
+{
+	for (unsigned i = 0; i < client->gates; i++)
+		close(client->gate_fds[i]);
+	client->gates = 0;
+}
+
 /* The first two come through the listener, and are the daemon's own user; the others are of other users. */
 static void connect_client(unsigned which)
 {
@@ -166,6 +182,7 @@ static void connect_client(unsigned which)
 
 	if (client->fd >= 0)
 		return;
+	close_gates(client);
 	memset(client, 0, sizeof(*client));
 	client->fd = -1;
 	if (which < 2) {
@@ -206,30 +223,54 @@ static struct subject *subject_of(pid_t pid)
 static void check_verdict(const struct readyd_answer *answer)
 {
 	const struct subject *subject = subject_of(answer->pid);
+	const bool is_latched =
+	    (answer->flags & READYD_FLAG_LATCHED) != 0 || answer->verdict == READYD_EXITED;
 
 	if (subject == NULL)
 		return;
 	if (answer->verdict == READYD_READY || answer->verdict == READYD_EXITED)
-		fuzz_check(subject->was_marked);
+		fuzz_check(subject->was_marked || (subject->had_link && is_latched));
 	if (answer->verdict == READYD_DIED || answer->verdict == READYD_EXITED)
 		fuzz_check(!subject->lives || answer->reason == READYD_REASON_PID_REUSED ||
 			   answer->start != subject->start);
 }
 
-static void check_gate(struct client *client, int fd)
+/* The descriptors come in the order of their lines, with them or before. */
+static void keep_gate(struct client *client, int fd)
+{
+	if (client->gates == GATES) {
+		client->lost_track = true;
+		close(fd);
+		return;
+	}
+	client->gate_fds[client->gates++] = fd;
+}
+
+/* Closed once its process has ended; with a byte only if that was ready. */
+static void check_gate(int fd, const struct subject *subject)
 {
 	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-	bool any = false;
 
-	client->gates++;
 	fuzz_check(poll(&poll_fd, 1, 0) >= 0 && (poll_fd.revents & POLLNVAL) == 0);
-	for (int i = 0; i < PROCESSES; i++)
-		any |= subjects[i].was_marked;
-	/* A byte says that a process was seen ready; of processes that no script knows, nothing waits for
-	 * long. */
-	if ((poll_fd.revents & POLLIN) != 0)
-		fuzz_check(any);
-	close(fd);
+	if (subject == NULL)
+		return;
+	fuzz_check((poll_fd.revents & POLLIN) == 0 || subject->was_marked || subject->had_link);
+	fuzz_check(subject->lives || (poll_fd.revents & POLLHUP) != 0);
+}
+
+static void check_gates(const struct client *client)
+{
+	for (unsigned i = 0; i < client->gates; i++)
+		if (i < client->replies[WIRE_REPLY_GATE])
+			check_gate(client->gate_fds[i], client->gate_subjects[i]);
+}
+
+static void check_all_gates(void)
+{
+	for (int i = 0; i < CLIENTS; i++) {
+		check_gates(&clients[i]);
+		close_gates(&clients[i]);
+	}
 }
 
 static void take_line(struct client *client, const char *line, size_t len)
@@ -237,6 +278,8 @@ static void take_line(struct client *client, const char *line, size_t len)
 	struct wire_reply reply;
 
 	fuzz_check(wire_parse_reply(line, len, &reply) == 0);
+	if (reply.kind == WIRE_REPLY_GATE && client->replies[WIRE_REPLY_GATE] < GATES)
+		client->gate_subjects[client->replies[WIRE_REPLY_GATE]] = subject_of(reply.answer.pid);
 	client->replies[reply.kind]++;
 	if (reply.kind == WIRE_REPLY_ANSWER || reply.kind == WIRE_REPLY_LIST)
 		check_verdict(&reply.answer);
@@ -253,7 +296,7 @@ static bool read_some(struct client *client, size_t most)
 		return false;
 	n = sock_recv_fd(client->fd, client->heard + client->heard_len, most < room ? most : room, &fd);
 	if (fd >= 0)
-		check_gate(client, fd);
+		keep_gate(client, fd);
 	if (n <= 0)
 		return false;
 	client->heard_len += (size_t)n;
@@ -358,7 +401,7 @@ static void mark(struct subject *subject, unsigned how)
 		return;
 	}
 	if (how == 2) {
-		(void)symlink("/", path);
+		subject->had_link |= symlink("/", path) == 0;
 		return;
 	}
 	fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
@@ -378,7 +421,7 @@ static void unmark_all(void)
 {
 	for (int i = 0; i < PROCESSES; i++) {
 		mark(&subjects[i], 0);
-		subjects[i].was_marked = false;
+		subjects[i].was_marked = subjects[i].had_link = false;
 	}
 }
 
@@ -496,9 +539,8 @@ static void check_replies(const struct client *client)
 	for (; (len = wire_line(at, left)) > 0; at += len, left -= len) {
 		if (len > WIRE_REQUEST_MAX)
 			return;
-		if (wire_parse_request(at, len, &request) != WIRE_OK)
-			answered++;
-		else if (request.verb == WIRE_QUERY || request.verb == WIRE_GATE)
+		if (wire_parse_request(at, len, &request) != WIRE_OK || request.verb == WIRE_QUERY ||
+		    request.verb == WIRE_GATE)
 			answered++;
 		else if (request.verb == WIRE_WAIT)
 			waits++;
@@ -549,12 +591,14 @@ static void one(const uint8_t *data, size_t size)
 
 	sigprocmask(SIG_SETMASK, NULL, &signals);
 	sees_proc = how / 2 % 16 == 1;
+	inotify_begin(true);
 	start_server();
 	server->requests.hides = how % 2 == 1;
 	while (input.left > 0)
 		act(&input);
 	drain();
 	check_all_replies();
+	check_all_gates();
 	check_nothing_is_left();
 	tear_down(server);
 	sigprocmask(SIG_SETMASK, &signals, NULL);

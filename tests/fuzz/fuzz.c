@@ -198,6 +198,38 @@ char *fuzz_text(const void *data, size_t len)
 	return text;
 }
 
+/* The number of a character, and its length; 0: it is none. */
+static uint32_t decode(const unsigned char *text, size_t left, size_t *len)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	uint32_t code = text[0];
+
+	*len = text[0] < 0x80 ? 1 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
+	if ((text[0] >= 0x80 && text[0] < 0xc0) || text[0] >= 0xf8 || *len > left)
+		return 0;
+	if (*len > 1)
+		code &= 0x7fu >> *len;
+	for (size_t i = 1; i < *len; i++) {
+		if (text[i] >> 6 != 2)
+			return 0;
+		code = code << 6 | (text[i] & 0x3f);
+	}
+	return code < least[*len] || code > 0x10ffff || code >> 11 == 0x1b ? 0 : code;
+}
+
+bool fuzz_is_shown(const char *text, size_t len)
+{
+	size_t count;
+
+	for (size_t i = 0; i < len; i += count) {
+		const uint32_t code = decode((const unsigned char *)text + i, len - i, &count);
+
+		if (code != '\n' && (code < 0x20 || (code >= 0x7f && code < 0xa0)))
+			return false;
+	}
+	return len == 0 || text[len - 1] == '\n';
+}
+
 int fuzz_memory_file(const void *data, size_t len)
 {
 	int fd = memfd_create("fuzz", MFD_CLOEXEC);
@@ -224,6 +256,15 @@ static int one_end(int ends[2], bool written, int *kept)
 	return ends[0];
 }
 
+int fuzz_keep(int fd)
+{
+	const int kept = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, DESCRIPTORS);
+
+	fuzz_check(kept >= 0);
+	close(fd);
+	return kept;
+}
+
 /* A pipe whose writer stays until the next one of this kind. */
 static int open_gate(void)
 {
@@ -232,12 +273,9 @@ static int open_gate(void)
 
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		fuzz_fail(__FILE__, __LINE__, "pipe2");
-	if (writer < 0) {
-		writer = fcntl(ends[1], F_DUPFD_CLOEXEC, DESCRIPTORS);
-	} else {
-		dup3(ends[1], writer, O_CLOEXEC);
-	}
-	close(ends[1]);
+	if (writer >= 0)
+		close(writer);
+	writer = fuzz_keep(ends[1]);
 	return ends[0];
 }
 
@@ -295,10 +333,10 @@ bool fuzz_send(int sock, const char *bytes_to_send, size_t len, const int *fds, 
 	if (count > 0) {
 		msg.msg_control = control.buf;
 		msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		*CMSG_FIRSTHDR(&msg) = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+		control.align = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
 		    .cmsg_type = SCM_RIGHTS,
 		    .cmsg_len = CMSG_LEN(count * sizeof(int))};
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), fds, count * sizeof(int));
+		memcpy(CMSG_DATA(&control.align), fds, count * sizeof(int));
 	}
 	sent = len > 0 ? sendmsg(sock, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) : 0;
 	for (size_t i = 0; i < count; i++)

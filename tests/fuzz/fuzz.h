@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 		if (!(expression))                                                                           \
 			fuzz_fail(__FILE__, __LINE__, #expression);                                          \
 	} while (0)
-_Noreturn void fuzz_fail(const char *file, int line, const char *what);
+__attribute__((noreturn)) void fuzz_fail(const char *file, int line, const char *what);
 
 /* The rest of an input that is read as a script. At its end, all numbers are 0. */
 struct fuzz_input {
@@ -48,6 +48,10 @@ const char *fuzz_bytes(struct fuzz_input *input, size_t most, size_t *len);
 char *fuzz_copy(const void *data, size_t len);
 char *fuzz_text(const void *data, size_t len);
 
+/* Whether a terminal shows the text as it is: UTF-8 without control characters except newlines, which end
+ * each line. Shares nothing with what is tested. */
+bool fuzz_is_shown(const char *text, size_t len);
+
 /* An empty private directory that is removed at the end, with the files in it. */
 const char *fuzz_dir(void);
 
@@ -63,6 +67,9 @@ const char *fuzz_captured(int which, size_t *len);
  * directories, ... The caller closes it. */
 #define FUZZ_DESCRIPTOR_KINDS 10
 int fuzz_descriptor(unsigned kind);
+
+/* Moves a descriptor that outlives the input to where none of the product's is. Ends the program without. */
+int fuzz_keep(int fd);
 
 /* Sends the bytes with these descriptors, and closes the descriptors. False: not all of it was sent. */
 bool fuzz_send(int sock, const char *bytes, size_t len, const int *fds, size_t count);

@@ -108,7 +108,7 @@ static void note(struct peer *peer, const char *bytes, size_t len)
 		if (peer->told_len + 1 == sizeof(peer->told))
 			peer->told_all = false;
 		else
-			peer->told[peer->told_len++] = *bytes != '\0' ? *bytes : ' ';
+			peer->told[peer->told_len++] = (char)(*bytes != '\0' ? *bytes : ' ');
 	}
 	peer->told[peer->told_len] = '\0';
 }

@@ -19,8 +19,10 @@
 #include "src/uidmap.h"
 #include "tests/fuzz/fuzz.h"
 
+/* The linker prescribes these names. NOLINTBEGIN(bugprone-reserved-identifier) */
 int __wrap_open(const char *path, int flags, ...);
 int __real_open(const char *path, int flags, ...);
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 static int content = -1; /* what a file of /proc contains; -1: what it really does */
 

@@ -16,6 +16,7 @@
 #include "tests/fuzz/fuzz.h"
 
 /* Of the sanitizers, if it is linked with one: a target may capture standard error. */
+/* NOLINTNEXTLINE(bugprone-reserved-identifier): the sanitizers prescribe the name */
 extern void __sanitizer_set_report_fd(void *fd) __attribute__((weak));
 
 static size_t inputs, total;

@@ -16,6 +16,22 @@
 #include "src/uidmap.h"
 #include "tests/fuzz/fuzz.h"
 
+/* Of whole numbers with their units. */
+static int64_t sum_of_parts(const char *text)
+{
+	int64_t sum = 0, value;
+	char *unit;
+
+	for (; *text != '\0'; text = unit + strspn(unit, "hms")) {
+		value = strtoll(text, &unit, 10);
+		sum += value * (strncmp(unit, "ms", 2) == 0 ? 1
+				   : *unit == 'h'	    ? 3600000
+				   : *unit == 'm'	    ? 60000
+							    : 1000);
+	}
+	return sum;
+}
+
 static void check_duration(const char *text)
 {
 	char again[32];
@@ -25,6 +41,7 @@ static void check_duration(const char *text)
 		return;
 	fuzz_check(ms >= 0 && ms <= 3600000000LL);
 	fuzz_check(strspn(text, "0123456789.hms") == strlen(text));
+	fuzz_check(strchr(text, '.') != NULL || sum_of_parts(text) == ms);
 	snprintf(again, sizeof(again), "%lldms", (long long)ms);
 	fuzz_check(duration_parse(again, &same) == 0 && same == ms);
 }
@@ -44,15 +61,14 @@ static void check_number(const char *text, size_t len)
 static void check_escape(const char *text)
 {
 	char buf[256], again[4 * sizeof(buf)];
-	size_t count;
+	size_t len;
 
-	fuzz_check(escape_text(buf, sizeof(buf), text) == buf);
-	fuzz_check(strlen(buf) < sizeof(buf));
-	for (const char *at = buf; *at != '\0'; at += count) {
-		count = escape_length(at);
-		fuzz_check(count > 0 && !escape_is_control(at, count));
-	}
+	fuzz_check(escape_text(buf, sizeof(buf) - 1, text) == buf);
+	len = strlen(buf);
+	fuzz_check(len < sizeof(buf) - 1);
 	fuzz_check(strcmp(escape_text(again, sizeof(again), buf), buf) == 0);
+	memcpy(buf + len, "\n", 2);
+	fuzz_check(strchr(buf, '\n') == buf + len && fuzz_is_shown(buf, len + 1));
 }
 
 struct heard {

@@ -15,11 +15,14 @@
 #include "readyd/readyd.h"
 #include "src/clock.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/inotify.h"
 #include "tests/fuzz/peer.h"
 
+/* The linker prescribes these names. NOLINTBEGIN(bugprone-reserved-identifier) */
 int64_t __wrap_clock_ms(void);
 int __wrap_poller_wait(struct poller *poller, int64_t now, int timeout_ms, struct poller_event *events);
 int __real_poller_wait(struct poller *poller, int64_t now, int timeout_ms, struct poller_event *events);
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 static struct peer peer;
 
@@ -29,6 +32,7 @@ static int64_t now;
 static struct readyd_waiter *waiter;
 static size_t awaited; /* processes without an answer */
 static bool was_marked[PEER_PROCESSES];
+static bool polls; /* with an epoll instance */
 
 int64_t __wrap_clock_ms(void)
 {
@@ -189,7 +193,8 @@ static void act(const struct readyd_options *options)
 		(void)readyd_waiter_sleep(waiter, (int)fuzz_byte(&input) * 10);
 		break;
 	case 10:
-		(void)readyd_waiter_fd(waiter);
+		if (polls)
+			(void)readyd_waiter_fd(waiter);
 		break;
 	default:
 		peer_act(&peer, &input);
@@ -213,6 +218,8 @@ static void one(const uint8_t *data, size_t size)
 	options.prefix = how % 2 == 0 ? "r-" : NULL;
 	options.backend = backends[how / 2 % 4];
 	options.flags = how / 8 % 8;
+	polls = how / 64 == 1;
+	inotify_begin(!polls);
 	peer_reset(&peer);
 	waiter = readyd_waiter_new(&options);
 	fuzz_check(waiter != NULL);
