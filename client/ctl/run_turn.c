@@ -112,11 +112,24 @@ static void prepare(const struct run *r, struct pollfd fds[FD_COUNT])
 	fds[FD_EXEC] = (struct pollfd){.fd = r->child.exec_fd, .events = POLLIN};
 }
 
+/* Signals that are there and cannot be read say nothing any more, while poll(2) keeps saying that they are
+ * there. */
+static void take_signals(struct run *r, bool readable)
+{
+	int number = run_signals_next(&r->signals);
+
+	if (number == 0 && readable) {
+		(void)usleep(GROUP_MS * 1000);
+		on_child_changed(r);
+	}
+	for (; number != 0; number = run_signals_next(&r->signals))
+		on_signal(r, number);
+}
+
 /* What the worker did before it ended is taken before its end. */
 void run_turn(struct run *r, int64_t until)
 {
 	struct pollfd fds[FD_COUNT];
-	int number;
 
 	prepare(r, fds);
 	/* Signals are read all the same: the end of the worker must not remain unseen. */
@@ -128,8 +141,7 @@ void run_turn(struct run *r, int64_t until)
 		run_stream_move(&r->err);
 	if (fds[FD_EXEC].revents != 0)
 		run_child_check_exec(&r->child);
-	while ((number = run_signals_next(&r->signals)) != 0)
-		on_signal(r, number);
+	take_signals(r, fds[FD_SIGNALS].revents != 0);
 	run_signs_check(&r->signs, r->child.process.pid, r->out.from < 0 && r->err.from < 0);
 }
 

@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# A sample of the faults of tests/torture/README.md, and that these tests can fail.
+# shellcheck source=tests/lib.sh disable=SC1091,SC2016
+. "$(dirname "$0")/lib.sh"
+
+INJECT=$BUILD/tests/torture/inject
+TORTURE=$SRC/tests/torture
+
+need_inject() {
+	local got=0
+	"$INJECT" --list --report calls -- "$(type -P true)" 2>err || got=$?
+	[ "$got" -ne 77 ] || skip "seccomp notification is not available: $(cat err)"
+	expect "exit status of true" "$got" 0
+}
+
+test_a_call_fails_once_or_for_good() {
+	local cat got
+	need_inject
+	cat=$(realpath "$(type -P cat)")
+	echo text >file
+	got=$(LC_ALL=C "$INJECT" --call read --nth 1 --errno EIO --report once -- "$cat" file file 2>err || true)
+	expect "the second file" "$got" text
+	grep -q 'Input/output error' err || die "$(cat err)"
+	grep -q 'status=1 signal=0 injected=1 ' once || die "$(cat once)"
+	got=$(LC_ALL=C "$INJECT" --call read --from 1 --errno EIO --report always -- "$cat" file file 2>err || true)
+	expect "both files" "$got" ""
+	grep -q ' injected=2 ' always || die "$(cat always)"
+}
+
+test_a_program_is_killed_at_a_call() {
+	need_inject
+	expect_exit 137 "$INJECT" --call write --nth 1 --kill --report killed -- "$(realpath "$(type -P cat)")" /proc/self/stat
+	grep -q ' signal=9 injected=1 ' killed || die "$(cat killed)"
+}
+
+test_what_does_not_end_is_ended() {
+	need_inject
+	expect_exit 137 "$INJECT" --call read --nth 9 --errno EIO --deadline 1 --report late -- "$(realpath "$(type -P sleep)")" 1000
+	grep -q ' late=1 left=1' late || die "$(cat late)"
+}
+
+# A readyctl that says `ready` whatever happens, one that says nothing, and one that hangs.
+false_client() { # SCENARIO FAILURE PROGRAM
+	local out
+	mkdir -p build/client build/daemon
+	ln -sf "$READYD" build/daemon/readyd
+	ln -sfn "$BUILD/tests" build/tests
+	printf '#include <unistd.h>\n#include <stdio.h>\n#include <time.h>\nint main(void) { %s }\n' "$3" >client.c
+	"${CC:-cc}" -o build/client/readyctl client.c
+	mkdir -p run
+	out=$(BUILD=$T/build RUN=$T/run SOCKET=$T/s "$TORTURE/trial.sh" "$1" 0 read nth 1 EIO)
+	[[ $out == "FAIL:$2 "* ]] || die "not FAIL:$2: $out"
+}
+test_a_false_or_missing_answer_is_seen() {
+	need_inject
+	need "${CC:-cc}"
+	false_client pending-by-file contrary 'puts("ready 1"); return 0;'
+	false_client pending-by-file contrary 'return 1;'
+	false_client wait-by-file silent 'return 125;'
+	false_client wait-by-file noisy 'fputs("one\ntwo\n", stderr); return 125;'
+	false_client wait-by-file spin 'while (clock() < CLOCKS_PER_SEC) continue; return 0;'
+	false_client wait-by-file crash '__builtin_trap();'
+	false_client wait-by-file left-behind 'if (fork() == 0) sleep(60); puts("ready 1"); return 0;'
+	false_client mark contrary 'return 0;'
+}
+
+# faulty STATUS FAULT... -- ARGUMENT...: readyctl with a fault, which must occur, ends by itself with this status.
+faulty() {
+	local want=$1 fault=() got=0
+	shift
+	while [ "$1" != -- ]; do
+		fault+=("$1")
+		shift
+	done
+	mkdir -p m
+	"$INJECT" "${fault[@]}" --deadline 30 --report report "$@" >out 2>err || got=$?
+	grep -q ' injected=[1-9].* late=0 left=0' report || die "$(cat report err)"
+	[ "$got" -eq "$want" ] || die "exit status $got, want $want; $(cat err)"
+}
+
+test_run_does_not_say_that_a_worker_was_ready_when_the_look_failed() {
+	need_inject
+	faulty 125 --process 2 --call epoll_create1 --nth 1 --errno ENOMEM -- "$READYCTL" run --print json -- sh -c 'exit 7'
+	grep -q 'cannot wait for its marker' err || die "$(cat err)"
+	! grep -q 'it was ready' err || die "$(cat err)"
+	grep -q '"verdict":"unreachable","exit":125' out || die "$(cat out)"
+}
+
+test_run_ends_though_it_cannot_wait_for_its_worker() {
+	need_inject
+	faulty 125 --call waitid --from 1 --errno ECHILD -- "$READYCTL" run -- sh -c ': >"$READYD_DIR/ktstr-worker-ready-$$"; sleep 0.1'
+	grep -q 'ended with a status that cannot be read after it was ready' err || die "$(cat err)"
+}
+
+test_run_sees_the_end_of_its_worker_though_it_cannot_poll() {
+	need_inject
+	faulty 3 --call poll --from 2 --errno ENOMEM -- "$READYCTL" run -- sh -c 'exit 7'
+	grep -q 'exit status 7' err || die "$(cat err)"
+}
+
+test_run_sees_the_end_of_its_worker_though_it_cannot_read_signals() {
+	need_inject
+	faulty 3 --call read --from 9 --errno EISDIR -- "$READYCTL" run -- sh -c 'sleep 0.5; exit 7'
+	grep -q 'exit status 7' err || die "$(cat err)"
+	[[ $(cat report) =~ cpu_ms=([0-9]+) && ${BASH_REMATCH[1]} -lt 300 ]] || die "$(cat report)"
+}
+
+test_a_sample_of_faults_is_survived() {
+	need_inject
+	"$TORTURE/torture.sh" --sample 150 --seconds 110 >table || die "$(cat table)"
+	grep -q '^seed [0-9]*: [0-9]* of [0-9]* trials$' table || die "no figures: $(cat table)"
+}
+
+run_tests "$@"

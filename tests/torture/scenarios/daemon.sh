@@ -1,0 +1,76 @@
+# shellcheck shell=bash disable=SC1091,SC2016,SC2034,SC2153,SC2154
+# The daemon serves a client with a gate, one with nine processes on a connection, and one whose process ends. Whatever
+# happens to it, the clients get the right answer: it is either served, or has ended, or the clients go on by the file.
+by_file
+ALLOCATES=no DEADLINE=25 CPU_MS=1000 LOG_BYTES=4000
+unset READYD_BACKEND
+export READYD_SOCKET=$T/s
+
+prepare() {
+	mkfifo "$T/quit"
+	worker sh -c "read -r line <$T/quit"
+	ENDING=$PID
+	OTHERS=()
+	while [ ${#OTHERS[@]} -lt 8 ]; do
+		worker
+		OTHERS+=("$PID")
+	done
+	worker
+	mkfifo "$T/serves"
+}
+
+start_victim() {
+	local line
+	(victim "$READYD" --socket "$T/s" --dir "$T/m" --ready-fd 9 9>"$T/serves") 2>"$T/err" &
+	VICTIM=$!
+	# Returns when it serves or has ended.
+	read -r -t 20 line <"$T/serves"
+}
+
+client() { # NAME ARGUMENT...
+	timeout 15 "$READYCTL" "${@:2}" >"$T/$1" 2>&1 &
+	CLIENTS+=($!)
+}
+
+play() {
+	local client
+	CLIENTS=() SIGNAL=TERM
+	: >"$T/out"
+	start_victim
+	client gate wait --timeout 10 "$PID"
+	client many wait --any --timeout 10 "${OTHERS[@]}" "$PID"
+	client end wait --timeout 10 "$ENDING"
+	sleep 0.03 # Most of the clients are served by then; for the answer it does not matter.
+	: >"$MARKER"
+	: >"$T/quit"
+	for client in "${CLIENTS[@]}"; do wait "$client"; done
+	timeout 15 "$READYCTL" status "$PID" "${OTHERS[0]}" >"$T/status" 2>&1
+	timeout 15 "$READYCTL" list >"$T/list" 2>&1
+	# libevent passes a signal on by writing to its own pipe: without that write, SIGTERM is lost.
+	[[ ${WHAT[1]-} != write ]] || SIGNAL=KILL
+	# shellcheck disable=SC2046
+	kill "-$SIGNAL" $(cat "/proc/$VICTIM/task/$VICTIM/children") 2>/dev/null
+	wait "$VICTIM"
+}
+
+is_answer() { # NAME REGEX
+	[[ $(<"$T/$1") =~ ^$2$ ]] || fail client "$1: $(<"$T/$1")"
+}
+
+judge() {
+	local READY='( age=assumed)? start=[0-9]+( empty=1| latched=1)*'
+	is_answer end "died $ENDING.*"
+	if ! is_told_of_no_process; then
+		is_answer gate "ready $PID$READY"
+		is_answer many "ready $PID$READY"
+		is_answer status "ready $PID$READY"$'\n'"pending ${OTHERS[0]} .*"
+	fi
+	judge_end
+	[ "${SAID[signal]}" -eq 0 ] || outcome killed
+	if [ "$STATUS" -eq 0 ]; then
+		judge_descriptors
+		outcome right
+	fi
+	[[ $'\n'$ERR == *$'\n'"readyd: "[!i]* ]] || [ "${WHAT[1]}" = write ] || fail silent "status $STATUS"
+	outcome error "$ERR"
+}

@@ -1,0 +1,5 @@
+# shellcheck shell=bash disable=SC1091,SC2016,SC2034,SC2154
+# There is no marker, and the daemon says so.
+by_daemon
+RIGHT_STATUS=1 RIGHT='pending ' FALSE='(ready|exited|died|stale) '
+prepare() { worker; COMMAND=(status "$PID"); }

@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# Usage: tests/torture/torture.sh [--sample N] [--seconds N] [--seed N] [SCENARIO]...
+# Runs each scenario once for each errno of each occurrence of each system call that it makes, failing once and from then
+# on, and for each allocation (see README.md). --sample runs that many trials alone, chosen by the seed, and --seconds
+# ends it after that time. Prints each failure and a table of the outcomes. Exits with 1 if a trial failed.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+: "${BUILD:=$here/../../build}"
+BUILD=$(realpath "$BUILD")
+export BUILD
+sample=0
+seconds=0
+seed=$RANDOM
+while [ $# -gt 0 ]; do
+	case $1 in
+	--sample) sample=$2 ;;
+	--seconds) seconds=$2 ;;
+	--seed) seed=$2 ;;
+	--*) echo "usage: torture.sh [--sample N] [--seconds N] [--seed N] [SCENARIO]..." >&2 && exit 2 ;;
+	*) break ;;
+	esac
+	shift 2
+done
+if [ $# -eq 0 ]; then
+	set -- "$here"/scenarios/*.sh
+	set -- "${@##*/}"
+	set -- "${@%.sh}"
+fi
+
+RUN=$(mktemp -d "${TMPDIR:-/tmp}/readyd-torture.XXXXXX")
+mkdir "$RUN/m"
+export RUN SOCKET=$RUN/s
+# The daemon of the scenarios of clients. It must not suffer.
+mkfifo "$RUN/serves"
+"$BUILD/daemon/readyd" --socket "$SOCKET" --dir "$RUN/m" --ready-fd 9 9>"$RUN/serves" 2>"$RUN/log" &
+daemon=$!
+trap 'kill "$daemon" 2>/dev/null || :; wait; rm -rf "$RUN"' EXIT
+read -r -t 60 <"$RUN/serves"
+
+# A trial without a fault must be right, and says which calls there are to fail.
+for scenario; do
+	"$here/trial.sh" "$scenario" 0 setsid nth 1000000 EPERM >"$RUN/first"
+	if ! grep -q '^right' "$RUN/first"; then
+		echo "FAIL: without a fault: $(cat "$RUN/first")"
+		exit 1
+	fi
+	# Descriptors that it has when it ends.
+	sed -n 's/.*fds=\([0-9]*\).*/\1/p' "$RUN/first" >"$RUN/$scenario.fds"
+	"$here/trial.sh" "$scenario" list >>"$RUN/calls"
+done
+
+# Those that name no call of the table are left out.
+awk -v seed="$seed" -v kill_at=daemon '
+	BEGIN { srand(seed) }
+	FNR == NR {
+		if (split($0, part, ": ") == 2 && $0 !~ /^#/) errnos[part[1]] = part[2]
+		next
+	}
+	function trial(when, n, what) { printf "%.9f %s %s %s %s %d %s\n", rand(), $1, $2, $3, when, n, what }
+	$3 == "malloc" { errnos[$3] = "NULL" }
+	$3 in errnos {
+		count = split(errnos[$3], each, " ")
+		for (n = 1; n <= $4; n++) {
+			for (i = 1; i <= count; i++) {
+				trial("nth", n, each[i])
+				if (each[i] !~ /^(EINTR|EAGAIN|EWOULDBLOCK)$/) trial("from", n, each[i])
+			}
+			if ($1 ~ "^" kill_at && $3 != "malloc") trial("nth", n, "KILL")
+		}
+	}
+' "$here/errnos" "$RUN/calls" | sort | cut -d ' ' -f 2- >"$RUN/plan"
+planned=$(wc -l <"$RUN/plan")
+[ "$sample" -eq 0 ] || sed -i "$sample"q "$RUN/plan"
+[ "$seconds" -eq 0 ] || export END=$(($(date +%s) + seconds))
+
+# They sleep most of the time.
+xargs -P $(($(nproc) * 3)) -L 1 "$here/trial.sh" <"$RUN/plan" | tee "$RUN/results" |
+	grep --line-buffered '^FAIL' || :
+echo "seed $seed: $(wc -l <"$RUN/results") of $planned trials"
+awk '
+	{ sub(/:.*/, "", $1); outcomes[$1]; scenarios[$2]; count[$2, $1]++ }
+	END {
+		printf "%-18s", "scenario"
+		n = split("right other error timed-out killed not-run FAIL", order, " ")
+		for (o = 1; o <= n; o++) printf " %9s", order[o]
+		print ""
+		for (s in scenarios) {
+			printf "%-18s", s | "sort"
+			for (o = 1; o <= n; o++) printf " %9d", count[s, order[o]] | "sort"
+			print "" | "sort"
+		}
+	}' "$RUN/results"
+kill -0 "$daemon" || { echo "FAIL: the daemon of the clients has ended: $(tail -n 3 "$RUN/log")"; exit 1; }
+[ -z "${RESULTS-}" ] || cp "$RUN/results" "$RESULTS"
+! grep -q '^FAIL' "$RUN/results"
