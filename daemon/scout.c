@@ -14,11 +14,8 @@
 #include "daemon/sandbox.h"
 #include "daemon/scout.h"
 #include "src/dirwatch.h"
+#include "src/program.h"
 #include "src/sock.h"
-
-#ifndef SYS_close_range
-#define SYS_close_range 436 /* Linux 5.9 */
-#endif
 
 /* A reply that cannot be sent has no reader any more. */
 static void reply(int sock, const struct scout_reply *reply)
@@ -79,17 +76,6 @@ void scout_serve(int sock)
 	}
 }
 
-static void close_from(unsigned first, unsigned last)
-{
-	long max;
-
-	if (first > last || syscall(SYS_close_range, first, last, 0) == 0)
-		return;
-	max = sysconf(_SC_OPEN_MAX);
-	for (unsigned fd = first; fd <= last && (long)fd < max; fd++)
-		close((int)fd);
-}
-
 /* Keeps sock and the log. A pipe or socket that the supervisor has passed would else stay open beyond the
  * daemon, and the reader of --ready-fd would see no end of file. */
 static void close_others(int sock, int ready_fd)
@@ -102,8 +88,8 @@ static void close_others(int sock, int ready_fd)
 		if (ready_fd == STDERR_FILENO)
 			(void)dup2(null, STDERR_FILENO);
 	}
-	close_from(STDERR_FILENO + 1, (unsigned)sock - 1);
-	close_from((unsigned)sock + 1, ~0u);
+	program_close_range(STDERR_FILENO + 1, (unsigned)sock - 1);
+	program_close_range((unsigned)sock + 1, ~0u);
 }
 
 static void on_child(int signal)

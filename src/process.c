@@ -193,9 +193,23 @@ static void copy_uids(struct process *p, uid_t real, uid_t effective, uid_t fs)
 	p->uids_known = true;
 }
 
+/* A seccomp filter that denies the call answers before the kernel can find that there is no such descriptor.
+ */
+static bool is_denied_by_filter(void)
+{
+	return syscall(SYS_pidfd_send_signal, -1, 0, NULL, 0) != 0 && errno == EPERM;
+}
+
+/* EPERM: it exists, and is another user's. Without the call, a zombie is taken for one that was reaped. */
 bool process_keeps_pid(const struct process *p)
 {
-	return p->fd >= 0 && (syscall(SYS_pidfd_send_signal, p->fd, 0, NULL, 0) == 0 || errno == EPERM);
+	if (p->fd < 0)
+		return false;
+	if (syscall(SYS_pidfd_send_signal, p->fd, 0, NULL, 0) == 0)
+		return true;
+	if (errno == ESRCH)
+		return false;
+	return (errno == EPERM && !is_denied_by_filter()) || process_life(p) == PROCESS_LIVES;
 }
 
 static void read_status(struct process *p)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #ifdef HAVE_LINUX_OPENAT2_H
 #include <linux/openat2.h>
@@ -56,13 +57,27 @@ static bool read_name(const char *task, const char *link, char name[PROCESS_ROOT
 	return len >= 0;
 }
 
-/* By what the kernel remembers of the directory, without a request to a server or another process. Before
- * Linux 4.11, the C library does without statx(2) and that flag. */
+/* Without statx(2), which is to say, before Linux 4.11 or where a seccomp filter denies it. */
+static int identify_by_stat(const char *root, struct statx *found)
+{
+	struct stat st;
+
+	if (stat(root, &st) != 0)
+		return -1;
+	*found = (struct statx){.stx_mask = STATX_INO,
+	    .stx_ino = st.st_ino,
+	    .stx_dev_major = major(st.st_dev),
+	    .stx_dev_minor = minor(st.st_dev)};
+	return 0;
+}
+
+/* By what the kernel remembers of the directory, without a request to a server or another process. EINVAL
+ * comes from C libraries that do without the call, and do not know the flag. */
 static int identify(const char *root, struct statx *found)
 {
-	int result = statx(AT_FDCWD, root, AT_STATX_DONT_SYNC, STATX_INO | STATX_MNT_ID, found);
-
-	return result != 0 && errno == EINVAL ? statx(AT_FDCWD, root, 0, STATX_INO, found) : result;
+	if (statx(AT_FDCWD, root, AT_STATX_DONT_SYNC, STATX_INO | STATX_MNT_ID, found) == 0)
+		return 0;
+	return errno == EINVAL || errno == ENOSYS || errno == EPERM ? identify_by_stat(root, found) : -1;
 }
 
 static bool read_ours(struct process_root_ours *ours)

@@ -2,9 +2,14 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "src/program.h"
+
+#ifndef SYS_close_range
+#define SYS_close_range 436 /* Linux 5.9 */
+#endif
 
 /* Early in the life of a guest there may be no /dev. */
 static int open_placeholder(void)
@@ -36,6 +41,17 @@ void program_close(int fd)
 	}
 	(void)dup2(placeholder, fd);
 	close(placeholder);
+}
+
+void program_close_range(unsigned first, unsigned last)
+{
+	long max;
+
+	if (first > last || syscall(SYS_close_range, first, last, 0) == 0)
+		return;
+	max = sysconf(_SC_OPEN_MAX);
+	for (unsigned fd = first; fd <= last && (long)fd < max; fd++)
+		close((int)fd);
 }
 
 int program_raise_descriptor_limit(void)

@@ -16,6 +16,9 @@ void program_fill_standard_descriptors(void);
  * program_fill_standard_descriptors() opens. */
 void program_close(int fd);
 
+/* Closes all from first to last, if first is not above last. For a child without further threads. */
+void program_close_range(unsigned first, unsigned last);
+
 /* Raises the soft limit of descriptors to the hard limit. -1 and errno. */
 int program_raise_descriptor_limit(void);
 

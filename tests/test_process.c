@@ -674,6 +674,20 @@ START_TEST(open_pidfd_works_without_descriptors)
 }
 END_TEST
 
+/* Also without pidfd_send_signal(2), see tests/e2e_old_kernels.sh. */
+START_TEST(only_what_exists_keeps_its_pid)
+{
+	pid_t pid = unit_spawn(NULL);
+	struct process p;
+
+	process_open(&p, pid);
+	ck_assert(process_keeps_pid(&p));
+	unit_kill(pid);
+	ck_assert(!process_keeps_pid(&p));
+	process_close(&p);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("process");
@@ -701,6 +715,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, alive_after_leader_exited);
 	tcase_add_test(tcase, alive_after_leader_exited_without_pidfd);
 	tcase = unit_case(s, "uid");
+	tcase_add_test(tcase, only_what_exists_keeps_its_pid);
 	tcase_add_test(tcase, own_uids_are_recognized);
 	tcase_add_test(tcase, other_uids_of_ended_process_are_unreadable);
 	unit_add_if(tcase, real_and_effective_uid_count, geteuid() == 0, "needs root");
