@@ -120,7 +120,7 @@ replace_worker() {
 	mark 250
 }
 
-# The second of two: the first is known by no start, and lost at once, if the daemon hides starts.
+# Within seconds, and each is told.
 test_a_lost_connection_ends_all_waits() {
 	start_readyd
 	spawn_workers 10
