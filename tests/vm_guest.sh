@@ -52,6 +52,23 @@ systemd_files() {
 	echo "etc/machine-id=$dir/machine-id"
 }
 
+# A guest with a port, and what asks at the other side of it.
+remote() {
+	local host failed=0 port=$dir/port modules
+	mapfile -t modules < <(modules)
+	"$vm/host_remote.sh" "$port" >"$dir/host" &
+	host=$!
+	MACHINE="-device virtio-serial-pci -chardev socket,id=port,path=$port,server=on,wait=off
+		-device virtserialport,chardev=port,name=readyd" \
+		guest remote "$SRC/contrib/init/init" "$vm/cases_remote.sh" \
+		guest/vsock_receive="$BUILD/tests/vm/vsock_receive" "${modules[@]}" -- /guest/cases || failed=1
+	: >"$port.ended"
+	wait "$host"
+	cat "$dir/host"
+	! grep -q '^not ok' "$dir/host" || failed=1
+	return "$failed"
+}
+
 guests() {
 	local failed=0 init=$SRC/contrib/init evidence systemd
 	mapfile -t evidence < <(evidence_files)
@@ -70,6 +87,7 @@ guests() {
 			-- --unit=cases.service || failed=1
 	fi
 	guest early "$BUILD/tests/vm/early_init" "$vm/cases_early.sh" -- late /guest/cases || failed=1
+	remote || failed=1
 	guest bare "$BUILD/tests/vm/early_init" "$vm/cases_early.sh" -- bare /guest/cases || failed=1
 	return "$failed"
 }

@@ -56,10 +56,6 @@ static void start_watching(struct readyd_waiter *w)
 	w->watching = true;
 	w->poll_ms = POLL_FIRST_MS;
 	w->look_at = 0;
-	if (waiter_is_remote(w)) {
-		waiter_recheck_remote(w);
-		return;
-	}
 	waiter_arm_dir(w);
 	waiter_look_all(w);
 }
@@ -123,6 +119,10 @@ static void look_when_due(struct readyd_waiter *w, int64_t now)
 		return;
 	note_lateness(w, now - w->look_at);
 	w->look_at = 0;
+	if (waiter_is_remote(w)) {
+		waiter_recheck_remote(w);
+		return;
+	}
 	waiter_arm_dir(w);
 	waiter_recheck_all(w, w->watching && w->dir.wd < 0 && w->poll_ms >= POLL_LAST_MS);
 	/* Each of these checks has added again the extra directory that it needs. */

@@ -152,7 +152,8 @@ enum readyd_backend {
  * Strings are copied. */
 struct readyd_options {
 	size_t size;		     /* sizeof(struct readyd_options) */
-	const char *socket;	     /* path, or "@name" for an abstract socket (unix(7)); default
+	const char *socket;	     /* path, "unix:PATH", or "@name" for an abstract socket (unix(7));
+				      * "vsock:CID:PORT" implies READYD_OPTION_REMOTE; default
 				      * $READYD_SOCKET, else READYD_DEFAULT_SOCKET */
 	const char *dir;	     /* marker directory, an absolute path of at most 511 bytes; default
 				      * $READYD_DIR, else the daemon's, else READYD_MARKER_DIR */
@@ -306,10 +307,11 @@ int readyd_waiter_peek_exact(
 struct readyd_explanation {
 	size_t size;	       /* sizeof(struct readyd_explanation) */
 	const char *process;   /* running, sleeping, stopped, uninterruptible, leader-exited (its first thread
-				* has exited, others live), gone, not-started, unknown */
+				* has exited, others live), gone, not-started, unknown; remote (of
+				* another kernel, which is not asked) */
 	const char *marker;    /* absent, there, or the word of the reason why it does not count */
 	const char *directory; /* ok, missing, denied, not-a-directory, read-only, full, out-of-inodes, hidden
-				* (the process may see another directory; see readyctl(1)) */
+				* (the process may see another directory; see readyctl(1)), remote */
 	const char *via;       /* how an answer would arrive: daemon, asking (the daemon has not answered
 				* yet), inotify, polling */
 	const char *refusal; /* why the daemon has refused the wait, so that via is something else: a code of

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # boot.sh LABEL SECONDS INITRAMFS [ARGUMENT]...: boots a guest with these arguments for its /init, and prints the TAP lines
 # of its console, without a plan. A guest that hangs, panics, or reports another number of tests than it has planned fails.
-# Exits 0 only if nothing failed.
+# Exits 0 only if nothing failed. MACHINE holds further options of qemu.
 # shellcheck disable=SC2317
 set -uo pipefail
 : "${BUILD:?where the kernel is}"
@@ -30,7 +30,8 @@ check() {
 machine() { # ARGUMENT...
 	local accel
 	accel=$(cat "$BUILD/vm/accel")
-	timeout --kill-after=5 "$seconds" qemu-system-x86_64 -accel "$accel" -smp 2 -m 256 -nodefaults -no-user-config \
+	# shellcheck disable=SC2086
+	timeout --kill-after=5 "$seconds" qemu-system-x86_64 ${MACHINE-} -accel "$accel" -smp 2 -m 256 -nodefaults -no-user-config \
 		-display none -serial "file:$console" -no-reboot -kernel "$BUILD/vm/vmlinuz" -initrd "$initramfs" \
 		-append "console=ttyS0 quiet panic=-1 oops=panic -- $*" </dev/null
 }
