@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 COMPLETION=$SRC/contrib/completion
-COMMANDS="help list mark ping run stats status wait"
+COMMANDS="help list mark monitor ping run stats status wait"
 
 # --- what each shell proposes for a line: by_SHELL LINE prints the words, one a line
 
@@ -150,7 +150,7 @@ known() {
 test_every_option_is_in_the_help_and_the_manual() {
 	local command
 	for command in $COMMANDS; do "$READYCTL" help "$command" >"help.$command"; done
-	known "$SRC/client/ctl/options.c" "$SRC/man/readyctl.1 $SRC/man/readyctl-run.1" help.*
+	known "$SRC/client/ctl/options.c" "$SRC/man/readyctl.1 $SRC/man/readyctl-run.1 $SRC/man/readyctl-monitor.1" help.*
 	"$READYD" --help >readyd.help
 	known "$SRC/daemon/options.c" "$SRC/man/readyd.8" readyd.help
 	expect "commands" "$("$READYCTL" --help | sed -nE '/^$/,/^$/s/^  ([a-z]+)  .*/\1/p' | sort | paste -sd ' ')" "$COMMANDS"

@@ -18,6 +18,10 @@ test_manuals_know_every_option() {
 		cat "$SRC/man/readyctl.1" "$SRC/man/readyctl-run.1" | grep -q -- "Fl -${option#--}" ||
 			die "readyctl-run.1 does not know $option"
 	done
+	for option in $("$READYCTL" monitor --help | grep -o -- '--[a-z-]\+' | sort -u); do
+		grep -qE -- "Fl (-${option#--}|[a-z] )" "$SRC/man/readyctl-monitor.1" ||
+			die "readyctl-monitor.1 does not know $option"
+	done
 	for option in $("$WORKER" --help | grep -o -- '--[a-z-]*' | sort -u); do
 		grep -q -- "Fl -${option#--}" "$SRC/man/${WORKER##*/}.1" || die "the worker's manual does not know $option"
 	done

@@ -62,7 +62,7 @@ static int print_next(const struct command_line *line, struct readyd_monitor *mo
 		monitor_print_json(stdout, &event);
 	else
 		monitor_print_text(stdout, &event);
-	return fflush(stdout) == 0 ? 1 : -1;
+	return output_flush() == 0 ? 1 : -1;
 }
 
 static int print_all(const struct command_line *line, struct readyd_monitor *monitor)
@@ -76,7 +76,10 @@ static int print_all(const struct command_line *line, struct readyd_monitor *mon
 	} while (got >= 0);
 	if (errno == EPIPE && ferror(stdout))
 		return EXIT_READY;
-	return ferror(stdout) ? (output_finish(), EXIT_FAILED) : fail(line);
+	if (!ferror(stdout))
+		return fail(line);
+	(void)output_finish();
+	return EXIT_FAILED;
 }
 
 /* --- the table */

@@ -22,6 +22,9 @@ void output_pairs(const struct command_line *line, const char *text);
 /* Prints a string of JSON, with its quotes. */
 void output_quoted(FILE *file, const char *text);
 
+/* Writes what was printed so far. -1: errno, which output_finish() reports. */
+int output_flush(void);
+
 /* 0, or -1 after an error message if not everything could be written to stdout. */
 int output_finish(void);
 
