@@ -22,6 +22,8 @@ start_broker() {
 		[ -n "${PORT_IS_OURS-}" ] || PORT=$((20000 + (RANDOM << 15 | RANDOM) % 12000))
 		{
 			echo "listener $PORT 127.0.0.1"
+			echo 'log_type all'
+			[ "$(id -u)" -ne 0 ] || echo 'user root'
 			cat "${1-broker.rules}"
 		} >"broker.$PORT"
 		: >broker.try
@@ -62,7 +64,7 @@ local_wait() { READYD_SOCKET=$T/$1/s READYD_DIR=$T/$1/m spawn "$READYCTL" wait "
 
 # retained TOPIC: what the broker holds below readyd/1/; holds TOPIC TEXT, lacks TOPIC.
 retained() {
-	timeout 60 mosquitto_sub "${AS_READER[@]}" -p "$PORT" --retained-only -t "readyd/1/$1" -C 1 -W 1 2>/dev/null || [ $? -eq 27 ]
+	timeout 60 mosquitto_sub "${AS_READER[@]}" -h 127.0.0.1 -p "$PORT" --retained-only -t "readyd/1/$1" -C 1 -W 1 2>/dev/null || [ $? -eq 27 ]
 }
 AS_READER=()
 holds() { retained "$1" | grep -qF -- "$2"; }
@@ -120,7 +122,7 @@ test_a_wait_may_come_before_its_node() {
 	start=$(start_of "$PID")
 	spawn_wait any "b/$PID" "a/$PID:$start" --any --timeout 60
 	until_true 60 subscribed 4
-	expect "subscriptions" "$(sed -n 's/.*readyctl.*: *//; s/^\t\(readyd.*\) (QoS.*/\1/p' broker.try | sort | paste -sd ' ')" \
+	expect "subscriptions" "$(sed -n 's/^[0-9]*: \t\(readyd.*\) (QoS.*/\1/p' broker.try | sort | paste -sd ' ')" \
 		"readyd/1/a/process/$PID:$start readyd/1/a/status readyd/1/b/process/+ readyd/1/b/status"
 	start_node a
 	mark_on a "$PID"
@@ -132,8 +134,8 @@ test_the_topics_are_those_of_the_manual() {
 	local start epoch
 	need_fleet
 	start_broker
-	spawn sh -c 'read -r _ <go; exit 3'
 	mkfifo go
+	spawn sh -c 'read -r _ <go; exit 3'
 	PID=$LAST
 	start=$(start_of "$PID")
 	start_daemon a
@@ -210,13 +212,13 @@ test_a_bridge_clears_what_is_left_of_another() {
 	need_fleet
 	need mosquitto_pub
 	start_broker
-	mosquitto_pub -p "$PORT" -r -q 1 -t readyd/1/a/process/7:8 -m '{"verdict":"ready","epoch":1,"seq":1}'
-	mosquitto_pub -p "$PORT" -r -q 1 -t readyd/1/a/status -m '{"state":"online","epoch":1}'
+	mosquitto_pub -h 127.0.0.1 -p "$PORT" -r -q 1 -t readyd/1/a/process/7:8 -m '{"verdict":"ready","epoch":1,"seq":1}'
+	mosquitto_pub -h 127.0.0.1 -p "$PORT" -r -q 1 -t readyd/1/a/status -m '{"state":"online","epoch":1}'
 	answers 124 "pending a/7 start=8 reason=deadline last=ready" a/7 --timeout 0.1
 	start_node a
 	until_true 60 lacks a/process/7:8
 	epoch=$(retained a/status | sed 's/.*"epoch":\([0-9]*\),.*/\1/')
-	mosquitto_pub -p "$PORT" -r -q 1 -t readyd/1/a/status -m "{\"state\":\"offline\",\"epoch\":$epoch}"
+	mosquitto_pub -h 127.0.0.1 -p "$PORT" -r -q 1 -t readyd/1/a/status -m "{\"state\":\"offline\",\"epoch\":$epoch}"
 	until_true 60 holds a/status '"state":"online"'
 }
 
@@ -253,8 +255,7 @@ test_a_broker_that_forgets() {
 
 test_a_broker_that_remembers() {
 	need_fleet
-	mkdir -p store
-	chmod 777 . store
+	mkdir store
 	printf '%s\n' 'allow_anonymous true' 'persistence true' "persistence_location $T/store/" 'autosave_on_changes true' \
 		'autosave_interval 1' >rules
 	start_broker rules
@@ -278,14 +279,14 @@ test_messages_of_others_are_refused() {
 	start_broker
 	spawn_wait odd a/7:8 --timeout 1
 	until_true 60 subscribed 2
-	mosquitto_pub -p "$PORT" -q 1 -t readyd/1/a/status -m '{"state":"online","epoch":1}'
-	mosquitto_pub -p "$PORT" -q 1 -t readyd/1/a/process/7:8 -m "$(printf '{"verdict":"ready","epoch":1,"seq":1,"name":"\033[31m"}')"
+	mosquitto_pub -h 127.0.0.1 -p "$PORT" -q 1 -t readyd/1/a/status -m '{"state":"online","epoch":1}'
+	mosquitto_pub -h 127.0.0.1 -p "$PORT" -q 1 -t readyd/1/a/process/7:8 -m "$(printf '{"verdict":"ready","epoch":1,"seq":1,"name":"\033[31m"}')"
 	told odd 124 "pending a/7 start=8 reason=deadline"
 	grep -qx "readyctl fleet: a message is ignored: readyd/1/a/process/7:8: not a flat JSON object" odd.err || die "$(cat odd.err)"
 	spawn_wait even a/7:8 --timeout 60
 	until_true 60 subscribed 4
-	mosquitto_pub -p "$PORT" -q 1 -t readyd/1/a/status -m '{"state":"online","epoch":1}'
-	mosquitto_pub -p "$PORT" -q 1 -t readyd/1/a/process/7:8 -m '{"verdict":"ready","epoch":1,"seq":1}'
+	mosquitto_pub -h 127.0.0.1 -p "$PORT" -q 1 -t readyd/1/a/status -m '{"state":"online","epoch":1}'
+	mosquitto_pub -h 127.0.0.1 -p "$PORT" -q 1 -t readyd/1/a/process/7:8 -m '{"verdict":"ready","epoch":1,"seq":1}'
 	told even 0 "ready a/7 start=8"
 }
 
@@ -333,9 +334,9 @@ test_tls_with_passwords_and_the_example_of_rules() {
 	mark_on a "$PID"
 	answers 0 "ready a/$PID start=$(start_of "$PID")" "a/$PID" --timeout 60
 	# Another node cannot speak for this one, and a reader cannot speak.
-	mosquitto_pub --cafile ca.pem -p "$PORT" -u b -P "secret of b" -r -q 1 -t readyd/1/a/process/1:1 -m '{"verdict":"ready","epoch":1,"seq":1}'
-	mosquitto_pub --cafile ca.pem -p "$PORT" -u reader -P "secret of reader" -r -q 1 -t readyd/1/a/process/1:1 -m x
-	mosquitto_pub --cafile ca.pem -p "$PORT" -u b -P "secret of b" -r -q 1 -t readyd/1/b/process/1:1 -m '{"verdict":"ready","epoch":1,"seq":1}'
+	mosquitto_pub --cafile ca.pem -h 127.0.0.1 -p "$PORT" -u b -P "secret of b" -r -q 1 -t readyd/1/a/process/1:1 -m '{"verdict":"ready","epoch":1,"seq":1}'
+	mosquitto_pub --cafile ca.pem -h 127.0.0.1 -p "$PORT" -u reader -P "secret of reader" -r -q 1 -t readyd/1/a/process/1:1 -m x
+	mosquitto_pub --cafile ca.pem -h 127.0.0.1 -p "$PORT" -u b -P "secret of b" -r -q 1 -t readyd/1/b/process/1:1 -m '{"verdict":"ready","epoch":1,"seq":1}'
 	until_true 60 holds b/process/1:1 ready
 	expect "below the other node" "$(retained a/process/1:1)" ""
 	AS_CLIENT=(--cafile "$T/ca.pem" --user reader --password-file a.password)
