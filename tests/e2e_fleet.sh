@@ -62,9 +62,12 @@ start_bridge() {
 mark_on() { : >"$T/$1/m/ktstr-worker-ready-$2"; }
 local_wait() { READYD_SOCKET=$T/$1/s READYD_DIR=$T/$1/m spawn "$READYCTL" wait "$2" >/dev/null; }
 
-# retained TOPIC: what the broker holds below readyd/1/; holds TOPIC TEXT, lacks TOPIC.
+# retained NODE/TOPIC: what the broker holds below readyd/1/; holds TOPIC TEXT, lacks TOPIC. The status of the node comes
+# behind what else it has, so there is no need to wait for what is not there.
 retained() {
-	timeout 60 mosquitto_sub "${AS_READER[@]}" -h 127.0.0.1 -p "$PORT" --retained-only -t "readyd/1/$1" -C 1 -W 1 2>/dev/null || [ $? -eq 27 ]
+	timeout 60 mosquitto_sub "${AS_READER[@]}" -h 127.0.0.1 -p "$PORT" -t "readyd/1/$1" -t "readyd/1/${1%%/*}/status" \
+		-F '%t %p' -C 1 -W 1 >retained 2>&1 || [ $? -eq 27 ]
+	sed -n "s|^readyd/1/$1 ||p" retained
 }
 AS_READER=()
 holds() { retained "$1" | grep -qF -- "$2"; }
