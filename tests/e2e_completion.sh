@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 COMPLETION=$SRC/contrib/completion
-COMMANDS="help list mark ping run stats status wait"
+COMMANDS="help list mark monitor ping run stats status wait"
 
 # --- what each shell proposes for a line: by_SHELL LINE prints the words, one a line
 

@@ -33,6 +33,8 @@ static const char *hint(int error)
 	case EXDEV:
 		return "the daemon serves another directory, or is in another pid or time namespace; "
 		       "see --dir";
+	case EOPNOTSUPP:
+		return "the daemon is older than this readyctl, and has no monitors";
 	case EPROTO:
 		return "the peer does not speak readyd-protocol(7)";
 	case EMFILE:

@@ -9,6 +9,7 @@ int command_status(const struct command_line *line);
 int command_list(const struct command_line *line);
 int command_ping(const struct command_line *line);
 int command_stats(const struct command_line *line);
+int command_monitor(const struct command_line *line);
 
 /* These two have a command line of their own. */
 int command_run(const struct command_line *line);

@@ -42,6 +42,7 @@ struct command_line {
 	size_t process_count, process_room;
 	bool *told; /* for each process: its answer has been printed; NULL: no other process asks for that */
 	struct run_options run;	 /* for run and mark, what is theirs alone */
+	const char *since;	 /* --since; NULL: the present state */
 	char **command;		 /* to execute afterwards, ends with NULL; NULL: none */
 	const char *legend[256]; /* what the user calls an exit status; NULL: nothing */
 };

@@ -24,6 +24,10 @@ static const char about_list[] =
     "The daemon lists what is ready or waited for. Without it, the living processes with a marker are\n"
     "listed.\n";
 
+static const char about_monitor[] = "On a terminal, a table that changes with the processes; q ends it. "
+				    "Elsewhere, a line for each transition,\n"
+				    "after the present state. With PID, only of these processes.\n";
+
 const struct command commands_table[] = {
     {.name = "wait",
 	.bit = FOR_WAIT,
@@ -62,6 +66,14 @@ const struct command commands_table[] = {
 	.summary = "print all known processes",
 	.about = about_list,
 	.looks = true},
+    {.name = "monitor",
+	.bit = FOR_MONITOR,
+	.run = command_monitor,
+	.operands = "[PID[:START]]...",
+	.summary = "show all processes and what happens to them",
+	.about = about_monitor,
+	.takes_processes = true,
+	.takes_none = true},
     {.name = "ping",
 	.bit = FOR_PING,
 	.run = command_ping,
@@ -165,8 +177,8 @@ void commands_print_help(const struct command *command)
 	    operands[0] != '\0' ? " " : "", operands, command->summary[0] - 'a' + 'A', command->summary + 1,
 	    command->about);
 	arguments_print(options_table, command->bit);
-	fputs(command->bit == FOR_RUN	 ? run_exit_codes
-	      : command->takes_processes ? exit_codes
-					 : "\nSee readyctl(1).\n",
+	fputs(command->bit == FOR_RUN			   ? run_exit_codes
+	      : command->looks && command->takes_processes ? exit_codes
+							   : "\nSee readyctl(1).\n",
 	    stdout);
 }

@@ -12,6 +12,7 @@ struct command {
 	const char *summary;
 	const char *about; /* further lines of the help */
 	bool takes_processes;
+	bool takes_none;    /* of them, too */
 	bool starts_worker; /* the first operand and all that follows is its command line */
 	bool takes_command; /* after "--" */
 	bool waits;

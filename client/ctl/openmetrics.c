@@ -23,6 +23,7 @@ static const struct metric {
     {"waited", "waited_processes", false, "Known processes that are waited for."},
     {"waits", "waits", false, "Waits on connections."},
     {"gates", "gates", false, "Processes with an open gate."},
+    {"monitors", "monitors", false, "Clients that follow all processes."},
     {"handed_out", "handed_out_gates", true, "Gate descriptors that were sent to clients."},
     {"remembered", "remembered_processes", false, "Ended processes that are remembered."},
     {"leftovers", "leftover_markers", false, "Markers that are remembered as leftovers."},

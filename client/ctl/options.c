@@ -10,6 +10,7 @@
 #include "client/ctl/usage.h"
 #include "readyd/marker.h"
 #include "src/number.h"
+#include "src/span.h"
 
 enum {
 	OPT_ANY = 256,
@@ -26,6 +27,7 @@ enum {
 	OPT_STALE,
 	OPT_STRICT_AGE,
 	OPT_LEGEND,
+	OPT_SINCE,
 };
 
 #define FOR_ANSWERS (FOR_WAIT | FOR_STATUS | FOR_LIST)
@@ -64,19 +66,22 @@ const struct arguments_option options_table[] = {
     {OPT_PRINT, 0, "print", "pid|line|json",
 	"print the pids alone, a line for each process (default), or a JSON\nobject", FOR_ANSWERS},
     {OPT_PRINT, 0, "print", "pid|json", "print the pid, or JSON objects", FOR_RUN},
+    {OPT_SINCE, 0, "since", "TOKEN", "go on behind this EPOCH:SEQ, which an earlier monitor has printed",
+	FOR_MONITOR},
     {OPT_JSON, 0, "json", NULL, "print JSON, as --print=json", FOR_ASKING | FOR_RUN},
+    {OPT_JSON, 0, "json", NULL, "print JSON, one object a line, also on a terminal", FOR_MONITOR},
     {OPT_OPENMETRICS, 0, "openmetrics", NULL, "print the counters for Prometheus (OpenMetrics 1.0)",
 	FOR_STATS},
     {'q', 'q', "quiet", NULL, "print no answers and no progress, only set the exit status",
 	FOR_ASKING | FOR_RUN},
     {'s', 's', "socket", "PATH", "the daemon's socket (READYD_SOCKET, else " READYD_DEFAULT_SOCKET ")",
-	FOR_ASKING | FOR_RUNNING},
+	FOR_ASKING | FOR_RUNNING | FOR_MONITOR},
     {'d', 'd', "dir", "DIR",
 	"the marker directory (READYD_DIR, else the daemon's, else " READYD_MARKER_DIR ")",
-	FOR_ASKING | FOR_RUNNING},
+	FOR_ASKING | FOR_RUNNING | FOR_MONITOR},
     {OPT_PREFIX, 0, "prefix", "NAME",
 	"the marker's name without the pid (the daemon's, else\n" READYD_MARKER_NAME_PREFIX ")",
-	FOR_ASKING | FOR_RUNNING},
+	FOR_ASKING | FOR_RUNNING | FOR_MONITOR},
     {OPT_NO_FALLBACK, 0, "no-fallback", NULL,
 	"fail if the daemon is not available, instead of checking the files", FOR_ASKING | FOR_RUNNING},
     {OPT_HELP, 'h', "help", NULL, "print this help and exit", FOR_ALL},
@@ -143,6 +148,16 @@ static int set_print(struct command_line *line, const char *value)
 	return usage("--print", value, "use pid, line or json");
 }
 
+static int set_since(struct command_line *line, const char *value)
+{
+	uint64_t epoch, seq;
+
+	if (span_token((struct span){value, strlen(value)}, &epoch, &seq) != 0)
+		return usage("--since", value, "not EPOCH:SEQ, as readyctl monitor prints after token=");
+	line->since = value;
+	return 0;
+}
+
 static int set_pidfile(struct command_line *line, const char *value)
 {
 	if (value[0] == '\0')
@@ -178,6 +193,8 @@ int options_set(struct command_line *line, int option, const char *value)
 		return set_print(line, value);
 	case OPT_JSON:
 		return set_print(line, "json");
+	case OPT_SINCE:
+		return set_since(line, value);
 	case OPT_OPENMETRICS:
 		line->openmetrics = true;
 		return 0;

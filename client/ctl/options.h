@@ -6,15 +6,16 @@
 #include "src/arguments.h"
 
 /* Commands, as bits. */
-#define FOR_WAIT   0x1u
-#define FOR_STATUS 0x2u
-#define FOR_LIST   0x4u
-#define FOR_PING   0x8u
-#define FOR_STATS  0x10u
-#define FOR_HELP   0x20u
-#define FOR_RUN	   0x40u
-#define FOR_MARK   0x80u
-#define FOR_ALL	   0xffu
+#define FOR_WAIT    0x1u
+#define FOR_STATUS  0x2u
+#define FOR_LIST    0x4u
+#define FOR_PING    0x8u
+#define FOR_STATS   0x10u
+#define FOR_HELP    0x20u
+#define FOR_RUN	    0x40u
+#define FOR_MARK    0x80u
+#define FOR_MONITOR 0x100u
+#define FOR_ALL	    0x1ffu
 
 enum {
 	OPT_HELP = 'h',

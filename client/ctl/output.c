@@ -148,10 +148,13 @@ static void note_told(const struct command_line *line, const struct readyd_answe
 }
 
 /* Flushed at once: a reader may be waiting for just this line. */
-static void flush(void)
+int output_flush(void)
 {
-	if (fflush(stdout) != 0 && write_error == 0)
+	if (fflush(stdout) == 0)
+		return 0;
+	if (write_error == 0)
 		write_error = errno;
+	return -1;
 }
 
 void output_pid(const struct command_line *line, const struct readyd_answer *answer)
@@ -159,7 +162,7 @@ void output_pid(const struct command_line *line, const struct readyd_answer *ans
 	if (line->quiet)
 		return;
 	printf("%ld\n", (long)answer->pid);
-	flush();
+	(void)output_flush();
 }
 
 /* Where pids alone are printed, the others must not be silent; those without a verdict are explained
@@ -191,7 +194,7 @@ void output_answer(const struct command_line *line, const struct readyd_answer *
 		print_json(line, answer, legend_of(line, answer), why, elapsed_ms);
 	else
 		print_text(stdout, answer, legend_of(line, answer));
-	flush();
+	(void)output_flush();
 }
 
 static void print_pair(const struct command_line *line, const char *pair, bool first)
@@ -230,9 +233,9 @@ void output_pairs(const struct command_line *line, const char *text)
 		printf("%s}\n", first ? "{" : "");
 }
 
-void output_quoted(const char *text)
+void output_quoted(FILE *file, const char *text)
 {
-	print_quoted(stdout, text);
+	print_quoted(file, text);
 }
 
 int output_finish(void)

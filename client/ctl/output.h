@@ -2,6 +2,8 @@
 #ifndef CLIENT_OUTPUT_H
 #define CLIENT_OUTPUT_H
 
+#include <stdio.h>
+
 #include "client/ctl/command_line.h"
 
 /* The exit code for this answer alone: EXIT_READY if it is what was wished for. */
@@ -18,7 +20,10 @@ void output_pid(const struct command_line *line, const struct readyd_answer *ans
 void output_pairs(const struct command_line *line, const char *text);
 
 /* Prints a string of JSON, with its quotes. */
-void output_quoted(const char *text);
+void output_quoted(FILE *file, const char *text);
+
+/* Writes what was printed so far. -1: errno, which output_finish() reports. */
+int output_flush(void);
 
 /* 0, or -1 after an error message if not everything could be written to stdout. */
 int output_finish(void);

@@ -172,7 +172,8 @@ static int parse(struct parsed *parsed, char **words)
 	}
 	if (options_finish(&parsed->line, parsed->command->bit) != 0)
 		return -1;
-	if (parsed->command->takes_processes && parsed->line.process_count == 0 && !parsed->line.reads_input)
+	if (parsed->command->takes_processes && !parsed->command->takes_none &&
+	    parsed->line.process_count == 0 && !parsed->line.reads_input)
 		return usage("no process", "", "name at least one pid");
 	return 0;
 }

@@ -69,7 +69,7 @@ static void print_json(const struct run_report *r, const char *verdict)
 		print_status(r);
 	if (r->message != NULL && r->message[0] != '\0') {
 		printf(",\"stderr\":");
-		output_quoted(r->message);
+		output_quoted(stdout, r->message);
 	}
 	printf(",\"elapsed_ms\":%" PRId64 "}\n", clock_ms() - r->began);
 	(void)fflush(stdout);

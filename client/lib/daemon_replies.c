@@ -21,8 +21,9 @@ static bool has_last_answer(const struct daemon_conn *conn)
 static void take_error(
     struct daemon_conn *conn, int64_t now, const struct wire_reply *reply, struct daemon_event *event)
 {
-	int error =
-	    reply->error == WIRE_TOO_MANY_CLIENTS || reply->error == WIRE_NO_RESOURCES ? EAGAIN : EPROTO;
+	const bool lacks_room = reply->error == WIRE_TOO_MANY_CLIENTS || reply->error == WIRE_NO_RESOURCES ||
+				reply->error == WIRE_TOO_MANY_MONITORS;
+	int error = lacks_room ? EAGAIN : EPROTO;
 
 	event->refusal = reply->error;
 	event->error = error;

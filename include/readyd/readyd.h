@@ -366,8 +366,9 @@ int readyd_ping(const struct readyd_options *options);
  * (after 0.1 to 5 s, with jitter), and goes on where it was: RESUMED if nothing was missed, else GAP and
  * another SNAPSHOT. A monitor that reads too slowly is told so by a GAP, too.
  *
- * A token, "EPOCH:SEQ" in decimal numbers, names a position: that of LIVE, RESUMED or a transition. A later
- * monitor with this token continues behind it. The token of a STATE is not a position, since others follow.
+ * A token, "EPOCH:SEQ" in decimal numbers, names a position: that of LIVE, RESUMED or a transition after one
+ *of these. A later monitor with this token continues behind it. Before LIVE there is none: transitions may
+ *come between the STATEs, and the rest of these would be missing.
  */
 enum readyd_change {
 	READYD_CHANGE_SNAPSHOT, /* the present state follows; what was known before counts no more */
