@@ -7,8 +7,8 @@
 long() { printf '/%0*d' "$(($1 - 1))" 0; }
 
 test_usage_errors() {
-	refused 2 "no command: use wait, run, mark, status, list, ping, stats, fleet or help"
-	refused 2 "unknown command 'nonsense': use wait, run, mark, status, list, ping, stats, fleet or help" nonsense 1
+	refused 2 "no command: use wait, run, mark, status, list, monitor, ping, stats, fleet or help"
+	refused 2 "unknown command 'nonsense': use wait, run, mark, status, list, monitor, ping, stats, fleet or help" nonsense 1
 	refused 2 "unknown command 'nonsense': use" help nonsense
 	refused 2 "extra argument 'list'" help wait list
 	refused 2 "no process" wait
