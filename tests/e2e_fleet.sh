@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # The fleet on a real broker, mosquitto, which listens on a port of loopback that nothing else uses: bridges, waits across
 # nodes, and mosquitto_sub as a reader that is not of this project. Nodes are bridges with daemons of their own.
-# shellcheck source=tests/lib.sh disable=SC1091
+# shellcheck source=tests/lib.sh disable=SC1091,SC2016
 . "$(dirname "$0")/lib.sh"
 
 BRIDGE=$BUILD/fleet/readyd-mqtt
+declare -A DAEMONS BRIDGES WAITS
 
 need_fleet() {
 	[ -x "$BRIDGE" ] || skip "readyd-mqtt is not built: libmosquitto is missing"
@@ -16,9 +17,9 @@ need_fleet() {
 # it has run before. $PORT is the port, broker.log the log.
 PORT=
 start_broker() {
-	local try
+	local tries=8
 	[ $# -gt 0 ] || echo 'allow_anonymous true' >broker.rules
-	for try in 1 2 3 4 5 6 7 8; do
+	while [ $((tries--)) -gt 0 ]; do
 		[ -n "${PORT_IS_OURS-}" ] || PORT=$((20000 + (RANDOM << 15 | RANDOM) % 12000))
 		{
 			echo "listener $PORT 127.0.0.1"
@@ -50,13 +51,13 @@ start_node() {
 start_daemon() {
 	local T=$T/$1
 	start_readyd
-	eval "DAEMON_$1=\$DAEMON"
+	DAEMONS[$1]=$DAEMON
 }
 start_bridge() {
 	local name=$1
 	shift
-	READYD_DIR= "$BRIDGE" --broker "127.0.0.1:$PORT" --node "$name" --socket "$T/$name/s" "$@" 2>>"$name.log" &
-	eval "BRIDGE_$name=\$!"
+	READYD_DIR='' "$BRIDGE" --broker "127.0.0.1:$PORT" --node "$name" --socket "$T/$name/s" "$@" 2>>"$name.log" &
+	BRIDGES[$name]=$!
 	until_true 60 holds "$name/status" '"state":"online"'
 }
 mark_on() { : >"$T/$1/m/ktstr-worker-ready-$2"; }
@@ -93,12 +94,12 @@ spawn_wait() {
 	local name=$1
 	shift
 	fleet wait "$@" >"$name.out" 2>"$name.err" &
-	eval "WAIT_$name=\$!"
+	WAITS[$name]=$!
 }
 # told NAME STATUS TEXT
 told() {
-	local pid=WAIT_$1 got=0
-	wait "${!pid}" || got=$?
+	local got=0
+	wait "${WAITS[$1]}" || got=$?
 	expect "exit status of the wait $1 ($(cat "$1.out" "$1.err"))" "$got" "$2"
 	expect "output of the wait $1" "$(cat "$1.out")" "$3"
 }
@@ -171,7 +172,7 @@ test_a_killed_bridge_is_a_node_offline() {
 	until_true 60 holds "a/process/${WORKERS[0]}:$start" ready
 	spawn_wait other "a/${WORKERS[1]}" --timeout 60
 	until_true 60 subscribed 2
-	kill_and_reap "$BRIDGE_a"
+	kill_and_reap "${BRIDGES[a]}"
 	told other 6 "unreachable a/${WORKERS[1]} reason=node-offline"
 	grep -q "node a is offline" other.err || die "$(cat other.err)"
 	answers 6 "unreachable a/${WORKERS[0]} start=$start reason=node-offline last=ready" "a/${WORKERS[0]}"
@@ -179,8 +180,8 @@ test_a_killed_bridge_is_a_node_offline() {
 	expect "list" "$(fleet list a | cut -d' ' -f1,2)" "$(printf '%s\n' "offline a" "unreachable a/${WORKERS[0]}")"
 	start_bridge a
 	answers 0 "ready a/${WORKERS[0]} start=$start" "a/${WORKERS[0]}" --timeout 60
-	kill -TERM "$BRIDGE_a"
-	wait "$BRIDGE_a"
+	kill -TERM "${BRIDGES[a]}"
+	wait "${BRIDGES[a]}"
 	until_true 60 holds a/status '"state":"offline"'
 }
 
@@ -196,7 +197,7 @@ test_a_daemon_that_is_started_again_does_not_end_a_wait() {
 	old=$(retained a/status)
 	spawn_wait on "a/${WORKERS[1]}" --timeout 60
 	until_true 60 subscribed 2
-	kill_and_reap "$DAEMON_a"
+	kill_and_reap "${DAEMONS[a]}"
 	until_true 60 holds a/status '"state":"unknown"'
 	answers 124 "pending a/${WORKERS[0]} start=$(start_of "${WORKERS[0]}") reason=deadline last=ready" "a/${WORKERS[0]}" --timeout 0.1
 	rm -f "a/m/ktstr-worker-ready-${WORKERS[0]}"
@@ -360,6 +361,32 @@ test_client_certificates() {
 	AS_READER=(--cafile ca.pem --cert a.pem --key a.key)
 	start_node a --cafile "$T/ca.pem" --cert "$T/a.pem" --key "$T/a.key"
 	grep -q "as readyd-a (p2, c1, k15, u'a')" broker.try || die "$(cat broker.try)"
+}
+
+test_the_example_of_the_readme() {
+	local host
+	need_fleet
+	make_ca server
+	printf '%s\n' "certfile $T/server.pem" "keyfile $T/server.key" 'allow_anonymous true' >rules
+	start_broker rules
+	AS_READER=(--cafile ca.pem)
+	start_daemon a
+	start_node b --cafile "$T/ca.pem"
+	spawn_workers 2
+	mark_on a "${WORKERS[0]}"
+	mark_on b "${WORKERS[1]}"
+	host=127.0.0.1:$PORT
+	mkdir bin
+	printf '#!/bin/sh\nexec %s --socket %s/a/s "$@"\n' "$BRIDGE" "$T" >bin/readyd-mqtt
+	ln -s "$READYCTL" bin/readyctl
+	chmod +x bin/readyd-mqtt
+	sed -n '/^## Beyond one machine/,/^## Verdicts/p' "$SRC/README.md" | sed -n '/^```sh/,/^```$/p' | grep -v '^```' |
+		sed "s/mq\.example\.org/$host/; s/--node web-1/--node a/; s|web-1/1234|a/${WORKERS[0]}|; s|web-2/4321|b/${WORKERS[1]}|" >script
+	expect "commands" "$(grep -c "$host" script)" 3
+	echo 'kill $!; wait' >>script
+	READYD_DIR='' PATH=$T/bin:$PATH timeout 60 bash script >out 2>err || die "$(cat out err)"
+	expect "answers" "$(cut -d' ' -f1,2 out | sort -u | paste -sd ' ')" \
+		"online a online b ready a/${WORKERS[0]} ready b/${WORKERS[1]}"
 }
 
 # --- the command line
