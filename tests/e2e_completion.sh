@@ -8,6 +8,7 @@ COMPLETION=$SRC/contrib/completion
 COMMANDS="help list mark monitor ping run stats status wait"
 # A program of its own, which may not be built.
 [ ! -x "$BUILD/client/readyctl-fleet" ] || COMMANDS="fleet $COMMANDS"
+# shellcheck disable=SC2086
 LISTED=$(printf '%s\n' fleet $COMMANDS | sort -u)
 
 # --- what each shell proposes for a line: by_SHELL LINE prints the words, one a line
