@@ -20,8 +20,8 @@
 /* How often libmosquitto has to look at its clock. */
 #define HOUSEKEEPING_MS 1000
 #define IN_FLIGHT	100
-/* A connection that lasted so long does not count as a failed attempt; two clients with one name take it from each other
- * at once. */
+/* A connection that lasted so long does not count as a failed attempt; two clients with one name take it from
+ * each other at once. */
 #define STABLE_MS 3000
 
 struct broker {

@@ -185,7 +185,7 @@ test_the_decisions_of_the_library_are_pure() {
 # What a reader concludes, what a broker still has to be told, and what others have published: without I/O and clock.
 test_the_decisions_of_the_fleet_are_pure() {
 	[ -e "$BUILD/fleet/.libs/decision.o" ] || skip "the fleet is not built"
-	uses_only 'verdict_[a-z_]*|reason_parse|readyd_(verdict|reason)_name|number_parse|escape_[a-z_]*|memory_new|[cm]alloc|free|exit' \
+	uses_only 'verdict_[a-z_]*|reason_parse|readyd_(verdict|reason)_name|number_parse|escape_[a-z_]*|memory_new|free|exit' \
 		fleet/backoff fleet/decision fleet/json fleet/mirror fleet/payload fleet/tally fleet/topic fleet/view
 }
 
