@@ -187,9 +187,12 @@ static void on_news(void *context)
 		loop_timer_start(monitors->settle, SETTLE_MS);
 }
 
-void monitors_init(struct monitors *monitors, struct loop *loop, struct tracker *tracker, uint64_t epoch)
+void monitors_init(struct monitors *monitors, struct loop *loop, struct tracker *tracker, uint64_t epoch,
+    void (*on_first)(void *context), void *context)
 {
 	memset(monitors, 0, sizeof(*monitors));
+	monitors->on_first = on_first;
+	monitors->context = context;
 	monitors->tracker = tracker;
 	monitors->epoch = epoch;
 	monitors->size = JOURNAL_SIZE;
@@ -228,6 +231,8 @@ static void begin_to_follow(struct monitors *monitors)
 	struct transitions *transitions = transitions_of(monitors);
 
 	journal_start(&transitions->journal, monitors->size);
+	if (!transitions->followed)
+		monitors->on_first(monitors->context);
 	transitions->followed = true;
 	if (!TAILQ_EMPTY(&transitions->unsettled))
 		on_news(monitors);

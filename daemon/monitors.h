@@ -33,9 +33,14 @@ struct monitors {
 	size_t size; /* of the journal */
 	TAILQ_HEAD(, monitor) all;
 	char out[16384];
+	void (*on_first)(void *context);
+	void *context;
 };
 
-void monitors_init(struct monitors *monitors, struct loop *loop, struct tracker *tracker, uint64_t epoch);
+/* on_first(context) is called for the first monitor: from then on there must be a tick, so that markers are
+ * found that raise no event. */
+void monitors_init(struct monitors *monitors, struct loop *loop, struct tracker *tracker, uint64_t epoch,
+    void (*on_first)(void *context), void *context);
 /* All connections are closed. */
 void monitors_fini(struct monitors *monitors);
 

@@ -124,7 +124,7 @@ static bool has_waits(void *context)
 {
 	struct server *server = context;
 
-	return registry_is_waited(server->tracker.registry);
+	return registry_is_waited(server->tracker.registry) || server->monitors.count > 0;
 }
 
 static void on_first_wait(void *context)
@@ -134,6 +134,13 @@ static void on_first_wait(void *context)
 	watch_start_ticking(server->watch);
 	if (server->supervisor != NULL)
 		supervisor_first_wait(server->supervisor);
+}
+
+static void on_first_monitor(void *context)
+{
+	struct server *server = context;
+
+	watch_start_ticking(server->watch);
 }
 
 static void on_behind(void *context)
@@ -281,7 +288,8 @@ static void wire_up(struct server *server)
 	clockwatch_init(&server->clockwatch, server->loop, &server->tracker.checker.clock, on_rescan, server);
 	hints_init(&server->hints, server->loop, &server->tracker, on_hints_lost, server);
 	gates_init(&server->gates, server->loop, &server->tracker);
-	monitors_init(&server->monitors, server->loop, &server->tracker, random_epoch());
+	monitors_init(
+	    &server->monitors, server->loop, &server->tracker, random_epoch(), on_first_monitor, server);
 	server->monitors.hides = hidepid_hides(MOUNTINFO);
 	server->requests = (struct requests){.loop = server->loop,
 	    .tracker = &server->tracker,

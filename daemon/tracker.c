@@ -540,6 +540,8 @@ static void queue_unpolled(struct registry_entry *entry, void *context)
 
 void tracker_name_seen(struct tracker *w, pid_t ns_pid)
 {
+	if (w->transitions.followed && registry_find(w->registry, ns_pid) == NULL && process_exists(ns_pid))
+		ask_for_event(w, ns_pid, NULL);
 	registry_visit_named(w->registry, (struct name_key){.ns_pid = ns_pid}, queue_unpolled, w);
 }
 

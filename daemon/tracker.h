@@ -79,7 +79,8 @@ void tracker_marker_written(struct tracker *w, pid_t ns_pid, uint64_t position);
 bool tracker_still_waits(struct tracker *w, struct registry_entry *entry, struct readyd_answer *answer);
 
 /* A marker of that name lies in the directory, and the stamp of that has changed: makes the processes that
- * are waited for due (daemon/agenda.h), but those that are polled. */
+ * are waited for due (daemon/agenda.h), but those that are polled. While monitors follow, a process without
+ * an entry is checked, too. */
 void tracker_name_seen(struct tracker *w, pid_t ns_pid);
 /* Something happened to the marker of that name in an extra directory, or (0) to that itself: makes the
  * processes that are waited for due. */

@@ -33,7 +33,7 @@ struct watch_hooks {
 	void (*rescan)(void *context);
 	/* The mounts have changed, or time has passed. */
 	void (*environment_changed)(void *context);
-	/* Whether any process is waited for. */
+	/* Whether any process is waited for, or all are followed. */
 	bool (*has_waits)(void *context);
 };
 

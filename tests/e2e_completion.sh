@@ -161,7 +161,7 @@ known() {
 test_every_option_is_in_the_help_and_the_manual() {
 	local command
 	for command in $COMMANDS; do "$READYCTL" help "$command" >"help.$command"; done
-	known "$SRC/client/ctl/options.c" "$SRC/man/readyctl.1 $SRC/man/readyctl-run.1" help.*
+	known "$SRC/client/ctl/options.c" "$SRC/man/readyctl.1 $SRC/man/readyctl-run.1 $SRC/man/readyctl-monitor.1" help.*
 	"$READYD" --help >readyd.help
 	known "$SRC/daemon/options.c" "$SRC/man/readyd.8" readyd.help
 	expect "commands" "$("$READYCTL" --help | sed -nE '/^$/,/^$/s/^  ([a-z]+)  .*/\1/p' | sort | paste -sd ' ')" "$(paste -sd ' ' <<<"$LISTED")"

@@ -1,17 +1,19 @@
 """unittest for bindings/python, with the daemon in $READYD and markers in a private directory."""
 
 import asyncio
+import errno
 import os
 import select
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 from unittest import mock
 
 import readyd
-from readyd import _daemon, _look, _waiter
+from readyd import _daemon, _look, _monitor, _waiter
 from readyd._answer import Answer, Verdict, parse
 
 NO_SUCH_PID = 4194304
@@ -224,7 +226,92 @@ class Daemons(World):
             self.assertEqual(readyd.wait(pid, 10, socket=self.fake(os.geteuid(), script)).verdict, "ready")
 
 
+class Monitors(Daemons):
+    """A monitor, and a script in place of the daemon."""
+
+    def setUp(self):
+        super().setUp()
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(self.listener.close)
+        self.listener.bind(f"{self.directory}/socket")
+        self.listener.listen()
+        self.requests = []
+
+    def serve(self, *scripts):
+        """Each connection is sent a script and, but for the last, is closed."""
+        def run():
+            for script in scripts:
+                connection, _ = self.listener.accept()
+                self.addCleanup(connection.close)
+                text = b""
+                while text.count(b"\n") < 2:
+                    text += connection.recv(4096)
+                self.requests.append(text.decode().split("\n")[1])
+                connection.sendall(self.greeting() + script)
+                if script is not scripts[-1]:
+                    connection.close()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        self.addCleanup(thread.join)
+
+    def take(self, monitor, count):
+        events = []
+        for event in monitor:
+            events.append(event)
+            if len(events) == count:
+                return events
+
+    def test_the_state_and_then_transitions(self):
+        self.serve(b"SNAPSHOT 5:7\nSTATE 5:7 ready 12 start=34 time=9 waiters=0 name=a%20b\nLIVE 5:7\n"
+                   b"EVENT 5:8 exited exited 12 start=34 signal=9 time=10 waiters=2\n")
+        with readyd.Monitor() as monitor:
+            events = self.take(monitor, 4)
+            self.assertIsNone(monitor.next())
+            self.assertEqual(select.select([monitor], [], [], 0)[0], [])
+        self.assertEqual([event.change for event in events], ["snapshot", "state", "live", "exited"])
+        self.assertEqual((events[1].answer.start, events[1].name, events[1].time_ms), (34, "a b", 9))
+        self.assertEqual((events[3].token, events[3].answer.signal, events[3].waiters), ("5:8", 9, 2))
+        self.assertEqual(self.requests, ["MONITOR"])
+
+    def test_a_lost_connection_is_resumed(self):
+        self.serve(b"SNAPSHOT 5:7\nLIVE 5:7\nEVENT 5:8 ready ready 12\n", b"RESUMED 5:8\n")
+        with readyd.Monitor() as monitor:
+            events = self.take(monitor, 5)
+        self.assertEqual([event.change for event in events], ["snapshot", "live", "ready", "lost", "resumed"])
+        self.assertEqual(self.requests, ["MONITOR", "MONITOR 5:8"])
+
+    def test_a_state_that_was_cut_off_begins_again_with_a_gap(self):
+        self.serve(b"GAP 5:7\nSNAPSHOT 5:7\nEVENT 5:8 ready ready 12\n", b"SNAPSHOT 5:9\n")
+        with readyd.Monitor("5:3") as monitor:
+            events = self.take(monitor, 6)
+        self.assertEqual([event.change for event in events], ["gap", "snapshot", "ready", "lost", "gap", "snapshot"])
+        self.assertEqual(self.requests, ["MONITOR 5:3", "MONITOR"])
+
+    def test_a_missing_daemon_is_told_once(self):
+        os.unlink(f"{self.directory}/socket")
+        with readyd.Monitor("5:3") as monitor:
+            event = monitor.next()
+            self.assertEqual((event.change, event.token, event.reason), ("lost", "5:3", None))
+            monitor.sleep()
+            self.assertIsNone(monitor.next())
+
+    def test_an_older_daemon_and_another_directory_are_errors(self):
+        self.serve(b"ERR bad-verb use HELLO\n")
+        with readyd.Monitor() as monitor, self.assertRaises(OSError) as raised:
+            self.take(monitor, 1)
+        self.assertEqual(raised.exception.errno, errno.EOPNOTSUPP)
+        self.assertRaises(ValueError, readyd.Monitor, "5")
+        self.assertRaises(ValueError, readyd.Monitor, backend="file")
+
+
 class Pure(unittest.TestCase):
+    def test_events_are_parsed(self):
+        event = _monitor.parse_event("EVENT 5:7 stopped ready 12 colour=blue")
+        self.assertEqual((event.change, event.seq, event.answer.pid), ("state", 7, 12))
+        for line in ("", "PONG", "EVENT 5:7 ready", "STATE 5 ready 12", "LIVE", "STATE 5:7 ready 12 time=x"):
+            self.assertIsNone(_monitor.parse_event(line), line)
+
     def test_answers_are_parsed(self):
         answer = parse("died 7 start=9 signal=11 core=1 new=key reason=none-that-is-known")
         self.assertEqual((answer.signal, answer.core, answer.reason, answer.start), (11, True, None, 9))

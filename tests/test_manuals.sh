@@ -26,6 +26,10 @@ test_manuals_know_every_option() {
 			grep -q -- "Fl -${option#--}" "$SRC/man/readyctl-fleet.1" || die "readyctl-fleet.1 does not know $option"
 		done
 	fi
+	for option in $("$READYCTL" monitor --help | grep -o -- '--[a-z-]\+' | sort -u); do
+		grep -qE -- "Fl (-${option#--}|[a-z] )" "$SRC/man/readyctl-monitor.1" ||
+			die "readyctl-monitor.1 does not know $option"
+	done
 	for option in $("$WORKER" --help | grep -o -- '--[a-z-]*' | sort -u); do
 		grep -q -- "Fl -${option#--}" "$SRC/man/${WORKER##*/}.1" || die "the worker's manual does not know $option"
 	done

@@ -50,6 +50,14 @@ static void on_first_wait(void *context)
 	(void)context;
 }
 
+static unsigned first_monitors;
+
+static void on_first_monitor(void *context)
+{
+	(void)context;
+	first_monitors++;
+}
+
 static void on_behind(void *context)
 {
 	(void)context;
@@ -100,7 +108,8 @@ static void set_up(void)
 	quota_init(&quota, geteuid(), &(struct quota_config){4096, 100, 1000});
 	tracker_init(&tracker, loop, &place, &dirs, scouts, &quota, on_first_wait, NULL);
 	gates_init(&gates, loop, &tracker);
-	monitors_init(&monitors, loop, &tracker, EPOCH);
+	first_monitors = 0;
+	monitors_init(&monitors, loop, &tracker, EPOCH, on_first_monitor, NULL);
 	monitors.size = SIZE;
 	requests = (struct requests){.loop = loop,
 	    .tracker = &tracker,
@@ -702,6 +711,22 @@ START_TEST(a_monitor_can_begin_again)
 }
 END_TEST
 
+/* The directory is read at each tick then, also for markers that raise no event. */
+START_TEST(a_name_that_was_found_is_told)
+{
+	unit_write(path_of(0), "ready\n");
+	tracker_name_seen(&tracker, children[0]);
+	ck_assert_ptr_null(registry_find(tracker.registry, children[0]));
+	ck_assert_uint_eq(first_monitors, 0);
+	follow(&one, "MONITOR\n");
+	follow(&two, "MONITOR\n");
+	ck_assert_uint_eq(first_monitors, 1);
+	tracker_name_seen(&tracker, children[0]);
+	hear(&one);
+	expect_of(&one, 2, READYD_CHANGE_READY, 1, children[0]);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("monitors");
@@ -729,6 +754,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, what_cannot_be_followed_is_said);
 	tcase_add_test(tcase, a_half_closed_client_follows);
 	tcase_add_test(tcase, a_monitor_can_begin_again);
+	tcase_add_test(tcase, a_name_that_was_found_is_told);
 	return s;
 }
 

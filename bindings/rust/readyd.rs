@@ -608,7 +608,7 @@ fn inotify_add(inotify: &OwnedFd, path: &Path) -> io::Result<i32> {
     syscall(number::INOTIFY_ADD_WATCH, args).map(|wd| wd as i32)
 }
 
-struct Event {
+struct FileEvent {
     wd: i32,
     mask: u32,
     name: Vec<u8>,
@@ -627,7 +627,7 @@ fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_ne_bytes(four)
 }
 
-fn inotify_read(inotify: &OwnedFd) -> io::Result<Vec<Event>> {
+fn inotify_read(inotify: &OwnedFd) -> io::Result<Vec<FileEvent>> {
     let mut buffer = [0u8; 16384];
     let len = match read_fd(inotify, &mut buffer) {
         Ok(len) => len,
@@ -638,7 +638,7 @@ fn inotify_read(inotify: &OwnedFd) -> io::Result<Vec<Event>> {
     while at + 16 <= len {
         let end = at + 16 + word(&buffer, at + 12) as usize;
         let name = buffer[at + 16..end].split(|byte| *byte == 0).next().unwrap_or(&[]).to_vec();
-        events.push(Event { wd: word(&buffer, at) as i32, mask: word(&buffer, at + 4), name, end });
+        events.push(FileEvent { wd: word(&buffer, at) as i32, mask: word(&buffer, at + 4), name, end });
         at = end;
     }
     Ok(events)
@@ -2303,7 +2303,7 @@ impl Waiter {
         self.events_read.saturating_add(self.inotify.as_ref().map_or(0, inotify_queued))
     }
 
-    fn note_arrivals(&mut self, events: &[Event]) {
+    fn note_arrivals(&mut self, events: &[FileEvent]) {
         if self.targets.iter().any(|target| target.process.in_child_ns()) {
             return;
         }
@@ -2697,6 +2697,349 @@ impl Waiter {
     }
 }
 
+// --- monitors
+
+/// What a monitor tells; see readyctl-monitor(1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Change {
+    /// The present state follows; what was known before counts no more.
+    Snapshot,
+    /// One process of it.
+    State,
+    /// It is complete.
+    Live,
+    /// The token was known: the transitions after it follow.
+    Resumed,
+    /// Transitions were lost, and a snapshot follows.
+    Gap,
+    /// There is no connection to the daemon; the monitor goes on trying.
+    Lost,
+    Ready,
+    Exited,
+    Died,
+    Stale,
+    Removed,
+    Rewritten,
+    Waited,
+    Forgotten,
+}
+
+const CHANGES: [(Change, &str); 14] = [
+    (Change::Snapshot, "snapshot"),
+    (Change::State, "state"),
+    (Change::Live, "live"),
+    (Change::Resumed, "resumed"),
+    (Change::Gap, "gap"),
+    (Change::Lost, "lost"),
+    (Change::Ready, "ready"),
+    (Change::Exited, "exited"),
+    (Change::Died, "died"),
+    (Change::Stale, "stale"),
+    (Change::Removed, "removed"),
+    (Change::Rewritten, "rewritten"),
+    (Change::Waited, "waited"),
+    (Change::Forgotten, "forgotten"),
+];
+
+/// From here on, they are transitions.
+const FIRST_TRANSITION: usize = 6;
+
+impl Change {
+    pub fn as_str(self) -> &'static str {
+        CHANGES.iter().find(|row| row.0 == self).map_or("", |row| row.1)
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One event of a monitor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Event {
+    pub change: Change,
+    /// Another number for each start of the daemon; 0: none was reached yet.
+    pub epoch: u64,
+    /// Of the transition, or of the one before.
+    pub seq: u64,
+    /// What the process is now; `None`: the event is not about one.
+    pub answer: Option<Answer>,
+    /// When the daemon saw it, in milliseconds since the Epoch; in a state, since when.
+    pub time_ms: u64,
+    /// How many waits there were for it.
+    pub waiters: u32,
+    pub name: String,
+    /// Of `Lost`: `daemon-untrusted` or `no-resources`.
+    pub reason: Option<&'static str>,
+}
+
+impl Event {
+    fn new(change: Change, position: (u64, u64)) -> Event {
+        Event {
+            change,
+            epoch: position.0,
+            seq: position.1,
+            answer: None,
+            time_ms: 0,
+            waiters: 0,
+            name: String::new(),
+            reason: None,
+        }
+    }
+
+    /// That of `Live`, `Resumed` or a transition after one of these is a position to continue from.
+    pub fn token(&self) -> String {
+        format!("{}:{}", self.epoch, self.seq)
+    }
+
+    /// A line of readyd-protocol(7). A transition that is not known says what the process is now.
+    fn parse(line: &str) -> Option<Event> {
+        let (word, rest) = line.split_once(' ')?;
+        let (token, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        let position = parse_token(token)?;
+        let (change, rest) = match word {
+            "SNAPSHOT" => (Change::Snapshot, rest),
+            "LIVE" => (Change::Live, rest),
+            "RESUMED" => (Change::Resumed, rest),
+            "GAP" => (Change::Gap, rest),
+            "STATE" => (Change::State, rest),
+            "EVENT" => {
+                let (name, rest) = rest.split_once(' ')?;
+                let known = CHANGES[FIRST_TRANSITION..].iter().find(|row| row.1 == name);
+                (known.map_or(Change::State, |row| row.0), rest)
+            }
+            _ => return None,
+        };
+        let mut event = Event::new(change, position);
+        if matches!(word, "STATE" | "EVENT") {
+            event.answer = Some(Answer::parse(rest)?);
+            for (key, value) in rest.split(' ').filter_map(|word| word.split_once('=')) {
+                match key {
+                    "time" => event.time_ms = value.parse().ok()?,
+                    "waiters" => event.waiters = value.parse().ok()?,
+                    "name" => event.name = String::from_utf8_lossy(&unescape(value)).into_owned(),
+                    _ => (),
+                }
+            }
+        }
+        Some(event)
+    }
+}
+
+fn parse_token(token: &str) -> Option<(u64, u64)> {
+    let digits = |text: &str| if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None };
+    let (epoch, seq) = token.split_once(':')?;
+    Some((digits(epoch)?, digits(seq)?))
+}
+
+const RETRY_LEAST: Duration = Duration::from_millis(100);
+const RETRY_MOST: Duration = Duration::from_secs(5);
+const EOPNOTSUPP: i32 = 95;
+
+/// Follows all processes of the daemon, and is not ended by its end: poll `as_fd()` for reading, then call `next()` until
+/// it returns `None`.
+pub struct Monitor {
+    settings: Settings,
+    epoll: Epoll,
+    timer: OwnedFd,
+    connection: Option<Connection>,
+    /// To resume from; `None`: from the present state.
+    position: Option<(u64, u64)>,
+    last: (u64, u64),
+    live: bool,
+    told: bool,
+    /// What was told is not a position, and the connection that told it is lost.
+    gap: bool,
+    lost: bool,
+    held: Option<Event>,
+    retry: Duration,
+    retry_at: Option<Instant>,
+    reply_by: Option<Instant>,
+}
+
+impl AsFd for Monitor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.0.as_fd()
+    }
+}
+
+impl AsRawFd for Monitor {
+    fn as_raw_fd(&self) -> RawFd {
+        self.epoll.0.as_raw_fd()
+    }
+}
+
+impl Monitor {
+    /// `token`: as `Event::token()` gives it; `None`: begin with the present state.
+    pub fn new(options: &Options, token: Option<&str>) -> io::Result<Monitor> {
+        let settings = Settings::new(options)?;
+        if settings.backend == Backend::File {
+            return Err(invalid("a monitor requires the daemon"));
+        }
+        let position = match token {
+            Some(token) => Some(parse_token(token).ok_or_else(|| invalid("not EPOCH:SEQ"))?),
+            None => None,
+        };
+        let (epoll, timer) = (Epoll::new()?, timer_new()?);
+        epoll.add(timer.as_raw_fd())?;
+        let monitor = Monitor {
+            settings,
+            epoll,
+            timer,
+            connection: None,
+            position,
+            last: position.unwrap_or((0, 0)),
+            live: false,
+            told: false,
+            gap: false,
+            lost: false,
+            held: None,
+            retry: RETRY_LEAST,
+            retry_at: None,
+            reply_by: None,
+        };
+        monitor.set_timer();
+        Ok(monitor)
+    }
+
+    /// The next event; `None` if there is none now. Never blocks. An error if the daemon serves another directory
+    /// (EXDEV), or has no monitors (EOPNOTSUPP).
+    // Not an iterator: `None` is not the end.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> io::Result<Option<Event>> {
+        let event = match self.held.take() {
+            Some(event) => Ok(Some(event)),
+            None => self.hear(),
+        };
+        self.set_timer();
+        event
+    }
+
+    /// Sleeps until `next()` may have an event, this time has passed, or a signal has been handled.
+    pub fn sleep(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.epoll.wait(timeout).map(drop)
+    }
+
+    fn hear(&mut self) -> io::Result<Option<Event>> {
+        match self.try_hear() {
+            Ok(event) => Ok(event),
+            Err(error) => self.lose(error),
+        }
+    }
+
+    fn try_hear(&mut self) -> io::Result<Option<Event>> {
+        if self.connection.is_none() {
+            if self.retry_at.map_or(false, |at| Instant::now() < at) {
+                return Ok(None);
+            }
+            self.connect()?;
+        }
+        while let Some(connection) = &mut self.connection {
+            connection.flush()?;
+            match connection.line()? {
+                Some(line) => {
+                    if let Some(event) = self.take(&line)? {
+                        return Ok(Some(event));
+                    }
+                }
+                None => break,
+            }
+        }
+        // The daemon may be frozen: its answer still counts when it comes.
+        if self.reply_by.map_or(false, |at| Instant::now() >= at) {
+            self.reply_by = None;
+            return Ok(self.tell_loss(None));
+        }
+        Ok(None)
+    }
+
+    fn connect(&mut self) -> io::Result<()> {
+        let mut connection = Connection::open(&self.settings.socket)?;
+        self.epoll.add(connection.fd())?;
+        let position = self.position.map_or(String::new(), |at| format!(" {}:{}", at.0, at.1));
+        let sent = connection.send(&format!("HELLO 1\nMONITOR{position}\n"));
+        self.reply_by = Some(Instant::now() + LATE);
+        self.connection = Some(connection);
+        sent
+    }
+
+    fn lose(&mut self, error: io::Error) -> io::Result<Option<Event>> {
+        let code = errno(&error);
+        self.connection = None;
+        self.reply_by = None;
+        self.gap |= self.told && self.position.is_none();
+        self.retry_at = Some(Instant::now() + jitter(self.retry));
+        self.retry = (self.retry * 2).min(RETRY_MOST);
+        match code {
+            EXDEV | EOPNOTSUPP => Err(error),
+            EACCES => Ok(self.tell_loss(Some("daemon-untrusted"))),
+            EAGAIN => Ok(self.tell_loss(Some("no-resources"))),
+            _ => Ok(self.tell_loss(None)),
+        }
+    }
+
+    fn tell_loss(&mut self, reason: Option<&'static str>) -> Option<Event> {
+        if std::mem::replace(&mut self.lost, true) {
+            return None;
+        }
+        Some(Event { reason, ..Event::new(Change::Lost, self.last) })
+    }
+
+    fn take(&mut self, line: &str) -> io::Result<Option<Event>> {
+        if line.starts_with("READYD 1") {
+            let agrees = Hello::parse(line).agrees(&self.settings);
+            return if agrees { Ok(None) } else { Err(os(EXDEV)) };
+        }
+        match Event::parse(line) {
+            Some(event) => Ok(Some(self.note(event))),
+            None if line.starts_with("ERR bad-verb") => Err(os(EOPNOTSUPP)),
+            None if line.starts_with("ERR ") => Err(os(EAGAIN)),
+            None => Err(os(EPROTO)),
+        }
+    }
+
+    /// While the present state is told, a transition is not a position: the rest of the state is missing.
+    fn note(&mut self, event: Event) -> Event {
+        self.lost = false;
+        self.told = true;
+        self.reply_by = None;
+        self.last = (event.epoch, event.seq);
+        match event.change {
+            Change::Live | Change::Resumed => {
+                self.live = true;
+                self.retry = RETRY_LEAST;
+            }
+            Change::Gap | Change::Snapshot => self.live = false,
+            _ => (),
+        }
+        self.position = if self.live { Some(self.last) } else { None };
+        if std::mem::take(&mut self.gap) && event.change == Change::Snapshot {
+            let gap = Event::new(Change::Gap, self.last);
+            self.held = Some(event);
+            return gap;
+        }
+        event
+    }
+
+    fn set_timer(&self) {
+        let now = Instant::now();
+        let after = match &self.connection {
+            _ if self.held.is_some() => Some(Duration::ZERO),
+            Some(_) => self.reply_by.map(|at| at.saturating_duration_since(now)),
+            None => Some(self.retry_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now))),
+        };
+        timer_set(&self.timer, after);
+        if let Some(connection) = &self.connection {
+            let events = if connection.output.is_empty() { EPOLLIN } else { EPOLLIN | EPOLLOUT };
+            self.epoll.change(connection.fd(), events);
+        }
+    }
+}
+
 // --- functions
 
 /// What is known of a process now. Waits for the daemon's answer at most 250 ms.
@@ -2844,6 +3187,107 @@ mod tests {
         fn drop(&mut self) {
             let _ = self.0.kill();
             let _ = self.0.wait();
+        }
+    }
+
+    /// Serves each connection a script, and gives back what was requested.
+    fn serve_monitors(world: &World, scripts: &'static [&'static str]) -> std::thread::JoinHandle<Vec<String>> {
+        let listener = std::os::unix::net::UnixListener::bind(world.0.join("socket")).unwrap();
+        let st = fs::metadata(&world.0).unwrap();
+        let hello = format!(
+            "READYD 1 epoch=1 pidns=0 timens=0 dir={}:{} prefix=ready- path={}\n",
+            st.dev(),
+            st.ino(),
+            world.0.display()
+        );
+        std::thread::spawn(move || {
+            let mut requests = Vec::new();
+            for script in scripts {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut text = String::new();
+                while text.matches('\n').count() < 2 {
+                    let mut buffer = [0; 256];
+                    let count = stream.read(&mut buffer).unwrap();
+                    text.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
+                }
+                requests.push(text.lines().nth(1).unwrap().to_string());
+                stream.write_all(hello.as_bytes()).unwrap();
+                stream.write_all(script.as_bytes()).unwrap();
+            }
+            requests
+        })
+    }
+
+    fn take_events(monitor: &mut Monitor, count: usize) -> Vec<Event> {
+        let mut events = Vec::new();
+        while events.len() < count {
+            match monitor.next().unwrap() {
+                Some(event) => events.push(event),
+                None => monitor.sleep(None).unwrap(),
+            }
+        }
+        events
+    }
+
+    fn changes(events: &[Event]) -> String {
+        events.iter().map(|event| event.change.as_str()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_lost_monitor_is_resumed() {
+        let world = World::new("monitor");
+        let served = serve_monitors(
+            &world,
+            &[
+                "SNAPSHOT 5:7\nSTATE 5:7 ready 12 start=34 time=9 waiters=0 name=a%20b\nLIVE 5:7\n",
+                "RESUMED 5:7\nEVENT 5:8 exited exited 12 start=34 signal=9 time=10 waiters=2\n",
+            ],
+        );
+        let mut monitor = Monitor::new(&world.options(), None).unwrap();
+        let events = take_events(&mut monitor, 6);
+        assert_eq!(changes(&events), "snapshot state live lost resumed exited");
+        assert_eq!((events[1].name.as_str(), events[1].time_ms), ("a b", 9));
+        assert_eq!(events[1].answer.as_ref().unwrap().start, Some(34));
+        assert_eq!((events[5].token().as_str(), events[5].waiters), ("5:8", 2));
+        assert_eq!(events[5].answer.as_ref().unwrap().signal, Some(9));
+        assert_eq!(served.join().unwrap(), ["MONITOR", "MONITOR 5:7"]);
+    }
+
+    #[test]
+    fn a_state_that_was_cut_off_begins_again_with_a_gap() {
+        let world = World::new("monitor-gap");
+        let served =
+            serve_monitors(&world, &["GAP 5:7\nSNAPSHOT 5:7\nEVENT 5:8 ready ready 12\n", "SNAPSHOT 5:9\n"]);
+        let mut monitor = Monitor::new(&world.options(), Some("5:3")).unwrap();
+        let events = take_events(&mut monitor, 6);
+        assert_eq!(changes(&events), "gap snapshot ready lost gap snapshot");
+        assert_eq!(served.join().unwrap(), ["MONITOR 5:3", "MONITOR"]);
+    }
+
+    #[test]
+    fn an_older_daemon_has_no_monitors() {
+        let world = World::new("monitor-old");
+        let served = serve_monitors(&world, &["ERR bad-verb use HELLO\n"]);
+        let mut monitor = Monitor::new(&world.options(), None).unwrap();
+        let error = loop {
+            match monitor.next() {
+                Ok(None) => monitor.sleep(None).unwrap(),
+                Ok(Some(event)) => panic!("{event:?}"),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(errno(&error), EOPNOTSUPP);
+        served.join().unwrap();
+        assert!(Monitor::new(&world.options(), Some("5")).is_err());
+        assert!(Monitor::new(&Options { backend: Backend::File, ..world.options() }, None).is_err());
+    }
+
+    #[test]
+    fn events_are_parsed() {
+        let event = Event::parse("EVENT 5:7 stopped ready 12 colour=blue").unwrap();
+        assert_eq!((event.change, event.seq), (Change::State, 7));
+        for line in ["", "PONG", "EVENT 5:7 ready", "STATE 5 ready 12", "LIVE", "STATE 5:7 ready 12 time=x", "LIVE +5:7"] {
+            assert_eq!(Event::parse(line), None, "{line}");
         }
     }
 

@@ -178,6 +178,7 @@ void commands_print_help(const struct command *command)
 	    command->about);
 	arguments_print(options_table, command->bit);
 	fputs(command->bit == FOR_RUN			   ? run_exit_codes
+	      : command->bit == FOR_MONITOR		   ? "\nSee readyctl-monitor(1).\n"
 	      : command->looks && command->takes_processes ? exit_codes
 							   : "\nSee readyctl(1).\n",
 	    stdout);

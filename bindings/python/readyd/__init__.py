@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Iterable, List, Optional
 
 from ._answer import Answer, NotReady, Verdict
 from ._look import History, Process
+from ._monitor import Event, Monitor
 from ._waiter import Options, ProcessName, Waiter, name_process, query
 from .marker import marker_path, write_marker
 
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["Answer", "NotReady", "Options", "ProcessName", "Verdict", "Waiter", "marker_path", "status", "wait",
-           "wait_all", "wait_any_verdict", "wait_async", "write_marker"]
+__all__ = ["Answer", "Event", "Monitor", "NotReady", "Options", "ProcessName", "Verdict", "Waiter", "marker_path",
+           "status", "wait", "wait_all", "wait_any_verdict", "wait_async", "write_marker"]
 
 
 def status(process: ProcessName, **options: object) -> Answer:
