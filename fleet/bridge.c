@@ -88,6 +88,14 @@ static bool has_said_farewell(const struct bridge *bridge, int64_t until)
 	       (bridge->state_is_said && bridge->is_acknowledged);
 }
 
+static const char *why_not(int error)
+{
+	if (error == EXDEV)
+		return "it sees another marker directory or other pids; run readyd-mqtt in its mount and pid "
+		       "namespace (no PrivateTmp=, no DynamicUser=)";
+	return strerror(error);
+}
+
 /* What a turn waits for: the signals, the monitor and, once there is something to tell it, the broker. */
 static int turn(struct bridge *bridge, int signals)
 {
@@ -100,12 +108,16 @@ static int turn(struct bridge *bridge, int signals)
 		sooner(&timeout, broker_prepare(bridge->broker, &fds[2], clock_ms()));
 	if (bridge->is_ending)
 		fds[0].fd = -1;
-	if (poll(fds, 3, timeout) < 0 && errno != EINTR)
+	if (poll(fds, 3, timeout) < 0 && errno != EINTR) {
+		say("cannot wait: %s", strerror(errno));
 		return -1;
+	}
 	if (fds[0].revents != 0)
 		bridge->is_ending = true;
-	if (bridge_follow(bridge, clock_ms()) != 0)
+	if (bridge_follow(bridge, clock_ms()) != 0) {
+		say("cannot follow readyd: %s", why_not(errno));
 		return -1;
+	}
 	if (may_connect)
 		broker_turn(bridge->broker, &fds[2], clock_ms());
 	return 0;
@@ -162,9 +174,11 @@ int bridge_run(const struct bridge_options *options)
 	struct bridge bridge = {.options = options, .is_lost = true, .heartbeat_at = -1, .deaf_at = -1};
 	int signals = catch_signals(), result;
 
-	result = signals >= 0 && start(&bridge) == 0 ? run(&bridge, signals) : -1;
+	result = signals >= 0 ? start(&bridge) : -1;
 	if (result != 0)
-		say("cannot go on: %s", strerror(errno));
+		say("cannot start: %s", strerror(errno));
+	else
+		result = run(&bridge, signals);
 	broker_free(bridge.broker);
 	readyd_monitor_free(bridge.monitor);
 	mirror_fini(&bridge.mirror);

@@ -20,6 +20,9 @@
 /* How often libmosquitto has to look at its clock. */
 #define HOUSEKEEPING_MS 1000
 #define IN_FLIGHT	100
+/* A connection that lasted so long does not count as a failed attempt; two clients with one name take it from
+ * each other at once. */
+#define STABLE_MS 3000
 
 struct broker {
 	const struct broker_options *options;
@@ -28,7 +31,7 @@ struct broker {
 	char *client_id, *will_topic, *will;
 	struct mosquitto *mosq; /* NULL: between two connections */
 	struct backoff backoff;
-	int64_t retry_at, answer_by;
+	int64_t retry_at, answer_by, opened_at;
 	bool is_open, is_closed, is_refused;
 	bool prefers_ipv4; /* in this attempt: see connect_now() */
 	char why[256];	   /* the connection is lost; "": it is not known why */
@@ -47,7 +50,7 @@ static void on_connect(struct mosquitto *mosq, void *context, int code)
 	(void)mosq;
 	if (code == 0) {
 		b->is_open = true;
-		backoff_reset(&b->backoff);
+		b->opened_at = clock_ms();
 		b->events->on_open(b->context);
 		return;
 	}
@@ -149,6 +152,8 @@ static void drop(struct broker *b, int64_t now)
 	bool is_refused = b->is_refused;
 	char why[sizeof(b->why)];
 
+	if (b->is_open && now - b->opened_at >= STABLE_MS)
+		backoff_reset(&b->backoff);
 	mosquitto_destroy(b->mosq);
 	b->mosq = NULL;
 	b->is_open = b->is_refused = false;

@@ -11,9 +11,9 @@
 #include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
-#include <uthash.h>
 
 #include "fleet/payload.h"
+#include "fleet/table.h"
 
 /* More than a daemon knows; what is retained below the node's topic may be a stranger's. */
 #define MIRROR_MAX 200000

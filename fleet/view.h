@@ -8,9 +8,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <uthash.h>
 
 #include "fleet/payload.h"
+#include "fleet/table.h"
 #include "fleet/topic.h"
 
 /* A bridge publishes its status so often, also where nothing has changed. */

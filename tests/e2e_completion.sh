@@ -6,6 +6,10 @@
 
 COMPLETION=$SRC/contrib/completion
 COMMANDS="help list mark monitor ping run stats status wait"
+# A program of its own, which may not be built.
+[ ! -x "$BUILD/client/readyctl-fleet" ] || COMMANDS="fleet $COMMANDS"
+# shellcheck disable=SC2086
+LISTED=$(printf '%s\n' fleet $COMMANDS | sort -u)
 
 # --- what each shell proposes for a line: by_SHELL LINE prints the words, one a line
 
@@ -91,7 +95,7 @@ completes() {
 	mark "$PID"
 	until_true 60 lists "$PID"
 	# shellcheck disable=SC2086
-	proposes "readyctl " $COMMANDS
+	proposes "readyctl " $LISTED
 	proposes "readyctl wa" wait
 	proposes "readyctl help s" status stats
 	for command in $COMMANDS; do
@@ -105,6 +109,13 @@ completes() {
 	proposes "readyctl wait --for " ready end
 	proposes "readyctl wait --for=" ready end
 	proposes "readyctl -q wait --print=p" pid
+	if [ -x "$BUILD/client/readyctl-fleet" ]; then
+		proposes "readyctl fleet " list monitor wait
+		proposes "readyctl fleet m" monitor
+		proposes "readyctl fleet wait "
+		mapfile -t want < <(options_of fleet wait | grep -e '^--')
+		proposes "readyctl fleet wait --" "${want[@]}"
+	fi
 	proposes "readyctl wait --timeout "
 	proposes "readyctl list "
 	proposes "readyctl wait " "$PID"
@@ -153,8 +164,8 @@ test_every_option_is_in_the_help_and_the_manual() {
 	known "$SRC/client/ctl/options.c" "$SRC/man/readyctl.1 $SRC/man/readyctl-run.1 $SRC/man/readyctl-monitor.1" help.*
 	"$READYD" --help >readyd.help
 	known "$SRC/daemon/options.c" "$SRC/man/readyd.8" readyd.help
-	expect "commands" "$("$READYCTL" --help | sed -nE '/^$/,/^$/s/^  ([a-z]+)  .*/\1/p' | sort | paste -sd ' ')" "$COMMANDS"
-	for command in $COMMANDS; do
+	expect "commands" "$("$READYCTL" --help | sed -nE '/^$/,/^$/s/^  ([a-z]+)  .*/\1/p' | sort | paste -sd ' ')" "$(paste -sd ' ' <<<"$LISTED")"
+	for command in $LISTED; do
 		grep -qE "^\.It Cm .*\<$command\>" "$SRC/man/readyctl.1" || die "readyctl.1 does not describe $command"
 	done
 }

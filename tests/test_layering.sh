@@ -43,15 +43,26 @@ calls() {
 test_src_knows_neither_daemon_nor_client() {
 	local files
 	mapfile -t files < <(sources src include/readyd)
-	none "of src" '"(daemon|client|worker)/' "${files[@]}"
+	none "of src" '"(daemon|client|fleet|worker)/' "${files[@]}"
 }
 
 test_daemon_and_client_do_not_know_each_other() {
 	local files
 	mapfile -t files < <(sources daemon)
-	none "of the daemon" '"(client|worker)/' "${files[@]}"
+	none "of the daemon" '"(client|fleet|worker)/' "${files[@]}"
 	mapfile -t files < <(sources client/lib client/ctl)
-	none "of the client" '"(daemon|worker)/' "${files[@]}"
+	none "of the client" '"(daemon|fleet|worker)/' "${files[@]}"
+}
+
+# The fleet knows the interface of the library, and of src what is pure, the clock and the addresses of sockets.
+test_the_fleet_knows_the_interface_only() {
+	local files
+	mapfile -t files < <(sources fleet)
+	expect "own headers of the fleet" "$(includes "${files[@]}" | select_lines '"' |
+		select_lines -vE '"(fleet/[a-z_]+|config|readyd/readyd|src/(arguments|clock|duration|escape|number|program|sock|suggest|verdict))\.h"')" ""
+	expect "in the fleet" "$(includes "${files[@]}" | grep -F '<mosquitto' | cut -d: -f1)" fleet/broker.c
+	mapfile -t files < <(sources src daemon client/lib client/ctl worker probe include/readyd)
+	none "of the other parts" '<mosquitto' "${files[@]}"
 }
 
 test_library_and_command_meet_at_the_interface() {
@@ -74,9 +85,9 @@ test_the_waiter_does_not_call_the_kernel() {
 # A name without a folder would be found in the folder of the file, and not be checked above.
 test_every_own_header_is_named_by_its_folder() {
 	local files
-	mapfile -t files < <(sources src daemon client/lib client/ctl worker probe)
+	mapfile -t files < <(sources src daemon client/lib client/ctl fleet worker probe)
 	expect "own headers" "$(includes "${files[@]}" | select_lines '"' |
-		select_lines -vE ': "(src/|daemon/|client/|worker/|probe/|readyd/|config\.h")')" ""
+		select_lines -vE ': "(src/|daemon/|client/|fleet/|worker/|probe/|readyd/|config\.h")')" ""
 }
 
 # arrows_drawn FOLDER: "FROM TO" for each arrow that the picture in ARCHITECTURE.md has below the line of the folder.
@@ -86,12 +97,12 @@ arrows_drawn() {
 }
 
 # arrows_used FOLDER: the same of the #include lines. The files of one module count as one, and what all modules of the
-# daemon use is left out.
+# daemon or of the fleet use is left out.
 arrows_used() {
 	sources "$1" | while read -r file; do includes "$file"; done |
 		sed -nE "s|^$1/([a-z_]+)\.[ch]: \"$1/([a-z_]+)\.h\"\$|\1 \2|p" |
-		sed -E 's/waiter_[a-z]+/waiter/g; s/daemon_(patience|replies|retry)/daemon_conn/g' |
-		awk '$1 != $2 && $2 !~ /^(log|loop|xalloc)$/' | sort -u
+		sed -E 's/waiter_[a-z]+/waiter/g; s/daemon_(patience|replies|retry)/daemon_conn/g; s/bridge_[a-z]+/bridge/g; s/fleet_main/main/' |
+		awk '$1 != $2 && $2 !~ /^(log|loop|xalloc|memory|say)$/' | sort -u
 }
 
 arrows_are_those_that_are_drawn() {
@@ -102,11 +113,12 @@ arrows_are_those_that_are_drawn() {
 
 test_the_arrows_inside_the_daemon_are_those_that_are_drawn() { arrows_are_those_that_are_drawn daemon; }
 test_the_arrows_inside_the_library_are_those_that_are_drawn() { arrows_are_those_that_are_drawn client/lib; }
+test_the_arrows_inside_the_fleet_are_those_that_are_drawn() { arrows_are_those_that_are_drawn fleet; }
 
 # A circle would make modules one: none is drawn.
 test_no_arrow_leads_back() {
 	local folder
-	for folder in daemon client/lib; do
+	for folder in daemon client/lib fleet; do
 		arrows_drawn "$folder" | tsort >/dev/null || die "there is a circle in $folder"
 	done
 }
@@ -170,6 +182,13 @@ test_the_decisions_of_the_library_are_pure() {
 	uses_only target_set_phase client/lib/target client/lib/opinion client/lib/plan
 }
 
+# What a reader concludes, what a broker still has to be told, and what others have published: without I/O and clock.
+test_the_decisions_of_the_fleet_are_pure() {
+	[ -e "$BUILD/fleet/.libs/decision.o" ] || skip "the fleet is not built"
+	uses_only 'verdict_[a-z_]*|reason_parse|readyd_(verdict|reason)_name|number_parse|escape_[a-z_]*|memory_new|free|exit' \
+		fleet/backoff fleet/decision fleet/json fleet/mirror fleet/payload fleet/tally fleet/topic fleet/view
+}
+
 # A data structure: no event loop, no descriptor but that of an entry's process, no clock. uthash ends the daemon by
 # exit(3) when it has no memory, as xalloc does.
 test_the_registry_is_pure() {
@@ -219,7 +238,7 @@ test_only_the_daemon_has_an_event_loop() {
 test_the_library_does_not_change_its_process() {
 	local files
 	# Not part of the library; see below.
-	mapfile -t files < <(sources src client/lib | select_lines -vE '^src/(arguments|program|hanging_mounts|suggest)\.')
+	mapfile -t files < <(sources src client/lib | select_lines -vE '^src/(arguments|duration|program|hanging_mounts|suggest)\.')
 	expect "forbidden calls" "$(calls "(v|f|d|vf)?printf|puts|fputs|putchar|fputc|putc|fwrite|perror|p?error|warnx?|errx?|\
 _?_?exit|_Exit|abort|atexit|assert|signal|sigaction|sigprocmask|pthread_sigmask|alarm|raise|setenv|putenv|unsetenv|\
 setrlimit|prlimit|umask|chdir|setlocale|fork|vfork|system|popen|syslog|srand|rand|strtok|strerror" "${files[@]}")" ""
@@ -228,7 +247,7 @@ setrlimit|prlimit|umask|chdir|setlocale|fork|vfork|system|popen|syslog|srand|ran
 
 test_the_library_leaves_the_process_to_its_program() {
 	local files
-	mapfile -t files < <(sources src client/lib | select_lines -vE '^src/(arguments|program|hanging_mounts|suggest)\.')
+	mapfile -t files < <(sources src client/lib | select_lines -vE '^src/(arguments|duration|program|hanging_mounts|suggest)\.')
 	none "of the library" '"src/(arguments|program)\.h"' "${files[@]}"
 	expect "a header that the check must find" "$(includes daemon/main.c client/ctl/readyctl.c | grep -cF '"src/program.h"')" 2
 }

@@ -18,6 +18,14 @@ test_manuals_know_every_option() {
 		cat "$SRC/man/readyctl.1" "$SRC/man/readyctl-run.1" | grep -q -- "Fl -${option#--}" ||
 			die "readyctl-run.1 does not know $option"
 	done
+	if [ -x "$BUILD/client/readyctl-fleet" ]; then
+		for option in $("$BUILD/fleet/readyd-mqtt" --help | grep -o -- '--[a-z-]*' | sort -u); do
+			grep -q -- "Fl -${option#--}" "$SRC/man/readyd-mqtt.8" || die "readyd-mqtt.8 does not know $option"
+		done
+		for option in $("$READYCTL" fleet --help | grep -o -- '--[a-z-]*' | sort -u); do
+			grep -q -- "Fl -${option#--}" "$SRC/man/readyctl-fleet.1" || die "readyctl-fleet.1 does not know $option"
+		done
+	fi
 	for option in $("$READYCTL" monitor --help | grep -o -- '--[a-z-]\+' | sort -u); do
 		grep -qE -- "Fl (-${option#--}|[a-z] )" "$SRC/man/readyctl-monitor.1" ||
 			die "readyctl-monitor.1 does not know $option"

@@ -15,7 +15,8 @@ block() {
 	[ -s code ] || die "README.md has no block $* of code"
 }
 
-# A block that is added needs a test below. What the installation does, distcheck and script/bootstrap test.
+# A block that is added needs a test below. What the installation does, distcheck and script/bootstrap test; what is beyond
+# one machine, e2e_fleet.sh.
 test_each_block_is_known() {
 	cat >known <<'END'
 console 
@@ -29,6 +30,7 @@ c C
 python Other languages
 rust Other languages
 sh Init and virtual machines
+sh Beyond one machine
 END
 	blocks | diff known -
 }

@@ -15,7 +15,7 @@ _readyctl_value() { # HELP OPTION
 _readyctl_commands() { sed -nE '/^$/,/^$/s/^  ([a-z]+)  .*/\1/p' <<<"$1"; }
 
 _readyctl() {
-	local word=$2 before=$3 help commands command="" program="" value i
+	local word=$2 before=$3 help commands command="" inner="" program="" value i
 	COMPREPLY=()
 	help=$(readyctl --help 2>/dev/null) || return
 	commands=$(_readyctl_commands "$help")
@@ -24,6 +24,14 @@ _readyctl() {
 		[[ -n $command ]] || ! grep -qxF -e "${COMP_WORDS[i]}" <<<"$commands" || command=${COMP_WORDS[i]}
 	done
 	[[ -z $command ]] || help=$(readyctl "$command" --help 2>/dev/null)
+	# It has commands of its own.
+	if [[ $command == fleet ]]; then
+		commands=$(_readyctl_commands "$help")
+		for ((i = 1; i < COMP_CWORD; i++)); do
+			! grep -qxF -e "${COMP_WORDS[i]}" <<<"$commands" || inner=${COMP_WORDS[i]}
+		done
+		[[ -z $inner ]] || help=$(readyctl fleet "$inner" --help 2>/dev/null)
+	fi
 	# "--name=value" is three words to bash.
 	[[ $word != = ]] || word=
 	[[ $before != = ]] || before=${COMP_WORDS[COMP_CWORD - 2]}
@@ -41,11 +49,11 @@ _readyctl() {
 		:
 	elif [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(_readyctl_options "$help")" -- "$word")
-	elif [[ -z $command || $command == help ]]; then
+	elif [[ -z $command || $command == help || ($command == fleet && -z $inner) ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$word")
 	elif [[ ${help%%$'\n'*} == *'[--] COMMAND'* ]]; then
 		mapfile -t COMPREPLY < <(compgen -c -f -- "$word")
-	elif [[ ${help%%$'\n'*} == *PID* ]]; then
+	elif [[ $command != fleet && ${help%%$'\n'*} == *PID* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(readyctl list --print pid 2>/dev/null)" -- "$word")
 	fi
 }

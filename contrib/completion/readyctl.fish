@@ -29,6 +29,15 @@ function __readyctl_complete
         end
     end
     set -l help (readyctl $command --help 2>/dev/null)
+    # It has commands of its own.
+    set -l inner
+    if test "$command" = fleet
+        set commands (string replace -rf -- '^  ([a-z]+)  +(.*)$' '$1\t$2' $help)
+        for each in $words[2..-1]
+            string match -q -- "$each"\t'*' $commands; and set inner $each
+        end
+        test -z "$inner"; or set help (readyctl fleet $inner --help 2>/dev/null)
+    end
     set -l option $words[-1]
     set -l prefix
     if string match -q -- '--*=*' $word
@@ -52,11 +61,11 @@ function __readyctl_complete
         case '*'
             if string match -q -- '-*' $word
                 __readyctl_options $help
-            else if test -z "$command"; or test "$command" = help
+            else if test -z "$command$inner"; or test "$command" = help; or test "$command$inner" = fleet
                 printf '%s\n' $commands
             else if string match -q -- '*[--] COMMAND*' $help[1]
                 __fish_complete_command
-            else if string match -q -- '*PID*' $help[1]
+            else if test "$command" != fleet; and string match -q -- '*PID*' $help[1]
                 readyctl list --print pid 2>/dev/null
             end
     end

@@ -1,0 +1,441 @@
+#!/usr/bin/env bash
+# The fleet on a real broker, mosquitto, which listens on a port of loopback that nothing else uses: bridges, waits across
+# nodes, and mosquitto_sub as a reader that is not of this project. Nodes are bridges with daemons of their own.
+# shellcheck source=tests/lib.sh disable=SC1091,SC2016
+. "$(dirname "$0")/lib.sh"
+
+BRIDGE=$BUILD/fleet/readyd-mqtt
+declare -A DAEMONS BRIDGES WAITS
+
+need_fleet() {
+	[ -x "$BRIDGE" ] || skip "readyd-mqtt is not built: libmosquitto is missing"
+	need mosquitto
+	need mosquitto_sub
+}
+
+# start_broker [FILE]: with this configuration, else one that lets every client do everything; on the same port again if
+# it has run before. $PORT is the port, broker.log the log.
+PORT=
+start_broker() {
+	local tries=8
+	[ $# -gt 0 ] || echo 'allow_anonymous true' >broker.rules
+	while [ $((tries--)) -gt 0 ]; do
+		[ -n "${PORT_IS_OURS-}" ] || PORT=$((20000 + (RANDOM << 15 | RANDOM) % 12000))
+		{
+			echo "listener $PORT 127.0.0.1"
+			echo 'log_type all'
+			[ "$(id -u)" -ne 0 ] || echo 'user root'
+			cat "${1-broker.rules}"
+		} >"broker.$PORT"
+		: >broker.try
+		mosquitto -c "broker.$PORT" >>broker.try 2>&1 &
+		BROKER=$!
+		until_true 60 broker_has_decided
+		cat broker.try >>broker.log
+		if ! has_ended "$BROKER"; then
+			PORT_IS_OURS=yes
+			return
+		fi
+	done
+	die "mosquitto does not start: $(cat broker.log)"
+}
+broker_has_decided() { has_ended "$BROKER" || grep -q running broker.try; }
+kill_broker() { kill_and_reap "$BROKER"; }
+
+# start_node NAME [OPTION...]: a daemon and its bridge, with files in $T/NAME.
+start_node() {
+	mkdir -p "$1/m"
+	start_daemon "$1"
+	start_bridge "$@"
+}
+start_daemon() {
+	local T=$T/$1
+	start_readyd
+	DAEMONS[$1]=$DAEMON
+}
+start_bridge() {
+	local name=$1
+	shift
+	READYD_DIR='' "$BRIDGE" --broker "127.0.0.1:$PORT" --node "$name" --socket "$T/$name/s" "$@" 2>>"$name.log" &
+	BRIDGES[$name]=$!
+	until_true 60 holds "$name/status" '"state":"online"'
+}
+mark_on() { : >"$T/$1/m/ktstr-worker-ready-$2"; }
+local_wait() { READYD_SOCKET=$T/$1/s READYD_DIR=$T/$1/m spawn "$READYCTL" wait "$2" >/dev/null; }
+
+# retained NODE/TOPIC: what the broker holds below readyd/1/; holds TOPIC TEXT, lacks TOPIC. The status of the node comes
+# behind what else it has, so there is no need to wait for what is not there.
+retained() {
+	timeout 60 mosquitto_sub "${AS_READER[@]}" -h 127.0.0.1 -p "$PORT" -t "readyd/1/$1" -t "readyd/1/${1%%/*}/status" \
+		-F '%t %p' -C 1 -W 1 >retained 2>&1 || [ $? -eq 27 ]
+	sed -n "s|^readyd/1/$1 ||p" retained
+}
+AS_READER=()
+holds() { retained "$1" | grep -qF -- "$2"; }
+lacks() { [ -z "$(retained "$1")" ]; }
+start_of() { stat_fields "$1" | awk '{ print $20 }'; }
+
+fleet() {
+	local command=$1
+	shift
+	timeout 60 "$READYCTL" fleet "$command" --broker "127.0.0.1:$PORT" "${AS_CLIENT[@]}" "$@"
+}
+AS_CLIENT=()
+# answers STATUS TEXT ARGUMENT...: `readyctl fleet wait` exits with the status and prints just this.
+answers() {
+	local want=$1 text=$2 got=0
+	shift 2
+	fleet wait "$@" >out 2>err || got=$?
+	expect "exit status of fleet wait $* ($(cat out err))" "$got" "$want"
+	expect "output of fleet wait $*" "$(cat out)" "$text"
+}
+# spawn_wait NAME ARGUMENT...: in the background, with its output in NAME.out and NAME.err.
+spawn_wait() {
+	local name=$1
+	shift
+	fleet wait "$@" >"$name.out" 2>"$name.err" &
+	WAITS[$name]=$!
+}
+# told NAME STATUS TEXT
+told() {
+	local got=0
+	wait "${WAITS[$1]}" || got=$?
+	expect "exit status of the wait $1 ($(cat "$1.out" "$1.err"))" "$got" "$2"
+	expect "output of the wait $1" "$(cat "$1.out")" "$3"
+}
+subscribed() { [ "$(grep -c "Sending SUBACK to readyctl" broker.try)" -ge "$1" ]; }
+
+test_a_wait_is_told() {
+	need_fleet
+	start_broker
+	start_node a
+	spawn_worker
+	spawn_wait one "a/$PID" --timeout 60
+	mark_on a "$PID"
+	told one 0 "ready a/$PID start=$(start_of "$PID")"
+	answers 0 "ready a/$PID start=$(start_of "$PID")" "a/$PID:$(start_of "$PID")" --timeout 60
+	until_true 60 holds "a/process/$PID:$(start_of "$PID")" '"verdict":"ready"'
+}
+
+# Nothing but what is waited for is subscribed to.
+test_a_wait_may_come_before_its_node() {
+	local start
+	need_fleet
+	start_broker
+	spawn_worker
+	start=$(start_of "$PID")
+	spawn_wait any "b/$PID" "a/$PID:$start" --any --timeout 60
+	until_true 60 subscribed 4
+	expect "subscriptions" "$(sed -n 's/^[0-9]*: \t\(readyd.*\) (QoS.*/\1/p' broker.try | sort | paste -sd ' ')" \
+		"readyd/1/a/process/$PID:$start readyd/1/a/status readyd/1/b/process/+ readyd/1/b/status"
+	start_node a
+	mark_on a "$PID"
+	told any 0 "ready a/$PID start=$start"
+}
+
+# A third program reads what the manual says.
+test_the_topics_are_those_of_the_manual() {
+	local start epoch
+	need_fleet
+	start_broker
+	mkfifo go
+	spawn sh -c 'read -r _ <go; exit 3'
+	PID=$LAST
+	start=$(start_of "$PID")
+	start_daemon a
+	mark_on a "$PID"
+	start_bridge a --keep 1s
+	epoch=$(retained a/status | sed 's/.*"epoch":\([0-9]*\),.*/\1/')
+	retained a/status >status
+	grep -qxE '\{"state":"online","epoch":[0-9]+,"version":"[0-9.]+","time_ms":[0-9]{13}\}' status || die "$(cat status)"
+	until_true 60 holds "a/process/$PID:$start" ready
+	retained "a/process/$PID:$start" >ready
+	grep -qxE "\{\"verdict\":\"ready\",\"reason\":null,\"status\":null,\"epoch\":$epoch,\"seq\":[0-9]+,\"time_ms\":[0-9]{13},\"name\":\"sh\"\}" ready ||
+		die "$(cat ready)"
+	echo >go
+	until_true 60 holds "a/process/$PID:$start" '"verdict":"exited"'
+	answers 4 "exited a/$PID start=$start status=3" "a/$PID" --timeout 60
+	until_true 60 lacks "a/process/$PID:$start"
+	answers 124 "pending a/$PID reason=deadline" "a/$PID" --timeout 0.2
+	grep -q "node a is online and knows no such process" err || die "$(cat err)"
+}
+
+# The broker publishes the will. What has ended is still known; what was ready, only as that.
+test_a_killed_bridge_is_a_node_offline() {
+	local start
+	need_fleet
+	start_broker
+	start_node a
+	spawn_workers 2
+	start=$(start_of "${WORKERS[0]}")
+	mark_on a "${WORKERS[0]}"
+	until_true 60 holds "a/process/${WORKERS[0]}:$start" ready
+	spawn_wait other "a/${WORKERS[1]}" --timeout 60
+	until_true 60 subscribed 2
+	kill_and_reap "${BRIDGES[a]}"
+	told other 6 "unreachable a/${WORKERS[1]} reason=node-offline"
+	grep -q "node a is offline" other.err || die "$(cat other.err)"
+	answers 6 "unreachable a/${WORKERS[0]} start=$start reason=node-offline last=ready" "a/${WORKERS[0]}"
+	grep -q "node a is offline; last known: ready" err || die "$(cat err)"
+	expect "list" "$(fleet list a | cut -d' ' -f1,2)" "$(printf '%s\n' "offline a" "unreachable a/${WORKERS[0]}")"
+	start_bridge a
+	answers 0 "ready a/${WORKERS[0]} start=$start" "a/${WORKERS[0]}" --timeout 60
+	kill -TERM "${BRIDGES[a]}"
+	wait "${BRIDGES[a]}"
+	until_true 60 holds a/status '"state":"offline"'
+}
+
+# A daemon that is started again has another epoch. Waits go on; what the old one has said does not count, and is cleared.
+test_a_daemon_that_is_started_again_does_not_end_a_wait() {
+	local old new
+	need_fleet
+	start_broker
+	start_node a
+	spawn_workers 2
+	mark_on a "${WORKERS[0]}"
+	until_true 60 holds "a/process/${WORKERS[0]}:$(start_of "${WORKERS[0]}")" ready
+	old=$(retained a/status)
+	spawn_wait on "a/${WORKERS[1]}" --timeout 60
+	until_true 60 subscribed 2
+	kill_and_reap "${DAEMONS[a]}"
+	until_true 60 holds a/status '"state":"unknown"'
+	answers 124 "pending a/${WORKERS[0]} start=$(start_of "${WORKERS[0]}") reason=deadline last=ready" "a/${WORKERS[0]}" --timeout 0.1
+	rm -f "a/m/ktstr-worker-ready-${WORKERS[0]}"
+	start_daemon a
+	until_true 60 holds a/status '"state":"online"'
+	new=$(retained a/status)
+	[ "${old#*epoch}" != "${new#*epoch}" ] || die "the epoch is the same: $new"
+	until_true 60 lacks "a/process/${WORKERS[0]}:$(start_of "${WORKERS[0]}")"
+	mark_on a "${WORKERS[1]}"
+	told on 0 "ready a/${WORKERS[1]} start=$(start_of "${WORKERS[1]}")"
+}
+
+# What nobody could clear, since no bridge ran when it became wrong.
+test_a_bridge_clears_what_is_left_of_another() {
+	local epoch
+	need_fleet
+	need mosquitto_pub
+	start_broker
+	mosquitto_pub -h 127.0.0.1 -p "$PORT" -r -q 1 -t readyd/1/a/process/7:8 -m '{"verdict":"ready","epoch":1,"seq":1}'
+	mosquitto_pub -h 127.0.0.1 -p "$PORT" -r -q 1 -t readyd/1/a/status -m '{"state":"online","epoch":1}'
+	answers 124 "pending a/7 start=8 reason=deadline last=ready" a/7 --timeout 0.1
+	start_node a
+	until_true 60 lacks a/process/7:8
+	epoch=$(retained a/status | sed 's/.*"epoch":\([0-9]*\),.*/\1/')
+	mosquitto_pub -h 127.0.0.1 -p "$PORT" -r -q 1 -t readyd/1/a/status -m "{\"state\":\"offline\",\"epoch\":$epoch}"
+	until_true 60 holds a/status '"state":"online"'
+}
+
+# hold_over_a_restart: the broker dies in the middle of waits, and comes back.
+hold_over_a_restart() {
+	local rules=$1 start
+	start_node a
+	spawn_workers 2
+	start=$(start_of "${WORKERS[0]}")
+	mark_on a "${WORKERS[0]}"
+	until_true 60 holds "a/process/${WORKERS[0]}:$start" ready
+	fleet monitor --json >monitor.out 2>monitor.err &
+	MONITOR=$!
+	until_true 60 grep -q '"state":"online"' monitor.out
+	spawn_wait both "a/${WORKERS[0]}" "a/${WORKERS[1]}" --timeout 60
+	until_true 60 grep -q ready both.out
+	kill_broker
+	mark_on a "${WORKERS[1]}"
+	start_broker "$rules"
+	told both 0 "$(printf 'ready a/%s start=%s\n' "${WORKERS[0]}" "$start" "${WORKERS[1]}" "$(start_of "${WORKERS[1]}")")"
+	until_true 60 holds "a/process/${WORKERS[0]}:$start" ready
+	until_true 60 grep -q "\"pid\":${WORKERS[1]}" monitor.out
+	expect "told by the monitor of the first" "$(grep -c "\"pid\":${WORKERS[0]}" monitor.out)" 1
+	expect "told by the monitor of the node" "$(grep -c '"state"' monitor.out)" 1
+	kill -TERM "$MONITOR"
+	grep -q "no connection to the broker" both.err || die "$(cat both.err)"
+}
+
+test_a_broker_that_forgets() {
+	need_fleet
+	start_broker
+	hold_over_a_restart broker.rules
+}
+
+test_a_broker_that_remembers() {
+	need_fleet
+	mkdir store
+	printf '%s\n' 'allow_anonymous true' 'persistence true' "persistence_location $T/store/" 'autosave_on_changes true' \
+		'autosave_interval 1' >rules
+	start_broker rules
+	hold_over_a_restart rules
+	[ -s store/mosquitto.db ] || die "the broker has stored nothing"
+}
+
+test_a_broker_that_is_not_there() {
+	need_fleet
+	PORT=1
+	answers 6 "unreachable a/1 reason=connection-lost" a/1 --timeout 0.3
+	expect "lines" "$(wc -l <err)" 2
+	grep -q "no connection to the broker 127.0.0.1:1: Connection refused; trying again" err || die "$(cat err)"
+	grep -q "timed out after 300 ms: a/1: no connection to the broker 127.0.0.1:1: Connection refused" err || die "$(cat err)"
+}
+
+# What another user of the broker has published is not believed, and does not fill the screen.
+test_messages_of_others_are_refused() {
+	need_fleet
+	need mosquitto_pub
+	start_broker
+	spawn_wait odd a/7:8 --timeout 1
+	until_true 60 subscribed 2
+	mosquitto_pub -h 127.0.0.1 -p "$PORT" -q 1 -t readyd/1/a/status -m '{"state":"online","epoch":1}'
+	mosquitto_pub -h 127.0.0.1 -p "$PORT" -q 1 -t readyd/1/a/process/7:8 -m "$(printf '{"verdict":"ready","epoch":1,"seq":1,"name":"\033[31m"}')"
+	told odd 124 "pending a/7 start=8 reason=deadline"
+	grep -qx "readyctl fleet: a message is ignored: readyd/1/a/process/7:8: not a flat JSON object" odd.err || die "$(cat odd.err)"
+	spawn_wait even a/7:8 --timeout 60
+	until_true 60 subscribed 4
+	mosquitto_pub -h 127.0.0.1 -p "$PORT" -q 1 -t readyd/1/a/status -m '{"state":"online","epoch":1}'
+	mosquitto_pub -h 127.0.0.1 -p "$PORT" -q 1 -t readyd/1/a/process/7:8 -m '{"verdict":"ready","epoch":1,"seq":1}'
+	told even 0 "ready a/7 start=8"
+}
+
+# --- the trust model: TLS, passwords and the example of rules
+
+# make_ca: a CA in ca.pem, and a certificate of it for each of these names in NAME.pem and NAME.key.
+make_ca() {
+	local name
+	need openssl
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ca -keyout ca.key -out ca.pem 2>>openssl.log
+	for name; do
+		openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$name" -keyout "$name.key" -out "$name.csr" 2>>openssl.log
+		openssl x509 -req -in "$name.csr" -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out "$name.pem" \
+			-extfile <(echo subjectAltName=IP:127.0.0.1) 2>>openssl.log
+	done
+	chmod 644 ./*.key ./*.pem
+}
+
+# The example, with its paths replaced by those of the case.
+write_example() {
+	sed "s|/etc/mosquitto/|$T/|; /^listener/d" "$SRC/contrib/fleet/mosquitto.conf" >rules
+	cp "$SRC/contrib/fleet/acl" acl
+	chmod 644 rules acl
+	chmod 755 .
+}
+
+test_tls_with_passwords_and_the_example_of_rules() {
+	need_fleet
+	need mosquitto_passwd
+	need mosquitto_pub
+	make_ca server
+	write_example
+	: >passwd
+	chmod 644 passwd
+	for name in a b reader; do
+		mosquitto_passwd -b passwd "$name" "secret of $name" 2>/dev/null
+		echo "secret of $name" >"$name.password"
+	done
+	chmod 644 passwd
+	start_broker rules
+	AS_READER=(--cafile ca.pem -u reader -P "secret of reader")
+	AS_CLIENT=(--cafile "$T/ca.pem" --user reader --password-file reader.password)
+	start_node a --cafile "$T/ca.pem" --user a --password-file a.password
+	spawn_worker
+	mark_on a "$PID"
+	answers 0 "ready a/$PID start=$(start_of "$PID")" "a/$PID" --timeout 60
+	# Another node cannot speak for this one, and a reader cannot speak.
+	mosquitto_pub --cafile ca.pem -h 127.0.0.1 -p "$PORT" -u b -P "secret of b" -r -q 1 -t readyd/1/a/process/1:1 -m '{"verdict":"ready","epoch":1,"seq":1}'
+	mosquitto_pub --cafile ca.pem -h 127.0.0.1 -p "$PORT" -u reader -P "secret of reader" -r -q 1 -t readyd/1/a/process/1:1 -m x
+	mosquitto_pub --cafile ca.pem -h 127.0.0.1 -p "$PORT" -u b -P "secret of b" -r -q 1 -t readyd/1/b/process/1:1 -m '{"verdict":"ready","epoch":1,"seq":1}'
+	until_true 60 holds b/process/1:1 ready
+	expect "below the other node" "$(retained a/process/1:1)" ""
+	AS_CLIENT=(--cafile "$T/ca.pem" --user reader --password-file a.password)
+	answers 125 "" "a/$PID" --timeout 60
+	grep -q "cannot be used: Connection Refused: " err || die "$(cat err)"
+	AS_CLIENT=(--cafile "$T/server.pem" --user reader --password-file reader.password)
+	answers 125 "" "a/$PID" --timeout 60
+	grep -q "cannot be used: .*certificate verify failed" err || die "$(cat err)"
+}
+
+test_client_certificates() {
+	need_fleet
+	make_ca server a
+	printf '%s\n' "cafile $T/ca.pem" "certfile $T/server.pem" "keyfile $T/server.key" 'require_certificate true' \
+		'use_identity_as_username true' 'allow_anonymous false' >rules
+	chmod 755 .
+	start_broker rules
+	AS_READER=(--cafile ca.pem --cert a.pem --key a.key)
+	start_node a --cafile "$T/ca.pem" --cert "$T/a.pem" --key "$T/a.key"
+	grep -q "as readyd-a (p2, c1, k15, u'a')" broker.try || die "$(cat broker.try)"
+}
+
+test_the_example_of_the_readme() {
+	local host
+	need_fleet
+	make_ca server
+	printf '%s\n' "certfile $T/server.pem" "keyfile $T/server.key" 'allow_anonymous true' >rules
+	start_broker rules
+	AS_READER=(--cafile ca.pem)
+	start_daemon a
+	start_node b --cafile "$T/ca.pem"
+	spawn_workers 2
+	mark_on a "${WORKERS[0]}"
+	mark_on b "${WORKERS[1]}"
+	host=127.0.0.1:$PORT
+	mkdir bin
+	printf '#!/bin/sh\nexec %s --socket %s/a/s "$@"\n' "$BRIDGE" "$T" >bin/readyd-mqtt
+	ln -s "$READYCTL" bin/readyctl
+	chmod +x bin/readyd-mqtt
+	sed -n '/^## Beyond one machine/,/^## Verdicts/p' "$SRC/README.md" | sed -n '/^```sh/,/^```$/p' | grep -v '^```' |
+		sed "s/mq\.example\.org/$host/; s/--node web-1/--node a/; s|web-1/1234|a/${WORKERS[0]}|; s|web-2/4321|b/${WORKERS[1]}|" >script
+	expect "commands" "$(grep -c "$host" script)" 3
+	echo 'kill $!; wait' >>script
+	READYD_DIR='' PATH=$T/bin:$PATH timeout 60 bash script >out 2>err || die "$(cat out err)"
+	expect "answers" "$(cut -d' ' -f1,2 out | sort -u | paste -sd ' ')" \
+		"online a online b ready a/${WORKERS[0]} ready b/${WORKERS[1]}"
+}
+
+# --- the command line
+
+# misused TEXT PROGRAM ARGUMENT...: one line with the text, and status 2.
+misused() {
+	local text=$1 got=0
+	shift
+	"$@" >out 2>err || got=$?
+	expect "exit status of $* ($(cat err))" "$got" 2
+	expect "lines of $* ($(cat err))" "$(cat out err | wc -l)" 1
+	grep -qF -- "$text" err || die "$*: '$text' is not in: $(cat err)"
+}
+
+test_the_command_lines_are_checked() {
+	need_fleet
+	misused "no command: use wait, list or monitor" "$READYCTL" fleet
+	misused "unknown command 'wiat': did you mean wait?" "$READYCTL" fleet wiat
+	misused "no process: name at least one as NODE/PID" "$READYCTL" fleet wait
+	misused "process '12': use NODE/PID or NODE/PID:START" "$READYCTL" fleet wait 12
+	misused "--count '2': there are fewer processes" "$READYCTL" fleet wait a/1 a/1 --count 2
+	misused "--timeout 'soon': not a duration" "$READYCTL" fleet wait a/1 --timeout soon
+	misused "option '--json': this command does not take it" "$READYCTL" fleet wait a/1 --json
+	misused "option '-q': the options of this command follow its name" "$READYCTL" -q fleet list
+	misused "node 'a/b': it is not 1 to 64 of" "$READYCTL" fleet list a/b
+	misused "--broker 'h:0': the port is not a number from 1 to 65535" "$READYCTL" fleet list --broker h:0
+	misused "--password-file: give --user, too" "$READYCTL" fleet list --password-file "$SELF"
+	misused "--cafile 'none': No such file or directory" "$READYCTL" fleet list --cafile none
+	misused "--cert: give both --cert and --key" "$READYCTL" fleet list --cert "$SELF"
+	misused "--node 'a/b': use 1 to 64 of" "$BRIDGE" --node a/b
+	misused "argument 'word': takes options only" "$BRIDGE" word
+	misused "option '--nod': not a whole name; did you mean --node?" "$BRIDGE" --nod x
+}
+
+# The command is a program of its own, so readyctl runs without it.
+test_readyctl_finds_its_command() {
+	local got=0
+	need_fleet
+	mkdir -p beside path
+	cp "$READYCTL" beside/readyctl
+	PATH=$T/path:$PATH beside/readyctl fleet list 2>err || got=$?
+	expect "exit status without it" "$got" 127
+	grep -q "readyctl-fleet is neither beside readyctl nor in .* or PATH; install it" err || die "$(cat err)"
+	printf '#!/bin/sh\necho path "$@"\n' >path/readyctl-fleet
+	chmod +x path/readyctl-fleet
+	expect "in PATH" "$(PATH=$T/path:$PATH beside/readyctl fleet list 'a b' --json)" "path list a b --json"
+	printf '#!/bin/sh\necho beside "$@"\n' >beside/readyctl-fleet
+	chmod +x beside/readyctl-fleet
+	expect "beside it" "$(PATH=$T/path:$PATH beside/readyctl help fleet)" "beside --help"
+}
+
+run_tests "$@"
