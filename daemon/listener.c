@@ -39,6 +39,7 @@ struct listener {
 	struct loop *loop;
 	struct loop_fd *acceptable;
 	struct loop_timer *resume, *again;
+	int parked; /* a client that was accepted in the reserve: it is served once there is room; -1: none */
 	int64_t delay; /* of `again`, the last one; 0: it does not run */
 	bool lost;     /* so that `again` runs because of that */
 	char last_logged[sizeof(((struct endpoint *)0)->why)]; /* to log a lasting state only once */
@@ -55,25 +56,31 @@ static void pause_accepting(struct listener *listener, int error)
 	loop_timer_start(listener->resume, PAUSE_MS);
 }
 
+/* False: there is still no room. */
+static bool serve_parked(struct listener *listener)
+{
+	int client = fcntl(listener->parked, F_DUPFD_CLOEXEC, 0);
+
+	if (client < 0)
+		return false;
+	if (!reserve_allows(client)) {
+		close(client);
+		return false;
+	}
+	close(listener->parked);
+	listener->parked = -1;
+	listener->on_accepted(client, listener->context);
+	return true;
+}
+
 static void on_resume(void *context)
 {
 	struct listener *listener = context;
 
-	loop_fd_start(listener->acceptable);
-}
-
-/* There is room for another client if the descriptor that it would get is low enough. */
-static bool has_room(int fd)
-{
-	/* The lowest free number may be the one that --ready-fd has left between those in use. */
-	int lowest = dup(fd), next = dup(fd);
-	bool room = next >= 0 && reserve_allows(next);
-
-	if (next >= 0)
-		close(next);
-	if (lowest >= 0)
-		close(lowest);
-	return room;
+	if (listener->parked < 0 || serve_parked(listener))
+		loop_fd_start(listener->acceptable);
+	else
+		pause_accepting(listener, EMFILE);
 }
 
 /* A connection to an inherited listener that was made before descriptors were refused. */
@@ -96,15 +103,14 @@ static void on_acceptable(int fd, void *context)
 	struct listener *listener = context;
 
 	for (int i = 0; i < ACCEPT_ROUND; i++) {
-		int client;
+		int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-		if (!has_room(fd)) {
-			pause_accepting(listener, EMFILE);
-			return;
-		}
-		client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (client >= 0 && may_hold_descriptors(listener, client)) {
 			discard_client(listener, client);
+		} else if (client >= 0 && !reserve_allows(client)) {
+			listener->parked = client;
+			pause_accepting(listener, EMFILE);
+			return;
 		} else if (client >= 0) {
 			listener->on_accepted(client, listener->context);
 		} else if (errno == EAGAIN) {
@@ -120,7 +126,10 @@ static void start_accepting(struct listener *listener)
 {
 	listener->acceptable =
 	    loop_fd_new(listener->loop, listener->endpoint.fd, LOOP_READ, on_acceptable, listener);
-	loop_fd_start(listener->acceptable);
+	if (listener->parked < 0)
+		loop_fd_start(listener->acceptable);
+	else
+		loop_timer_start(listener->resume, PAUSE_MS);
 }
 
 static void stop_accepting(struct listener *listener)
@@ -242,6 +251,7 @@ struct listener *listener_new(struct loop *loop, const struct listener_config *c
 {
 	struct listener *listener = xalloc_new(sizeof(*listener));
 
+	listener->parked = -1;
 	listener->on_accepted = on_accepted;
 	listener->context = context;
 	listener->loop = loop;
@@ -258,6 +268,15 @@ struct listener *listener_new(struct loop *loop, const struct listener_config *c
 	return listener;
 }
 
+/* At the end of the process, which does not wait for what may block to close. */
+static void end_parked(int client)
+{
+	if (sock_refuses_fds(client))
+		close(client);
+	else
+		(void)shutdown(client, SHUT_RDWR);
+}
+
 void listener_free(struct listener *listener)
 {
 	if (listener->acceptable != NULL)
@@ -265,6 +284,8 @@ void listener_free(struct listener *listener)
 	loop_timer_free(listener->resume);
 	loop_timer_free(listener->again);
 	namewatch_fini(&listener->name);
+	if (listener->parked >= 0)
+		end_parked(listener->parked);
 	/* Closed by the exit: connections to be discarded may still be in its queue. */
 	if (listener->inherited)
 		listener->endpoint.fd = -1;
