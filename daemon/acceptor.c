@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,6 +11,7 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/reserve.h"
+#include "src/sock.h"
 
 #define PAUSE_MS 100
 /* Connections accepted in one batch, so that other events are served in between. One takes as long as several
@@ -26,25 +28,31 @@ static void pause_accepting(struct acceptor *acceptor, int error)
 	loop_timer_start(acceptor->resume, PAUSE_MS);
 }
 
+/* False: there is still no room. */
+static bool serve_parked(struct acceptor *acceptor)
+{
+	int client = fcntl(acceptor->parked, F_DUPFD_CLOEXEC, 0);
+
+	if (client < 0)
+		return false;
+	if (!reserve_allows(client)) {
+		close(client);
+		return false;
+	}
+	close(acceptor->parked);
+	acceptor->parked = -1;
+	acceptor->on_client(client, acceptor->context);
+	return true;
+}
+
 static void on_resume(void *context)
 {
 	struct acceptor *acceptor = context;
 
-	loop_fd_start(acceptor->acceptable);
-}
-
-/* There is room for another client if the descriptor that it would get is low enough. */
-static bool has_room(int fd)
-{
-	/* The lowest free number may be the one that --ready-fd has left between those in use. */
-	int lowest = dup(fd), next = dup(fd);
-	bool room = next >= 0 && reserve_allows(next);
-
-	if (next >= 0)
-		close(next);
-	if (lowest >= 0)
-		close(lowest);
-	return room;
+	if (acceptor->parked < 0 || serve_parked(acceptor))
+		loop_fd_start(acceptor->acceptable);
+	else
+		pause_accepting(acceptor, EMFILE);
 }
 
 static void on_acceptable(int fd, void *context)
@@ -52,13 +60,13 @@ static void on_acceptable(int fd, void *context)
 	struct acceptor *acceptor = context;
 
 	for (int i = 0; i < ACCEPT_ROUND; i++) {
-		int client;
+		int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-		if (!has_room(fd)) {
+		if (client >= 0 && !reserve_allows(client)) {
+			acceptor->parked = client;
 			pause_accepting(acceptor, EMFILE);
 			return;
 		}
-		client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (client >= 0) {
 			acceptor->on_client(client, acceptor->context);
 		} else if (errno == EAGAIN) {
@@ -73,13 +81,25 @@ static void on_acceptable(int fd, void *context)
 void acceptor_init(
     struct acceptor *acceptor, struct loop *loop, void (*on_client)(int client, void *context), void *context)
 {
-	*acceptor = (struct acceptor){.loop = loop, .on_client = on_client, .context = context};
+	*acceptor = (struct acceptor){.loop = loop, .on_client = on_client, .context = context, .parked = -1};
 	acceptor->resume = loop_timer_new(loop, on_resume, acceptor);
+}
+
+/* At the end of the process, which does not wait for what may block to close. */
+static void end_parked(int client)
+{
+	if (sock_refuses_fds(client))
+		close(client);
+	else
+		(void)shutdown(client, SHUT_RDWR);
 }
 
 void acceptor_fini(struct acceptor *acceptor)
 {
 	acceptor_stop(acceptor);
+	if (acceptor->parked >= 0)
+		end_parked(acceptor->parked);
+	acceptor->parked = -1;
 	loop_timer_free(acceptor->resume);
 	acceptor->resume = NULL;
 }
@@ -87,7 +107,10 @@ void acceptor_fini(struct acceptor *acceptor)
 void acceptor_start(struct acceptor *acceptor, int fd)
 {
 	acceptor->acceptable = loop_fd_new(acceptor->loop, fd, LOOP_READ, on_acceptable, acceptor);
-	loop_fd_start(acceptor->acceptable);
+	if (acceptor->parked < 0)
+		loop_fd_start(acceptor->acceptable);
+	else
+		loop_timer_start(acceptor->resume, PAUSE_MS);
 }
 
 void acceptor_stop(struct acceptor *acceptor)

@@ -14,6 +14,7 @@ struct acceptor {
 	void *context;
 	struct loop_fd *acceptable; /* NULL: stopped */
 	struct loop_timer *resume;
+	int parked; /* a client that was accepted in the reserve: it is served once there is room; -1: none */
 	uint64_t pauses; /* because descriptors had run out */
 };
 

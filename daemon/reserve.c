@@ -5,8 +5,8 @@
 #include "daemon/reserve.h"
 
 /* Examining one process takes at most 6 at a time: its pidfd, a walk of /proc, and pidfd, status and
- * threads of another process. */
-#define RESERVED 8
+ * threads of another process. One more may be a client that waits for room (listener.c). */
+#define RESERVED 9
 
 bool reserve_allows(int fd)
 {

@@ -24,7 +24,7 @@ static void check_ambiguity(const struct marker_place *place, const struct proce
     struct history *history, struct collisions *collisions, const struct marker_view *view,
     const struct marker_viewer *viewer, struct observation *o)
 {
-	if (history->latched || history->confirmed)
+	if (history->latched)
 		return;
 	if (history->ambiguous.kind == MARKER_FILE && marker_same(&history->ambiguous, &o->marker)) {
 		o->ambiguous = true;
@@ -86,13 +86,6 @@ static bool is_in_directory(const struct marker_place *place, const struct proce
 	return marker_same(&again, &view->marker);
 }
 
-/* Whether a marker in our directory is known to be the process's own. Then only its existence matters, which
- * is all that thousands of waiters check when they are woken at once. */
-static bool is_ownership_known(const struct history *history)
-{
-	return (history->latched || history->confirmed) && !history->in_other_dir;
-}
-
 /* Neither proves anything. A shortage does not last; another error may. */
 static void note_failure(struct observation *o)
 {
@@ -127,10 +120,10 @@ static void observe_marker(const struct marker_place *place, const struct proces
 {
 	struct marker_view view;
 
-	if (is_ownership_known(history)) {
+	/* Then only its existence matters. */
+	if (history->latched && !history->in_other_dir) {
 		marker_stat(place, p->ns_pid, &o->marker);
-		if (history->latched || o->marker.kind == MARKER_FILE)
-			return;
+		return;
 	}
 	viewer->view(place, p, &view, viewer->context);
 	if (view.where == MARKER_DIR_OTHER)

@@ -96,7 +96,7 @@ void check_stamps(const struct marker_place *place, const struct process *p, str
 {
 	bool needs_stamps = evidence_needs_stamps(history, &o->marker);
 
-	if (history->latched || history->confirmed || (!needs_stamps && !history->absent_seen))
+	if (history->latched || (!needs_stamps && !history->absent_seen))
 		return;
 	check_birth(place, p, view, o);
 	o->known_old = is_known_old(history, o);

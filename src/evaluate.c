@@ -78,7 +78,7 @@ static unsigned flags_of(const struct process *p, const struct history *history,
 {
 	bool marked = is_marked(p, o), assumed = evidence == EVIDENCE_ASSUMED;
 
-	if (history->latched || history->confirmed)
+	if (history->latched)
 		assumed = history->assumed;
 	return (marked && o->marker.size == 0 ? READYD_FLAG_EMPTY : 0) |
 	       (history->latched && !marked ? READYD_FLAG_LATCHED : 0) |

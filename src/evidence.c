@@ -123,8 +123,7 @@ static bool is_known_leftover(const struct history *history, const struct marker
 
 bool evidence_needs_stamps(const struct history *history, const struct marker_stat *marker)
 {
-	return !history->latched && !history->confirmed && !history->absent_seen &&
-	       !is_known_leftover(history, marker);
+	return !history->latched && !history->absent_seen && !is_known_leftover(history, marker);
 }
 
 /* What was not seen to come may be a leftover that the process has written over. */
@@ -156,8 +155,6 @@ static enum evidence weigh_stamps(
 enum evidence evidence_weigh(
     const struct process *p, const struct history *history, const struct observation *o)
 {
-	if (history->confirmed)
-		return EVIDENCE_OWN;
 	if (o->ambiguous)
 		return EVIDENCE_AMBIGUOUS;
 	if (o->foreign)

@@ -28,7 +28,7 @@
 struct history {
 	bool strict;  /* set by the caller: no EVIDENCE_ASSUMED, but EVIDENCE_UNDATED */
 	bool latched; /* it was seen ready */
-	bool assumed; /* when latched or confirmed: on EVIDENCE_ASSUMED alone */
+	bool assumed; /* when latched: on EVIDENCE_ASSUMED alone */
 	/* It was alive while no marker was in the directory `absent`: a marker that appears there later
 	 * cannot be older than the process, whatever the clocks say, so setting the clock does not affect
 	 * such waits. */
@@ -56,7 +56,6 @@ struct history {
 		struct timespec born;
 	} old_file;
 	bool refuted;	  /* by the last check, it has ended, and the marker that is there is older than it */
-	bool confirmed;	  /* the daemon, which tracks all processes, has said that the marker is its own */
 	bool unconfirmed; /* the last check found it ready, but on weak evidence: the daemon should be asked.
 			   * See evidence_is_weak() and observation.ambiguity_unchecked */
 };

@@ -156,6 +156,16 @@ trace_daemon() {
 	until_true 60 is_untraced
 }
 
+# From the event until no other client is there.
+test_the_daemon_accepts_a_client() {
+	need_counts
+	start_readyd
+	trace_daemon run 0 ping
+	between 'epoll_wait(.*= 1$' 'accept4(.*EAGAIN' daemon_trace >accepted
+	at_most "accepting a client" accepted 7
+	expect "clients" "$(grep -c 'SO_PEERCRED' accepted)" 1
+}
+
 # From the request on until the reply.
 test_the_daemon_answers_a_query() {
 	need_counts

@@ -387,6 +387,43 @@ test_an_open_gate_spares_its_waiters_the_search_for_collisions() {
 	expect "requests" "$(counter requests)" $((asked + 1))
 }
 
+# No sweep is under way: nothing has been checked for a while.
+is_between_sweeps() {
+	SWEEPS=$(counter sweeps)
+	LOOKS=$(counter looks)
+	sleep 0.1
+	[ "$(counter looks)" -eq "$LOOKS" ]
+}
+
+# few_others_looked COUNT: beside the sweeps, each of which checks so many, there were few looks.
+few_others_looked() {
+	local stats sweeps more
+	stats=$(ctl stats)
+	sweeps=$(($(sed -n 's/^sweeps=//p' <<<"$stats") - SWEEPS))
+	more=$(($(sed -n 's/^looks=//p' <<<"$stats") - LOOKS - $1 * sweeps))
+	echo "$more looks beside $sweeps sweeps"
+	[ "$more" -ge 1 ] && [ "$more" -le $((8 + sweeps)) ]
+}
+
+# The process is found by its number in its own namespace, not by a check of all that is waited for.
+test_a_marker_in_a_child_pid_namespace_is_found_by_few_looks() {
+	local pids=()
+	need_root
+	start_readyd
+	for _ in {1..200}; do
+		spawn sleep 1000
+		pids+=("$LAST")
+	done
+	spawn "$READYCTL" wait "${pids[@]}"
+	spawn_in_namespaces "--pid --fork --kill-child"
+	spawn_waiters 1 "$PID"
+	until_true 60 counter_is waited 201
+	until_true 60 is_between_sweeps
+	echo >go
+	all_end 0 "${WAITERS[@]}"
+	until_true 5 few_others_looked 200
+}
+
 # In another time namespace the start times of processes have an offset.
 test_a_waiter_in_another_time_namespace() {
 	local shift

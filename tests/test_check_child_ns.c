@@ -136,12 +136,6 @@ START_TEST(unchecked_ambiguity_is_unconfirmed)
 	ck_assert_int_eq(answer.verdict, READYD_READY);
 	ck_assert(fixture.history.unconfirmed);
 	ck_assert(!fixture.history.latched);
-	fixture.history.confirmed = true;
-	check_process(
-	    &fixture.place, &fixture.process, &fixture.history, NULL, &marker_viewer_direct, &answer);
-	ck_assert_int_eq(answer.verdict, READYD_READY);
-	ck_assert(!fixture.history.unconfirmed);
-	ck_assert(fixture.history.latched);
 	tear_down();
 	unit_kill(child);
 }

@@ -269,26 +269,25 @@ START_TEST(assumption_is_remembered)
 END_TEST
 
 static const struct {
-	bool identity_unknown, owner_unknown, gone, confirmed;
+	bool identity_unknown, owner_unknown, gone;
 	enum marker_kind kind;
 	enum readyd_verdict verdict;
 	enum readyd_reason reason;
 } unknowns[] = {
-    {true, false, false, false, MARKER_FILE, READYD_PENDING, READYD_REASON_IDENTITY_UNKNOWN},
-    {true, false, false, false, MARKER_ABSENT, READYD_PENDING, READYD_REASON_IDENTITY_UNKNOWN},
-    {true, false, true, false, MARKER_FILE, READYD_DIED, READYD_REASON_IDENTITY_UNKNOWN},
-    {true, false, false, true, MARKER_FILE, READYD_READY, READYD_REASON_NONE},
-    {false, true, false, false, MARKER_FILE, READYD_PENDING, READYD_REASON_IDENTITY_UNKNOWN},
-    {false, true, false, false, MARKER_ABSENT, READYD_PENDING, READYD_REASON_NONE},
-    {false, true, true, false, MARKER_FILE, READYD_DIED, READYD_REASON_IDENTITY_UNKNOWN},
-    {false, false, false, false, MARKER_FILE, READYD_READY, READYD_REASON_NONE},
+    {true, false, false, MARKER_FILE, READYD_PENDING, READYD_REASON_IDENTITY_UNKNOWN},
+    {true, false, false, MARKER_ABSENT, READYD_PENDING, READYD_REASON_IDENTITY_UNKNOWN},
+    {true, false, true, MARKER_FILE, READYD_DIED, READYD_REASON_IDENTITY_UNKNOWN},
+    {false, true, false, MARKER_FILE, READYD_PENDING, READYD_REASON_IDENTITY_UNKNOWN},
+    {false, true, false, MARKER_ABSENT, READYD_PENDING, READYD_REASON_NONE},
+    {false, true, true, MARKER_FILE, READYD_DIED, READYD_REASON_IDENTITY_UNKNOWN},
+    {false, false, false, MARKER_FILE, READYD_READY, READYD_REASON_NONE},
 };
 
 /* Even if the marker was seen to come: it may be another process's, or of another user. */
 START_TEST(unknown_identity_is_never_ready)
 {
 	struct process process = {.pid = PID, .fd = -1, .identity_unknown = unknowns[_i].identity_unknown};
-	struct history history = {.absent_seen = true, .confirmed = unknowns[_i].confirmed};
+	struct history history = {.absent_seen = true};
 	struct observation o = {.owner_unknown = unknowns[_i].owner_unknown, .gone = unknowns[_i].gone};
 	struct readyd_answer answer;
 

@@ -105,8 +105,7 @@ static const int64_t stamps_of_all_kinds[] = {-3600 * S, -40 * MS, 0, S, 2 * LAT
 
 START_TEST(what_was_seen_decides_before_stamps)
 {
-	struct history absent = {.absent_seen = true}, left = {.has_leftover = true},
-		       confirmed = {.confirmed = true};
+	struct history absent = {.absent_seen = true}, left = {.has_leftover = true};
 	struct observation o;
 	struct process p;
 
@@ -114,10 +113,8 @@ START_TEST(what_was_seen_decides_before_stamps)
 	left.leftover = o.marker;
 	ck_assert_int_eq(evidence_weigh(&p, &absent, &o), EVIDENCE_OWN);
 	ck_assert_int_eq(evidence_weigh(&p, &left, &o), EVIDENCE_LEFTOVER);
-	ck_assert_int_eq(evidence_weigh(&p, &confirmed, &o), EVIDENCE_OWN);
 	ck_assert(!evidence_needs_stamps(&absent, &o.marker));
 	ck_assert(!evidence_needs_stamps(&left, &o.marker));
-	ck_assert(!evidence_needs_stamps(&confirmed, &o.marker));
 	ck_assert(!evidence_is_weak(&p, &absent, &o));
 	p.start_known = false;
 	ck_assert_int_eq(evidence_weigh(&p, &absent, &o), EVIDENCE_OWN);
@@ -154,8 +151,6 @@ START_TEST(owner_and_collision_decide_first)
 	ck_assert_int_eq(evidence_weigh(&p, &history, &o), EVIDENCE_FOREIGN);
 	o.ambiguous = true;
 	ck_assert_int_eq(evidence_weigh(&p, &history, &o), EVIDENCE_AMBIGUOUS);
-	history.confirmed = true;
-	ck_assert_int_eq(evidence_weigh(&p, &history, &o), EVIDENCE_OWN);
 }
 END_TEST
 

@@ -194,6 +194,81 @@ START_TEST(shortage_of_descriptors_pauses)
 }
 END_TEST
 
+/* As many descriptors as are in use, those of two clients included, and the reserve. */
+static struct rlimit leave_the_reserve(void)
+{
+	struct rlimit before, some;
+	int next = dup(0);
+
+	ck_assert_int_ge(next, 0);
+	close(next);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	some = before;
+	some.rlim_cur = (rlim_t)next + 9;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &some), 0);
+	return before;
+}
+
+static int count_free_descriptors(void)
+{
+	int fds[64], count = 0;
+
+	while (count < 64 && (fds[count] = dup(0)) >= 0)
+		count++;
+	for (int i = 0; i < count; i++)
+		close(fds[i]);
+	return count;
+}
+
+/* One client may be accepted before it shows that there is no room. It takes one descriptor of the reserve,
+ * and is served first when there is room. */
+START_TEST(client_in_the_reserve_waits_for_room)
+{
+	struct rlimit before;
+	int clients[2];
+
+	set_up_listener();
+	for (int i = 0; i < 2; i++)
+		clients[i] = connect_client();
+	before = leave_the_reserve();
+	loop_settle(loop);
+	ck_assert_uint_eq(listener_counts(listener)->pauses, 1);
+	ck_assert_uint_eq(accepted, 0);
+	ck_assert_int_eq(count_free_descriptors(), 8);
+	ck_assert(!unit_loop_is_busy());
+	/* The socket is bound again: it is still the only one. */
+	remove_socket();
+	while (listener_counts(listener)->rebinds == 0)
+		loop_turn(loop, true);
+	ck_assert_uint_eq(accepted, 0);
+	unit_restore_fd_limit(&before);
+	while (accepted == 0)
+		loop_turn(loop, true);
+	for (int i = 0; i < 2; i++)
+		close(clients[i]);
+	tear_down();
+}
+END_TEST
+
+/* Also at the end. */
+START_TEST(client_in_the_reserve_is_closed_at_the_end)
+{
+	struct rlimit before;
+	int client;
+	char byte;
+
+	set_up_listener();
+	client = connect_client();
+	before = leave_the_reserve();
+	loop_settle(loop);
+	ck_assert_uint_eq(listener_counts(listener)->pauses, 1);
+	unit_restore_fd_limit(&before);
+	tear_down();
+	ck_assert_int_eq(recv(client, &byte, 1, 0), 0);
+	close(client);
+}
+END_TEST
+
 static int inherit(void)
 {
 	int fd = unit_listen("d/s", 8);
@@ -274,6 +349,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, name_comes_back_with_its_directory);
 	tcase_add_test(tcase, name_that_cannot_be_bound_is_tried_again);
 	tcase_add_test(tcase, shortage_of_descriptors_pauses);
+	tcase_add_test(tcase, client_in_the_reserve_waits_for_room);
+	tcase_add_test(tcase, client_in_the_reserve_is_closed_at_the_end);
 	tcase_add_test(tcase, inherited_name_is_neither_bound_nor_removed);
 	unit_add_if(tcase, connection_from_before_the_start_is_discarded, can_refuse_fds(),
 	    "SO_PASSRIGHTS needs Linux 6.16");
