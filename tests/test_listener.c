@@ -232,13 +232,13 @@ START_TEST(client_in_the_reserve_waits_for_room)
 		clients[i] = connect_client();
 	before = leave_the_reserve();
 	loop_settle(loop);
-	ck_assert_uint_eq(listener_counts(listener)->pauses, 1);
+	ck_assert_uint_eq(listener_counts(listener).pauses, 1);
 	ck_assert_uint_eq(accepted, 0);
 	ck_assert_int_eq(count_free_descriptors(), 8);
 	ck_assert(!unit_loop_is_busy());
 	/* The socket is bound again: it is still the only one. */
 	remove_socket();
-	while (listener_counts(listener)->rebinds == 0)
+	while (listener_counts(listener).rebinds == 0)
 		loop_turn(loop, true);
 	ck_assert_uint_eq(accepted, 0);
 	unit_restore_fd_limit(&before);
@@ -261,7 +261,7 @@ START_TEST(client_in_the_reserve_is_closed_at_the_end)
 	client = connect_client();
 	before = leave_the_reserve();
 	loop_settle(loop);
-	ck_assert_uint_eq(listener_counts(listener)->pauses, 1);
+	ck_assert_uint_eq(listener_counts(listener).pauses, 1);
 	unit_restore_fd_limit(&before);
 	tear_down();
 	ck_assert_int_eq(recv(client, &byte, 1, 0), 0);
