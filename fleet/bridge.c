@@ -36,8 +36,8 @@ static void on_lost(const char *why, bool is_refused, void *context)
 	if (bridge->last_complaint != 0 && now - bridge->last_complaint < COMPLAINT_MS)
 		return;
 	bridge->last_complaint = now;
-	say("no connection to the broker %s:%u: %s; trying again", bridge->options->broker.host,
-	    bridge->options->broker.port, why);
+	say("no connection to the broker %s:%u: %s; trying again", broker_address(bridge->broker)->host,
+	    broker_address(bridge->broker)->port, why);
 }
 
 static void on_message(const char *topic, const char *payload, size_t length, bool retained, void *context)

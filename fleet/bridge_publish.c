@@ -36,8 +36,8 @@ void bridge_on_open(struct bridge *bridge, int64_t now)
 {
 	int mid;
 
-	say("connected to the broker %s:%u as node %s", bridge->options->broker.host,
-	    bridge->options->broker.port, bridge->options->node);
+	say("connected to the broker %s:%u as node %s", broker_address(bridge->broker)->host,
+	    broker_address(bridge->broker)->port, bridge->options->node);
 	bridge->last_complaint = 0;
 	bridge->status_mid = 0;
 	mirror_restart(&bridge->mirror);

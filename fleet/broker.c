@@ -33,8 +33,8 @@ struct broker {
 	struct backoff backoff;
 	int64_t retry_at, answer_by, opened_at;
 	bool is_open, is_closed, is_refused;
-	bool prefers_ipv4; /* in this attempt: see connect_now() */
-	char why[256];	   /* the connection is lost; "": it is not known why */
+	size_t attempts; /* so far */
+	char why[256];	 /* the connection is lost; "": it is not known why */
 };
 
 static void note(struct broker *b, const char *why)
@@ -163,11 +163,13 @@ static void drop(struct broker *b, int64_t now)
 	b->events->on_lost(why, is_refused, b->context);
 }
 
-/* Without blocking, libmosquitto tries one address alone, the first one that does not fail at once: so every
- * second attempt is limited to IPv4, by the address that it comes from. */
+/* Without blocking, libmosquitto tries one address of a name alone, the first one that does not fail at once:
+ * so each is tried without a limit and then limited to IPv4, by the address that it comes from. */
 static void connect_now(struct broker *b, int64_t now)
 {
-	const struct broker_options *o = b->options;
+	const size_t attempt = b->attempts++;
+	const bool prefers_ipv4 = attempt / b->options->address_count % 2 != 0;
+	const struct broker_address *to = broker_address(b);
 	int rc;
 
 	b->mosq = mosquitto_new(b->client_id, true, b);
@@ -178,9 +180,8 @@ static void connect_now(struct broker *b, int64_t now)
 	}
 	rc = configure(b);
 	if (rc == MOSQ_ERR_SUCCESS)
-		rc = mosquitto_connect_bind_async(b->mosq, o->host, o->port, KEEPALIVE_S,
-		    b->prefers_ipv4 && strchr(o->host, ':') == NULL ? "0.0.0.0" : NULL);
-	b->prefers_ipv4 = !b->prefers_ipv4;
+		rc = mosquitto_connect_bind_async(b->mosq, to->host, to->port, KEEPALIVE_S,
+		    prefers_ipv4 && strchr(to->host, ':') == NULL ? "0.0.0.0" : NULL);
 	b->answer_by = now + ANSWER_MS;
 	if (rc == MOSQ_ERR_SUCCESS)
 		return;
@@ -253,6 +254,13 @@ void broker_close(struct broker *broker)
 {
 	end(broker);
 	broker->is_closed = true;
+}
+
+const struct broker_address *broker_address(const struct broker *broker)
+{
+	const size_t attempt = broker->attempts > 0 ? broker->attempts - 1 : 0;
+
+	return &broker->options->addresses[attempt % broker->options->address_count];
 }
 
 bool broker_is_open(const struct broker *broker)

@@ -15,10 +15,17 @@
 #include "fleet/backoff.h"
 
 #define BROKER_HOST_SIZE 256
+#define BROKER_ADDRESSES 8
 
-struct broker_options {
+struct broker_address {
 	char host[BROKER_HOST_SIZE];
 	uint16_t port;
+};
+
+struct broker_options {
+	/* The servers of one cluster, which are tried in turn. */
+	struct broker_address addresses[BROKER_ADDRESSES];
+	size_t address_count;
 	const char *user, *password; /* or NULL */
 	const char *cafile, *cert, *key;
 	bool tls;
@@ -50,6 +57,8 @@ void broker_reopen(struct broker *broker);
 /* Ends the connection in order; none follows. */
 void broker_close(struct broker *broker);
 
+/* The server that was tried last. */
+const struct broker_address *broker_address(const struct broker *broker);
 bool broker_is_open(const struct broker *broker);
 /* What to poll, and for how long at most; fd -1: nothing. */
 int broker_prepare(struct broker *broker, struct pollfd *fd, int64_t now_ms);

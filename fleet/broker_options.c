@@ -15,12 +15,15 @@
 static char password[1024];
 
 /* HOST, HOST:PORT, [ADDRESS], [ADDRESS]:PORT; or an address of IPv6 alone. */
-static int set_broker(struct broker_options *options, const char *value)
+static int add_broker(struct broker_options *options, const char *value)
 {
+	struct broker_address *address = &options->addresses[options->address_count];
 	const char *from = value, *end, *port;
 	uint64_t number = 0;
 	size_t length;
 
+	if (options->address_count == BROKER_ADDRESSES)
+		return say_usage("--broker", value, "there are 8 brokers already");
 	if (value[0] == '[') {
 		from = value + 1;
 		end = strchr(from, ']');
@@ -34,13 +37,14 @@ static int set_broker(struct broker_options *options, const char *value)
 		port = end != NULL ? end + 1 : NULL;
 	}
 	length = end != NULL ? (size_t)(end - from) : strlen(from);
-	if (length == 0 || length >= sizeof(options->host))
+	if (length == 0 || length >= sizeof(address->host))
 		return say_usage("--broker", value, "the host is empty or too long; use HOST[:PORT]");
 	if (port != NULL && (number_parse(port, strlen(port), 65535, &number) != 0 || number == 0))
 		return say_usage("--broker", value, "the port is not a number from 1 to 65535");
-	memcpy(options->host, from, length);
-	options->host[length] = '\0';
-	options->port = (uint16_t)number;
+	memcpy(address->host, from, length);
+	address->host[length] = '\0';
+	address->port = (uint16_t)number;
+	options->address_count++;
 	return 0;
 }
 
@@ -75,7 +79,7 @@ int broker_options_set(struct broker_options *options, int option, const char *v
 {
 	switch (option) {
 	case BROKER_OPTION:
-		return set_broker(options, value);
+		return add_broker(options, value);
 	case BROKER_OPTION_USER:
 		options->user = value;
 		return value[0] != '\0' ? 0 : say_usage("--user", value, "the name is empty");
@@ -106,9 +110,10 @@ int broker_options_finish(struct broker_options *options)
 	if (options->cert != NULL && options->cafile == NULL)
 		return say_usage("--cert", "", "give --cafile, too");
 	options->tls |= options->cafile != NULL;
-	if (options->host[0] == '\0')
-		snprintf(options->host, sizeof(options->host), "localhost");
-	if (options->port == 0)
-		options->port = options->tls ? PORT_TLS : PORT;
+	if (options->address_count == 0)
+		(void)add_broker(options, "localhost");
+	for (size_t i = 0; i < options->address_count; i++)
+		if (options->addresses[i].port == 0)
+			options->addresses[i].port = options->tls ? PORT_TLS : PORT;
 	return 0;
 }

@@ -18,7 +18,9 @@ enum {
 /* Rows of a table of options. */
 #define BROKER_OPTIONS(commands)                                                                             \
 	{BROKER_OPTION, 'b', "broker", "HOST[:PORT]",                                                        \
-	    "the MQTT broker (localhost; port 1883, with TLS 8883)", commands},                              \
+	    "the MQTT broker (localhost; port 1883, with TLS 8883); again for\nthe others of a cluster, to " \
+	    "be tried in turn",                                                                              \
+	    commands},                                                                                       \
 	    {BROKER_OPTION_USER, 'u', "user", "NAME", "the user that the broker knows", commands},           \
 	    {BROKER_OPTION_PASSWORD_FILE, 0, "password-file", "FILE",                                        \
 		"the first line is the password of --user", commands},                                       \

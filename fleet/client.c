@@ -24,7 +24,8 @@ static void on_open(void *context)
 	int mid;
 
 	if (c->was_told)
-		say("connected to the broker %s:%u", c->line->broker.host, c->line->broker.port);
+		say("connected to the broker %s:%u", broker_address(c->broker)->host,
+		    broker_address(c->broker)->port);
 	c->was_told = false;
 	c->why[0] = '\0';
 	c->granted = 0;
@@ -42,10 +43,11 @@ static void on_lost(const char *why, bool is_refused, void *context)
 	snprintf(c->why, sizeof(c->why), "%s", why);
 	c->is_refused = is_refused;
 	if (is_refused)
-		say("the broker %s:%u cannot be used: %s", c->line->broker.host, c->line->broker.port, why);
+		say("the broker %s:%u cannot be used: %s", broker_address(c->broker)->host,
+		    broker_address(c->broker)->port, why);
 	else if (!c->was_told)
-		say("no connection to the broker %s:%u: %s; trying again", c->line->broker.host,
-		    c->line->broker.port, why);
+		say("no connection to the broker %s:%u: %s; trying again", broker_address(c->broker)->host,
+		    broker_address(c->broker)->port, why);
 	c->was_told = true;
 }
 

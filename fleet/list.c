@@ -85,8 +85,8 @@ static int run(struct client *client)
 	}
 	if (broker_is_open(client->broker))
 		return print_all(client);
-	say("no connection to the broker %s:%u within %d s", client->line->broker.host,
-	    client->line->broker.port, LIST_MS / 1000);
+	say("no connection to the broker %s:%u within %d s", broker_address(client->broker)->host,
+	    broker_address(client->broker)->port, LIST_MS / 1000);
 	return EXIT_UNREACHABLE;
 }
 

@@ -140,8 +140,8 @@ static void close_one(struct waiting *w, struct target *target, bool timed_out)
 	if (is_open)
 		print_cause(text, sizeof(text), target->node, &d);
 	else
-		snprintf(text, sizeof(text), "no connection to the broker %s:%u: %s", w->line->broker.host,
-		    w->line->broker.port,
+		snprintf(text, sizeof(text), "no connection to the broker %s:%u: %s",
+		    broker_address(w->client.broker)->host, broker_address(w->client.broker)->port,
 		    w->client.why[0] != '\0' ? w->client.why : "it has not answered yet");
 	say("%s after %" PRId64 " ms: %s: %s", timed_out ? "timed out" : "interrupted",
 	    timed_out ? w->line->timeout_ms : clock_ms() - w->line->began,

@@ -7,7 +7,8 @@ import time
 from webdriver import Browser
 
 url, port, screenshot = sys.argv[1:]
-EPOCH, now = 7, int(time.time() * 1000)
+# Epochs are greater than what a browser can tell from the next number.
+EPOCH, now = 9007199254740993, int(time.time() * 1000)
 
 
 def publish(topic, text):
@@ -17,8 +18,8 @@ def publish(topic, text):
                     "-t", f"readyd/1/{topic}", *what], check=True)
 
 
-def status(node, state, epoch=EPOCH):
-    publish(f"{node}/status", f'{{"state":"{state}","epoch":{epoch},"version":"0.2.0","time_ms":{now}}}')
+def status(node, state, epoch=EPOCH, at=now):
+    publish(f"{node}/status", f'{{"state":"{state}","epoch":{epoch},"version":"0.2.0","time_ms":{at}}}')
 
 
 def process(node, pid, verdict, name="worker", more='"status":null', epoch=EPOCH):
@@ -40,6 +41,7 @@ process("alpha", 44, "ready", epoch=EPOCH - 1)
 status("beta", "offline")
 process("beta", 51, "ready")
 publish("gamma/status", "{not json")
+status("silent", "online", at=now - 100000)
 
 browser = Browser()
 try:
@@ -49,6 +51,11 @@ try:
     browser.until(row("nodes", "beta") + " === 'beta|offline|0|1|0'")
     assert not browser.run("return " + row("nodes", "gamma")), "a bad message makes a node"
     assert browser.run("return fleet.refused") == 1
+    # It is retained, but no node that runs has said nothing for so long.
+    browser.until(row("nodes", "silent") + " === 'silent|unknown|0|0|0'")
+    status("silent", "online", at=now - 100000)
+    browser.until(row("nodes", "silent") + " === 'silent|online|0|0|0'")
+    publish("silent/status", "")
     browser.run("[...document.querySelectorAll('#nodes tr')][0].click()")
     browser.until(row("processes", "41") + ".startsWith('41|worker|ready|||')")
     browser.until(row("processes", "43") + ".includes('|exited||signal 9|')")

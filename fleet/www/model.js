@@ -8,6 +8,8 @@ const VERDICTS = ["ready", "pending", "died", "exited", "stale", "unreachable"];
 const STATES = ["online", "offline", "unknown"];
 const NODE = /^[A-Za-z0-9._-]{1,64}$/;
 const PROCESS = /^[1-9][0-9]{0,9}:[0-9]{1,20}$/;
+/* A node that is online says so twice as often at least; see readyd-fleet(7). */
+const SILENT_MS = 90000;
 
 class Fleet {
 	constructor() {
@@ -15,13 +17,13 @@ class Fleet {
 		this.refused = 0;
 	}
 
-	/* Returns the name of the node that has changed, or null. */
-	take(topic, text) {
+	/* Returns the name of the node that has changed, or null. retained: it may be from long ago. */
+	take(topic, text, retained) {
 		const part = topic.split("/");
 		if (part[0] !== "readyd" || part[1] !== "1" || !NODE.test(part[2] || ""))
 			return this.refuse();
 		if (part.length === 4 && part[3] === "status")
-			return this.takeStatus(part[2], text);
+			return this.takeStatus(part[2], text, retained);
 		if (part.length === 5 && part[3] === "process" && PROCESS.test(part[4]))
 			return this.takeProcess(part[2], part[4], text);
 		return this.refuse();
@@ -35,26 +37,27 @@ class Fleet {
 	node(name) {
 		let node = this.nodes.get(name);
 		if (node === undefined) {
-			node = {name, state: "unknown", epoch: null, time: null, processes: new Map()};
+			node = {name, said: "unknown", epoch: null, time: null, heard: 0, processes: new Map()};
 			this.nodes.set(name, node);
 		}
 		return node;
 	}
 
-	takeStatus(name, text) {
+	takeStatus(name, text, retained) {
 		if (text === "")
 			return this.forget(name);
 		const said = parse(text);
-		if (said === null || !STATES.includes(said.state) || !isNumber(said.epoch))
+		if (said === null || !STATES.includes(said.state) || said.epoch === undefined || !isNumber(said.time_ms))
 			return this.refuse();
-		Object.assign(this.node(name), {state: said.state, epoch: said.epoch, time: said.time_ms});
+		const heard = retained ? said.time_ms : Date.now();
+		Object.assign(this.node(name), {said: said.state, epoch: said.epoch, time: said.time_ms, heard});
 		return name;
 	}
 
 	/* A node without a status stays while it has processes. */
 	forget(name) {
 		const node = this.node(name);
-		Object.assign(node, {state: "unknown", epoch: null, time: null});
+		Object.assign(node, {said: "unknown", epoch: null, time: null});
 		if (node.processes.size === 0)
 			this.nodes.delete(name);
 		return name;
@@ -66,7 +69,7 @@ class Fleet {
 			return this.node(name).epoch === null ? this.forget(name) : name;
 		}
 		const said = parse(text);
-		if (said === null || !VERDICTS.includes(said.verdict) || !isNumber(said.epoch))
+		if (said === null || !VERDICTS.includes(said.verdict) || said.epoch === undefined)
 			return this.refuse();
 		this.node(name).processes.set(id, {
 			id, pid: Number(id.split(":")[0]), name: String(said.name ?? ""), verdict: said.verdict,
@@ -76,9 +79,10 @@ class Fleet {
 	}
 }
 
+/* An epoch is more than a number holds here, so it is kept as text. Within a string, its name cannot stand so. */
 function parse(text) {
 	try {
-		const value = JSON.parse(text);
+		const value = JSON.parse(text.replace(/"epoch":([0-9]+)/, '"epoch":"$1"'));
 		return typeof value === "object" ? value : null;
 	} catch {
 		return null;
@@ -95,9 +99,14 @@ function statusOf(said) {
 	return said.status === null || said.status === undefined ? "" : String(said.status);
 }
 
+/* What the node said last, unless it should have said something since. */
+function stateOf(node) {
+	return node.said === "online" && Date.now() - node.heard > SILENT_MS ? "unknown" : node.said;
+}
+
 /* Whether it is what the node says now, and not what is remembered of it. */
 function isCurrent(node, process) {
-	return node.state === "online" && process.epoch === node.epoch;
+	return stateOf(node) === "online" && process.epoch === node.epoch;
 }
 
 /* ready, waiting and ended processes of a node. */

@@ -62,7 +62,7 @@ function drawNode(name) {
 	const counts = node.counts = countProcesses(node);
 	row.replaceChildren();
 	cell(row, name, "name");
-	cell(row, node.state, node.state);
+	cell(row, stateOf(node), stateOf(node));
 	cell(row, counts.ready, "number");
 	cell(row, counts.waiting, "number");
 	cell(row, counts.ended, "number");
@@ -74,8 +74,8 @@ function drawProcesses() {
 	const node = fleet.nodes.get(page.selected);
 	const list = node === undefined ? [] : [...node.processes.values()].sort((a, b) => a.pid - b.pid);
 	$("node").textContent = node === undefined ? "Processes" : `Processes of ${node.name}`;
-	$("since").textContent = node === undefined || node.state === "online" ? "" :
-		`${node.state} since ${ago(node.time)}: this is what was known last`;
+	$("since").textContent = node === undefined || stateOf(node) === "online" ? "" :
+		`${stateOf(node)} since ${ago(node.time)}: this is what was known last`;
 	$("processes").replaceChildren();
 	for (const process of list) {
 		const row = $("processes").insertRow();
@@ -94,7 +94,7 @@ function drawProcesses() {
 function drawTotals() {
 	const total = {online: 0, offline: 0, ready: 0, waiting: 0, ended: 0};
 	for (const node of fleet.nodes.values()) {
-		total[node.state === "online" ? "online" : "offline"]++;
+		total[stateOf(node) === "online" ? "online" : "offline"]++;
 		for (const key in node.counts)
 			total[key] += node.counts[key];
 	}
@@ -145,13 +145,12 @@ function connect(login) {
 		say("connected");
 		$("login").hidden = true;
 		/* What was cleared meanwhile is not told; what is retained comes again. */
-		for (const name of fleet.nodes.keys())
-			changed(name);
+		changedAll();
 		fleet.nodes.clear();
 		page.client.subscribe({"readyd/1/+/status": {qos: 1}, "readyd/1/+/process/+": {qos: 1}});
 	});
-	page.client.on("message", (topic, payload) => {
-		const name = fleet.take(topic, payload.toString());
+	page.client.on("message", (topic, payload, packet) => {
+		const name = fleet.take(topic, payload.toString(), packet.retain);
 		if (name !== null)
 			changed(name);
 	});
@@ -163,15 +162,18 @@ function connect(login) {
 	});
 }
 
-$("filter").addEventListener("input", () => {
+function changedAll() {
 	for (const name of fleet.nodes.keys())
 		changed(name);
-});
+}
+
+$("filter").addEventListener("input", changedAll);
 $("login").addEventListener("submit", (event) => {
 	const form = new FormData(event.target);
 	event.preventDefault();
 	connect({username: form.get("user"), password: form.get("password")});
 });
-/* The times. */
+/* The times; and nodes fall silent. */
 setInterval(() => page.selected !== null && changed(page.selected), 1000);
+setInterval(changedAll, 10000);
 connect({});
