@@ -250,6 +250,11 @@ void broker_reopen(struct broker *broker)
 	broker->retry_at = 0;
 }
 
+void broker_lose(struct broker *broker, const char *why)
+{
+	note(broker, why);
+}
+
 void broker_close(struct broker *broker)
 {
 	end(broker);

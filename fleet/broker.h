@@ -54,6 +54,8 @@ void broker_free(struct broker *broker);
 void broker_set_will(struct broker *broker, const char *topic, const char *payload);
 /* Ends the connection in order, without its will, and begins another one at once. */
 void broker_reopen(struct broker *broker);
+/* The connection is of no use: it counts as lost in the next turn, and another one follows after a delay. */
+void broker_lose(struct broker *broker, const char *why);
 /* Ends the connection in order; none follows. */
 void broker_close(struct broker *broker);
 

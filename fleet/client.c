@@ -15,6 +15,8 @@
 #include "src/clock.h"
 
 #define SETTLED_MS 300
+/* A server of a cluster that is electing a leader refuses subscriptions, too; rules do so each time. */
+#define REFUSALS 3
 /* Packets that are handled before anything is decided: a broker that has much to say is read in pieces. */
 #define BATCH 256
 
@@ -29,6 +31,7 @@ static void on_open(void *context)
 	c->was_told = false;
 	c->why[0] = '\0';
 	c->granted = 0;
+	c->has_refused = false;
 	view_renew(&c->view);
 	for (size_t i = 0; i < c->topic_count; i++)
 		(void)broker_subscribe(c->broker, c->topics[i], &mid);
@@ -117,7 +120,13 @@ static void on_subscribed(int mid, bool is_granted, void *context)
 	(void)mid;
 	c->quiet_since = clock_ms();
 	c->granted++;
-	if (is_granted)
+	if (is_granted && !c->has_refused && c->granted == c->topic_count)
+		c->refusals = 0;
+	if (is_granted || c->has_refused)
+		return;
+	c->has_refused = true;
+	broker_lose(c->broker, "it refuses a subscription");
+	if (++c->refusals < REFUSALS)
 		return;
 	say("the broker refuses a subscription: check its rules (ACL) for this user");
 	c->is_refused = true;
