@@ -198,6 +198,10 @@ static const struct {
     {"renamed, seen late", true, false, false, 1, -S, -S, EVIDENCE_UNDATED, EVIDENCE_UNDATED},
     {"renamed and still written to", true, true, false, 1, -S, S, EVIDENCE_UNDATED, EVIDENCE_UNDATED},
     {"perhaps a leftover, written over", true, false, false, 1, -S, S, EVIDENCE_ASSUMED, EVIDENCE_UNDATED},
+    {"written to as late as stamps can tell", true, false, false, 1, -S, -40 * MS, EVIDENCE_ASSUMED,
+	EVIDENCE_UNDATED},
+    {"not as late", true, false, false, 1, -S, -40 * MS - 1, EVIDENCE_UNDATED, EVIDENCE_UNDATED},
+    {"a leftover, written over and linked", true, false, true, 2, -S, S, EVIDENCE_UNDATED, EVIDENCE_UNDATED},
     {"a leftover, written over", true, false, true, 1, -S, S, EVIDENCE_OWN, EVIDENCE_OWN},
     {"linked, where no other user can", false, true, false, 2, -S, -S, EVIDENCE_OWN, EVIDENCE_OWN},
 };
@@ -207,6 +211,7 @@ START_TEST(moved_file_proves_nothing)
 	struct history history = {.absent_seen = moved[_i].absent_seen, .absent = {.kind = MARKER_ABSENT}};
 	struct observation o;
 	struct process p;
+	int64_t start;
 
 	arrange(S, LATER, &p, &o);
 	if (moved[_i].leftover_before)
@@ -215,9 +220,9 @@ START_TEST(moved_file_proves_nothing)
 	o.has_birth = true;
 	o.birth_offsets = o.offsets;
 	o.marker.links = moved[_i].links;
-	o.born = o.marker.mtime = o.marker.ctime;
-	o.born.tv_sec += (time_t)(moved[_i].born / S) - 1;
-	o.marker.mtime.tv_sec += (time_t)(moved[_i].written / S) - 1;
+	start = clock_to_ns(&o.marker.ctime) - S;
+	o.born = (struct timespec){(start + moved[_i].born) / S, (start + moved[_i].born) % S};
+	o.marker.mtime = (struct timespec){(start + moved[_i].written) / S, (start + moved[_i].written) % S};
 	ck_assert_msg(evidence_weigh(&p, &history, &o) == moved[_i].evidence, "%s", moved[_i].what);
 	history.strict = true;
 	ck_assert_msg(evidence_weigh(&p, &history, &o) == moved[_i].strict, "%s", moved[_i].what);
