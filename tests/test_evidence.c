@@ -283,6 +283,37 @@ START_TEST(file_that_is_older_than_the_process)
 }
 END_TEST
 
+/* What was known of an earlier file does not hold for the next one. */
+START_TEST(absence_makes_what_comes_new)
+{
+	const struct marker_stat directory = {.kind = MARKER_ABSENT, .dev = 4, .ino = 5};
+	struct history history = {.has_leftover = true,
+	    .leftover = {.kind = MARKER_FILE},
+	    .ambiguous = {.kind = MARKER_FILE}};
+
+	history_saw_none(&history, &directory);
+	ck_assert(history.absent_seen);
+	ck_assert_uint_eq(history.absent.dev, 4);
+	ck_assert_uint_eq(history.absent.ino, 5);
+	ck_assert(!history.has_leftover);
+	ck_assert_int_eq(history.leftover.kind, MARKER_ABSENT);
+	ck_assert_int_eq(history.ambiguous.kind, MARKER_ABSENT);
+}
+END_TEST
+
+/* An event that is read while the name is in use may be about what has been seen. */
+START_TEST(event_counts_for_what_was_not_seen)
+{
+	struct history history = {.present = true};
+
+	history_note_event(&history);
+	ck_assert(!history.came);
+	history.present = false;
+	history_note_event(&history);
+	ck_assert(history.came);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("evidence");
@@ -292,6 +323,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, strict_caller_assumes_nothing, 0, UNIT_COUNT(by_stamps));
 	tcase_add_loop_test(tcase, what_was_seen_decides_before_stamps, 0, UNIT_COUNT(stamps_of_all_kinds));
 	tcase_add_test(tcase, start_of_what_is_judged);
+	tcase_add_test(tcase, absence_makes_what_comes_new);
+	tcase_add_test(tcase, event_counts_for_what_was_not_seen);
 	tcase_add_test(tcase, time_before_the_start);
 	tcase_add_test(tcase, file_that_is_older_than_the_process);
 	tcase_add_test(tcase, rewritten_leftover_is_judged_anew);
