@@ -287,9 +287,8 @@ END_TEST
 START_TEST(absence_makes_what_comes_new)
 {
 	const struct marker_stat directory = {.kind = MARKER_ABSENT, .dev = 4, .ino = 5};
-	struct history history = {.has_leftover = true,
-	    .leftover = {.kind = MARKER_FILE},
-	    .ambiguous = {.kind = MARKER_FILE}};
+	struct history history = {
+	    .has_leftover = true, .leftover = {.kind = MARKER_FILE}, .ambiguous = {.kind = MARKER_FILE}};
 
 	history_saw_none(&history, &directory);
 	ck_assert(history.absent_seen);
