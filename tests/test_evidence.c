@@ -193,6 +193,10 @@ static const struct {
     {"renamed, seen late", true, false, false, 1, -S, -S, EVIDENCE_UNDATED, EVIDENCE_UNDATED},
     {"renamed and still written to", true, true, false, 1, -S, S, EVIDENCE_UNDATED, EVIDENCE_UNDATED},
     {"perhaps a leftover, written over", true, false, false, 1, -S, S, EVIDENCE_ASSUMED, EVIDENCE_UNDATED},
+    {"written to as late as stamps can tell", true, false, false, 1, -S, -40 * MS, EVIDENCE_ASSUMED,
+	EVIDENCE_UNDATED},
+    {"not as late", true, false, false, 1, -S, -40 * MS - 1, EVIDENCE_UNDATED, EVIDENCE_UNDATED},
+    {"a leftover, written over and linked", true, false, true, 2, -S, S, EVIDENCE_UNDATED, EVIDENCE_UNDATED},
     {"a leftover, written over", true, false, true, 1, -S, S, EVIDENCE_OWN, EVIDENCE_OWN},
     {"linked, where no other user can", false, true, false, 2, -S, -S, EVIDENCE_OWN, EVIDENCE_OWN},
 };
@@ -202,6 +206,7 @@ START_TEST(moved_file_proves_nothing)
 	struct history history = {.absent_seen = moved[_i].absent_seen, .absent = {.kind = MARKER_ABSENT}};
 	struct observation o;
 	struct process p;
+	int64_t start;
 
 	arrange(S, LATER, &p, &o);
 	if (moved[_i].leftover_before)
@@ -210,9 +215,9 @@ START_TEST(moved_file_proves_nothing)
 	o.has_birth = true;
 	o.birth_offsets = o.offsets;
 	o.marker.links = moved[_i].links;
-	o.born = o.marker.mtime = o.marker.ctime;
-	o.born.tv_sec += (time_t)(moved[_i].born / S) - 1;
-	o.marker.mtime.tv_sec += (time_t)(moved[_i].written / S) - 1;
+	start = clock_to_ns(&o.marker.ctime) - S;
+	o.born = (struct timespec){(start + moved[_i].born) / S, (start + moved[_i].born) % S};
+	o.marker.mtime = (struct timespec){(start + moved[_i].written) / S, (start + moved[_i].written) % S};
 	ck_assert_msg(evidence_weigh(&p, &history, &o) == moved[_i].evidence, "%s", moved[_i].what);
 	history.strict = true;
 	ck_assert_msg(evidence_weigh(&p, &history, &o) == moved[_i].strict, "%s", moved[_i].what);
@@ -273,6 +278,36 @@ START_TEST(file_that_is_older_than_the_process)
 }
 END_TEST
 
+/* What was known of an earlier file does not hold for the next one. */
+START_TEST(absence_makes_what_comes_new)
+{
+	const struct marker_stat directory = {.kind = MARKER_ABSENT, .dev = 4, .ino = 5};
+	struct history history = {
+	    .has_leftover = true, .leftover = {.kind = MARKER_FILE}, .ambiguous = {.kind = MARKER_FILE}};
+
+	history_saw_none(&history, &directory);
+	ck_assert(history.absent_seen);
+	ck_assert_uint_eq(history.absent.dev, 4);
+	ck_assert_uint_eq(history.absent.ino, 5);
+	ck_assert(!history.has_leftover);
+	ck_assert_int_eq(history.leftover.kind, MARKER_ABSENT);
+	ck_assert_int_eq(history.ambiguous.kind, MARKER_ABSENT);
+}
+END_TEST
+
+/* An event that is read while the name is in use may be about what has been seen. */
+START_TEST(event_counts_for_what_was_not_seen)
+{
+	struct history history = {.present = true};
+
+	history_note_event(&history);
+	ck_assert(!history.came);
+	history.present = false;
+	history_note_event(&history);
+	ck_assert(history.came);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("evidence");
@@ -282,6 +317,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, strict_caller_assumes_nothing, 0, UNIT_COUNT(by_stamps));
 	tcase_add_loop_test(tcase, what_was_seen_decides_before_stamps, 0, UNIT_COUNT(stamps_of_all_kinds));
 	tcase_add_test(tcase, start_of_what_is_judged);
+	tcase_add_test(tcase, absence_makes_what_comes_new);
+	tcase_add_test(tcase, event_counts_for_what_was_not_seen);
 	tcase_add_test(tcase, time_before_the_start);
 	tcase_add_test(tcase, file_that_is_older_than_the_process);
 	tcase_add_test(tcase, rewritten_leftover_is_judged_anew);

@@ -109,8 +109,9 @@ class Judge:
         if not self.history.private:
             return False
         own = [t for t in self.history.touches if t.pid == life.pid and t.done is not False and t.began <= answer.at]
-        came = [t.began for t in own if t.what in ("symlink", "fifo", "obstruct", "mark-other-user") and t.over() >= life.born[0]]
-        return any(t.what in ("clear", "remove", "remove-for") and t.over() >= min(came) for t in own) if came else False
+        came = [t.began for t in own if t.over() >= life.born[0] and
+                t.what in ("symlink", "fifo", "obstruct", "mark-other-user")]
+        return bool(came) and any(t.what in ("clear", "remove", "remove-for") and t.over() >= min(came) for t in own)
 
     def is_undisturbed(self, mark, until):
         """Nothing could have hidden or removed this marker since."""

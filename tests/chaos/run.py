@@ -120,7 +120,10 @@ class Run(Clients, Daemons, Directories, Workers):
         return not any(self.must_be_answered(ask) for asks, _ in self.asking.values() for ask in asks)
 
     def must_be_answered(self, ask):
+        """A client that was slow to start may have taken the number for the next process."""
         life = self.history.life(ask.name)
+        if life is not None and self.last_of(life.pid) != ask.name:
+            return False
         if ask.many or ask.way in ("run", "strict") or life is None or self.has_answer(ask):
             return False
         marks = [t for t in self.history.touches if t.pid == life.pid]
