@@ -102,7 +102,9 @@ static void put_row(struct out *o, const struct monitor_row *row, int64_t now_ms
 	describe_age(row, now_ms, text, sizeof(text));
 	snprintf(cell, sizeof(cell), "  %8s", text);
 	put(o, NULL, cell);
-	snprintf(cell, sizeof(cell), waits ? "  %7u" : "", row->last.waiters);
+	if (!waits)
+		return;
+	snprintf(cell, sizeof(cell), "  %7u", row->last.waiters);
 	put(o, NULL, cell);
 }
 
