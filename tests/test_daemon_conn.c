@@ -618,6 +618,7 @@ START_TEST(lost_remote_daemon_is_tried_again)
 		ck_assert(!daemon_conn_begin(&conn, now, true, &event));
 		ck_assert_int_eq(event.kind, DAEMON_LOST);
 	}
+	ck_assert_int_gt(before, 100);
 	ck_assert(!daemon_conn_begin(&conn, NOW + 5000, true, &event));
 	ck_assert_int_eq(event.kind, DAEMON_ABSENT);
 	ck_assert_int_eq(conn.state, DAEMON_BACKING_OFF);
