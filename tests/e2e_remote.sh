@@ -5,8 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/backends.sh"
 
-# start_other: a daemon at $T/s and a process, both in a pid namespace of their own; $PID is the process's pid there,
-# $OUTSIDE here.
+# start_other: a daemon at $T/s and a process, both in a pid namespace of their own; $PID is the process's pid there.
 start_other() {
 	local flags='--pid --fork --kill-child --mount-proc'
 	# shellcheck disable=SC2086
@@ -16,8 +15,7 @@ start_other() {
 	# shellcheck disable=SC2086
 	spawn unshare $flags bash -c 'sleep 1000 & echo $! >inside
 		"$0" --socket "$PWD/s" --dir "$PWD/m" 2>readyd.log & echo $! >daemon.inside; wait' "$READYD"
-	OTHER=$LAST
-	until_true 60 ctl ping --remote >ping 2>&1
+	until_true 60 ctl -q ping --remote 2>/dev/null
 	PID=$(cat inside)
 }
 
@@ -137,7 +135,7 @@ test_what_a_remote_daemon_cannot_do() {
 	refused 2 "remote daemon sees no process of this system" mark -s vsock:2:9
 	refused 2 "not with a remote daemon" wait --remote --for=end 1
 	refused 2 "not with a remote daemon" wait --remote --pidfile x
-	READYD_BACKEND=file refused 2 "not with a remote daemon" status --remote 1
+	READYD_BACKEND='file' refused 2 "not with a remote daemon" status --remote 1
 	refused 2 "use vsock:CID:PORT" ping -s vsock:2
 	refused 2 "use vsock:CID:PORT" ping -s vsock:host:1
 	refused 2 "use vsock:CID:PORT" ping -s vsock:4294967295:1

@@ -36,7 +36,7 @@ test_hello() {
 	replies 'HELLO 1\n' "READYD 1 epoch=[0-9]+ pidns=[0-9]+ timens=[0-9]+ dir=$(stat -c %d:%i m) prefix=ktstr-worker-ready- path=$T/m"
 	replies 'HELLO 2\n' "ERR bad-version .*"
 	replies 'HELLO\n' "ERR bad-argument .*"
-	replies 'HELLO 1 1\n' "ERR bad-argument .*"
+	replies 'HELLO 1 1 1\n' "ERR bad-argument .*"
 }
 
 test_hello_escapes_the_directory() {

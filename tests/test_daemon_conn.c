@@ -538,6 +538,118 @@ START_TEST(backlog_is_full)
 }
 END_TEST
 
+/* The same for a daemon of another kernel, which is greeted with a tag. */
+static void ask_remote(void)
+{
+	settings.backend = READYD_BACKEND_REMOTE;
+	settings.place_given = false;
+	ask();
+}
+
+static void greet_with(uint64_t tag)
+{
+	struct wire_hello says = {.epoch = 1, .tag = tag, .place = settings.place};
+	char line[WIRE_REPLY_MAX + 1];
+
+	line[wire_write_hello(line, sizeof(line) - 1, &says)] = '\0';
+	say(line);
+	expect(DAEMON_NOTHING);
+}
+
+static void meet_remote(void)
+{
+	ask_remote();
+	greet_with(conn.tag);
+	say("PONG\n");
+	expect(DAEMON_ANSWERED);
+}
+
+START_TEST(what_a_stream_has_left_is_skipped)
+{
+	char request[256];
+
+	ask_remote();
+	ck_assert_uint_ne(conn.tag, 0);
+	snprintf(request, sizeof(request), "\nHELLO 1 %llu\nWAIT 5:7\nPING\n", (unsigned long long)conn.tag);
+	expect_request(request);
+	say("ady 5 start=7\n\xff\xfe\n\n");
+	expect_nothing();
+	say("ready 5 start=7\nPONG\nERR bad-verb\n");
+	expect(DAEMON_NOTHING);
+	expect(DAEMON_NOTHING);
+	expect(DAEMON_NOTHING);
+	greet();
+	greet_with(conn.tag + 1);
+	ck_assert_int_eq(conn.state, DAEMON_GREETING);
+	ck_assert(!conn.met);
+	greet_with(conn.tag);
+	ck_assert_int_eq(conn.state, DAEMON_OPEN);
+	say("ready 5 start=7\nPONG\n");
+	expect(DAEMON_ANSWER);
+	expect(DAEMON_ANSWERED);
+	say("x\n");
+	expect(DAEMON_LOST);
+}
+END_TEST
+
+START_TEST(another_client_takes_the_stream)
+{
+	meet_remote();
+	say("READYD 1 epoch=1 pidns=0 timens=0 dir=0:0 prefix=a path=/ tag=2\n");
+	expect(DAEMON_LOST);
+	ck_assert_int_eq(conn.io.fd, -1);
+}
+END_TEST
+
+/* The first loss is met at once, and each attempt later; after 5 seconds, there is no daemon. */
+START_TEST(lost_remote_daemon_is_tried_again)
+{
+	int64_t delay, now = NOW, before = 0;
+
+	meet_remote();
+	hang_up();
+	expect(DAEMON_LOST);
+	close(listener);
+	listener = -1;
+	for (int i = 0; i < 4; i++, before = delay) {
+		delay = conn.retry_at - now;
+		ck_assert_int_gt(delay, before);
+		now = conn.retry_at;
+		ck_assert(!daemon_conn_begin(&conn, now, true, &event));
+		ck_assert_int_eq(event.kind, DAEMON_LOST);
+	}
+	ck_assert_int_gt(before, 100);
+	ck_assert(!daemon_conn_begin(&conn, NOW + 5000, true, &event));
+	ck_assert_int_eq(event.kind, DAEMON_ABSENT);
+	ck_assert_int_eq(conn.state, DAEMON_BACKING_OFF);
+}
+END_TEST
+
+START_TEST(silent_remote_daemon_is_lost)
+{
+	int64_t at;
+
+	meet_remote();
+	at = daemon_conn_deadline(&conn, false);
+	ck_assert_int_gt(at, NOW);
+	ck_assert(!daemon_conn_expire(&conn, at - 1, &event));
+	ck_assert(!conn.in_flight);
+	ck_assert(!daemon_conn_expire(&conn, at, &event));
+	ck_assert(conn.in_flight);
+	ck_assert(daemon_conn_expire(&conn, daemon_conn_deadline(&conn, false), &event));
+	ck_assert_int_eq(event.kind, DAEMON_LOST);
+	ck_assert_int_eq(event.error, ETIMEDOUT);
+}
+END_TEST
+
+START_TEST(remote_daemon_that_was_never_met_is_absent)
+{
+	ask_remote();
+	hang_up();
+	expect_absent(ECONNRESET);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("daemon_conn");
@@ -569,6 +681,11 @@ static Suite *suite(void)
 	tcase_add_test(tcase, expected_word_of_a_working_one);
 	tcase_add_test(tcase, nothing_listens);
 	tcase_add_test(tcase, backlog_is_full);
+	tcase_add_test(tcase, what_a_stream_has_left_is_skipped);
+	tcase_add_test(tcase, another_client_takes_the_stream);
+	tcase_add_test(tcase, lost_remote_daemon_is_tried_again);
+	tcase_add_test(tcase, silent_remote_daemon_is_lost);
+	tcase_add_test(tcase, remote_daemon_that_was_never_met_is_absent);
 	return s;
 }
 

@@ -187,6 +187,32 @@ START_TEST(what_is_shared_is_never_more_than_there_is)
 }
 END_TEST
 
+/* A context ID, the stream, and a uid of the same number are three; none of them is privileged. */
+START_TEST(peers_without_a_uid_are_users)
+{
+	struct quota_user *stream = quota_enter_peer(&quota, QUOTA_PEER_STREAM, 0);
+	struct quota_user *kernel = quota_enter_peer(&quota, QUOTA_PEER_CID, 0);
+	struct quota_user *root = quota_enter(&quota, 0);
+	size_t room = 0;
+
+	ck_assert_ptr_ne(stream, kernel);
+	ck_assert_ptr_ne(kernel, root);
+	ck_assert_ptr_eq(quota_enter_peer(&quota, QUOTA_PEER_CID, 0), kernel);
+	quota_leave(&quota, kernel);
+	while (quota_charge(&quota, kernel, QUOTA_CONNECTIONS, 1))
+		room++;
+	ck_assert_uint_gt(room, 0);
+	ck_assert(quota_charge(&quota, stream, QUOTA_CONNECTIONS, 1));
+	ck_assert(quota_charge(&quota, root, QUOTA_CONNECTIONS, 1));
+	quota_release(&quota, kernel, QUOTA_CONNECTIONS, room);
+	quota_release(&quota, stream, QUOTA_CONNECTIONS, 1);
+	quota_release(&quota, root, QUOTA_CONNECTIONS, 1);
+	quota_leave(&quota, kernel);
+	quota_leave(&quota, stream);
+	quota_leave(&quota, root);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("quota");
@@ -194,6 +220,7 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_loop_test(tcase, a_user_gets_a_share_of_what_the_others_have_left, 0, QUOTA_RESOURCES);
+	tcase_add_test(tcase, peers_without_a_uid_are_users);
 	tcase_add_test(tcase, a_share_is_rounded_up);
 	tcase_add_loop_test(tcase, an_eighth_stays_for_root_and_the_daemons_user, 0, QUOTA_RESOURCES);
 	tcase_add_loop_test(

@@ -151,6 +151,68 @@ START_TEST(await_start_is_an_option)
 }
 END_TEST
 
+/* What the daemon of another kernel is named by. CID 0: a path. */
+static const struct {
+	const char *socket;
+	unsigned flags;
+	enum readyd_backend backend, result;
+	const char *path;
+	unsigned cid, port;
+} remotes[] = {
+    {"vsock:2:9", 0, READYD_BACKEND_AUTO, READYD_BACKEND_REMOTE, NULL, 2, 9},
+    {"vsock:4294967294:4294967294", 0, READYD_BACKEND_DAEMON, READYD_BACKEND_REMOTE, NULL, 4294967294,
+	4294967294},
+    {"unix:/run/port", READYD_OPTION_REMOTE, READYD_BACKEND_AUTO, READYD_BACKEND_REMOTE, "/run/port", 0, 0},
+    {"unix:/run/port", 0, READYD_BACKEND_AUTO, READYD_BACKEND_AUTO, "/run/port", 0, 0},
+    {"unix:vsock:2:9", 0, READYD_BACKEND_FILE, READYD_BACKEND_FILE, "vsock:2:9", 0, 0},
+};
+
+START_TEST(remote_daemon_is_named)
+{
+	struct readyd_options options = {.size = sizeof(options),
+	    .socket = remotes[_i].socket,
+	    .backend = remotes[_i].backend,
+	    .flags = remotes[_i].flags};
+
+	set_env("READYD_DIR", "/env/dir");
+	ck_assert_int_eq(settings_init(&settings, &options), 0);
+	ck_assert_int_eq(settings.backend, remotes[_i].result);
+	ck_assert(settings.place_given == !settings_is_remote(&settings));
+	ck_assert(settings.is_vsock == (remotes[_i].path == NULL));
+	if (settings.is_vsock) {
+		ck_assert_uint_eq(settings.vsock.cid, remotes[_i].cid);
+		ck_assert_uint_eq(settings.vsock.port, remotes[_i].port);
+	} else {
+		ck_assert_str_eq(settings.socket, remotes[_i].path);
+	}
+}
+END_TEST
+
+static const char *const no_addresses[] = {"vsock:", "vsock:2", "vsock:2:", "vsock::9", "vsock:2:9 ",
+    "vsock:-1:9", "vsock:4294967295:9", "vsock:2:4294967295", "vsock:2:9:1", "vsock:host:9", "unix:"};
+
+START_TEST(wrong_address_is_refused)
+{
+	struct readyd_options options = {.size = sizeof(options), .socket = no_addresses[_i]};
+
+	ck_assert_int_eq(settings_init(&settings, &options), -1);
+	ck_assert_int_eq(errno, EINVAL);
+}
+END_TEST
+
+START_TEST(remote_daemon_has_no_files)
+{
+	struct readyd_options options = {
+	    .size = sizeof(options), .socket = "vsock:2:9", .backend = READYD_BACKEND_FILE};
+
+	ck_assert_int_eq(settings_init(&settings, &options), -1);
+	ck_assert_int_eq(errno, EINVAL);
+	options.backend = READYD_BACKEND_REMOTE;
+	ck_assert_int_eq(settings_init(&settings, &options), -1);
+	ck_assert_int_eq(errno, EINVAL);
+}
+END_TEST
+
 START_TEST(no_options_are_defaults)
 {
 	ck_assert_int_eq(settings_init(&settings, NULL), 0);
@@ -355,6 +417,9 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, trusted_user_is_chosen, 0, UNIT_COUNT(trusted));
 	tcase_add_loop_test(tcase, bad_user_is_refused, 0, UNIT_COUNT(bad_users));
 	tcase_add_test(tcase, await_start_is_an_option);
+	tcase_add_loop_test(tcase, remote_daemon_is_named, 0, UNIT_COUNT(remotes));
+	tcase_add_loop_test(tcase, wrong_address_is_refused, 0, UNIT_COUNT(no_addresses));
+	tcase_add_test(tcase, remote_daemon_has_no_files);
 	tcase_add_test(tcase, no_options_are_defaults);
 	tcase_add_test(tcase, environment_counts_without_options);
 	tcase_add_loop_test(tcase, bad_value_is_refused, 0, UNIT_COUNT(bad));

@@ -351,6 +351,10 @@ impl Settings {
         let dir = std::ffi::OsStr::from_bytes(&bytes[..slash.max(1)]);
         let socket = options.socket.clone().or_else(|| from_env("READYD_SOCKET"));
         let socket = socket.unwrap_or_else(|| PathBuf::from("/run/readyd.sock")).into_os_string().into_vec();
+        if socket.starts_with(b"vsock:") {
+            return Err(invalid("only libreadyd asks remote daemons (vsock:)"));
+        }
+        let socket = socket.strip_prefix(b"unix:").map(<[u8]>::to_vec).unwrap_or(socket);
         if socket.is_empty() || socket.len() > 107 || socket.contains(&0) {
             return Err(invalid("the path of the socket is empty or too long"));
         }

@@ -74,6 +74,9 @@ class Options:
             raise ValueError(f"not an absolute path: {self.dir!r}")
         if self.prefix is not None and (not self.prefix or "/" in self.prefix):
             raise ValueError(f"not a prefix: {self.prefix!r}")
+        if self.socket.startswith("vsock:"):
+            raise ValueError(f"only libreadyd asks remote daemons: {self.socket!r}")
+        self.socket = self.socket[len("unix:"):] if self.socket.startswith("unix:") else self.socket
         if not self.socket:
             raise ValueError("the socket is empty")
 
