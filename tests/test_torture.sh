@@ -105,6 +105,16 @@ test_run_sees_the_end_of_its_worker_though_it_cannot_read_signals() {
 	[[ $(cat report) =~ cpu_ms=([0-9]+) && ${BASH_REMATCH[1]} -lt 300 ]] || die "$(cat report)"
 }
 
+test_mark_ends_when_it_cannot_hear_its_child() {
+	local pid
+	need_inject
+	spawn sleep 1000
+	pid=$LAST
+	faulty 125 --call read --from 2 --errno EIO -- "$READYCTL" mark "$pid"
+	expect "lines on standard error" "$(wc -l <err)" 1
+	[[ $(cat report) =~ cpu_ms=([0-9]+) && ${BASH_REMATCH[1]} -lt 300 ]] || die "$(cat report)"
+}
+
 test_a_sample_of_faults_is_survived() {
 	need_inject
 	"$TORTURE/torture.sh" --sample 150 --seconds 110 >table || die "$(cat table)"
