@@ -41,4 +41,22 @@ test_needs_to_wake_at_a_hang_up() { sleeps_on -DNO_LOOK_AT_HANG_UP; }
 test_needs_the_backstop_where_the_daemon_is_frozen() { sleeps_on -DNO_BACKSTOP; }
 test_needs_the_look_at_the_marker_before_the_process() { lies -DPROCESS_BEFORE_MARKER; }
 
+# Each of 40 schedules tells its steps. A wait on a connection, a process that is not started, and a marker that is
+# removed while the daemon is asked about it are not in the model.
+steps_of_the_simulator() {
+	local seed
+	for seed in {1..40}; do
+		"$BUILD/tests/sim/sim" --seed "$seed"
+	done | sed -n 's/.* step: //p' | sort -u |
+		select_lines -v -e '\<wait\>' -e '^not-started' -e '^unconfirmed [a-z]* saw-nothing waiting'
+}
+
+test_allows_the_steps_of_the_simulator() {
+	steps_of_the_simulator >steps
+	[ "$(wc -l <steps)" -ge 20 ] || die "few steps: $(cat steps)"
+	expect "steps that are not in the model" "$(select_lines -vxF -f "$SRC/tests/model/steps" steps)" ""
+	select_lines -v '^waiting gate told' "$SRC/tests/model/steps" >fewer
+	expect "the step that is left out" "$(select_lines -vxF -f fewer steps)" "waiting gate told done none"
+}
+
 run_tests "$@"

@@ -202,7 +202,7 @@ int run_look_read(struct run_look *l, struct run_word *word)
 
 	if (n == (ssize_t)sizeof(*word))
 		return 1;
-	return n < 0 ? 0 : -1;
+	return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 }
 
 void run_look_reap(struct run_look *l)

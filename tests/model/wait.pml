@@ -12,7 +12,7 @@ bool event;		/* something is in its queue */
 bool alive = true;	/* the daemon */
 bool frozen;
 bool request;		/* GATE, on its way to the daemon */
-mtype reply = none;	/* told or gate */
+mtype reply = none;	/* told, gate or not_helped (a limit is reached) */
 bool entry;		/* what the daemon keeps of the wait */
 bool open, byte_there;	/* the gate */
 
@@ -94,6 +94,7 @@ end:
 		:: !SERVES
 		:: SERVES && (seen || over) -> entry = false; reply = told; said_ready = seen
 		:: SERVES && !seen && !over -> open = true; byte_there = false; reply = gate
+		:: SERVES -> entry = false; reply = not_helped
 		fi
 	   }
 	/* Events of files without an entry are dropped. An end shows at the pidfd of the entry, always. */
@@ -141,11 +142,12 @@ inline say_ready()
 active proctype Waiter()
 {
 	bool seen, over, daemon_helps = true;
+	byte looks = 2;		/* the backstop, at any moment, but not so often that it could replace a wake-up */
 again:
 	look(seen, over);
 	if
-	:: (seen || over) && daemon_helps && subscription == none && !over -> move(saw_doubt)
-	:: over || (seen && !(daemon_helps && subscription == none)) ->
+	:: seen && daemon_helps -> move(saw_doubt)
+	:: over || (seen && !daemon_helps) ->
 	   if :: seen -> say_ready() :: else fi;
 	   move(saw_end);
 	   goto finish
@@ -158,6 +160,7 @@ again:
 	   :: !alive -> daemon_helps = false; goto again
 	   fi
 	:: subscription == gate -> goto asleep
+	:: subscription == asked
 	:: subscription == none && !daemon_helps ->
 	   /* Its own watch was there before the look; here, it looks when something has changed. */
 	   (marker || ended); goto again
@@ -165,7 +168,9 @@ again:
 	if	/* the reply, the end of the connection, or the patience with a frozen daemon */
 	:: reply == told -> if :: said_ready -> say_ready() :: else fi; move(told); goto finish
 	:: reply == gate -> move(gate_came); goto asleep
+	:: reply == not_helped -> move(not_helped); daemon_helps = false; goto again
 	:: reply == none && (!alive || frozen) -> move(left); daemon_helps = false; goto again
+	:: looks > 0 -> looks--; goto again
 	fi;
 asleep:
 	if
@@ -178,6 +183,7 @@ asleep:
 #endif
 #endif
 	:: ended -> goto again		/* its own pidfd */
+	:: looks > 0 -> looks--; goto again
 #ifndef NO_BACKSTOP
 	:: frozen && marker -> daemon_helps = false; goto again
 #endif

@@ -6,6 +6,7 @@
 # calls that the scenario makes. script/torture exports what this needs: BUILD, RUN, SOCKET. See tests/torture/README.md.
 # shellcheck source=/dev/null disable=SC2034,SC2317
 set -u
+shopt -s extglob
 here=$(cd "$(dirname "$0")" && pwd)
 SCENARIO=$1
 WHAT=("${@:2}")
@@ -101,7 +102,7 @@ is_told_of_no_process() { [[ ${WHAT[1]} == pidfd_open && ${WHAT[4]} =~ ^(ESRCH|E
 # RIGHT_STATUS and RIGHT are the answer; FALSE must never be said, OTHER may be.
 judge_client() {
 	judge_end
-	! is_told_of_no_process || FALSE=${FALSE/died/exited} OTHER='(died|unreachable) '
+	! is_told_of_no_process || FALSE=${FALSE//@(died|exited)/stale} OTHER='(died|exited|unreachable) '
 	! says "$FALSE" || fail contrary
 	if [ "$STATUS" -eq "$RIGHT_STATUS" ] && { [ -z "$RIGHT" ] || says "$RIGHT"; }; then
 		judge_descriptors
