@@ -112,6 +112,19 @@ test_systemd_unit_shares_tmp() {
 	expect "settings that hide other roots" "$(select_lines '^RestrictSUIDSGID' "$INIT/systemd/readyd.service")" ""
 }
 
+# The bridge is believed by its daemon only where both see one marker directory.
+test_the_unit_of_the_bridge_is_valid_and_shares_tmp() {
+	local unit=$INIT/systemd/readyd-mqtt.service
+	need systemd-analyze
+	mkdir units
+	sed "s|=/usr/sbin/readyd-mqtt|=$READYD|" "$unit" >units/readyd-mqtt.service
+	systemd-analyze verify --man=no "$T/units/readyd-mqtt.service" >out 2>&1 || die "not valid: $(cat out)"
+	expect "complaints" "$(select_lines readyd-mqtt out)" ""
+	expect "settings that create a mount namespace" "$(select_lines -E \
+		'^(Private|Protect|Proc|ReadOnly|ReadWrite|Exec|NoExec|Inaccessible|Temporary|Bind|Root|Dynamic|Mount)' \
+		"$unit" | select_lines -v '^ExecStart=')" ""
+}
+
 test_systemd_unit_is_hardened() {
 	local offline=--offline=yes
 	need systemd-analyze
