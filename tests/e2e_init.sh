@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# runit, s6 and systemd start, watch and stop readyd with the files of contrib/init. Guests boot with /init and inittab.
+# runit, s6, OpenRC and systemd start, watch and stop readyd with the files of contrib/init. Guests boot with /init and
+# inittab.
 # shellcheck source=tests/lib.sh disable=SC1091
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/backends.sh disable=SC1091
+. "$(dirname "$0")/backends.sh"
 
 INIT=$SRC/contrib/init
 
@@ -83,6 +86,57 @@ test_s6_tells_readiness_by_the_descriptor() {
 	expect "descriptor" "$(cat "$INIT/s6/notification-fd")" 3
 	s6-svc -xd service
 	until_true 60 has_ended "$LAST"
+}
+
+# What OpenRC creates in /run when it boots a system; it is nowhere else.
+boot_openrc() {
+	tmpfs /run
+	mkdir -p /run/openrc/{daemons,exclusive,failed,hotplugged,inactive,options,scheduled,started,starting,stopping,tmp,wasinactive}
+	: >/run/openrc/softlevel
+}
+rc_readyd() { timeout 60 openrc-run "$T/readyd" "$1" >out 2>&1 || die "$1: $(cat out)"; }
+under_openrc() {
+	local old
+	boot_openrc
+	private_readyd
+	sed "s|^command=/usr/sbin/readyd$|command=$T/bin/readyd|" "$INIT/openrc/readyd" >readyd
+	! cmp -s "$INIT/openrc/readyd" readyd || die "another command: $(cat readyd)"
+	chmod +x readyd
+	rc_readyd start
+	until_true 60 ctl --quiet ping 2>/dev/null
+	rc_readyd status
+	old=$(counter pid)
+	rc_readyd reload
+	expect "daemon after the reload" "$(counter pid)" "$old"
+	survives_a_kill
+	rc_readyd stop
+	is_down || die "the daemon still serves"
+	[ ! -e s ] || die "the daemon has left its socket"
+}
+test_openrc() {
+	need_root
+	need openrc-run
+	need setpriv
+	in_namespaces "-mpf --mount-proc" under_openrc
+}
+
+# Debian 12 has no dinit. The words are those of dinit-service(5), and the descriptor of its pipe is that of the command.
+test_the_description_for_dinit() {
+	sed '/^#/d' "$INIT/dinit/readyd" >description
+	expect "other lines" "$(select_lines -vE '^[a-z-]+ = [^ ].*$' description)" ""
+	expect "other words" "$(sed 's/ =.*//' description |
+		select_lines -vxE 'type|command|ready-notification|restart|smooth-recovery|log-type')" ""
+	expect "type" "$(sed -n 's/^type = //p' description)" process
+	expect "pipe" "$(sed -n 's/^ready-notification = pipefd://p' description)" \
+		"$(sed -n 's/^command = .* --ready-fd //p' description)"
+	[ "$(wc -l <description)" -eq 6 ] || die "lines: $(cat description)"
+	private_readyd
+	mkfifo up
+	exec 3<>up
+	# shellcheck disable=SC2046 # its words
+	spawn $(sed -n 's|^command = /usr/sbin/||p' description)
+	read -r -t 60 -u 3
+	ctl ping >/dev/null
 }
 
 unit_says() { sed -n "s/^$2=//p" "$INIT/systemd/readyd.$1"; }

@@ -151,4 +151,21 @@ test_logs_of_failed_tests_are_not_counted() {
 	expect "skipped" "$(count SKIP log)" 0
 }
 
+# Their tools are for other systems, so no more than this can be said of them here.
+test_the_recipes_for_other_packages_are_read() {
+	local version recipe packaging=$SRC/packaging
+	version=$(sed -n 's/^AC_INIT(\[readyd\], \[\([0-9.]*\)\].*/\1/p' "$SRC/configure.ac")
+	for recipe in APKBUILD PKGBUILD; do
+		bash -n "$packaging/$recipe"
+		expect "version in $recipe" "$(sed -n 's/^pkgver=//p' "$packaging/$recipe")" "$version"
+	done
+	grep -qF "version = \"$version\";" "$packaging/flake.nix" || die "flake.nix has another version"
+	need rpmspec
+	rpmspec -q --queryformat '%{name} %{version}\n' "$packaging/readyd.spec" >out 2>err || die "$(cat err)"
+	expect "complaints" "$(cat err)" ""
+	printf '%s\n' "readyd $version" "readyd-devel $version" | diff - out
+	rpmspec -P "$packaging/readyd.spec" >out
+	expect "macros that rpm would have expanded" "$(select_lines -E '%\{(name|version|release|_bindir|_libdir|buildroot)\}' out)" ""
+}
+
 run_tests "$@"

@@ -70,9 +70,10 @@ remote() {
 }
 
 guests() {
-	local failed=0 init=$SRC/contrib/init evidence systemd
+	local failed=0 init=$SRC/contrib/init evidence systemd small=()
 	mapfile -t evidence < <(evidence_files)
-	guest plain "$init/init" "$vm/cases_plain.sh" guest/wait_ready.sh="$init/wait_ready.sh" \
+	[ ! -x "$BUILD/vm/small/client/readyctl" ] || small=(guest/readyctl-small="$BUILD/vm/small/client/readyctl")
+	guest plain "$init/init" "$vm/cases_plain.sh" guest/wait_ready.sh="$init/wait_ready.sh" "${small[@]}" \
 		guest/heap_watch="$BUILD/tests/vm/heap_watch" \
 		guest/send_socket="$BUILD/tests/vm/send_socket" -- /guest/cases || failed=1
 	guest evidence "$init/init" "$vm/cases_evidence.sh" guest/under="$BUILD/tests/vm/under" "${evidence[@]}" \

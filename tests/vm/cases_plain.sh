@@ -69,6 +69,20 @@ test_a_descriptor_that_a_client_sends_does_not_block() {
 	ip link set lo down
 }
 
+# Built with musl for size; see script/small.sh.
+test_the_smallest_client() {
+	[ -x /guest/readyctl-small ] || skip "there is no musl-gcc"
+	for backend in daemon file; do
+		spawn_worker $SIZE
+		spawn env READYD_BACKEND=$backend /guest/readyctl-small -q wait --timeout 60 "$PID"
+		release
+		expect_exit 0 wait "$LAST"
+		end_worker "$PID"
+		rm go
+	done
+	expect_exit 0 /guest/readyctl-small -q run --timeout 60 --line '^up [0-9]+$' -- sh -c 'echo up 1; sleep 0.1'
+}
+
 # The filter of system calls and the rights, in static programs.
 test_the_daemon_is_confined() {
 	expect "filter" "$(counter sandbox)" on

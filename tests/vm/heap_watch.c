@@ -35,9 +35,9 @@
 #define BREAKPOINT	0xcc
 #define BREAKPOINT_MASK 0xffUL
 
-/* Where things are in a static executable. */
+/* Where things are in a static executable, if it is loaded where it says. */
 struct image {
-	uint64_t calloc_address;
+	uint64_t entry, calloc_address;
 	uint64_t state_from_fs; /* to be subtracted from the thread pointer */
 	uint64_t state_size;
 };
@@ -102,9 +102,11 @@ static struct image read_image(const char *path)
 	const Elf64_Sym *state;
 	struct image image;
 
-	if (memcmp(file->e_ident, ELFMAG, SELFMAG) != 0 || file->e_type != ET_EXEC)
-		errx(1, "%s is not a static executable", path);
+	if (memcmp(file->e_ident, ELFMAG, SELFMAG) != 0 ||
+	    (file->e_type != ET_EXEC && file->e_type != ET_DYN))
+		errx(1, "%s is not an executable", path);
 	state = find_symbol(file, STATE_SYMBOL, STT_TLS);
+	image.entry = file->e_entry;
 	image.calloc_address = find_symbol(file, "calloc", STT_FUNC)->st_value;
 	image.state_from_fs = tls_size(file) - state->st_value;
 	image.state_size = state->st_size;
@@ -166,11 +168,13 @@ static void keep(pid_t pid, const struct image *image, struct state *state)
 		state->words[at / sizeof(uint64_t)] = peek(pid, start + at);
 }
 
-/* Continues until calloc(1, bytes) is about to run. */
+/* Continues until calloc(1, bytes) is about to run. The program has just been loaded, at any address. */
 static void find_allocation(pid_t pid, const struct image *image, uint64_t bytes)
 {
+	const uint64_t bias = registers(pid).rip - image->entry;
+
 	for (;;) {
-		run_to(pid, image->calloc_address);
+		run_to(pid, image->calloc_address + bias);
 		if (registers(pid).rsi == bytes)
 			return;
 		resume(PTRACE_SINGLESTEP, pid, SIGTRAP);
