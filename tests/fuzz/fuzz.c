@@ -26,12 +26,6 @@ static pid_t owner; /* of the private directory */
 static char dir[64];
 static int captured[3];
 
-void fuzz_fail(const char *file, int line, const char *what)
-{
-	dprintf(report, "%s:%d: invariant: %s\n", file, line, what);
-	abort();
-}
-
 /* As the kernel names it. */
 _Noreturn static void fuzz_fail_descriptor(int fd, bool open)
 {
@@ -54,12 +48,24 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 }
 
 /* Children exit by _exit(2), except where a module of the product leaves by exit(3). */
+static void remove_dir(void)
+{
+	if (getpid() == owner && dir[0] != '\0')
+		nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+void fuzz_fail(const char *file, int line, const char *what)
+{
+	dprintf(report, "%s:%d: invariant: %s\n", file, line, what);
+	remove_dir();
+	abort();
+}
+
 static void on_exit_of_all(void)
 {
 	if (getpid() != owner)
 		return;
-	if (dir[0] != '\0')
-		nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	remove_dir();
 	dprintf(report, "fuzz: %s executions=%" PRIu64 " bytes=%" PRIu64 "\n", fuzz_target.name, executions,
 	    bytes);
 }
