@@ -19,6 +19,9 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1 };
 #define FAREWELL_MS 3000
 /* The same complaint is not repeated within this time. */
 #define COMPLAINT_MS 60000
+/* A server of a cluster that elects a leader refuses subscriptions for a moment. Where rules do, there is
+ * only nothing to clear. */
+#define REFUSALS 6
 
 static void on_open(void *context)
 {
@@ -52,9 +55,16 @@ static void on_acknowledged(int mid, void *context)
 
 static void on_subscribed(int mid, bool is_granted, void *context)
 {
+	struct bridge *bridge = context;
+
 	(void)mid;
-	(void)context;
-	if (!is_granted)
+	if (is_granted) {
+		bridge->refusals = 0;
+		return;
+	}
+	if (++bridge->refusals < REFUSALS)
+		broker_lose(bridge->broker, "it refuses a subscription");
+	else if (bridge->refusals == REFUSALS)
 		say("the broker refuses a subscription: check its rules (ACL) for this user");
 }
 

@@ -27,6 +27,7 @@ struct bridge {
 	const struct bridge_options *options;
 	struct readyd_monitor *monitor;
 	struct broker *broker;
+	unsigned refusals; /* of subscriptions, in a row */
 	struct mirror mirror;
 
 	/* What the daemon says; see bridge_follow.c. */
