@@ -15,8 +15,8 @@ struct client {
 	struct view view;
 	char (*topics)[TOPIC_SIZE]; /* to subscribe to */
 	size_t topic_count, granted;
-	unsigned refusals; /* connections in a row in which a subscription was refused */
-	bool has_refused;  /* in this connection */
+	unsigned refusals;   /* connections in a row in which a subscription was refused */
+	bool has_refused;    /* in this connection */
 	int64_t quiet_since; /* when the last message or acknowledgement came */
 	int signals, caught;
 	bool is_refused, was_told; /* was_told: that there is no connection */

@@ -134,7 +134,8 @@ END_TEST
 /* The process that has been ready may be an earlier one. */
 START_TEST(exited_without_a_start)
 {
-	const struct readyd_answer own = {.verdict = READYD_PENDING, .reason = READYD_REASON_IDENTITY_UNKNOWN};
+	const struct readyd_answer own = {
+	    .verdict = READYD_PENDING, .reason = READYD_REASON_IDENTITY_UNKNOWN};
 	struct readyd_answer said = {.verdict = READYD_EXITED};
 
 	ck_assert(!opinion_counts(&own, false, &said));
