@@ -14,7 +14,7 @@ choose_counter() {
 	need python3
 	! is_sanitized || skip "sanitizers call the system themselves"
 	if perf stat -x, -o calls -e raw_syscalls:sys_enter -- true 2>/dev/null && grep -q '^[1-9]' calls; then
-		COUNTER=(perf stat -x, -o calls -e "raw_syscalls:sys_enter,syscalls:sys_enter_getdents64" --)
+		COUNTER=(perf stat -x "," -o calls -e "raw_syscalls:sys_enter,syscalls:sys_enter_getdents64" --)
 	else
 		need_strace
 		COUNTER=(strace -f -qq -o trace)
