@@ -143,18 +143,23 @@ const struct marker_stat *sightings_leftover(const struct sightings *sightings, 
 	return &sighting->marker;
 }
 
+static bool is_before(const struct sighting *sighting, uint64_t position)
+{
+	return sighting != NULL && position > sighting->position;
+}
+
 bool sightings_is_later(const struct sightings *sightings, pid_t ns_pid, uint64_t position)
 {
-	const struct sighting *sighting = find(sightings, ns_pid);
-
-	return sighting != NULL && position > sighting->position;
+	return is_before(find(sightings, ns_pid), position);
 }
 
 bool sightings_rewritten(struct sightings *sightings, pid_t ns_pid, uint64_t position)
 {
-	if (!sightings_is_later(sightings, ns_pid, position))
+	struct sighting *sighting = find(sightings, ns_pid);
+
+	if (!is_before(sighting, position))
 		return false;
-	forget(sightings, find(sightings, ns_pid));
+	forget(sightings, sighting);
 	return true;
 }
 

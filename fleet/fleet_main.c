@@ -210,7 +210,7 @@ int main(int argc, char **argv)
 	parsed = parse(&parsing, argv + (argc > 0));
 	if (parsed == 0 && parsing.is_done)
 		code = fflush(stdout) == 0 ? EXIT_READY : EXIT_FAILED;
-	else if (parsed == 0)
+	else if (parsed == 0 && parsing.command != NULL)
 		code = parsing.command->run(&line);
 	free(line.targets);
 	return code;

@@ -13,9 +13,14 @@ void json_init(struct json *json, const char *text, size_t length)
 	*json = (struct json){.at = text, .end = text + length};
 }
 
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static void skip_space(struct json *json)
 {
-	while (json->at < json->end && memchr(" \t\r\n", *json->at, 4) != NULL)
+	while (json->at < json->end && is_space(*json->at))
 		json->at++;
 }
 

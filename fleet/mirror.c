@@ -17,6 +17,7 @@ static struct mirror_entry *find(const struct mirror *mirror, pid_t pid, uint64_
 {
 	struct mirror_entry *found, key = {.key = {start, (uint64_t)pid}};
 
+	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): all bytes of the key are set */
 	HASH_FIND(hh, mirror->entries, &key.key, sizeof(key.key), found);
 	return found;
 }

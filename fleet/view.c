@@ -64,6 +64,7 @@ static struct view_process *find_exact(const struct view_node *node, pid_t pid, 
 {
 	struct view_process *found, key = {.key = {start, (uint64_t)pid}};
 
+	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): all bytes of the key are set */
 	HASH_FIND(hh, node->processes, &key.key, sizeof(key.key), found);
 	return found;
 }
@@ -114,6 +115,7 @@ enum view_change view_put_process(struct view *view, const char *name, pid_t pid
 
 static void remove_process(struct view *view, struct view_node *node, struct view_process *process)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it is in the table */
 	HASH_DEL(node->processes, process);
 	free(process);
 	view->process_count--;
@@ -125,6 +127,7 @@ static void remove_node(struct view *view, struct view_node *node)
 
 	HASH_ITER (hh, node->processes, process, next)
 		remove_process(view, node, process);
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it is in the table */
 	HASH_DEL(view->nodes, node);
 	free(node);
 	view->node_count--;

@@ -78,7 +78,7 @@ int vsock_listen(uint32_t port)
 
 uint32_t vsock_peer(int sock)
 {
-	struct sockaddr_vm addr;
+	struct sockaddr_vm addr = {0};
 	socklen_t len = sizeof(addr);
 
 	if (getpeername(sock, (struct sockaddr *)&addr, &len) != 0 || addr.svm_family != AF_VSOCK)

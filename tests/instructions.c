@@ -47,8 +47,9 @@ static void write_answers(int times)
 		must(wire_write_answer(line, sizeof(line), &answer) > 0);
 }
 
-static void on_leaving(struct registry_entry *entry)
+static void on_leaving(struct registry_entry *entry, void *context)
 {
+	(void)context;
 	(void)entry;
 }
 
@@ -75,7 +76,7 @@ static void wait_for_all(int times)
 	must(waits != NULL);
 	quota_init(&quota, 1, &(struct quota_config){65536, 1000, 1000});
 	user = quota_enter(&quota, 1);
-	registry = registry_new(&quota, 0, on_leaving);
+	registry = registry_new(&quota, 0, on_leaving, NULL);
 	for (int i = 1; i <= times; i++) {
 		const struct process process = {.pid = i, .fd = -1, .ns_pid = i, .start = 1};
 		struct registry_entry *entry =

@@ -187,11 +187,14 @@ static void put_rows(struct out *o, const struct monitor_table *table, const str
 {
 	const size_t most = view->lines > LINES_OF_OTHERS ? (size_t)(view->lines - LINES_OF_OTHERS) : 0;
 	const size_t shown = table->count < most ? table->count : most;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	struct monitor_row **rows = malloc((table->count + 1) * sizeof(*rows));
 
 	if (rows == NULL)
 		return;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	memcpy(rows, table->rows, table->count * sizeof(*rows));
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	qsort(rows, table->count, sizeof(*rows), compare);
 	for (size_t i = 0; i < shown; i++) {
 		put_row(o, rows[i], view->now_ms);

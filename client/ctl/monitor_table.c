@@ -41,6 +41,7 @@ static int make_room(struct monitor_table *table)
 
 	if (table->count < table->room)
 		return 0;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	rows = reallocarray(table->rows, room, sizeof(*rows));
 	if (rows == NULL)
 		return -1;
@@ -57,6 +58,7 @@ static struct monitor_row *add(struct monitor_table *table, size_t at, pid_t pid
 		free(row);
 		return NULL;
 	}
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	memmove(&table->rows[at + 1], &table->rows[at], (table->count - at) * sizeof(*table->rows));
 	table->rows[at] = row;
 	table->count++;

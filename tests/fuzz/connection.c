@@ -57,6 +57,9 @@ static void check_event(const struct daemon_event *event)
 	case DAEMON_ANSWERED:
 		fuzz_check(!conn.in_flight);
 		break;
+	case DAEMON_CHANGE:
+		fuzz_check(readyd_change_name(event->change.change) != NULL);
+		break;
 	case DAEMON_NOTHING:
 	case DAEMON_END:
 	case DAEMON_SLOW:

@@ -25,6 +25,12 @@ static bool is_same_hello(const struct wire_hello *a, const struct wire_hello *b
 	       strcmp(a->place.prefix, b->place.prefix) == 0;
 }
 
+static bool is_same_event(const struct readyd_event *a, const struct readyd_event *b)
+{
+	return a->change == b->change && a->epoch == b->epoch && a->seq == b->seq && a->pid == b->pid &&
+	       a->start == b->start && a->verdict == b->verdict && a->reason == b->reason;
+}
+
 /* Whether both mean the same, as far as the writer of that line writes it. */
 static bool is_same(const struct wire_reply *a, const struct wire_reply *b)
 {
@@ -51,6 +57,8 @@ static bool is_same(const struct wire_reply *a, const struct wire_reply *b)
 		return true;
 	case WIRE_REPLY_ERROR:
 		return a->error == b->error && a->answer.pid == b->answer.pid;
+	case WIRE_REPLY_EVENT:
+		return is_same_event(&a->event, &b->event);
 	}
 	return false;
 }
@@ -80,6 +88,8 @@ static size_t write_reply(char *line, const struct wire_reply *reply)
 		return wire_write_pong(line, WIRE_REPLY_MAX);
 	case WIRE_REPLY_ERROR:
 		return wire_write_error(line, WIRE_REPLY_MAX, reply->error, reply->answer.pid);
+	case WIRE_REPLY_EVENT:
+		return wire_write_event(line, WIRE_REPLY_MAX, &reply->event);
 	}
 	return 0;
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/ctl/duration.h"
+#include "src/duration.h"
 #include "client/ctl/lines.h"
 #include "client/ctl/notify_message.h"
 #include "src/escape.h"
