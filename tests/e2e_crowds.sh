@@ -47,11 +47,16 @@ EOF
 all_hold_gates() { until_true 60 counter_is handed_out "$1"; }
 crowd_ends() { wait "$CROWD" || die "the crowd: exit status $?"; }
 
-# is_linear WHAT COUNT NUMBER FIRST_COUNT FIRST_NUMBER: not much more for each than in the first crowd.
+# is_linear WHAT COUNT NUMBER FIRST_COUNT FIRST_NUMBER [TENTHS]: at most 1.3 times as many for each as in the first crowd, or
+# so many tenths.
 is_linear() {
 	echo "$2 waiters: $3 $1, $(($3 * 10 / $2)) tenths each"
-	[ $(($3 * $4 * 10)) -le $(($5 * $2 * 13)) ] || die "$1 of $2 waiters: $3; of $4: $5"
+	[ $(($3 * $4 * 10)) -le $(($5 * $2 * ${6-13})) ] || die "$1 of $2 waiters: $3; of $4: $5"
 }
+
+# How often a waiter tries to reach a daemon that starts depends on how long that takes, and that on the load: there, wake-ups
+# may be 1.7 times as many for each. If each waiter woke all others, it would be 2.
+TIMED=13
 
 # moment NAME REGEX: for growing crowds, calls moment_NAME with the number of waiters, and compares.
 moment() {
@@ -68,7 +73,7 @@ moment() {
 		expect "walks of /proc" "$WALKS" 0
 		[ "$first" -ne 0 ] || first=$count calls=$CALLS wakeups=$WAKEUPS
 		is_linear "system calls" "$count" "$CALLS" "$first" "$calls"
-		is_linear "wake-ups" "$count" "$WAKEUPS" "$first" "$wakeups"
+		is_linear "wake-ups" "$count" "$WAKEUPS" "$first" "$wakeups" "$TIMED"
 	done
 }
 
@@ -127,7 +132,10 @@ moment_restarted() {
 	all_hold_gates "$1"
 	mark "$PID"
 }
-test_the_daemon_is_restarted() { moment restarted "$SEEN"; }
+test_the_daemon_is_restarted() {
+	TIMED=17
+	moment restarted "$SEEN"
+}
 
 # Each finds the marker by the look that it takes after half of the time waited.
 moment_frozen() {

@@ -77,12 +77,9 @@ const struct arguments_option options_table[] = {
     {'q', 'q', "quiet", NULL, "print no answers and no progress, only set the exit status",
 	FOR_ASKING | FOR_RUN},
     {'s', 's', "socket", "PATH",
-	"the daemon's socket (READYD_SOCKET, else " READYD_DEFAULT_SOCKET ");\n@NAME: an abstract socket",
-	FOR_RUNNING},
-    {'s', 's', "socket", "PATH",
 	"the daemon's socket (READYD_SOCKET, else " READYD_DEFAULT_SOCKET ");\n@NAME: an abstract socket; "
 	"vsock:CID:PORT: that of a remote daemon",
-	FOR_ASKING | FOR_MONITOR},
+	FOR_ASKING | FOR_RUNNING | FOR_MONITOR},
     {OPT_REMOTE, 0, "remote", NULL,
 	"the socket leads to the daemon of another kernel: only its answers count", FOR_ASKING | FOR_MONITOR},
     {'d', 'd', "dir", "DIR",

@@ -74,7 +74,7 @@ planned=$(wc -l <"$RUN/plan")
 [ "$seconds" -eq 0 ] || export END=$(($(date +%s) + seconds))
 
 # They sleep most of the time.
-grep -v '^#' "$here/known" | sed 's/.*/s\/&\/known \&\/;s\/^known FAIL:[a-z-]* \/known \//' >"$RUN/known"
+sed '/^#/d; s/.*/s\/&\/known \&\/;s\/^known FAIL:[a-z-]* \/known \//' "$here/known" >"$RUN/known"
 xargs -P $(($(nproc) * 3)) -L 1 "$here/trial.sh" <"$RUN/plan" | sed -u -E -f "$RUN/known" | tee "$RUN/results" |
 	grep --line-buffered -E '^(FAIL|known)' || :
 echo "seed $seed: $(wc -l <"$RUN/results") of $planned trials"
