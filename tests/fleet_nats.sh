@@ -54,7 +54,6 @@ is_told() { # NAME PROCESS
 	*) die "the wait $1 ended with $got: $(cat "$1.out" "$1.err")" ;;
 	esac
 }
-is_ready() { [ "$(fleet wait "a/$1" --timeout 5 2>err)" = "ready a/$1 start=$(start_of "$1")" ]; }
 
 # One that is connected to nothing but perhaps a wait, which goes on at another one.
 test_a_server_is_killed_in_mid_wait() {
@@ -77,7 +76,7 @@ test_a_server_is_killed_in_mid_wait() {
 	is_told first "${PIDS[0]}"
 	is_told second "${PIDS[1]}"
 	BROKERS=("$(at_server 2)")
-	for pid in "${PIDS[@]}"; do until_true 120 is_ready "$pid"; done
+	for pid in "${PIDS[@]}"; do until_true 120 is_ready "a/$pid"; done
 	kill -TERM "${BRIDGES[a]}"
 	wait "${BRIDGES[a]}"
 }
