@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <linux/vm_sockets.h>
 #include <unistd.h>
 
 #include "src/number.h"
@@ -11,6 +10,16 @@
 
 #define SCHEME	"vsock:"
 #define BACKLOG 4096
+
+/* As the kernel has it (struct sockaddr_vm, include/uapi/linux/vm_sockets.h): its headers are not where every
+ * C library looks. */
+struct vm_address {
+	sa_family_t svm_family;
+	uint16_t svm_reserved;
+	uint32_t svm_port, svm_cid;
+	uint8_t svm_flags, svm_zero[3];
+};
+_Static_assert(sizeof(struct vm_address) == sizeof(struct sockaddr), "as the kernel reads it");
 
 bool vsock_is_address(const char *text)
 {
@@ -38,9 +47,9 @@ int vsock_parse(const char *text, struct vsock_address *address)
 	return vsock_parse_number(colon + 1, strlen(colon + 1), &address->port);
 }
 
-static struct sockaddr_vm raw(uint32_t cid, uint32_t port)
+static struct vm_address raw(uint32_t cid, uint32_t port)
 {
-	return (struct sockaddr_vm){.svm_family = AF_VSOCK, .svm_cid = cid, .svm_port = port};
+	return (struct vm_address){.svm_family = AF_VSOCK, .svm_cid = cid, .svm_port = port};
 }
 
 static int close_failed(int fd)
@@ -54,7 +63,7 @@ static int close_failed(int fd)
 
 int vsock_connect(const struct vsock_address *address, int type)
 {
-	const struct sockaddr_vm addr = raw(address->cid, address->port);
+	const struct vm_address addr = raw(address->cid, address->port);
 	const int fd = socket(AF_VSOCK, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
@@ -66,7 +75,7 @@ int vsock_connect(const struct vsock_address *address, int type)
 
 int vsock_listen(uint32_t port)
 {
-	const struct sockaddr_vm addr = raw(VMADDR_CID_ANY, port);
+	const struct vm_address addr = raw(VSOCK_ANY, port);
 	const int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
@@ -78,7 +87,7 @@ int vsock_listen(uint32_t port)
 
 uint32_t vsock_peer(int sock)
 {
-	struct sockaddr_vm addr = {0};
+	struct vm_address addr = {0};
 	socklen_t len = sizeof(addr);
 
 	if (getpeername(sock, (struct sockaddr *)&addr, &len) != 0 || addr.svm_family != AF_VSOCK)
