@@ -118,7 +118,8 @@ static void detect_start(struct readyd_waiter *w, struct target *t)
 /* After a shortage, another process may have the pid by then: the start decides. */
 static void open_again(struct readyd_waiter *w, struct target *t)
 {
-	/* A pidfd that is not polled any more has shown the end, and would show it again at once, without end. */
+	/* A pidfd that is not polled any more has shown the end, and would show it again at once, without
+	 * end. */
 	const bool has_ended = t->process.fd >= 0 && !t->watched;
 	uint64_t start = t->process.start;
 
