@@ -18,7 +18,7 @@ guest() {
 	shift 3
 	while [ "$1" != -- ]; do files+=("$1") && shift; done
 	shift
-	"$vm/pack.sh" "$dir/$label" "$init" "${files[@]}" && "$vm/boot.sh" "$label" 120 "$dir/$label" "$@"
+	"$vm/pack.sh" "$dir/$label" "$init" "${files[@]}" && "$vm/boot.sh" "$label" 300 "$dir/$label" "$@"
 }
 
 modules() {

@@ -18,16 +18,25 @@ find_worker() {
 	return 1
 }
 
+# wait_for PID: $line is the answer. The first connection may be too early for a slow guest, which is an error (125).
+wait_for() {
+	local tries=10 status
+	while :; do
+		status=0
+		line=$(timeout 90 "$readyctl" wait -s "unix:$socket" --remote -t 80 --json "$1" 2>"$socket.err") || status=$?
+		[ "$status" -eq 125 ] && [ $((tries--)) -gt 0 ] || return "$status"
+	done
+}
+
 waits() { # NAME
 	local line
 	if ! find_worker; then
 		echo "ok - host: $1 # SKIP the guest lists no worker; its cases say why"
-	elif line=$(timeout 90 "$readyctl" wait -s "unix:$socket" --remote -t 80 --json "$pid" 2>/dev/null) &&
-		[[ $line == '{"pid":'$pid',"verdict":"ready","exit":0,'*'"backend":"remote"}' ]]; then
+	elif wait_for "$pid" && [[ $line == '{"pid":'$pid',"verdict":"ready","exit":0,'*'"backend":"remote"}' ]]; then
 		echo "ok - host: $1"
 	else
 		echo "not ok - host: $1"
-		echo "# $line"
+		echo "# $line; $(tail -n 1 "$socket.err")"
 	fi
 }
 
