@@ -18,11 +18,11 @@ test_a_call_fails_once_or_for_good() {
 	need_inject
 	cat=$(realpath "$(type -P cat)")
 	echo text >file
-	got=$(LC_ALL=C "$INJECT" --call read --nth 1 --errno EIO --report once -- "$cat" file file 2>err || true)
+	got=$(expect_exit 1 env LC_ALL=C "$INJECT" --call read --nth 1 --errno EIO --report once -- "$cat" file file 2>err)
 	expect "the second file" "$got" text
 	grep -q 'Input/output error' err || die "$(cat err)"
 	grep -q 'status=1 signal=0 injected=1 ' once || die "$(cat once)"
-	got=$(LC_ALL=C "$INJECT" --call read --from 1 --errno EIO --report always -- "$cat" file file 2>err || true)
+	got=$(expect_exit 1 env LC_ALL=C "$INJECT" --call read --from 1 --errno EIO --report always -- "$cat" file file 2>err)
 	expect "both files" "$got" ""
 	grep -q ' injected=2 ' always || die "$(cat always)"
 }
