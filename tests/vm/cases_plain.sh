@@ -23,10 +23,12 @@ answer() { # PID OPTION...
 }
 
 # Starts a worker that begins its work after `release`, so that waits can begin before. $PID is its pid.
+# $GO is what it reads a line from before it begins.
+GO=go
 spawn_worker() { # OPTION...
-	mkfifo go
+	mkfifo "$GO"
 	# shellcheck disable=SC2016
-	spawn sh -c 'read -r _ <go; exec "$@"' worker "$WORKER" "$@"
+	spawn sh -c 'read -r _ <"$0"; exec "$@"' "$GO" "$WORKER" "$@"
 	PID=$LAST
 }
 release() { echo >go; }
@@ -172,11 +174,12 @@ another_serves() { now=$(counter pid) && [ -n "$now" ] && [ "$now" != "$1" ]; }
 # One worker becomes ready while no daemon runs, the other when init has started the next daemon.
 test_daemon_is_killed_and_started_again() {
 	old=$(counter pid)
+	GO=early
 	spawn_worker $SIZE
 	early=$PID
 	spawn_waits 10 "$early"
 	waits=$WAITS
-	mv go early
+	GO=go
 	spawn_worker $SIZE
 	spawn_waits 10 "$PID"
 	until_true 60 at_least gates 2
