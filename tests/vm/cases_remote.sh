@@ -5,8 +5,7 @@
 . /guest/tap.sh
 
 mount -t sysfs sys /sys
-for module in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_console vsock \
-	vmw_vsock_virtio_transport_common vsock_loopback; do
+for module in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_console; do
 	[ ! -e "/guest/modules/$module.ko" ] || insmod "/guest/modules/$module.ko"
 done
 
@@ -68,56 +67,6 @@ test_a_closed_port_costs_nothing() {
 	before=$(sed 's/.*) //' "/proc/$DAEMON/stat" | cut -d' ' -f12,13)
 	sleep 2
 	expect "CPU time" "$(sed 's/.*) //' "/proc/$DAEMON/stat" | cut -d' ' -f12,13)" "$before"
-}
-
-need_loopback() { [ -d /sys/module/vsock_loopback ] || skip "the kernel lacks vsock_loopback"; }
-
-status_is_hidden() {
-	readyctl status -s vsock:1:5000 "$PID" >out || :
-	grep -q "^exited $PID start=[0-9]* status=hidden" out
-}
-test_vsock_within_the_guest() {
-	need_loopback
-	serve --listen vsock:5000 --vsock-cid 1
-	spawn sleep 1000
-	PID=$LAST
-	expect_exit 1 readyctl status -s vsock:1:5000 "$PID"
-	readyctl wait -s vsock:1:5000 --timeout 60 --json "$PID" >out &
-	WAITER=$!
-	until_true 60 waits_are 1
-	: >"/tmp/ktstr-worker-ready-$PID"
-	wait "$WAITER"
-	grep -q '"verdict":"ready".*"backend":"remote"' out || die "$(cat out)"
-	expect_exit 125 readyctl ping -s vsock:1:5001
-	# Unreaped, so that the kernel tells the daemon its status.
-	kill "$PID"
-	until_true 60 status_is_hidden
-}
-
-test_a_peer_that_may_not_connect() {
-	need_loopback
-	serve --listen vsock:5000 --vsock-cid 2
-	expect_exit 125 readyctl ping -s vsock:1:5000
-}
-
-# listens KIND: what is sent to the socket of this kind is in `heard`.
-heard() { grep -qx "$1" heard; }
-test_a_supervisor_is_notified_by_vsock() {
-	need_loopback
-	for kind in seqpacket stream; do
-		spawn /guest/vsock_receive $kind 6000
-		RECEIVER=$LAST
-		until_true 60 test -e listening
-		spawn env NOTIFY_SOCKET=vsock:1:6000 readyd --socket $SOCKET
-		DAEMON=$LAST
-		until_true 60 heard READY=1
-		kill "$DAEMON"
-		wait "$DAEMON" || :
-		until_true 60 heard STOPPING=1
-		kill "$RECEIVER"
-		wait "$RECEIVER" || :
-		rm listening heard
-	done
 }
 
 run_tests
