@@ -8,7 +8,7 @@
 #include "fleet/view.h"
 #include "src/clock.h"
 
-/* A broker whose rules forbid something acknowledges it all the same (MQTT 3.1.1). */
+/* A broker acknowledges also what its rules forbid (MQTT 3.1.1). */
 #define DEAF_MS 10000
 /* At least so long between two corrections of what another client has published under this node's name. */
 #define CORRECTION_MS 1000
