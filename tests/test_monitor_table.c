@@ -89,6 +89,15 @@ START_TEST(shows_each_process)
 }
 END_TEST
 
+START_TEST(shows_that_there_is_nothing_yet)
+{
+	ck_assert_str_eq(draw(),
+	    "0 ready, 0 pending, 0 stale, 0 unreachable, 0 ended  /run/readyd.sock\n"
+	    "       PID  NAME              STATE                              SINCE  WAITERS\n"
+	    "q: quit");
+}
+END_TEST
+
 START_TEST(what_is_missing_comes_first)
 {
 	take(READYD_CHANGE_READY, 1, READYD_READY);
@@ -236,6 +245,7 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, shows_each_process);
+	tcase_add_test(tcase, shows_that_there_is_nothing_yet);
 	tcase_add_test(tcase, what_is_missing_comes_first);
 	tcase_add_test(tcase, a_snapshot_replaces_what_was_known);
 	tcase_add_test(tcase, forgotten_and_ended_processes_leave);

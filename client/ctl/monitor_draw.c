@@ -192,8 +192,9 @@ static void put_rows(struct out *o, const struct monitor_table *table, const str
 
 	if (rows == NULL)
 		return;
-	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
-	memcpy(rows, table->rows, table->count * sizeof(*rows));
+	/* A table that has no rows has no array either, which memcpy() would not take. */
+	for (size_t i = 0; i < table->count; i++)
+		rows[i] = table->rows[i];
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	qsort(rows, table->count, sizeof(*rows), compare);
 	for (size_t i = 0; i < shown; i++) {
