@@ -89,12 +89,9 @@ guests() {
 	fi
 	guest early "$BUILD/tests/vm/early_init" "$vm/cases_early.sh" -- late /guest/cases || failed=1
 	remote || failed=1
-	# Its first case sometimes does not end, and it is not known why; so it is run on request.
-	if [ -n "${VSOCK-}" ]; then
-		mapfile -t modules < <(modules)
-		guest vsock "$init/init" "$vm/cases_vsock.sh" guest/vsock_receive="$BUILD/tests/vm/vsock_receive" "${modules[@]}" \
-			-- /guest/cases || failed=1
-	fi
+	mapfile -t modules < <(modules)
+	guest vsock "$init/init" "$vm/cases_vsock.sh" guest/vsock_receive="$BUILD/tests/vm/vsock_receive" "${modules[@]}" \
+		-- /guest/cases || failed=1
 	guest bare "$BUILD/tests/vm/early_init" "$vm/cases_early.sh" -- bare /guest/cases || failed=1
 	return "$failed"
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The runner of guests reports failures: each guest here does something that must not count as a success.
-# shellcheck source=tests/lib.sh disable=SC1091
+# shellcheck source=tests/lib.sh disable=SC1091,SC2016
 . "$(dirname "$0")/lib.sh"
 
 # guest SECONDS: boots a guest with standard input as its /init, and /proc mounted. The exit status is in `code`, the output
@@ -73,6 +73,15 @@ test_an_error_of_the_kernel_fails() {
 	guest 120 <<<'echo 1..1; echo "ok 1 - one"
 		mount -t devtmpfs dev /dev; echo "<0>BUG: printed by a test" >/dev/kmsg; poweroff -f'
 	failed_by "its kernel reports no error"
+}
+
+# However long a try takes, so that the guest is not switched off before the case can say what it waited for.
+test_a_state_that_does_not_come_fails_in_time() {
+	local code=0
+	command -v busybox >/dev/null || skip "busybox is not installed"
+	timeout 10 busybox sh -c '. "$0"; never() { sleep 0.5; false; }; until_true 1 never' "$SRC/tests/vm/tap.sh" \
+		>output || code=$?
+	expect "exit status and output" "$code $(cat output)" "1 still not true: never"
 }
 
 run_tests "$@"

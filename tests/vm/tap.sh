@@ -1,6 +1,6 @@
 # Sourced by the scripts that run in the guest, in busybox's shell: cases are functions test_<words>, as in lib.sh. The
 # plan comes first, so that the host notices a guest that ends too early.
-# shellcheck shell=dash
+# shellcheck shell=dash disable=SC2034
 
 die() { echo "$*"; exit 1; }
 note() { echo "note: $*"; }
@@ -14,21 +14,21 @@ expect_exit() {
 	[ "$got" -eq "$want" ] || die "exit status of '$*': got $got, want $want"
 }
 
-# until_true SECONDS COMMAND...: for states that raise no event.
-until_true() {
-	tries=$(($1 * 50))
-	shift
-	until "$@"; do
-		[ "$tries" -gt 0 ] || die "still not true: $*"
-		tries=$((tries - 1))
-		usleep 20000
-	done
-}
-
 # Milliseconds since boot, in steps of 10.
 now_ms() {
 	read -r up _ </proc/uptime
 	echo $((${up%.*} * 1000 + 1${up#*.} * 10 - 1000))
+}
+
+# until_true SECONDS COMMAND...: for states that raise no event. The time counts, not the tries: on an emulated processor a
+# command can take longer than the pause.
+until_true() {
+	end=$(($(now_ms) + $1 * 1000))
+	shift
+	until "$@"; do
+		[ "$(now_ms)" -lt "$end" ] || die "still not true: $*"
+		usleep 20000
+	done
 }
 
 # spawn COMMAND...: $LAST is its pid; it is killed when the case ends.
@@ -37,6 +37,14 @@ spawn() {
 	"$@" &
 	LAST=$!
 	SPAWNED="$SPAWNED $LAST"
+}
+
+# spawn_unreaped COMMAND...: $PID is a process that stays a zombie when it ends: the shell reaps its own children before each
+# command, and what is told of them then is luck.
+spawn_unreaped() {
+	spawn sh -c '"$@" & echo $! >unreaped; exec sleep 1000' sh "$@"
+	until_true 60 grep -qsx sleep "/proc/$LAST/comm"
+	PID=$(cat unreaped)
 }
 
 reap_spawned() {
