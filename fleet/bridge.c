@@ -85,6 +85,7 @@ static int act(struct bridge *bridge, int64_t now)
 	/* Also with a daemon that was started again, since the will names its epoch. */
 	if (bridge->was_live && bridge->will_epoch != bridge->epoch)
 		bridge_connect(bridge);
+	sooner(&timeout, bridge_ask_unlisted(bridge, now));
 	due = mirror_expire(&bridge->mirror, now);
 	sooner(&timeout, bridge_publish(bridge, now));
 	sooner(&timeout, bridge_sweep(bridge, now));

@@ -31,10 +31,11 @@ struct bridge {
 	struct mirror mirror;
 
 	/* What the daemon says; see bridge_follow.c. */
-	bool was_live;	 /* the mirror has its processes */
-	bool is_lost;	 /* there is no connection to it */
-	int64_t lost_at; /* clock_ms() */
-	uint64_t epoch;
+	bool was_live;	     /* the mirror has its processes */
+	bool is_lost;	     /* there is no connection to it */
+	int64_t lost_at;     /* clock_ms() */
+	uint64_t epoch, seq; /* of the last snapshot */
+	int64_t ask_at;	     /* no questions before this; see bridge_unlisted.c */
 	bool warned_of_starts;
 
 	/* What the broker is told; see bridge_publish.c. */
@@ -60,6 +61,10 @@ struct bridge {
 int bridge_follow(struct bridge *bridge, int64_t now);
 /* The state by what the daemon says. Returns how long it stays; -1: until the daemon says otherwise. */
 int bridge_set_state(struct bridge *bridge, int64_t now);
+
+/* bridge_unlisted.c: asks the daemon for processes that a snapshot lacks, since they may have ended while
+ * none ran. Returns when the next question is due, as above. */
+int bridge_ask_unlisted(struct bridge *bridge, int64_t now);
 
 /* bridge_publish.c: begins a connection; see broker_set_will(). */
 void bridge_connect(struct bridge *bridge);

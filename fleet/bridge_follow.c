@@ -43,9 +43,12 @@ static void put(struct bridge *bridge, const struct readyd_event *event, int64_t
 	    event->change == READYD_CHANGE_STATE && age > 0 ? age : 0);
 }
 
-static void on_live(struct bridge *bridge, const struct readyd_event *event)
+static void on_live(struct bridge *bridge, const struct readyd_event *event, int64_t now)
 {
-	mirror_end_snapshot(&bridge->mirror, event->epoch);
+	const struct mirror_position position = {event->epoch, event->seq, now};
+
+	mirror_end_snapshot(&bridge->mirror, &position);
+	bridge->seq = event->seq;
 	bridge->was_live = true;
 	bridge->is_lost = false;
 	bridge->epoch = event->epoch;
@@ -71,7 +74,7 @@ static void take(struct bridge *bridge, const struct readyd_event *event, int64_
 	case READYD_CHANGE_LIVE:
 		if (bridge->is_lost)
 			say("readyd answers: epoch %llu", (unsigned long long)event->epoch);
-		on_live(bridge, event);
+		on_live(bridge, event, now);
 		return;
 	case READYD_CHANGE_RESUMED:
 		say("readyd answers again, and nothing was lost");

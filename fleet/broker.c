@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <mosquitto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@
 #define KEEPALIVE_S 15
 /* From the first packet to the broker's answer. */
 #define ANSWER_MS 10000
+/* How long a broker may take to end a connection that was taken leave of. */
+#define LEAVE_MS 3000
 /* How often libmosquitto has to look at its clock. */
 #define HOUSEKEEPING_MS 1000
 #define IN_FLIGHT	100
@@ -146,6 +149,43 @@ static void report(struct broker *b, int rc)
 		note(b, mosquitto_strerror(rc));
 }
 
+static int left_until(int64_t at)
+{
+	int64_t left = at - clock_ms();
+
+	return left > 0 ? (int)left : 0;
+}
+
+/* Until the broker has ended its side, too. What is unread when a socket is closed makes the kernel reset the
+ * connection, and a broker that sees this before the last packet publishes the will. */
+static void drain(int fd, int64_t deadline)
+{
+	struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+	char buf[4096];
+
+	(void)shutdown(fd, SHUT_WR);
+	while (poll(&pollfd, 1, left_until(deadline)) > 0 && read(fd, buf, sizeof(buf)) > 0)
+		;
+}
+
+/* libmosquitto closes the socket as soon as it has written its last packet, which may be behind others. */
+static void take_leave(struct broker *b)
+{
+	int fd = b->is_open && b->will != NULL ? fcntl(mosquitto_socket(b->mosq), F_DUPFD_CLOEXEC, 0) : -1;
+	int64_t deadline = clock_ms() + (fd >= 0 ? LEAVE_MS : 0);
+	int rc = mosquitto_disconnect(b->mosq);
+
+	while (rc == MOSQ_ERR_SUCCESS && mosquitto_socket(b->mosq) >= 0) {
+		rc = mosquitto_loop(b->mosq, left_until(deadline), 1);
+		if (left_until(deadline) == 0)
+			break;
+	}
+	if (fd < 0)
+		return;
+	drain(fd, deadline);
+	close(fd);
+}
+
 /* Another instance, so that nothing of the old session is sent again. */
 static void drop(struct broker *b, int64_t now)
 {
@@ -235,9 +275,7 @@ static void end(struct broker *b)
 {
 	if (b->mosq == NULL)
 		return;
-	(void)mosquitto_disconnect(b->mosq);
-	/* The packet may be behind others. */
-	(void)mosquitto_loop(b->mosq, 0, 1);
+	take_leave(b);
 	mosquitto_destroy(b->mosq);
 	b->mosq = NULL;
 	b->is_open = false;
@@ -326,6 +364,8 @@ void broker_turn(struct broker *broker, const struct pollfd *fd, int64_t now_ms)
 	if (rc == MOSQ_ERR_SUCCESS && broker->why[0] == '\0')
 		return;
 	report(broker, rc);
+	if (rc == MOSQ_ERR_SUCCESS && broker->is_open)
+		take_leave(broker);
 	drop(broker, now_ms);
 }
 

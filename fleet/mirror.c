@@ -11,6 +11,7 @@ void mirror_init(struct mirror *mirror, int64_t keep_ms)
 	*mirror = (struct mirror){.keep_ms = keep_ms};
 	TAILQ_INIT(&mirror->queue);
 	TAILQ_INIT(&mirror->timed);
+	TAILQ_INIT(&mirror->unlisted);
 }
 
 static struct mirror_entry *find(const struct mirror *mirror, pid_t pid, uint64_t start)
@@ -59,27 +60,36 @@ static void dequeue(struct mirror *mirror, struct mirror_entry *entry)
 	entry->is_queued = false;
 }
 
+static struct mirror_queue *timed_of(struct mirror *mirror, const struct mirror_entry *entry)
+{
+	return entry->unlisted != 0 ? &mirror->unlisted : &mirror->timed;
+}
+
 static void stop_timing(struct mirror *mirror, struct mirror_entry *entry)
 {
-	if (entry->clear_at != 0)
-		TAILQ_REMOVE(&mirror->timed, entry, timed);
-	entry->clear_at = 0;
+	if (entry->due_at != 0)
+		TAILQ_REMOVE(timed_of(mirror, entry), entry, timed);
+	entry->due_at = 0;
+	entry->unlisted = 0;
 }
 
 /* Most come in the order of their times. */
-static void clear_later(struct mirror *mirror, struct mirror_entry *entry, int64_t at)
+static void start_timing(struct mirror *mirror, struct mirror_entry *entry, unsigned unlisted, int64_t at)
 {
+	struct mirror_queue *queue;
 	struct mirror_entry *before;
 
 	stop_timing(mirror, entry);
-	entry->clear_at = at != 0 ? at : 1;
-	TAILQ_FOREACH_REVERSE (before, &mirror->timed, mirror_queue, timed) {
-		if (before->clear_at <= entry->clear_at) {
-			TAILQ_INSERT_AFTER(&mirror->timed, before, entry, timed);
+	entry->due_at = at != 0 ? at : 1;
+	entry->unlisted = unlisted;
+	queue = timed_of(mirror, entry);
+	TAILQ_FOREACH_REVERSE (before, queue, mirror_queue, timed) {
+		if (before->due_at <= entry->due_at) {
+			TAILQ_INSERT_AFTER(queue, before, entry, timed);
 			return;
 		}
 	}
-	TAILQ_INSERT_HEAD(&mirror->timed, entry, timed);
+	TAILQ_INSERT_HEAD(queue, entry, timed);
 }
 
 static void clear(struct mirror *mirror, struct mirror_entry *entry)
@@ -115,17 +125,29 @@ void mirror_begin_snapshot(struct mirror *mirror)
 		entry->is_listed = false;
 }
 
-void mirror_end_snapshot(struct mirror *mirror, uint64_t epoch)
+/* What has ended does not come back, so it is true of the epoch that the snapshot begins, too. Of all others,
+ * only the daemon knows whether they have ended meanwhile. */
+static void miss(struct mirror *mirror, struct mirror_entry *entry, const struct mirror_position *position)
+{
+	if (!entry->is_wanted)
+		clear(mirror, entry);
+	else if (!verdict_is_process_gone(entry->state.verdict))
+		start_timing(mirror, entry, 1, position->ms);
+	else if (entry->state.epoch != position->epoch) {
+		entry->state.epoch = position->epoch;
+		entry->state.seq = position->seq;
+		enqueue(mirror, entry);
+	}
+}
+
+void mirror_end_snapshot(struct mirror *mirror, const struct mirror_position *position)
 {
 	struct mirror_entry *entry, *next;
 
 	mirror->in_snapshot = false;
-	HASH_ITER (hh, mirror->entries, entry, next) {
-		bool is_kept = entry->is_wanted && entry->clear_at != 0 && entry->state.epoch == epoch;
-
-		if (!entry->is_listed && !is_kept)
-			clear(mirror, entry);
-	}
+	HASH_ITER (hh, mirror->entries, entry, next)
+		if (!entry->is_listed)
+			miss(mirror, entry, position);
 }
 
 static bool is_same(const struct payload_process *a, const struct payload_process *b)
@@ -154,9 +176,9 @@ void mirror_put(struct mirror *mirror, pid_t pid, uint64_t start, const struct p
 		enqueue(mirror, entry);
 	if (!is_over)
 		stop_timing(mirror, entry);
-	else if (entry->clear_at == 0)
-		clear_later(
-		    mirror, entry, now_ms + (age_ms < mirror->keep_ms ? mirror->keep_ms - age_ms : 0));
+	else if (entry->due_at == 0 || entry->unlisted != 0)
+		start_timing(
+		    mirror, entry, 0, now_ms + (age_ms < mirror->keep_ms ? mirror->keep_ms - age_ms : 0));
 }
 
 void mirror_forget(struct mirror *mirror, pid_t pid, uint64_t start)
@@ -256,7 +278,22 @@ int64_t mirror_expire(struct mirror *mirror, int64_t now_ms)
 {
 	struct mirror_entry *entry;
 
-	while ((entry = TAILQ_FIRST(&mirror->timed)) != NULL && entry->clear_at <= now_ms)
+	while ((entry = TAILQ_FIRST(&mirror->timed)) != NULL && entry->due_at <= now_ms)
 		clear(mirror, entry);
-	return entry != NULL ? entry->clear_at : -1;
+	return entry != NULL ? entry->due_at : -1;
+}
+
+struct mirror_entry *mirror_unlisted(const struct mirror *mirror)
+{
+	return TAILQ_FIRST(&mirror->unlisted);
+}
+
+/* A process that was ready would have been listed: the daemon reads all markers. One that was only waited for
+ * is listed when those that wait have found the daemon. */
+void mirror_still_lives(struct mirror *mirror, struct mirror_entry *entry, int64_t now_ms)
+{
+	if (entry->unlisted == 1 && entry->state.verdict != READYD_READY)
+		start_timing(mirror, entry, 2, now_ms + MIRROR_PATIENCE_MS);
+	else
+		clear(mirror, entry);
 }

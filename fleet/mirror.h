@@ -17,6 +17,8 @@
 
 /* More than a daemon knows; what is retained below the node's topic may be a stranger's. */
 #define MIRROR_MAX 200000
+/* Within this time, programs that wait for a process have told a daemon that was started again. */
+#define MIRROR_PATIENCE_MS 10000
 /* Messages that the broker has not acknowledged. */
 #define MIRROR_WINDOW 64
 
@@ -29,8 +31,10 @@ struct mirror_entry {
 	bool is_listed; /* while a snapshot is taken: it has the process */
 	bool is_queued; /* the broker may hold another state */
 	bool in_flight;
-	int64_t clear_at; /* 0: not by time */
-	uint64_t serial;  /* of what is queued or in flight; ascends in the queue */
+	int64_t due_at;	   /* when it is cleared or, if unlisted, asked for; 0: not by time */
+	unsigned unlisted; /* it is not known to have ended, but the snapshot lacks it: it is asked for once
+			      more, or twice */
+	uint64_t serial;   /* of what is queued or in flight; ascends in the queue */
 	struct payload_process state;
 	TAILQ_ENTRY(mirror_entry) queue, timed;
 	UT_hash_handle hh;
@@ -39,8 +43,8 @@ TAILQ_HEAD(mirror_queue, mirror_entry);
 
 struct mirror {
 	struct mirror_entry *entries;
-	struct mirror_queue queue; /* is_queued and not in_flight */
-	struct mirror_queue timed; /* clear_at, soonest first */
+	struct mirror_queue queue;	     /* is_queued and not in_flight */
+	struct mirror_queue timed, unlisted; /* due_at, soonest first */
 	struct mirror_entry *window[MIRROR_WINDOW];
 	int window_mids[MIRROR_WINDOW];
 	size_t in_flight;
@@ -50,13 +54,20 @@ struct mirror {
 	uint64_t left_out; /* that MIRROR_MAX had no room for */
 };
 
+/* Where in the daemon's order a snapshot has ended, and when by the clock that mirror_expire() is called
+ * with. */
+struct mirror_position {
+	uint64_t epoch, seq;
+	int64_t ms;
+};
+
 void mirror_init(struct mirror *mirror, int64_t keep_ms);
 void mirror_fini(struct mirror *mirror);
 
-/* Between these two, each process of the present state is put. What was not is cleared, except what has ended
- * in the same epoch and is still kept. */
+/* Between these two, each process of the present state is put. What has ended stays for as long as it is
+ * kept; each other one that was not put becomes unlisted. */
 void mirror_begin_snapshot(struct mirror *mirror);
-void mirror_end_snapshot(struct mirror *mirror, uint64_t epoch);
+void mirror_end_snapshot(struct mirror *mirror, const struct mirror_position *position);
 /* now_ms: of the clock that mirror_expire() is called with. age_ms: how long the state has lasted. */
 void mirror_put(struct mirror *mirror, pid_t pid, uint64_t start, const struct payload_process *state,
     int64_t now_ms, int64_t age_ms);
@@ -78,5 +89,10 @@ bool mirror_has_passed(const struct mirror *mirror, uint64_t mark);
 
 /* Clears what has been kept for long enough. Returns when the next one is due; -1: none is. */
 int64_t mirror_expire(struct mirror *mirror, int64_t now_ms);
+
+/* The process of which the daemon has to be asked next, from due_at on; NULL: none. If it has ended, it is
+ * put; if not, mirror_still_lives() lets it be asked for again later, or clears it. */
+struct mirror_entry *mirror_unlisted(const struct mirror *mirror);
+void mirror_still_lives(struct mirror *mirror, struct mirror_entry *entry, int64_t now_ms);
 
 #endif

@@ -123,7 +123,58 @@ test_a_daemon_that_is_started_again_does_not_end_a_wait() {
 	told on 0 "ready a/${WORKERS[1]} start=$(start_of "${WORKERS[1]}")"
 }
 
-# What nobody could clear, since no bridge ran when it became wrong.
+# The bridge begins another connection, whose will names the new epoch. If it closed the last one with something unread, the
+# broker would see a lost connection and publish its will, which ends waits.
+test_a_bridge_takes_leave_of_a_slow_broker() {
+	need_fleet
+	start_broker
+	start_node a
+	spawn_worker
+	spawn_wait on "a/$PID:$(start_of "$PID")" --timeout 60
+	until_true 60 subscribed 2
+	kill -STOP "$BROKER"
+	until_true 60 is_stopped "$BROKER"
+	kill_and_reap "${DAEMONS[a]}"
+	until_true 60 grep -q "does not answer" a.log
+	start_daemon a
+	until_true 60 has_left "$(printf '%04X' "$PORT")"
+	kill -CONT "$BROKER"
+	until_true 60 has_connected_twice
+	mark_on a "$PID"
+	told on 0 "ready a/$PID start=$(start_of "$PID")"
+	grep -q "Received DISCONNECT from readyd-a" broker.try || die "$(cat broker.try)"
+}
+has_connected_twice() { [ "$(grep -c "connected to the broker" a.log)" -eq 2 ]; }
+has_answer() { grep -qs "^$2 " "$1"; }
+# Whether a connection to the port is closed on the side of the client alone.
+has_left() { awk -v port=":$1\$" '$3 ~ port && ($4 == "04" || $4 == "05") { found = 1 } END { exit !found }' /proc/net/tcp; }
+
+# What ends while no daemon runs is asked for when there is one again; what has ended before stays known.
+test_what_ends_while_the_daemon_is_away_is_told() {
+	local start got=0
+	need_fleet
+	start_broker
+	start_node a
+	spawn_workers 2
+	local_wait a "${WORKERS[0]}"
+	local_wait a "${WORKERS[1]}"
+	start=$(start_of "${WORKERS[0]}")
+	until_true 60 holds "a/process/${WORKERS[1]}:$(start_of "${WORKERS[1]}")" pending
+	until_true 60 holds "a/process/${WORKERS[0]}:$start" pending
+	spawn_wait both "a/${WORKERS[0]}" "a/${WORKERS[1]}" --any --timeout 60
+	kill_and_reap "${WORKERS[1]}"
+	until_true 60 has_answer both.out "died a/${WORKERS[1]}"
+	kill_and_reap "${DAEMONS[a]}"
+	kill_and_reap "${WORKERS[0]}"
+	start_daemon a
+	wait "${WAITS[both]}" || got=$?
+	expect "exit status of the wait ($(cat both.out both.err))" "$got" 3
+	expect "verdicts" "$(cut -d' ' -f1,2 both.out | sort | paste -sd ' ')" \
+		"$(printf 'died a/%s\n' "${WORKERS[@]}" | sort | paste -sd ' ')"
+	answers 3 "died a/${WORKERS[0]} start=$start reason=no-process status=unknown" "a/${WORKERS[0]}" --timeout 60
+}
+
+# What no bridge could clear, since none ran when it became wrong.
 test_a_bridge_clears_what_is_left_of_another() {
 	local epoch
 	need_fleet

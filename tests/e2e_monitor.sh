@@ -54,6 +54,15 @@ test_a_monitor_that_was_cut_off_misses_nothing() {
 	expect "numbers" "$(transitions full | sed 's/.*://' | paste -sd ' ')" "$(seq -s ' ' 16)"
 }
 
+# One that is killed and resumed at random, over restarts of the daemon, and one that does not read for a time.
+test_monitors_that_are_interrupted_agree_with_a_full_record() {
+	local seed=${SEED:-$RANDOM}
+	need python3
+	mkdir m
+	echo "seed $seed"
+	timeout 120 python3 -B "$SRC/tests/monitor_record.py" "$seed" "$READYD" "$READYCTL" || die "$(cat readyd.log)"
+}
+
 test_a_restart_is_a_gap_and_another_epoch() {
 	local before
 	start_readyd

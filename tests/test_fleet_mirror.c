@@ -6,6 +6,13 @@
 static struct mirror mirror;
 static int last_mid;
 
+static void end_snapshot(uint64_t epoch, int64_t now)
+{
+	const struct mirror_position position = {epoch, 100, now};
+
+	mirror_end_snapshot(&mirror, &position);
+}
+
 static void setup(void)
 {
 	mirror_init(&mirror, KEEP);
@@ -110,7 +117,28 @@ START_TEST(the_window_is_bounded)
 }
 END_TEST
 
-START_TEST(a_snapshot_clears_what_it_does_not_have)
+static void take_snapshot(uint64_t epoch, int64_t now)
+{
+	mirror_begin_snapshot(&mirror);
+	end_snapshot(epoch, now);
+}
+
+/* The process that is asked for next; 0: none is due. */
+static struct mirror_entry *unlisted(pid_t pid, int64_t due)
+{
+	struct mirror_entry *entry = mirror_unlisted(&mirror);
+
+	if (pid == 0) {
+		ck_assert_ptr_null(entry);
+		return NULL;
+	}
+	ck_assert_ptr_nonnull(entry);
+	ck_assert_int_eq((pid_t)entry->key.pid, pid);
+	ck_assert_int_eq(entry->due_at, due);
+	return entry;
+}
+
+START_TEST(what_a_snapshot_does_not_have_is_asked_for_and_cleared)
 {
 	put(1, READYD_READY, 7, 0, 0);
 	put(2, READYD_READY, 7, 0, 0);
@@ -119,23 +147,53 @@ START_TEST(a_snapshot_clears_what_it_does_not_have)
 	mirror_begin_snapshot(&mirror);
 	put(2, READYD_READY, 7, 0, 0);
 	sends_nothing();
-	mirror_end_snapshot(&mirror, 7);
+	end_snapshot(7, 500);
+	sends_nothing();
+	mirror_still_lives(&mirror, unlisted(1, 500), 500);
+	unlisted(0, 0);
 	sends(1, "clear");
 	sends_nothing();
 }
 END_TEST
 
-START_TEST(an_epoch_clears_what_has_ended_before_it)
+/* It may have ended while no daemon ran, or before those that wait have found the daemon. */
+START_TEST(what_waits_is_asked_for_twice)
+{
+	put(1, READYD_PENDING, 7, 0, 0);
+	put(2, READYD_PENDING, 7, 0, 0);
+	put(3, READYD_PENDING, 7, 0, 0);
+	drain();
+	take_snapshot(8, 500);
+	put(1, READYD_DIED, 8, 500, 0);
+	sends(1, "died");
+	mirror_still_lives(&mirror, unlisted(2, 500), 500);
+	mirror_still_lives(&mirror, unlisted(3, 500), 600);
+	put(2, READYD_PENDING, 8, 600, 0);
+	sends(2, "pending");
+	mirror_still_lives(&mirror, unlisted(3, 600 + MIRROR_PATIENCE_MS), 600 + MIRROR_PATIENCE_MS);
+	sends(3, "clear");
+	unlisted(0, 0);
+	ck_assert_int_eq(mirror_expire(&mirror, 500), 500 + KEEP);
+}
+END_TEST
+
+/* So a reader that compares epochs still believes it. */
+START_TEST(what_has_ended_passes_to_another_epoch)
 {
 	put(1, READYD_READY, 7, 0, 0);
 	put(3, READYD_EXITED, 7, 0, 0);
 	drain();
 	mirror_begin_snapshot(&mirror);
 	put(1, READYD_READY, 8, 0, 0);
-	mirror_end_snapshot(&mirror, 8);
+	end_snapshot(8, 500);
 	sends(1, "ready");
-	sends(3, "clear");
+	ck_assert_uint_eq(mirror_next(&mirror)->state.epoch, 8);
+	ck_assert_uint_eq(mirror_next(&mirror)->state.seq, 100);
+	sends(3, "exited");
 	sends_nothing();
+	take_snapshot(8, 600);
+	sends_nothing();
+	ck_assert_int_eq(mirror_expire(&mirror, 600), KEEP);
 }
 END_TEST
 
@@ -181,7 +239,7 @@ START_TEST(what_is_found_during_a_snapshot_waits_for_its_end)
 	mirror_found(&mirror, 2, 20);
 	sends_nothing();
 	put(1, READYD_READY, 7, 0, 0);
-	mirror_end_snapshot(&mirror, 7);
+	end_snapshot(7, 0);
 	sends(1, "ready");
 	sends(2, "clear");
 	sends_nothing();
@@ -302,8 +360,9 @@ static Suite *suite(void)
 	tcase_add_test(tcase, tells_each_state_once);
 	tcase_add_test(tcase, one_message_of_a_process_is_in_flight);
 	tcase_add_test(tcase, the_window_is_bounded);
-	tcase_add_test(tcase, a_snapshot_clears_what_it_does_not_have);
-	tcase_add_test(tcase, an_epoch_clears_what_has_ended_before_it);
+	tcase_add_test(tcase, what_a_snapshot_does_not_have_is_asked_for_and_cleared);
+	tcase_add_test(tcase, what_waits_is_asked_for_twice);
+	tcase_add_test(tcase, what_has_ended_passes_to_another_epoch);
 	tcase_add_test(tcase, what_has_ended_is_kept_for_a_time);
 	tcase_add_test(tcase, what_others_have_left_is_cleared);
 	tcase_add_test(tcase, what_is_found_during_a_snapshot_waits_for_its_end);
