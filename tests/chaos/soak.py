@@ -7,6 +7,7 @@ of the first: descriptors, watches, memory, lines in the log. Runs below the cal
 an answer is wrong or does not come.
 """
 import argparse
+import contextlib
 import os
 import re
 import resource
@@ -43,9 +44,10 @@ def memory_of(pid):
 
 
 def watches_of(pid):
+    """One of its descriptors may be a connection that it closes meanwhile."""
     count = 0
     for fd in os.listdir(f"/proc/{pid}/fd"):
-        with open(f"/proc/{pid}/fdinfo/{fd}", encoding="latin1") as file:
+        with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/fdinfo/{fd}", encoding="latin1") as file:
             count += len(re.findall("^inotify wd:", file.read(), re.M))
     return count
 
