@@ -42,4 +42,11 @@ test_schedules_hold() {
 	python3 -B "$CHAOS/chaos.py" --seed 1 --schedules 30 || die "see its seed above"
 }
 
+test_a_second_of_the_soak_holds() {
+	need python3
+	[ -x "$BUILD/tests/chaos/crowd" ] || skip "tests/chaos/crowd is not built"
+	python3 -B "$CHAOS/soak.py" --minutes 0.02 --share 50 >figures || die "$(cat figures)"
+	grep -q 'waits=[0-9]\{3,\} restarts=1 ' figures || die "$(cat figures)"
+}
+
 run_tests "$@"

@@ -121,6 +121,34 @@ test_mark_ends_when_it_cannot_hear_its_child() {
 	[[ $(cat report) =~ cpu_ms=([0-9]+) && ${BASH_REMATCH[1]} -lt 300 ]] || die "$(cat report)"
 }
 
+# What cannot sleep must not spin, and says why it ends.
+ends_without_sleep() { # ARGUMENT...
+	faulty 125 --from 1 --errno ENOMEM "$@"
+	grep -q 'Cannot allocate memory' err || die "$(cat err)"
+	[[ $(cat report) =~ cpu_ms=([0-9]+) && ${BASH_REMATCH[1]} -lt 300 ]] || die "$(cat report)"
+}
+
+test_what_cannot_sleep_ends() {
+	local pid
+	need_inject
+	spawn sleep 1000
+	pid=$LAST
+	ends_without_sleep --call poll -- "$READYCTL" monitor
+	ends_without_sleep --call poll -- "$READYCTL" mark "$pid"
+	mkfifo words
+	exec 8<>words
+	ends_without_sleep --call poll -- "$READYCTL" wait --timeout 60 - <words
+}
+
+test_a_table_that_cannot_sleep_ends() {
+	need_inject
+	need script
+	TERM=vt100 timeout 60 script -qec "'$INJECT' --call ppoll --from 1 --errno ENOMEM --deadline 10 --report report '$READYCTL' monitor" \
+		/dev/null </dev/null >screen || [ $? -eq 125 ]
+	grep -q 'Cannot allocate memory' screen || die "$(cat screen)"
+	grep -q ' injected=1 .* late=0 left=0' report || die "$(cat report)"
+}
+
 test_a_sample_of_faults_is_survived() {
 	need_inject
 	"$TORTURE/torture.sh" --sample 150 --seconds 110 >table || die "$(cat table)"

@@ -81,7 +81,10 @@ static bool next_word(struct run_look *look, struct run_word *word, int64_t unti
 
 		if (left <= 0)
 			return false;
-		(void)poll(&fd, 1, (int)left);
+		if (poll(&fd, 1, (int)left) < 0 && errno != EINTR) {
+			*word = (struct run_word){.kind = RUN_WORD_FAILED, .error = errno};
+			return true;
+		}
 	}
 	if (got < 0)
 		*word = (struct run_word){.kind = RUN_WORD_FAILED, .error = ECHILD};

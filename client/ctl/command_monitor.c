@@ -42,12 +42,15 @@ static int fail(const struct command_line *line)
 
 /* --- lines */
 
-/* Sleeps until there may be another event. False: the reader of the output has gone, so this ends like it. */
-static bool is_read(struct readyd_monitor *monitor)
+/* Sleeps until there may be another event: 1. 0: the reader of the output has gone, so this ends like it; -1:
+ * errno. */
+static int await_event(struct readyd_monitor *monitor)
 {
 	struct pollfd fds[] = {{.fd = readyd_monitor_fd(monitor), .events = POLLIN}, {.fd = STDOUT_FILENO}};
 
-	return poll(fds, 2, -1) < 0 || (fds[1].revents & (POLLERR | POLLHUP)) == 0;
+	if (poll(fds, 2, -1) < 0)
+		return errno == EINTR ? 1 : -1;
+	return (fds[1].revents & (POLLERR | POLLHUP)) == 0;
 }
 
 /* 1: an event was printed; 0: there is none; -1: errno, EPIPE where the reader has gone. */
@@ -71,7 +74,7 @@ static int print_all(const struct command_line *line, struct readyd_monitor *mon
 
 	do {
 		got = print_next(line, monitor);
-		if (got == 0 && !is_read(monitor))
+		if (got == 0 && (got = await_event(monitor)) == 0)
 			return EXIT_READY;
 	} while (got >= 0);
 	if (errno == EPIPE && ferror(stdout))
@@ -156,6 +159,8 @@ static int show(struct live *live, int *number)
 		case MONITOR_KEY_RESIZED:
 			live->drawn = 0;
 			break;
+		case MONITOR_KEY_FAILED:
+			return -1;
 		case MONITOR_KEY_NONE:
 			break;
 		}

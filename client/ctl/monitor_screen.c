@@ -166,8 +166,11 @@ enum monitor_key monitor_screen_sleep(int fd, int timeout_ms, int *number)
 	struct pollfd fds[] = {{.fd = fd, .events = POLLIN}, {.fd = STDOUT_FILENO},
 	    {.fd = has_keys ? STDIN_FILENO : -1, .events = POLLIN}};
 
-	if (ended == 0 && stopped == 0 && ppoll(fds, 3, &time, &awake) < 0)
+	if (ended == 0 && stopped == 0 && ppoll(fds, 3, &time, &awake) < 0) {
+		if (errno != EINTR)
+			return MONITOR_KEY_FAILED;
 		fds[1].revents = fds[2].revents = 0;
+	}
 	*number = ended;
 	if (ended != 0)
 		return MONITOR_KEY_SIGNAL;

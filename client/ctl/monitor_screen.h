@@ -27,7 +27,8 @@ enum monitor_key {
 	MONITOR_KEY_RESIZED, /* draw again: the window has another size, or the terminal was another program's
 			      */
 	MONITOR_KEY_QUIT,    /* q, or the terminal is gone */
-	MONITOR_KEY_SIGNAL   /* INT, TERM or HUP: *number */
+	MONITOR_KEY_SIGNAL,  /* INT, TERM or HUP: *number */
+	MONITOR_KEY_FAILED   /* it cannot sleep: errno */
 };
 
 /* Sleeps until fd is readable, a key or a signal comes, or the time is over. Stops and continues with the

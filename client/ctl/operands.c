@@ -154,6 +154,12 @@ static int give_up(struct reader *r, int number)
 	return EXIT_TIMED_OUT;
 }
 
+static int fail_to(const char *what)
+{
+	fprintf(stderr, "readyctl: cannot %s standard input: %s\n", what, strerror(errno));
+	return EXIT_FAILED;
+}
+
 /* EXIT_READY: there is something to read. */
 static int await_input(struct reader *r)
 {
@@ -168,6 +174,8 @@ static int await_input(struct reader *r)
 		got = poll(&input, 1, ms > INT_MAX ? INT_MAX : (int)ms);
 		if (interrupts_caught() != 0)
 			return give_up(r, interrupts_caught());
+		if (got < 0 && errno != EINTR)
+			return fail_to("wait for");
 		if (got > 0)
 			return EXIT_READY;
 		if (r->deadline >= 0 && clock_ms() >= r->deadline)
@@ -188,10 +196,8 @@ static int read_all(struct reader *r)
 		got = read(STDIN_FILENO, bytes, sizeof(bytes));
 		if (got == 0)
 			return end_word(r) == 0 ? EXIT_READY : EXIT_USAGE;
-		if (got < 0 && errno != EINTR && errno != EAGAIN) {
-			fprintf(stderr, "readyctl: cannot read standard input: %s\n", strerror(errno));
-			return EXIT_FAILED;
-		}
+		if (got < 0 && errno != EINTR && errno != EAGAIN)
+			return fail_to("read");
 		if (got > 0 && take_bytes(r, bytes, (size_t)got) != 0)
 			return EXIT_USAGE;
 	}

@@ -1,26 +1,27 @@
 #!/usr/bin/env python3
 """Usage: soak.py [--minutes N] [--share PERCENT]
 
-Waits as fast as a share of a CPU permits, while the daemon is killed or ended and restarted every 20 seconds, and checks
-that it has at the end of each such period what it had at the end of the first: descriptors, watches, memory, lines in its
-log. Runs below the caller's temporary directory. Prints a line of figures each minute; exits with 1 if one grows, or if
+Waits as fast as a share of a CPU permits, nearly always by the library in one process (crowd.c), while the daemon is killed
+or ended and restarted every 20 seconds, and checks that both have at the end of each such period what they had at the end
+of the first: descriptors, watches, memory, lines in the log. Runs below the caller's temporary directory. Prints a line of figures each minute; exits with 1 if one grows, or if
 an answer is wrong or does not come.
 """
 import argparse
+import contextlib
 import os
 import re
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 
 from asker import Wire
-from place import HANGS, Daemon, Place
+from place import HANGS, Daemon, Place, selectors_wait
 
 PERIOD = 20
-WAITS = 24
 # What the allocator may keep, or not yet have touched in the first period.
 SLACK_KIB = 1024
 
@@ -43,21 +44,19 @@ def memory_of(pid):
 
 
 def watches_of(pid):
+    """One of its descriptors may be a connection that it closes meanwhile."""
     count = 0
     for fd in os.listdir(f"/proc/{pid}/fd"):
-        with open(f"/proc/{pid}/fdinfo/{fd}", encoding="latin1") as file:
+        with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/fdinfo/{fd}", encoding="latin1") as file:
             count += len(re.findall("^inotify wd:", file.read(), re.M))
     return count
 
 
-def cpu_used():
-    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-
-
 def cpu_of(pid):
+    """Seconds, with those of its children that it has waited for."""
     with open(f"/proc/{pid}/stat", encoding="latin1") as file:
         fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
 class Soak:
@@ -66,8 +65,12 @@ class Soak:
         self.waits = self.restarts = 0
         self.first = self.last = None
         self.daemon = None
+        self.environment = dict(os.environ, READYD_DIR=place.markers, READYD_SOCKET=place.socket)
+        self.began = time.monotonic()
         os.mkdir(place.markers)
         self.start()
+        self.crowd = subprocess.Popen([f"{place.build}/tests/chaos/crowd"], env=self.environment,
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
 
     def start(self):
         self.daemon = Daemon(self.place)
@@ -77,46 +80,45 @@ class Soak:
     def connect(self):
         return Wire(self.place.socket, time.monotonic() + HANGS)
 
-    def round(self):
-        """A new process, waited for in three ways, that is marked, or dies."""
-        pid = fork_sleeper()
-        marked = self.waits // WAITS % 4 != 3
-        wire, gates = self.connect(), []
-        wire.socket.sendall(f"WAIT {pid}\n".encode() * WAITS)
-        gate = wire.ask(f"GATE {pid}", gates)
-        if not gate.startswith("GATE "):
-            raise Failed(f"instead of a gate: {gate}")
-        if marked:
-            open(self.place.marker(pid), "w", encoding="ascii").close()
-        else:
-            os.kill(pid, signal.SIGKILL)
-        verdict = "ready" if marked else "died"
-        for _ in range(WAITS):
-            line = self.next_line(wire)
-            if not line.startswith(f"{verdict} {pid} "):
-                raise Failed(f"not {verdict} {pid}: {line}")
-        self.waits += WAITS
-        wire.close()
-        for fd in gates:
-            os.close(fd)
-        if marked:
-            os.kill(pid, signal.SIGKILL)
-            os.unlink(self.place.marker(pid))
-        os.waitpid(pid, 0)
+    def cpu_used(self):
+        own = sum(sum(resource.getrusage(which)[:2]) for which in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return own + cpu_of(self.daemon.pid) + cpu_of(self.crowd.pid)
 
-    @staticmethod
-    def next_line(wire):
-        while b"\n" not in wire.text:
-            wire.receive()
-        line, wire.text = wire.text.split(b"\n", 1)
-        return line.decode()
+    def begin_round(self):
+        self.crowd.stdin.write(b"\n")
+        self.crowd.stdin.flush()
+
+    def end_round(self):
+        """The answers were right; or: which one was not."""
+        if not selectors_wait(self.crowd.stdout, 2 * HANGS):
+            raise Failed("the crowd hangs")
+        line = self.crowd.stdout.readline().decode().strip()
+        if not line.isdecimal():
+            raise Failed(f"crowd: {line}")
+        self.waits += int(line)
+
+    def ask_readyctl(self):
+        """A wait by a process of its own."""
+        pid = fork_sleeper()
+        client = subprocess.Popen([self.place.readyctl, "wait", "--timeout", str(HANGS), str(pid)], env=self.environment,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        open(self.place.marker(pid), "w", encoding="ascii").close()
+        said = client.communicate(timeout=2 * HANGS)[0].decode()
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.unlink(self.place.marker(pid))
+        if not said.startswith(f"ready {pid} "):
+            raise Failed(f"readyctl: {said}")
+        self.waits += 1
 
     def period(self, seconds):
         """Rounds, with pauses that keep to the share."""
-        began, used = time.monotonic(), cpu_used() + cpu_of(self.daemon.pid)
-        while time.monotonic() - began < seconds:
-            self.round()
-            ahead = (cpu_used() + cpu_of(self.daemon.pid) - used) / self.share - (time.monotonic() - began)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.begin_round()
+            self.end_round()
+            self.ask_readyctl()
+            ahead = self.cpu_used() / self.share - (time.monotonic() - self.began)
             if ahead > 0:
                 time.sleep(min(ahead, 1))
 
@@ -136,39 +138,46 @@ class Soak:
             lines = len(file.readlines())
         return {"descriptors": self.daemon.descriptors(), "watches": watches_of(self.daemon.pid),
                 "memory_kib": memory_of(self.daemon.pid), "log_lines": lines / (self.restarts + 1),
-                "own_descriptors": len(os.listdir("/proc/self/fd"))}
+                "crowd_descriptors": len(os.listdir(f"/proc/{self.crowd.pid}/fd")),
+                "crowd_memory_kib": memory_of(self.crowd.pid)}
 
     def compare(self):
         self.last = self.measure()
         self.first = self.first or self.last
-        slack = {"memory_kib": SLACK_KIB, "log_lines": 2, "descriptors": 1}
+        slack = {"memory_kib": SLACK_KIB, "crowd_memory_kib": SLACK_KIB, "log_lines": 2, "descriptors": 1}
         for name, value in self.last.items():
             if value > self.first[name] + slack.get(name, 0):
                 raise Failed(f"{name} has grown from {self.first[name]} to {value}")
 
     def restart(self):
+        """In the middle of a round."""
+        self.begin_round()
         self.daemon.signal((signal.SIGKILL, signal.SIGTERM)[self.restarts % 2])
         self.daemon.process.wait(HANGS)
         self.daemon.log.close()
         self.restarts += 1
         self.start()
+        self.end_round()
 
     def run(self, minutes):
-        began, line = time.monotonic(), 0
-        while time.monotonic() - began < minutes * 60:
-            self.period(min(PERIOD, max(1, began + minutes * 60 - time.monotonic())))
+        line = 0
+        while time.monotonic() - self.began < minutes * 60:
+            self.period(min(PERIOD, max(1, self.began + minutes * 60 - time.monotonic())))
             self.compare()
             self.restart()
-            if time.monotonic() - began >= line * 60:
+            if time.monotonic() - self.began >= line * 60:
                 line += 1
-                self.show(began)
-        self.show(began)
+                self.show()
+        self.show()
 
-    def show(self, began):
-        print(f"minutes={(time.monotonic() - began) / 60:.1f} waits={self.waits} restarts={self.restarts} " +
+    def show(self):
+        print(f"minutes={(time.monotonic() - self.began) / 60:.1f} waits={self.waits} restarts={self.restarts} " +
+              f"cpu_seconds={self.cpu_used():.0f} " +
               " ".join(f"{name}={value:.6g}" for name, value in self.last.items()), flush=True)
 
     def end(self):
+        self.crowd.kill()
+        self.crowd.wait(HANGS)
         self.daemon.signal(signal.SIGKILL)
         self.daemon.process.wait(HANGS)
 

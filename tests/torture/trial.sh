@@ -96,6 +96,9 @@ judge_descriptors() {
 		fail leak "more than $(<"$RUN/$SCENARIO.fds") descriptors"
 }
 
+# That the peer has closed a connection is the kernel's word, too.
+is_told_of_a_closed_peer() { [[ ${WHAT[1]} =~ ^(write|sendto)$ && ${WHAT[4]} =~ ^(EPIPE|ECONNRESET)$ ]]; }
+
 # That a process does not exist is the kernel's word.
 is_told_of_no_process() { [[ ${WHAT[1]} == pidfd_open && ${WHAT[4]} =~ ^(ESRCH|EINVAL)$ ]]; }
 
