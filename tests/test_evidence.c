@@ -278,6 +278,38 @@ START_TEST(file_that_is_older_than_the_process)
 }
 END_TEST
 
+/* Of a file that is 5 s older than the process, and looks 5 s younger since the clock was set back at that
+ * moment. */
+static bool is_seen_through(int64_t set_at, bool clock_followed)
+{
+	const int64_t start = clock_ticks_to_ns(START_TICKS), now = start + 20 * S, back = 10 * S;
+	const struct process p = {.start = START_TICKS, .start_known = true};
+	const struct history history = {0};
+	const struct clock_view view = {.now = now, .offset = BOOT_OFFSET - back};
+	const int64_t born = start - 5 * S + BOOT_OFFSET, changed = now + BOOT_OFFSET - back;
+	struct clock_steps steps = {0};
+	struct observation o = {.has_birth = true, .now = now};
+
+	clock_steps_note(&steps, S, BOOT_OFFSET);
+	clock_steps_note(&steps, set_at, view.offset);
+	o.born = (struct timespec){born / S, born % S};
+	o.marker.ctime = (struct timespec){changed / S, changed % S};
+	o.offsets = clock_steps_offsets(clock_followed ? &steps : NULL, &view, changed, 0);
+	o.birth_offsets = clock_steps_offsets(clock_followed ? &steps : NULL, &view, born, 0);
+	return evidence_was_born_before(&p, &history, &o);
+}
+
+/* What readyd(8) says of a file that was moved to the name: a limit. */
+START_TEST(old_file_looks_young_where_the_clock_was_set_back)
+{
+	const int64_t start = clock_ticks_to_ns(START_TICKS);
+
+	ck_assert(is_seen_through(start + 6 * S, true));
+	ck_assert(!is_seen_through(start + 4 * S, true));
+	ck_assert(!is_seen_through(start + 6 * S, false));
+}
+END_TEST
+
 /* What was known of an earlier file does not hold for the next one. */
 START_TEST(absence_makes_what_comes_new)
 {
@@ -321,6 +353,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, event_counts_for_what_was_not_seen);
 	tcase_add_test(tcase, time_before_the_start);
 	tcase_add_test(tcase, file_that_is_older_than_the_process);
+	tcase_add_test(tcase, old_file_looks_young_where_the_clock_was_set_back);
 	tcase_add_test(tcase, rewritten_leftover_is_judged_anew);
 	tcase_add_test(tcase, owner_and_collision_decide_first);
 	tcase_add_test(tcase, unknown_start_proves_nothing);
