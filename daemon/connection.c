@@ -18,6 +18,8 @@ static void on_read(int fd, void *context);
 static void on_write(int fd, void *context);
 static void on_turn(void *context);
 
+const struct connection_work connection_idle;
+
 void connection_pool_init(struct connection_pool *pool, struct loop *loop,
     const struct connection_hooks *hooks, void *context, struct quota *quota, size_t output_limit)
 {
@@ -32,14 +34,47 @@ void connection_pool_init(struct connection_pool *pool, struct loop *loop,
 	TAILQ_INIT(&pool->all);
 }
 
+static struct loop_fd *read_of(const struct connection *connection)
+{
+	return loop_fd_of((void *)connection);
+}
+
+int connection_fd(const struct connection *connection)
+{
+	return loop_fd_number(read_of(connection));
+}
+
+struct connection_work *connection_busy(struct connection *connection)
+{
+	if (connection->work == NULL) {
+		connection->work = xalloc_new(sizeof(*connection->work));
+		connection->work->connection = connection;
+	}
+	return connection->work;
+}
+
+static void free_work(struct connection *connection)
+{
+	struct connection_work *work = connection->work;
+
+	connection->work = NULL;
+	turns_cancel(&connection->pool->turns, &work->turn);
+	loop_fd_free(work->write);
+	xalloc_free(work->input);
+	xalloc_free(work->output);
+	xalloc_free(work);
+}
+
 static void close_socket(const struct connection *connection)
 {
+	const int fd = connection_fd(connection);
+
 	if (connection->refuses_fds)
-		close(connection->fd);
+		close(fd);
 	else if (connection->pool->ending)
-		(void)shutdown(connection->fd, SHUT_RDWR);
+		(void)shutdown(fd, SHUT_RDWR);
 	else
-		discard_unread(connection->pool->loop, connection->fd);
+		discard_unread(connection->pool->loop, fd);
 }
 
 static void connection_free(struct connection *connection)
@@ -47,17 +82,15 @@ static void connection_free(struct connection *connection)
 	struct connection_pool *pool = connection->pool;
 
 	pool->hooks.on_close(connection, pool->context);
-	turns_cancel(&pool->turns, &connection->turn);
 	TAILQ_REMOVE(&pool->all, connection, link);
 	pool->count--;
-	loop_fd_free(connection->read);
-	loop_fd_free(connection->write);
+	quota_release(pool->quota, connection->user, QUOTA_OUTPUT, connection_work(connection)->output_len);
+	if (connection->work != NULL)
+		free_work(connection);
+	loop_fd_stop(read_of(connection));
 	close_socket(connection);
-	quota_release(pool->quota, connection->user, QUOTA_OUTPUT, connection->output_len);
 	quota_release(pool->quota, connection->user, QUOTA_CONNECTIONS, 1);
-	xalloc_free(connection->input);
-	xalloc_free(connection->output);
-	xalloc_free(connection);
+	loop_fd_free(read_of(connection));
 }
 
 void connection_pool_fini(struct connection_pool *pool)
@@ -69,10 +102,18 @@ void connection_pool_fini(struct connection_pool *pool)
 	pool->turn = NULL;
 }
 
+static bool is_idle(const struct connection_work *work)
+{
+	return work->turn.user == NULL && work->list == NULL && work->monitor == NULL &&
+	       work->input_len == 0 && work->output_len == 0;
+}
+
 /* Failure to register one client (fs.epoll.max_user_watches) must not stop the daemon. */
 static void read_on(struct connection *connection)
 {
-	if (loop_fd_try_start(connection->read) != 0)
+	if (connection->work != NULL && is_idle(connection->work))
+		free_work(connection);
+	if (loop_fd_try_start(read_of(connection)) != 0)
 		connection_end(connection);
 }
 
@@ -85,13 +126,11 @@ static struct connection *new_of(struct connection_pool *pool, int fd, struct qu
 	quota_leave(pool->quota, user);
 	if (!charged)
 		return NULL;
-	connection = xalloc_new(sizeof(*connection));
+	connection = loop_fd_new_with(pool->loop, fd, LOOP_READ, on_read, sizeof(*connection));
 	connection->pool = pool;
 	connection->user = user;
-	connection->fd = fd;
 	connection->refuses_fds = sock_refuses_fds(fd);
-	TAILQ_INIT(&connection->waits);
-	connection->read = loop_fd_new(pool->loop, fd, LOOP_READ, on_read, connection);
+	LIST_INIT(&connection->waits);
 	read_on(connection);
 	TAILQ_INSERT_TAIL(&pool->all, connection, link);
 	pool->count++;
@@ -131,7 +170,7 @@ void connection_end(struct connection *connection)
 	if (connection == connection->pool->current)
 		flush(connection->pool);
 	connection->closing = true;
-	loop_fd_raise(connection->read);
+	loop_fd_raise(read_of(connection));
 }
 
 static void drop(struct connection *connection)
@@ -143,18 +182,21 @@ static void drop(struct connection *connection)
 /* While output is stuck, nothing more is read from the client. */
 static void hold_back(struct connection *connection, const char *data, size_t len)
 {
+	struct connection_work *work;
+
 	if (!quota_charge(connection->pool->quota, connection->user, QUOTA_OUTPUT, len)) {
 		drop(connection);
 		return;
 	}
-	connection->output = xalloc_resize(connection->output, connection->output_len + len);
-	memcpy(connection->output + connection->output_len, data, len);
-	connection->output_len += len;
-	if (connection->write == NULL)
-		connection->write =
-		    loop_fd_new(connection->pool->loop, connection->fd, LOOP_WRITE, on_write, connection);
-	loop_fd_start(connection->write);
-	loop_fd_stop(connection->read);
+	work = connection_busy(connection);
+	work->output = xalloc_resize(work->output, work->output_len + len);
+	memcpy(work->output + work->output_len, data, len);
+	work->output_len += len;
+	if (work->write == NULL)
+		work->write = loop_fd_new(
+		    connection->pool->loop, connection_fd(connection), LOOP_WRITE, on_write, connection);
+	loop_fd_start(work->write);
+	loop_fd_stop(read_of(connection));
 }
 
 /* Keeps what the socket does not accept now. */
@@ -164,8 +206,8 @@ static void send_or_hold(struct connection *connection, const char *data, size_t
 
 	if (connection->closing || len == 0)
 		return;
-	if (connection->output_len == 0)
-		n = send(connection->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (connection_work(connection)->output_len == 0)
+		n = send(connection_fd(connection), data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
 		connection_end(connection);
 		return;
@@ -187,7 +229,7 @@ static void flush(struct connection_pool *pool)
 /* Only pushed lines can pile up: while an answer is stuck, no more requests are read. */
 static void drop_if_slow(struct connection *connection)
 {
-	if (connection->output_len > connection->pool->output_limit && !connection->closing)
+	if (connection_work(connection)->output_len > connection->pool->output_limit && !connection->closing)
 		drop(connection);
 }
 
@@ -206,7 +248,7 @@ void connection_put(struct connection *connection, const char *data, size_t len)
 	}
 	/* This may have been the last answer that the client stayed connected for. */
 	if (connection->eof)
-		loop_fd_raise(connection->read);
+		loop_fd_raise(read_of(connection));
 }
 
 int connection_put_fd(struct connection *connection, const char *data, size_t len, int fd)
@@ -214,30 +256,42 @@ int connection_put_fd(struct connection *connection, const char *data, size_t le
 	if (connection == connection->pool->current)
 		flush(connection->pool);
 	/* A line this short is sent whole or not at all. */
-	if (connection->closing || connection->output_len > 0)
+	if (connection_is_stuck(connection))
 		return -1;
-	return sock_send_fd(connection->fd, data, len, fd) == (ssize_t)len ? 0 : -1;
+	return sock_send_fd(connection_fd(connection), data, len, fd) == (ssize_t)len ? 0 : -1;
 }
 
 static void keep_input(struct connection *connection, const char *data, size_t len)
 {
 	/* data may point into the old input. */
 	char *tail = len > 0 ? memcpy(xalloc_new(len), data, len) : NULL;
+	struct connection_work *work;
 
-	xalloc_free(connection->input);
-	connection->input = tail;
-	connection->input_len = len;
+	if (tail == NULL && connection->work == NULL)
+		return;
+	work = connection_busy(connection);
+	xalloc_free(work->input);
+	work->input = tail;
+	work->input_len = len;
+	work->batch = connection->pool->batch;
 }
 
 bool connection_is_stuck(const struct connection *connection)
 {
-	return connection->closing || connection->output_len > 0;
+	return connection->closing || connection_work(connection)->output_len > 0;
 }
 
 /* Also reached when the line is too long. */
 static bool has_line(const char *data, size_t len)
 {
 	return len >= WIRE_REQUEST_MAX || (len > 0 && wire_line(data, len) > 0);
+}
+
+static bool has_input_line(const struct connection *connection)
+{
+	const struct connection_work *work = connection_work(connection);
+
+	return has_line(work->input, work->input_len);
 }
 
 static size_t handle_line(struct connection *connection, const char *data, size_t len)
@@ -256,7 +310,7 @@ static size_t handle_lines(struct connection *connection, const char *data, size
 {
 	size_t at = 0;
 
-	while (connection_budget(connection) > 0 && connection->list == NULL &&
+	while (connection_budget(connection) > 0 && connection_work(connection)->list == NULL &&
 	       !connection_is_stuck(connection) && has_line(data + at, len - at)) {
 		connection_spend(connection, TURNS_LINE);
 		at += handle_line(connection, data + at, len - at);
@@ -268,14 +322,14 @@ static void await_turn(struct connection *connection)
 {
 	struct connection_pool *pool = connection->pool;
 
-	turns_queue(&pool->turns, &connection->user->turns, &connection->turn);
+	turns_queue(&pool->turns, &connection->user->turns, &connection_busy(connection)->turn);
 	loop_soon(pool->turn);
 }
 
 /* Input that comes meanwhile would be reported in each pass. */
 static void await_turn_silently(struct connection *connection)
 {
-	loop_fd_stop(connection->read);
+	loop_fd_stop(read_of(connection));
 	await_turn(connection);
 }
 
@@ -286,22 +340,23 @@ static void go_on(struct connection *connection)
 {
 	if (connection_is_stuck(connection))
 		return;
-	if (connection->list == NULL && !has_line(connection->input, connection->input_len)) {
+	if (connection_work(connection)->list == NULL && !has_input_line(connection)) {
 		read_on(connection);
 		return;
 	}
 	await_turn(connection);
 }
 
-static void take_turn(struct connection *connection, const char *data, size_t len)
+static void take_turn(struct connection *connection, const char *data, size_t len, uint64_t batch)
 {
 	struct connection_pool *pool = connection->pool;
 	size_t at;
 
 	pool->current = connection;
-	if (connection->list != NULL) {
+	pool->batch = batch;
+	if (connection_work(connection)->list != NULL) {
 		pool->hooks.resume(connection, pool->context);
-		if (connection->list != NULL)
+		if (connection_work(connection)->list != NULL)
 			connection_spend(connection, TURNS_BUDGET);
 	} else {
 		at = handle_lines(connection, data, len);
@@ -314,17 +369,19 @@ static void take_turn(struct connection *connection, const char *data, size_t le
 
 static bool hung_up(const struct connection *connection)
 {
-	struct pollfd poll_fd = {.fd = connection->fd, .events = 0};
+	struct pollfd poll_fd = {.fd = connection_fd(connection), .events = 0};
 
 	return poll(&poll_fd, 1, 0) > 0;
 }
 
 static bool finished(const struct connection *connection)
 {
+	const struct connection_work *work = connection_work(connection);
+
 	if (connection->closing)
 		return true;
 	return connection->eof &&
-	       ((connection->wait_count == 0 && connection->monitor == NULL && connection->output_len == 0) ||
+	       ((connection->wait_count == 0 && work->monitor == NULL && work->output_len == 0) ||
 		   hung_up(connection));
 }
 
@@ -340,10 +397,8 @@ static void take_eof(struct connection *connection)
 	connection_spend(connection, TURNS_END);
 	if (finished(connection))
 		return;
-	loop_fd_free(connection->read);
-	connection->read =
-	    loop_fd_new(connection->pool->loop, connection->fd, LOOP_READ | LOOP_EDGE, on_read, connection);
-	loop_fd_start(connection->read);
+	loop_fd_change(read_of(connection), LOOP_READ | LOOP_EDGE);
+	loop_fd_start(read_of(connection));
 }
 
 /* Many waits take several turns, in which the connection is as good as closed. */
@@ -354,30 +409,25 @@ static void finish(struct connection *connection)
 		connection_free(connection);
 		return;
 	}
-	if (connection->write != NULL)
-		loop_fd_stop(connection->write);
+	if (connection_work(connection)->write != NULL)
+		loop_fd_stop(connection->work->write);
 	await_turn_silently(connection);
-}
-
-static void begin_batch(struct connection *connection)
-{
-	connection->batch = ++connection->pool->batches;
 }
 
 static void receive(struct connection *connection)
 {
 	struct connection_pool *pool = connection->pool;
-	size_t len = connection->input_len;
+	const struct connection_work *work = connection_work(connection);
+	const int fd = connection_fd(connection);
+	size_t len = work->input_len;
 	ssize_t n;
 
 	if (len > 0)
-		memcpy(pool->in, connection->input, len);
-	n = connection->refuses_fds
-		? recv(connection->fd, pool->in + len, sizeof(pool->in) - len, MSG_DONTWAIT)
-		: sock_recv_bytes(connection->fd, pool->in + len, sizeof(pool->in) - len);
+		memcpy(pool->in, work->input, len);
+	n = connection->refuses_fds ? recv(fd, pool->in + len, sizeof(pool->in) - len, MSG_DONTWAIT)
+				    : sock_recv_bytes(fd, pool->in + len, sizeof(pool->in) - len);
 	if (n > 0) {
-		begin_batch(connection);
-		take_turn(connection, pool->in, len + (size_t)n);
+		take_turn(connection, pool->in, len + (size_t)n, ++pool->batches);
 	} else if (n == 0) {
 		take_eof(connection);
 	} else if (errno == EAGAIN || errno == EINTR) {
@@ -406,7 +456,8 @@ static void on_read(int fd, void *context)
 static void on_write(int fd, void *context)
 {
 	struct connection *connection = context;
-	ssize_t n = send(fd, connection->output, connection->output_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	struct connection_work *work = connection->work;
+	ssize_t n = send(fd, work->output, work->output_len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -414,17 +465,17 @@ static void on_write(int fd, void *context)
 		finish(connection);
 		return;
 	}
-	connection->output_len -= (size_t)n;
+	work->output_len -= (size_t)n;
 	quota_release(connection->pool->quota, connection->user, QUOTA_OUTPUT, (size_t)n);
-	memmove(connection->output, connection->output + n, connection->output_len);
-	if (connection->output_len > 0)
+	memmove(work->output, work->output + n, work->output_len);
+	if (work->output_len > 0)
 		return;
-	xalloc_free(connection->output);
-	connection->output = NULL;
-	loop_fd_stop(connection->write);
+	xalloc_free(work->output);
+	work->output = NULL;
+	loop_fd_stop(work->write);
 	/* The lines that are left may have waited for the client for long. */
-	begin_batch(connection);
-	if (connection->monitor != NULL)
+	work->batch = ++connection->pool->batches;
+	if (work->monitor != NULL)
 		connection->pool->hooks.drained(connection, connection->pool->context);
 	go_on(connection);
 	if (finished(connection))
@@ -434,13 +485,14 @@ static void on_write(int fd, void *context)
 /* A verdict pushed in the meantime may have filled the output. */
 static void serve(struct connection *connection)
 {
-	if (connection->list == NULL && !connection_is_stuck(connection) &&
-	    !has_line(connection->input, connection->input_len)) {
+	const struct connection_work *work = connection->work;
+
+	if (work->list == NULL && !connection_is_stuck(connection) && !has_input_line(connection)) {
 		receive(connection);
 		return;
 	}
 	if (!connection_is_stuck(connection))
-		take_turn(connection, connection->input, connection->input_len);
+		take_turn(connection, work->input, work->input_len, work->batch);
 	if (finished(connection))
 		finish(connection);
 }
@@ -452,7 +504,7 @@ static void on_turn(void *context)
 	struct turns_client *client;
 
 	while ((client = turns_next(&pool->turns, pass)) != NULL)
-		serve((struct connection *)client);
+		serve(((struct connection_work *)client)->connection);
 	if (pool->turns.count > 0)
 		loop_soon(pool->turn);
 }

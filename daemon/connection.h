@@ -55,34 +55,42 @@ struct connection_pool {
 	bool ending; /* what may block to close is left to the exit of the process, which does not wait */
 	struct connection *current; /* its lines are being answered; its output is collected in out */
 	uint64_t batches;	    /* so far */
+	uint64_t batch; /* of these, that of the lines which are being answered: it was read together, so all
+			   of it had arrived when its first line is handled */
 	size_t out_len;
 	char in[16384], out[65536];
 };
 
-struct connection {
-	struct turns_client turn; /* first: cast back to the connection */
-	struct connection_pool *pool;
-	TAILQ_ENTRY(connection) link;
-	struct quota_user *user;	  /* that is charged for it */
-	TAILQ_HEAD(, request_wait) waits; /* used by requests.c only */
-	size_t wait_count;
+/* What only a connection has that is not idle: most wait, and have nothing to read, to answer or to send. */
+struct connection_work {
+	struct turns_client turn; /* first: cast back to the work */
+	struct connection *connection;
 	struct request_list
 	    *list; /* an incomplete answer, to finish before any other line; used by requests.c only */
 	struct monitor
 	    *monitor; /* lines that are sent as long as the client reads; used by monitors.c only */
-	int fd;
-	bool is_remote;	 /* its client is on another kernel: it has no uid, and cannot be sent a descriptor */
-	bool is_trusted; /* its user may know what hidepid hides; set by the caller of connection_new() */
-	bool refuses_fds; /* that the client sends */
-	bool eof;	  /* the client has closed its sending half: it may still be waiting for answers */
-	bool closing;	  /* freed after the current batch of events */
-	struct loop_fd *read, *write;
-	uint64_t batch; /* number of what was read together: all of it had arrived when its first line is
-			   handled */
+	struct loop_fd *write;
+	uint64_t batch; /* of the input */
 	char *input;	/* not handled yet: a partial line, or more before the next turn */
 	size_t input_len;
 	char *output;
 	size_t output_len;
+};
+
+/* Lies behind its loop_fd. There may be thousands, so each word counts: tests/test_requests.c has the sum. */
+struct connection {
+	struct connection_pool *pool;
+	TAILQ_ENTRY(connection) link;
+	struct quota_user *user;	 /* that is charged for it */
+	struct connection_work *work;	 /* NULL: it is idle */
+	LIST_HEAD(, request_wait) waits; /* used by requests.c only */
+	unsigned wait_count;
+	bool is_remote : 1; /* its client is on another kernel: it has no uid, and cannot be sent a descriptor
+			     */
+	bool is_trusted : 1; /* its user may know what hidepid hides; set by the caller of connection_new() */
+	bool refuses_fds : 1; /* that the client sends */
+	bool eof : 1;	  /* the client has closed its sending half: it may still be waiting for answers */
+	bool closing : 1; /* freed after the current batch of events */
 };
 
 void connection_pool_init(struct connection_pool *pool, struct loop *loop,
@@ -95,6 +103,17 @@ struct connection *connection_new(struct connection_pool *pool, int fd, uid_t ui
 /* The same for a client on another kernel. */
 struct connection *connection_new_remote(
     struct connection_pool *pool, int fd, enum quota_peer kind, uint32_t number);
+
+int connection_fd(const struct connection *connection);
+
+/* What the connection has to do, to be read: nothing if it is idle. */
+extern const struct connection_work connection_idle;
+static inline const struct connection_work *connection_work(const struct connection *connection)
+{
+	return connection->work != NULL ? connection->work : &connection_idle;
+}
+/* The same, to be changed. It is freed when the connection is idle again. */
+struct connection_work *connection_busy(struct connection *connection);
 
 /* What the connection's user may still spend in this pass, and spending it. A line costs 1 in any case. */
 unsigned connection_budget(const struct connection *connection);

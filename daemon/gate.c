@@ -109,13 +109,15 @@ static void gate_free(struct gate *gate)
 
 /* The byte spares waiters from asking whether the process was ready; if it cannot be written, they ask. It
  * does not say on what evidence: where that is weak, they ask too. */
-static void on_settled(struct registry_wait *wait, const struct readyd_answer *answer)
+static void on_settled(
+    struct registry_wait *wait, const struct registry_entry *entry, const struct readyd_answer *answer)
 {
 	struct gate *gate = (struct gate *)wait;
 	bool was_ready = answer->verdict == READYD_READY || answer->verdict == READYD_EXITED;
 	bool assumed = (answer->flags & READYD_FLAG_AGE_ASSUMED) != 0;
 	struct shard *shard;
 
+	(void)entry;
 	while ((shard = first_shard(gate)) != NULL) {
 		if (was_ready && !assumed)
 			(void)!write(shard->fd, "r", 1);

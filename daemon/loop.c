@@ -29,7 +29,7 @@ struct loop_timer {
 struct loop_fd {
 	struct event event;
 	void (*ready)(int fd, void *context);
-	void *context;
+	void *data[]; /* what points to the context, or is the context */
 };
 
 struct loop_signal {
@@ -195,20 +195,60 @@ static void on_ready(evutil_socket_t fd, short what, void *context)
 
 	(void)what;
 	served++;
-	event->ready((int)fd, event->context);
+	event->ready((int)fd, event->data[0]);
+}
+
+static void on_ready_with(evutil_socket_t fd, short what, void *context)
+{
+	struct loop_fd *event = context;
+
+	(void)what;
+	served++;
+	event->ready((int)fd, event->data);
+}
+
+static short flags_of(unsigned what)
+{
+	return (short)(EV_PERSIST | (what & LOOP_READ ? EV_READ : 0) | (what & LOOP_WRITE ? EV_WRITE : 0) |
+		       (what & LOOP_EDGE ? EV_ET : 0));
 }
 
 struct loop_fd *loop_fd_new(
     struct loop *loop, int fd, unsigned what, void (*ready)(int fd, void *context), void *context)
 {
-	struct loop_fd *event = xalloc_new(sizeof(*event));
-	int flags = EV_PERSIST | (what & LOOP_READ ? EV_READ : 0) | (what & LOOP_WRITE ? EV_WRITE : 0) |
-		    (what & LOOP_EDGE ? EV_ET : 0);
+	struct loop_fd *event = xalloc_new(sizeof(*event) + sizeof(context));
 
 	event->ready = ready;
-	event->context = context;
-	event_assign(&event->event, loop->base, fd, (short)flags, on_ready, event);
+	event->data[0] = context;
+	event_assign(&event->event, loop->base, fd, flags_of(what), on_ready, event);
 	return event;
+}
+
+void *loop_fd_new_with(
+    struct loop *loop, int fd, unsigned what, void (*ready)(int fd, void *context), size_t size)
+{
+	struct loop_fd *event = xalloc_new(sizeof(*event) + size);
+
+	event->ready = ready;
+	event_assign(&event->event, loop->base, fd, flags_of(what), on_ready_with, event);
+	return event->data;
+}
+
+struct loop_fd *loop_fd_of(void *context)
+{
+	return (struct loop_fd *)((char *)context - offsetof(struct loop_fd, data));
+}
+
+int loop_fd_number(const struct loop_fd *event)
+{
+	return (int)event_get_fd(&event->event);
+}
+
+void loop_fd_change(struct loop_fd *event, unsigned what)
+{
+	event_del(&event->event);
+	event_assign(&event->event, event_get_base(&event->event), event_get_fd(&event->event),
+	    flags_of(what), event_get_callback(&event->event), event);
 }
 
 void loop_fd_start(struct loop_fd *event)

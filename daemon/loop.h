@@ -8,6 +8,7 @@
 #define DAEMON_LOOP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct loop;
@@ -62,6 +63,15 @@ bool loop_has_edges(const struct loop *loop);
  * descriptor is closed. */
 struct loop_fd *loop_fd_new(
     struct loop *loop, int fd, unsigned what, void (*ready)(int fd, void *context), void *context);
+/* As loop_fd_new(), with `size` bytes in the same block, which are the context: for what there is thousands
+ * of. They are zero, aligned for pointers, and freed with the event. */
+void *loop_fd_new_with(
+    struct loop *loop, int fd, unsigned what, void (*ready)(int fd, void *context), size_t size);
+/* The event of such a context. */
+struct loop_fd *loop_fd_of(void *context);
+int loop_fd_number(const struct loop_fd *event);
+/* Stops it; it is ready for another `what` from the next start on. */
+void loop_fd_change(struct loop_fd *event, unsigned what);
 void loop_fd_start(struct loop_fd *event);
 /* As loop_fd_start(), for a caller that handles failure (fs.epoll.max_user_watches): -1 and errno. */
 int loop_fd_try_start(struct loop_fd *event);

@@ -221,7 +221,7 @@ static struct monitor *monitor_new(struct monitors *monitors, struct connection 
 	monitor->connection = connection;
 	TAILQ_INSERT_TAIL(&monitors->all, monitor, link);
 	monitors->count++;
-	connection->monitor = monitor;
+	connection_busy(connection)->monitor = monitor;
 	return monitor;
 }
 
@@ -258,7 +258,7 @@ static void begin(struct monitor *monitor, const struct wire_request *request, s
 enum wire_error monitors_open(
     struct monitors *monitors, struct connection *connection, const struct wire_request *request)
 {
-	struct monitor *monitor = connection->monitor;
+	struct monitor *monitor = connection_work(connection)->monitor;
 	size_t len = 0;
 
 	if (monitor == NULL)
@@ -274,7 +274,7 @@ enum wire_error monitors_open(
 
 void monitors_close(struct connection *connection)
 {
-	struct monitor *monitor = connection->monitor;
+	struct monitor *monitor = connection_work(connection)->monitor;
 	struct monitors *monitors;
 
 	if (monitor == NULL)
@@ -284,7 +284,7 @@ void monitors_close(struct connection *connection)
 	TAILQ_REMOVE(&monitors->all, monitor, link);
 	quota_release(monitors->tracker->quota, connection->user, QUOTA_MONITORS, 1);
 	xalloc_free(monitor);
-	connection->monitor = NULL;
+	connection->work->monitor = NULL;
 	monitors->count--;
 	if (monitors->count > 0)
 		return;
@@ -294,5 +294,5 @@ void monitors_close(struct connection *connection)
 
 void monitors_on_drained(struct connection *connection)
 {
-	loop_soon(connection->monitor->monitors->turn);
+	loop_soon(connection_work(connection)->monitor->monitors->turn);
 }

@@ -222,7 +222,7 @@ void registry_settle(
 	/* The head is reread each time: settled() may detach any other wait of this entry. */
 	while ((wait = LIST_FIRST(&entry->waits)) != NULL) {
 		registry_detach(registry, wait);
-		wait->settled(wait, answer);
+		wait->settled(wait, entry, answer);
 	}
 }
 

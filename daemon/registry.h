@@ -27,13 +27,14 @@ struct pidwatch;
 struct quota;
 struct quota_user;
 
-/* A wait for an entry; embed it. settled() is called once, with the wait already detached. It may free the
- * wait and detach others, but must not release entries or attach: the entry's other waits are still being
- * settled. */
+/* A wait for an entry; embed it. settled() is called once, with the wait already detached from the entry. It
+ * may free the wait and detach others, but must not release entries or attach: the entry's other waits are
+ * still being settled. */
 struct registry_wait {
 	LIST_ENTRY(registry_wait) link;
 	struct registry_entry *entry; /* NULL while not attached */
-	void (*settled)(struct registry_wait *wait, const struct readyd_answer *answer);
+	void (*settled)(struct registry_wait *wait, const struct registry_entry *entry,
+	    const struct readyd_answer *answer);
 };
 
 /* A position in the list of all entries that stays valid while entries come and go, so that the list can be

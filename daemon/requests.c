@@ -19,20 +19,23 @@
 /* An incomplete LIST or CANCEL of one connection. */
 struct request_list {
 	struct registry_cursor cursor;
-	pid_t cancelled;  /* by CANCEL; 0: it is a LIST */
-	size_t unchecked; /* waits that CANCEL has not examined; the first ones */
-	uint64_t count;	  /* answers, or waits cancelled, so far */
+	pid_t cancelled;	   /* by CANCEL; 0: it is a LIST */
+	struct request_wait *next; /* the next wait that CANCEL examines; NULL: none */
+	uint64_t count;		   /* answers, or waits cancelled, so far */
 };
 
 /* One WAIT of one connection. */
 struct request_wait {
 	struct registry_wait wait; /* first */
-	struct requests *requests;
 	struct connection *connection;
-	struct owner owner;		/* of the process */
-	TAILQ_ENTRY(request_wait) link; /* in connection->waits */
-	struct loop_timer *deadline;	/* NULL: none */
+	LIST_ENTRY(request_wait) link; /* in connection->waits */
+	struct loop_timer *deadline;   /* NULL: none */
 };
+
+static struct requests *requests_of(const struct request_wait *wait)
+{
+	return wait->connection->pool->context;
+}
 
 static void put_error(struct connection *connection, enum wire_error error, pid_t pid)
 {
@@ -72,25 +75,30 @@ static void put_answer(const struct requests *requests, struct connection *conne
 /* Removes the wait from its connection; it is not attached to an entry. */
 static void wait_free(struct request_wait *wait)
 {
-	TAILQ_REMOVE(&wait->connection->waits, wait, link);
+	struct request_list *list = connection_work(wait->connection)->list;
+
+	if (list != NULL && list->next == wait)
+		list->next = LIST_NEXT(wait, link);
+	LIST_REMOVE(wait, link);
 	wait->connection->wait_count--;
-	quota_release(wait->requests->quota, wait->connection->user, QUOTA_WAITS, 1);
+	quota_release(requests_of(wait)->quota, wait->connection->user, QUOTA_WAITS, 1);
 	loop_timer_free(wait->deadline);
 	xalloc_free(wait);
 }
 
 static void wait_cancel(struct request_wait *wait)
 {
-	tracker_leave(wait->requests->tracker, &wait->wait);
+	tracker_leave(requests_of(wait)->tracker, &wait->wait);
 	wait_free(wait);
 }
 
-static void on_settled(struct registry_wait *registry_wait, const struct readyd_answer *answer)
+static void on_settled(struct registry_wait *registry_wait, const struct registry_entry *entry,
+    const struct readyd_answer *answer)
 {
 	struct request_wait *wait = (struct request_wait *)registry_wait;
 	struct connection *connection = wait->connection;
-	struct requests *requests = wait->requests;
-	const struct owner owner = wait->owner;
+	struct requests *requests = requests_of(wait);
+	const struct owner owner = secrecy_owner(&entry->process);
 
 	requests->last.batch = 0;
 	wait_free(wait);
@@ -106,10 +114,9 @@ static struct request_wait *wait_new(struct requests *requests, struct connectio
 	    !quota_charge(requests->quota, connection->user, QUOTA_WAITS, 1))
 		return NULL;
 	wait = xalloc_new(sizeof(*wait));
-	wait->requests = requests;
 	wait->connection = connection;
 	wait->wait.settled = on_settled;
-	TAILQ_INSERT_TAIL(&connection->waits, wait, link);
+	LIST_INSERT_HEAD(&connection->waits, wait, link);
 	connection->wait_count++;
 	return wait;
 }
@@ -120,12 +127,13 @@ static void on_deadline(void *context)
 {
 	struct request_wait *wait = context;
 	struct connection *connection = wait->connection;
-	struct requests *requests = wait->requests;
-	const struct owner owner = wait->owner;
+	struct requests *requests = requests_of(wait);
 	struct readyd_answer answer;
+	struct owner owner;
 
 	if (!tracker_still_waits(requests->tracker, wait->wait.entry, &answer))
 		return;
+	owner = secrecy_owner(&wait->wait.entry->process);
 	answer.verdict = READYD_PENDING;
 	answer.reason = READYD_REASON_DEADLINE;
 	wait_cancel(wait);
@@ -134,7 +142,7 @@ static void on_deadline(void *context)
 
 static void set_deadline(struct request_wait *wait, uint64_t ms)
 {
-	wait->deadline = loop_timer_new(wait->requests->loop, on_deadline, wait);
+	wait->deadline = loop_timer_new(requests_of(wait)->loop, on_deadline, wait);
 	loop_timer_start(wait->deadline, (int64_t)ms);
 }
 
@@ -184,14 +192,14 @@ static void query(struct requests *requests, const struct connection *connection
 static bool was_looked_at(
     const struct requests *requests, const struct connection *connection, const struct wire_request *request)
 {
-	return requests->last.batch == connection->batch && requests->last.start == request->start &&
+	return requests->last.batch == connection->pool->batch && requests->last.start == request->start &&
 	       requests->last.answer.pid == request->pid;
 }
 
 static void note_look(struct requests *requests, const struct connection *connection,
     const struct wire_request *request, const struct readyd_answer *answer)
 {
-	requests->last.batch = connection->batch;
+	requests->last.batch = connection->pool->batch;
 	requests->last.start = request->start;
 	requests->last.answer = *answer;
 	requests->last.owner = requests->tracker->answered;
@@ -230,8 +238,7 @@ static void join_wait(struct registry_entry *entry, void *context)
 {
 	struct request_wait *wait = context;
 
-	wait->owner = secrecy_owner(&entry->process);
-	registry_attach(wait->requests->tracker->registry, entry, &wait->wait);
+	registry_attach(requests_of(wait)->tracker->registry, entry, &wait->wait);
 }
 
 /* Whether the wait has been attached after the look of an earlier request. */
@@ -298,9 +305,9 @@ static void do_gate(
 
 static void list_free(struct connection *connection)
 {
-	registry_cursor_end(&connection->list->cursor);
-	xalloc_free(connection->list);
-	connection->list = NULL;
+	registry_cursor_end(&connection->work->list->cursor);
+	xalloc_free(connection->work->list);
+	connection->work->list = NULL;
 }
 
 /* Waits that the connection may have examined or ended in this turn. */
@@ -314,35 +321,29 @@ static void pay_for(const struct connection *connection, size_t waits)
 	connection_spend(connection, (unsigned)((waits + WAITS_A_LINE - 1) / WAITS_A_LINE));
 }
 
-/* A wait that is not cancelled goes to the end, behind those that are still to be examined. */
 static void cancel_some(struct connection *connection)
 {
-	struct request_list *list = connection->list;
+	struct request_list *list = connection->work->list;
 	size_t most = may_end(connection), n;
 	struct request_wait *wait;
 
-	for (n = 0; n < most && list->unchecked > 0 && (wait = TAILQ_FIRST(&connection->waits)) != NULL;
-	     n++, list->unchecked--) {
-		if (wait->wait.entry->process.pid == list->cancelled) {
-			wait_cancel(wait);
-			list->count++;
+	for (n = 0; n < most && (wait = list->next) != NULL; n++) {
+		list->next = LIST_NEXT(wait, link);
+		if (wait->wait.entry->process.pid != list->cancelled)
 			continue;
-		}
-		TAILQ_REMOVE(&connection->waits, wait, link);
-		TAILQ_INSERT_TAIL(&connection->waits, wait, link);
+		wait_cancel(wait);
+		list->count++;
 	}
 	pay_for(connection, n);
-	if (TAILQ_EMPTY(&connection->waits))
-		list->unchecked = 0;
 }
 
 static void resume_cancel(struct connection *connection)
 {
-	struct request_list *list = connection->list;
+	struct request_list *list = connection->work->list;
 	char line[WIRE_REPLY_MAX];
 
 	cancel_some(connection);
-	if (list->unchecked > 0)
+	if (list->next != NULL)
 		return;
 	connection_put(
 	    connection, line, wire_write_cancelled(line, sizeof(line), list->cancelled, list->count));
@@ -351,18 +352,22 @@ static void resume_cancel(struct connection *connection)
 
 static void do_cancel(struct connection *connection, pid_t pid)
 {
-	connection->list = xalloc_new(sizeof(*connection->list));
-	connection->list->cancelled = pid;
-	connection->list->unchecked = connection->wait_count;
+	struct request_list *list = xalloc_new(sizeof(*list));
+
+	list->cancelled = pid;
+	list->next = LIST_FIRST(&connection->waits);
+	connection_busy(connection)->list = list;
 	resume_cancel(connection);
 }
 
 /* Answers from the next turn on, until the list is complete. */
 static void do_list(struct requests *requests, struct connection *connection)
 {
+	struct request_list *list = xalloc_new(sizeof(*list));
+
 	requests->last.batch = 0;
-	connection->list = xalloc_new(sizeof(*connection->list));
-	registry_cursor_start(requests->tracker->registry, &connection->list->cursor);
+	connection_busy(connection)->list = list;
+	registry_cursor_start(requests->tracker->registry, &list->cursor);
 }
 
 static void do_monitor(
@@ -440,7 +445,7 @@ void requests_on_line(struct connection *connection, const char *line, size_t le
 /* Each entry is rechecked. The recheck may retire it; the cursor has moved on by then. */
 static void resume_list(struct requests *requests, struct connection *connection)
 {
-	struct request_list *list = connection->list;
+	struct request_list *list = connection->work->list;
 	struct registry_entry *entry;
 	struct readyd_answer answer;
 	char line[WIRE_REPLY_MAX];
@@ -462,7 +467,7 @@ static void resume_list(struct requests *requests, struct connection *connection
 
 void requests_on_resume(struct connection *connection, void *context)
 {
-	if (connection->list->cancelled != 0)
+	if (connection->work->list->cancelled != 0)
 		resume_cancel(connection);
 	else
 		resume_list(context, connection);
@@ -473,18 +478,18 @@ bool requests_close_some(struct connection *connection, void *context)
 	size_t most = may_end(connection), n;
 
 	(void)context;
-	for (n = 0; n < most && !TAILQ_EMPTY(&connection->waits); n++)
-		wait_cancel(TAILQ_FIRST(&connection->waits));
+	for (n = 0; n < most && !LIST_EMPTY(&connection->waits); n++)
+		wait_cancel(LIST_FIRST(&connection->waits));
 	pay_for(connection, n);
-	return TAILQ_EMPTY(&connection->waits);
+	return LIST_EMPTY(&connection->waits);
 }
 
 void requests_on_closing(struct connection *connection, void *context)
 {
 	(void)context;
-	while (!TAILQ_EMPTY(&connection->waits))
-		wait_cancel(TAILQ_FIRST(&connection->waits));
-	if (connection->list != NULL)
+	while (!LIST_EMPTY(&connection->waits))
+		wait_cancel(LIST_FIRST(&connection->waits));
+	if (connection_work(connection)->list != NULL)
 		list_free(connection);
 	monitors_close(connection);
 }

@@ -53,9 +53,11 @@ static void on_leaving(struct registry_entry *entry, void *context)
 	(void)entry;
 }
 
-static void on_settled(struct registry_wait *wait, const struct readyd_answer *told)
+static void on_settled(
+    struct registry_wait *wait, const struct registry_entry *entry, const struct readyd_answer *told)
 {
 	(void)wait;
+	(void)entry;
 	(void)told;
 }
 

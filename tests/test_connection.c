@@ -61,7 +61,8 @@ static unsigned drains;
 static void on_drained(struct connection *connection, void *context)
 {
 	unit_check(context == &pool);
-	unit_check(connection->monitor != NULL && connection->output_len == 0);
+	unit_check(
+	    connection_work(connection)->monitor != NULL && connection_work(connection)->output_len == 0);
 	drains++;
 }
 
@@ -71,7 +72,7 @@ static void (*go_on)(struct connection *connection);
 static void on_resume(struct connection *connection, void *context)
 {
 	unit_check(context == &pool);
-	unit_check(connection->list != NULL);
+	unit_check(connection_work(connection)->list != NULL);
 	go_on(connection);
 }
 
@@ -410,7 +411,8 @@ static void make_small(void)
 {
 	const int size = 4096;
 
-	ck_assert_int_eq(setsockopt(the_session()->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+	ck_assert_int_eq(
+	    setsockopt(connection_fd(the_session()), SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
 }
 
 /* Puts numbered lines of 100 bytes until some are held back; returns their number. */
@@ -420,7 +422,7 @@ static int put_until_stuck(void)
 	int count = 0;
 
 	make_small();
-	while (the_session()->output_len == 0) {
+	while (connection_work(the_session())->output_len == 0) {
 		snprintf(line, sizeof(line), "%99d\n", ++count);
 		connection_put(the_session(), line, 100);
 	}
@@ -438,7 +440,7 @@ START_TEST(held_back_until_read)
 {
 	int count = put_until_stuck();
 
-	ck_assert_uint_eq(the_session()->output_len % 100, 0);
+	ck_assert_uint_eq(connection_work(the_session())->output_len % 100, 0);
 	turn();
 	ck_assert_uint_eq(pool.count, 1);
 	shutdown(client, SHUT_WR);
@@ -459,7 +461,7 @@ START_TEST(flowing_again_is_quiet)
 		turn();
 	}
 	check_numbered(len, count);
-	ck_assert_uint_eq(the_session()->output_len, 0);
+	ck_assert_uint_eq(connection_work(the_session())->output_len, 0);
 	ck_assert(!unit_loop_is_busy());
 	respond = echo;
 	say("one\n");
@@ -549,7 +551,7 @@ static void ask_much(void)
 	make_small();
 	say("one\ntwo\n");
 	ck_assert_uint_eq(lines, 1);
-	ck_assert_uint_le(the_session()->output_len, MUCH);
+	ck_assert_uint_le(connection_work(the_session())->output_len, MUCH);
 }
 
 /* The length of one answer is not limited, but the next line waits until it has been read. */
@@ -585,8 +587,8 @@ START_TEST(never_reading_is_dropped_when_told)
 	make_small();
 	for (int i = 0; i < 1000; i++) {
 		connection_put(the_session(), block, sizeof(block));
-		if (the_session()->output_len > held)
-			held = the_session()->output_len;
+		if (connection_work(the_session())->output_len > held)
+			held = connection_work(the_session())->output_len;
 	}
 	ck_assert_uint_eq(pool.count, 1);
 	ck_assert_uint_eq(pool.dropped, 1);
@@ -676,7 +678,7 @@ START_TEST(descriptor_needs_room)
 	size_t len = 0;
 
 	make_small();
-	while (send(the_session()->fd, "x", 1, MSG_DONTWAIT) == 1)
+	while (send(connection_fd(the_session()), "x", 1, MSG_DONTWAIT) == 1)
 		len++;
 	ck_assert_int_eq(connection_put_fd(the_session(), "GATE 1\n", 7, client), -1);
 	shutdown(client, SHUT_WR);
@@ -821,7 +823,7 @@ static int unread(void)
 {
 	int count;
 
-	ck_assert_int_eq(ioctl(the_session()->fd, FIONREAD, &count), 0);
+	ck_assert_int_eq(ioctl(connection_fd(the_session()), FIONREAD, &count), 0);
 	return count;
 }
 
@@ -891,7 +893,7 @@ START_TEST(no_connection_of_a_user_is_left_out)
 		pass();
 	for (struct connection *c = TAILQ_NEXT(TAILQ_NEXT(the_session(), link), link); c != NULL;
 	     c = TAILQ_NEXT(c, link))
-		ck_assert_uint_gt(c->input_len, 0);
+		ck_assert_uint_gt(connection_work(c)->input_len, 0);
 	ck_assert_uint_eq(lines, (CLIENTS + 1) * TURN);
 	turn();
 	ck_assert_uint_eq(lines, 2 * CLIENTS * TURN);
@@ -906,9 +908,10 @@ static void fill(struct connection *connection, size_t len)
 	const int size = 4096;
 	char line[101];
 
-	ck_assert_int_eq(setsockopt(connection->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+	ck_assert_int_eq(
+	    setsockopt(connection_fd(connection), SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
 	snprintf(line, sizeof(line), "%99d\n", 1);
-	while (connection->output_len < len && !connection->closing)
+	while (connection_work(connection)->output_len < len && !connection->closing)
 		connection_put(connection, line, 100);
 }
 
@@ -930,7 +933,7 @@ START_TEST(unread_output_is_bounded_for_a_user)
 	/* Another user is not affected. */
 	fill(the_session(), 5000);
 	ck_assert_uint_eq(pool.dropped, 1);
-	ck_assert_uint_ge(the_session()->output_len, 5000);
+	ck_assert_uint_ge(connection_work(the_session())->output_len, 5000);
 	close(second);
 	close(third);
 	turn();
@@ -959,11 +962,11 @@ START_TEST(nothing_is_read_while_lines_are_left)
 		pass();
 		ck_assert_uint_eq(lines, i * TURN);
 		ck_assert_int_eq(unread(), before - (int)sizeof(pool.in));
-		ck_assert_uint_lt(the_session()->input_len, sizeof(pool.in));
+		ck_assert_uint_lt(connection_work(the_session())->input_len, sizeof(pool.in));
 	}
 	turn();
 	ck_assert_uint_eq(lines, 10000);
-	ck_assert_ptr_null(the_session()->input);
+	ck_assert_ptr_null(connection_work(the_session())->input);
 }
 END_TEST
 
@@ -972,10 +975,11 @@ static uint64_t batches[SOME_TURNS];
 
 static void note_batch(struct connection *connection, const char *line, size_t len)
 {
+	(void)connection;
 	(void)line;
 	(void)len;
 	unit_check(lines <= UNIT_COUNT(batches));
-	batches[lines - 1] = connection->batch;
+	batches[lines - 1] = pool.batch;
 }
 
 /* What is read together is one batch, in however many turns. */
@@ -1111,13 +1115,13 @@ static void put_part(struct connection *connection)
 {
 	connection_put(connection, "part\n", 5);
 	if (++parts == 3)
-		connection->list = NULL;
+		connection_busy(connection)->list = NULL;
 }
 
 static void begin_long(struct connection *connection, const char *line, size_t len)
 {
 	if (memcmp(line, "long", 4) == 0)
-		connection->list = (struct request_list *)&parts;
+		connection_busy(connection)->list = (struct request_list *)&parts;
 	else
 		connection_put(connection, line, len);
 }

@@ -98,9 +98,11 @@ static void join(struct registry_entry *entry, void *wait)
 	registry_attach(tracker.registry, entry, wait);
 }
 
-static void on_settled(struct registry_wait *wait, const struct readyd_answer *answer)
+static void on_settled(
+    struct registry_wait *wait, const struct registry_entry *entry, const struct readyd_answer *answer)
 {
 	(void)wait;
+	(void)entry;
 	ck_assert_int_eq(answer->verdict, READYD_READY);
 	told++;
 }

@@ -427,9 +427,11 @@ END_TEST
 
 static bool told;
 
-static void on_settled(struct registry_wait *wait, const struct readyd_answer *answer)
+static void on_settled(
+    struct registry_wait *wait, const struct registry_entry *entry, const struct readyd_answer *answer)
 {
 	(void)wait;
+	(void)entry;
 	told = answer->verdict == READYD_READY;
 }
 

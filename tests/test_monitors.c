@@ -514,12 +514,13 @@ START_TEST(a_slow_reader_is_told_of_the_gap)
 	const int small = 4096;
 	size_t most = 0;
 
-	ck_assert_int_eq(setsockopt(connection->fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+	ck_assert_int_eq(
+	    setsockopt(connection_fd(connection), SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
 	follow(&one, "MONITOR\n");
 	for (int i = 0; i < 1000; i++) {
 		make_some(2);
-		if (connection->output_len > most)
-			most = connection->output_len;
+		if (connection_work(connection)->output_len > most)
+			most = connection_work(connection)->output_len;
 	}
 	ck_assert_uint_gt(most, 0);
 	ck_assert_uint_le(most, sizeof(monitors.out));

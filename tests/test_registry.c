@@ -60,10 +60,12 @@ static void tear_down(void)
 	tear_down_quota();
 }
 
-static void on_settled(struct registry_wait *registry_wait, const struct readyd_answer *answer)
+static void on_settled(struct registry_wait *registry_wait, const struct registry_entry *entry,
+    const struct readyd_answer *answer)
 {
 	struct wait *wait = (struct wait *)registry_wait;
 
+	(void)entry;
 	ck_assert_ptr_null(registry_wait->entry);
 	for (size_t i = 0; i < UNIT_COUNT(wait->victims); i++)
 		if (wait->victims[i] != NULL)
@@ -712,10 +714,12 @@ static void model_use(pid_t pid)
 	memmove(&model.idle[at], &model.idle[at + 1], (model.idle_count - at) * sizeof(model.idle[0]));
 }
 
-static void on_model_settled(struct registry_wait *registry_wait, const struct readyd_answer *answer)
+static void on_model_settled(struct registry_wait *registry_wait, const struct registry_entry *entry,
+    const struct readyd_answer *answer)
 {
 	unsigned number = (unsigned)((struct wait *)registry_wait - model.waits), victim;
 
+	(void)entry;
 	unit_check(answer->pid == model.told);
 	unit_check(model.attached[number] == model.told + 1);
 	model_detach(number);

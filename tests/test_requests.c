@@ -14,6 +14,7 @@
 #include "daemon/tracker.h"
 #include "src/sock.h"
 #include "src/dirwatch.h"
+#include "daemon/xalloc.h"
 #include "tests/unit.h"
 
 #define WAITS_PER_CLIENT 3
@@ -21,6 +22,50 @@
 /* The budget of a turn; processes of a list that are handled in one, since each costs a look as well. */
 #define TURN  TURNS_BUDGET
 #define SLICE (TURNS_BUDGET / (TURNS_LINE + TURNS_LOOK))
+
+/* Behind a word with their size, so that what the daemon has allocated can be counted: at this moment, and in
+ * all. */
+static size_t allocated, allocations;
+
+/* What jemalloc takes for it: a size of 16, or one of four between a power of two and the next. */
+static size_t size_class(size_t size)
+{
+	size_t step = 16;
+
+	while (size > 8 * step)
+		step *= 2;
+	return (size + step - 1) / step * step;
+}
+
+void *xalloc_new(size_t size)
+{
+	size_t *block = calloc(1, size + 16);
+
+	unit_check(block != NULL);
+	*block = size_class(size);
+	allocated += *block;
+	allocations++;
+	return block + 16 / sizeof(*block);
+}
+
+void xalloc_free(void *block)
+{
+	size_t *begin = block == NULL ? NULL : (size_t *)block - 16 / sizeof(*begin);
+
+	allocated -= begin == NULL ? 0 : *begin;
+	free(begin);
+}
+
+void *xalloc_resize(void *block, size_t size)
+{
+	const size_t before = block == NULL ? 0 : ((size_t *)block)[-(ptrdiff_t)(16 / sizeof(size_t))];
+	void *new = xalloc_new(size);
+
+	if (block != NULL)
+		memcpy(new, block, before < size ? before : size);
+	xalloc_free(block);
+	return new;
+}
 
 /* The request handlers without a server: one client, and a process to query. */
 static struct loop *loop;
@@ -80,6 +125,7 @@ static void set_up(void)
 	ck_assert_str_eq(place.dir, dir);
 	child = unit_spawn(NULL);
 	snprintf(marker, sizeof(marker), "%s/ready-%d", dir, (int)child);
+	loop_prepare();
 	loop = loop_new();
 	dirwatch_init(&dirs, &place, on_behind, NULL);
 	scouts = scouts_new(loop, &without_scouts);
@@ -597,7 +643,7 @@ START_TEST(cancel_comes_in_slices)
 	wait_for(1, getpid());
 	say("CANCEL %d\nPING\n");
 	client = connect_user(geteuid() + 1);
-	while (the_session()->list != NULL || passes == 0) {
+	while (connection_work(the_session())->list != NULL || passes == 0) {
 		pass();
 		passes++;
 		say("QUERY %d\n");
@@ -669,6 +715,79 @@ static void expect_gate(int *gate)
 	ck_assert_uint_ne(parsed.answer.start, 0);
 	ck_assert_int_ge(*gate, 0);
 }
+
+/* For one with a descriptor so high that libevent's table does not grow with those that follow. */
+static void connect_high(void)
+{
+	int ends[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+	ck_assert_ptr_nonnull(connection_new(&pool, fcntl(ends[0], F_DUPFD_CLOEXEC, 500), geteuid()));
+	close(ends[0]);
+	close(client);
+	client = ends[1];
+}
+
+/* In words of 8 bytes: 16 of libevent's event and 2 for its descriptor, 8 of the connection, 8 of the wait.
+ */
+#define WAITER_MOST 272
+
+START_TEST(waiter_takes_little_memory)
+{
+	enum { WAITERS = 40 };
+	size_t before;
+	int clients[WAITERS];
+
+	connect_high();
+	ask("WAIT %d\n");
+	before = allocated;
+	for (int i = 0; i < WAITERS; i++) {
+		clients[i] = client;
+		client = connect_client();
+		ask("PING\nWAIT %d\n");
+		expect_kind(WIRE_REPLY_PONG);
+	}
+	ck_assert_uint_le((allocated - before) / WAITERS, WAITER_MOST);
+	for (int i = 0; i < WAITERS; i++)
+		close(clients[i]);
+}
+END_TEST
+
+/* What it needs for half a line is gone with the line. */
+START_TEST(idle_connection_takes_no_more_than_a_new_one)
+{
+	size_t before;
+
+	/* What the first turn of all allocates stays. */
+	ask("LIST\n");
+	expect_kind(WIRE_REPLY_END);
+	before = allocated;
+	ask("PI");
+	ck_assert_uint_gt(allocated, before);
+	ask("NG\n");
+	expect_kind(WIRE_REPLY_PONG);
+	ask("LIST\nCANCEL 1\n");
+	expect_kind(WIRE_REPLY_END);
+	expect_kind(WIRE_REPLY_CANCELLED);
+	ck_assert_uint_eq(allocated, before);
+}
+END_TEST
+
+/* Neither in the connection nor elsewhere. */
+START_TEST(a_request_that_is_answered_at_once_allocates_nothing)
+{
+	size_t before;
+
+	ask("QUERY %d\n");
+	expect_answer(READYD_PENDING, READYD_REASON_NONE);
+	before = allocations;
+	ask("PING\n");
+	expect_kind(WIRE_REPLY_PONG);
+	ask("QUERY %d\n");
+	expect_answer(READYD_PENDING, READYD_REASON_NONE);
+	ck_assert_uint_eq(allocations, before);
+}
+END_TEST
 
 START_TEST(gate_is_given)
 {
@@ -781,13 +900,13 @@ START_TEST(list_comes_in_slices)
 	say("QUERY %d\n");
 	pass();
 	expect_answer(READYD_PENDING, READYD_REASON_NONE);
-	ck_assert_ptr_nonnull(the_session()->list);
+	ck_assert_ptr_nonnull(connection_work(the_session())->list);
 	close(client);
 	client = first;
 	turn();
 	expect_list(200);
 	expect_kind(WIRE_REPLY_PONG);
-	ck_assert_ptr_null(the_session()->list);
+	ck_assert_ptr_null(connection_work(the_session())->list);
 }
 END_TEST
 
@@ -825,13 +944,14 @@ START_TEST(list_waits_for_its_reader)
 	ssize_t n;
 
 	enter_many(1000);
-	ck_assert_int_eq(setsockopt(the_session()->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+	ck_assert_int_eq(
+	    setsockopt(connection_fd(the_session()), SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
 	ask("LIST\n");
 	looks = tracker.looks;
 	turn();
 	ck_assert_uint_eq(tracker.looks, looks);
-	ck_assert_uint_gt(the_session()->output_len, 0);
-	ck_assert_uint_le(the_session()->output_len, SLICE * 64);
+	ck_assert_uint_gt(connection_work(the_session())->output_len, 0);
+	ck_assert_uint_le(connection_work(the_session())->output_len, SLICE * 64);
 	for (int i = 0; i < 100000 && count < 1001; i++) {
 		n = recv(client, byte, sizeof(byte), 0);
 		for (ssize_t at = 0; at < n; at++)
@@ -852,7 +972,7 @@ START_TEST(list_ends_with_its_session)
 	say("LIST\n");
 	pass();
 	pass();
-	ck_assert_ptr_nonnull(the_session()->list);
+	ck_assert_ptr_nonnull(connection_work(the_session())->list);
 	close(client);
 	turn();
 	ck_assert_uint_eq(pool.count, 0);
@@ -1050,6 +1170,9 @@ static Suite *suite(void)
 	tcase_add_test(tcase, closing_comes_in_slices);
 	tcase_add_test(tcase, closing_ends_waits);
 	tcase_add_test(tcase, waits_have_a_limit);
+	tcase_add_test(tcase, waiter_takes_little_memory);
+	tcase_add_test(tcase, idle_connection_takes_no_more_than_a_new_one);
+	tcase_add_test(tcase, a_request_that_is_answered_at_once_allocates_nothing);
 	tcase_add_test(tcase, gate_is_given);
 	tcase_add_test(tcase, gates_have_a_limit);
 	tcase_add_test(tcase, list_tells_of_all);

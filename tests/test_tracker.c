@@ -148,9 +148,11 @@ static void join_nothing(struct registry_entry *entry, void *context)
 	registry_attach(tracker.registry, entry, context);
 }
 
-static void on_settled(struct registry_wait *wait, const struct readyd_answer *answer)
+static void on_settled(
+    struct registry_wait *wait, const struct registry_entry *entry, const struct readyd_answer *answer)
 {
 	(void)wait;
+	(void)entry;
 	ck_assert_int_eq(answer->verdict, READYD_READY);
 }
 

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <poll.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "daemon/loop.h"
@@ -30,7 +31,8 @@ struct loop_fd {
 	unsigned what;
 	bool started;
 	void (*ready)(int fd, void *context);
-	void *context;
+	void *context; /* NULL: what follows is */
+	void *data[];
 };
 
 struct loop_signal {
@@ -167,6 +169,33 @@ struct loop_fd *loop_fd_new(
 	return event;
 }
 
+void *loop_fd_new_with(
+    struct loop *l, int fd, unsigned what, void (*ready)(int fd, void *context), size_t size)
+{
+	struct loop_fd *event = add(l, DESCRIPTOR, sizeof(*event) + size);
+
+	event->fd = fd;
+	event->what = what;
+	event->ready = ready;
+	return event->data;
+}
+
+struct loop_fd *loop_fd_of(void *context)
+{
+	return (struct loop_fd *)((char *)context - offsetof(struct loop_fd, data));
+}
+
+int loop_fd_number(const struct loop_fd *event)
+{
+	return event->fd;
+}
+
+void loop_fd_change(struct loop_fd *event, unsigned what)
+{
+	loop_fd_stop(event);
+	event->what = what;
+}
+
 void loop_fd_start(struct loop_fd *event)
 {
 	event->started = true;
@@ -272,7 +301,7 @@ static void run_descriptor(struct loop_fd *event)
 	event->event.raised = false;
 	if (fd != NULL && fd->kind == FD_MOUNTS)
 		world.mounts[fd->index].edge = false;
-	event->ready(event->fd, event->context);
+	event->ready(event->fd, event->context != NULL ? event->context : event->data);
 }
 
 static void run_timer(struct loop_timer *timer)
