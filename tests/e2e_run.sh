@@ -58,6 +58,18 @@ test_run_prints_the_pid_once_the_worker_is_ready() {
 	expect "pids" "$(sort -u out | wc -l)" 1
 }
 
+# A pid or an object that is lost is a failure, also where the last write of all succeeds.
+test_run_reports_what_it_cannot_print() {
+	mkdir m
+	[ -w /dev/full ] || skip "no /dev/full"
+	expect_exit 125 ctl run --print pid -- sh -c "$MARKS; sleep 0.1" >/dev/full 2>err
+	said "cannot write to standard output: No space left on device"
+	expect_exit 125 ctl run --detach -- sh -c "$MARKS; echo \$\$ >pid; exec sleep 60" >/dev/full 2>err
+	PID=$(cat pid)
+	kill "$PID"
+	said "cannot write to standard output: No space left on device" "process $PID (sh) is ready and goes on"
+}
+
 test_a_worker_that_dies_before_it_is_ready() {
 	mkdir m
 	run 3 run --print json -- sh -c 'echo; echo first >&2; printf "boom\033\n\n" >&2; exit 7'
