@@ -434,6 +434,9 @@ test_wrong_usage_of_run() {
 	READYD_TIMEOUT=x refused 2 "READYD_TIMEOUT 'x'" run true
 	refused 2 "--timeout: valid for wait, run only" mark --timeout 1
 	refused 2 "'x': not a PID" mark x
+	refused 2 "'01': not a PID" mark 01
+	refused 2 "'0': out of range; a pid is from 1 to 2147483647" mark 0
+	refused 2 "'4294967295': out of range" mark 4294967295
 	refused 2 "extra argument" mark 1 2
 	quiet_run 0 run --help
 	quiet_run 0 mark -h

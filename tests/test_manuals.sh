@@ -39,6 +39,13 @@ test_manuals_know_every_option() {
 	done < <(grep -o '^	     "  *--[a-z-]* ' "$SRC/probe/main.c" | grep -o -- '--[a-z-]*')
 }
 
+# Fl marks up the rest of their line, so prose there needs No before it.
+test_no_prose_is_marked_up_as_an_option() {
+	local found
+	found=$(grep -nE '\bFl( -?[a-z-]+)* (a|an|and|as|by|for|in|is|of|or|the|to|with)\b' "$SRC"/man/*.[1378]) || [ $? -eq 1 ]
+	expect "prose after Fl" "$found" ""
+}
+
 # A figure of a manual that is a constant of the source has a comment in the line above it, with the constant's name:
 # .\" constant NAME
 #
