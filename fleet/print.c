@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -91,8 +92,11 @@ void print_cause(char *text, size_t size, const char *node, const struct decisio
 
 int print_flush(void)
 {
-	if (fflush(stdout) == 0)
-		return 0;
-	say("cannot write to standard output: %s", strerror(errno));
-	return -1;
+	static bool failed;
+
+	if (fflush(stdout) != 0 && !failed) {
+		failed = true;
+		say("cannot write to standard output: %s", strerror(errno));
+	}
+	return failed ? -1 : 0;
 }

@@ -10,7 +10,8 @@ void print_answer(const char *node, const struct readyd_answer *answer, const ch
 const char *print_last(const struct decision *decision);
 /* Why there is no answer yet. */
 void print_cause(char *text, size_t size, const char *node, const struct decision *decision);
-/* 0, or -1 after reporting that standard output cannot be written to. */
+/* 0, or -1 if this or an earlier call could not write to standard output, which is reported once: what was
+ * printed then is lost. */
 int print_flush(void);
 
 #endif

@@ -83,7 +83,7 @@ static void tell(struct waiting *w, struct target *target, const struct decision
 	target->is_done = true;
 	tally_take(&w->tally, code);
 	print_answer(target->node, &d->answer, print_last(d), NULL);
-	(void)fflush(stdout);
+	(void)print_flush();
 	if (d->answer.reason != READYD_REASON_NODE_OFFLINE)
 		return;
 	print_cause(text, sizeof(text), target->node, d);

@@ -44,7 +44,7 @@ test_usage_errors_of_options() {
 	refused 2 "--timeout '1m1': not a duration such as" wait --timeout=1m1 1
 	refused 2 "CODE is out of range; an exit status is from 0 to 255" status --legend 256=x 1
 	refused 2 "--for 'start': use ready or end" wait --for start 1
-	refused 2 "--print 'pids': use pid, line or json" wait --print=pids 1
+	refused 2 "--print 'pids': use pid or json, or line (not with run)" wait --print=pids 1
 	refused 2 "--count '0': use a number from 1" wait --count 0 1
 	refused 2 "--count '3': there are fewer processes" wait --count 3 1 2
 	refused 2 "--count '2': there is only one process" wait --count 2 1 1

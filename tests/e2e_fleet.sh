@@ -12,6 +12,8 @@ test_a_wait_is_told() {
 	mark_on a "$PID"
 	told one 0 "ready a/$PID start=$(start_of "$PID")"
 	answers 0 "ready a/$PID start=$(start_of "$PID")" "a/$PID:$(start_of "$PID")" --timeout 60
+	expect_exit 125 fleet wait "a/$PID" --timeout 60 >/dev/full 2>err
+	grep -q "cannot write to standard output: No space left on device" err || die "$(cat err)"
 	until_true 60 holds "a/process/$PID:$(start_of "$PID")" '"verdict":"ready"'
 }
 

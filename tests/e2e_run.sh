@@ -58,6 +58,18 @@ test_run_prints_the_pid_once_the_worker_is_ready() {
 	expect "pids" "$(sort -u out | wc -l)" 1
 }
 
+# A pid or an object that is lost is a failure, also where the last write of all succeeds.
+test_run_reports_what_it_cannot_print() {
+	mkdir m
+	[ -w /dev/full ] || skip "no /dev/full"
+	expect_exit 125 ctl run --print pid -- sh -c "$MARKS; sleep 0.1" >/dev/full 2>err
+	said "cannot write to standard output: No space left on device"
+	expect_exit 125 ctl run --detach -- sh -c "$MARKS; echo \$\$ >pid; exec sleep 60" >/dev/full 2>err
+	PID=$(cat pid)
+	kill "$PID"
+	said "cannot write to standard output: No space left on device" "process $PID (sh) is ready and goes on"
+}
+
 test_a_worker_that_dies_before_it_is_ready() {
 	mkdir m
 	run 3 run --print json -- sh -c 'echo; echo first >&2; printf "boom\033\n\n" >&2; exit 7'
@@ -422,6 +434,9 @@ test_wrong_usage_of_run() {
 	READYD_TIMEOUT=x refused 2 "READYD_TIMEOUT 'x'" run true
 	refused 2 "--timeout: valid for wait, run only" mark --timeout 1
 	refused 2 "'x': not a PID" mark x
+	refused 2 "'01': not a PID" mark 01
+	refused 2 "'0': out of range; a pid is from 1 to 2147483647" mark 0
+	refused 2 "'4294967295': out of range" mark 4294967295
 	refused 2 "extra argument" mark 1 2
 	quiet_run 0 run --help
 	quiet_run 0 mark -h

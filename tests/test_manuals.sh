@@ -39,6 +39,13 @@ test_manuals_know_every_option() {
 	done < <(grep -o '^	     "  *--[a-z-]* ' "$SRC/probe/main.c" | grep -o -- '--[a-z-]*')
 }
 
+# Fl marks up the rest of their line, so prose there needs No before it.
+test_no_prose_is_marked_up_as_an_option() {
+	local found
+	found=$(grep -nE '\bFl( -?[a-z-]+)* (a|an|and|as|by|for|in|is|of|or|the|to|with)\b' "$SRC"/man/*.[1378]) || [ $? -eq 1 ]
+	expect "prose after Fl" "$found" ""
+}
+
 # A figure of a manual that is a constant of the source has a comment in the line above it, with the constant's name:
 # .\" constant NAME
 #
@@ -88,6 +95,25 @@ test_manuals_state_constants_of_the_source() {
 	sed 's/"40 ms"/"41 ms"/' "$SRC/man/readyd.8" >other.8
 	! (agree other.8) 2>err || die "another figure is not found"
 	grep -q "other.8: .* is .* ms, but: .*41 ms" err || die "not the reason: $(cat err)"
+}
+
+# turn COST...: how many of what costs so much a user has in one pass of the loop, see daemon/turns.h.
+turn() {
+	local names="$*"
+	awk -v names="$names" '$1 == "#define" { value[$2] = $3 }
+		END { for (n = split(names, name, " "); n > 0; n--) cost += value["TURNS_" name[n]]
+			print int((value["TURNS_BUDGET"] + cost - 1) / cost) }' "$SRC/daemon/turns.h"
+}
+has_text() { tr '\n' ' ' <"$SRC/man/$1" | grep -qF -- "$2" || die "$1 does not say: $2"; }
+
+test_manuals_state_the_turns_of_the_source() {
+	local accepted
+	has_text readyd-protocol.7 "up to $(turn LINE) requests of a user, or $(turn LINE LOOK) that need a look at a process"
+	has_text readyd.8 "serves $(turn LINE) requests of a user, or $(turn LINE LOOK) where each needs a look at a process"
+	has_text readyd.8 "the ends of $(turn END) of these, or $(turn EVENT) events of markers"
+	has_text readyd.8 "at most $(turn LINE) requests of one user, or $(turn LINE LOOK) entries of its .Cm LIST"
+	accepted=$(sed -n 's/^#define ACCEPT_ROUND //p' "$SRC/daemon/acceptor.c")
+	has_text readyd.8 "and accepts at most $accepted connections"
 }
 
 # stamp_figures FILE...: each time in a paragraph about time stamps, without the comment above it.

@@ -51,6 +51,20 @@ RUST
 		"$(printf '%s\n' /tmp/ktstr-worker-ready-7 'died 4194304 reason=no-process')"
 }
 
+# The program in readyd-ktstr(7), which waits without readyctl.
+test_the_payload_of_the_manual_waits() {
+	need rustc
+	sed -n '/^#\[path = "readyd.rs"\]/,/^\.Ed/{/^\.Ed/d;p}' "$SRC/man/readyd-ktstr.7" >payload.rs
+	ln -s "$CRATE/readyd.rs" .
+	rustc --edition 2021 -D warnings -o payload payload.rs
+	mkdir m
+	spawn_worker
+	mark "$PID"
+	expect_exit 0 env READYD_BACKEND=file READYD_DIR="$T/m" timeout 60 ./payload "$PID"
+	expect_exit 3 env READYD_BACKEND=file READYD_DIR="$T/m" timeout 60 ./payload 4194304 2>err
+	expect "standard error" "$(cat err)" "probe: died 4194304 reason=no-process"
+}
+
 test_cargo_builds_the_crate() {
 	need cargo
 	cargo test --quiet --offline --manifest-path "$CRATE/Cargo.toml" --target-dir "$T/target" --lib

@@ -151,7 +151,7 @@ static int set_print(struct command_line *line, const char *value)
 	line->pids_only = strcmp(value, "pid") == 0;
 	if (line->json || line->pids_only || strcmp(value, "line") == 0)
 		return 0;
-	return usage("--print", value, "use pid, line or json");
+	return usage("--print", value, "use pid or json, or line (not with run)");
 }
 
 static int set_since(struct command_line *line, const char *value)

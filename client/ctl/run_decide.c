@@ -133,7 +133,10 @@ static int be_ready(struct run *r, const struct readyd_answer *answer)
 	if (!r->options->detach)
 		return stay(r);
 	run_look_end(&r->look);
-	return output_finish() == 0 ? EXIT_READY : EXIT_FAILED;
+	if (output_finish() == 0)
+		return EXIT_READY;
+	run_report_left(&r->report);
+	return EXIT_FAILED;
 }
 
 /* It has ended before it was ready, or before that was seen. */

@@ -97,6 +97,16 @@ int run_options_of(const struct command_line *line, struct run_options *o)
 	return check(o);
 }
 
+static const char *hint_for(const char *word)
+{
+	size_t digits = strspn(word, "0123456789");
+
+	_Static_assert(INT_MAX == 2147483647, "the message gives the limit");
+	if (digits == 0 || word[digits] != '\0' || (word[0] == '0' && digits > 1))
+		return "not a PID, a positive decimal number without leading zeros";
+	return "out of range; a pid is from 1 to 2147483647";
+}
+
 int run_options_take_pid(struct run_options *o, const char *word)
 {
 	uint64_t pid;
@@ -104,7 +114,7 @@ int run_options_take_pid(struct run_options *o, const char *word)
 	if (o->pid != 0)
 		return usage("extra argument", word, "mark takes one pid");
 	if (word[0] == '0' || number_parse(word, strlen(word), INT_MAX, &pid) != 0)
-		return usage("process", word, "not a PID, a positive decimal number without leading zeros");
+		return usage("process", word, hint_for(word));
 	o->pid = (pid_t)pid;
 	return 0;
 }

@@ -72,7 +72,7 @@ static void print_json(const struct run_report *r, const char *verdict)
 		output_quoted(stdout, r->message);
 	}
 	printf(",\"elapsed_ms\":%" PRId64 "}\n", clock_ms() - r->began);
-	(void)fflush(stdout);
+	(void)output_flush();
 }
 
 void run_report_ready(const struct run_report *r)
@@ -85,7 +85,7 @@ void run_report_ready(const struct run_report *r)
 		print_json(r, "ready");
 	else if (o->print == PRINT_PID || o->detach)
 		printf("%ld\n", (long)r->pid);
-	(void)fflush(stdout);
+	(void)output_flush();
 }
 
 static void say_how_it_ended(const struct run_report *r)
@@ -183,6 +183,12 @@ void run_report_waiting(const struct run_report *r, const char *why)
 	begin(r);
 	fprintf(stderr, "is not ready after %" PRId64 " s%s%s\n", (clock_ms() - r->began) / 1000,
 	    why[0] != '\0' ? ": " : "", why);
+}
+
+void run_report_left(const struct run_report *r)
+{
+	begin(r);
+	fprintf(stderr, "is ready and goes on\n");
 }
 
 void run_report_failed(const char *what)

@@ -41,6 +41,9 @@ void run_report_giving_up(struct run_report *r, const char *why);
 /* It is still not ready. */
 void run_report_waiting(const struct run_report *r, const char *why);
 
+/* The detached worker is ready, but its pid could not be printed. */
+void run_report_left(const struct run_report *r);
+
 /* readyctl itself has failed, with errno. */
 void run_report_failed(const char *what);
 
