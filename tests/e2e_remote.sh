@@ -130,6 +130,25 @@ test_a_lost_connection_ends_all_waits() {
 	grep -q 'is unreachable: the connection to the daemon of its kernel was lost' "err.${WAITERS[0]}" || die "$(cat "err.${WAITERS[0]}")"
 }
 
+# Its kernel may still be starting.
+test_a_daemon_that_is_not_there_yet() {
+	run 124 wait --remote -t 0.2 1
+	grep -qx "readyctl: waiting for the daemon: $T/s: No such file or directory (is readyd running at this socket?)" err || die "$(cat err)"
+	grep -q 'process 1 is remote; .* waiting via asking (no daemon answers: No such file or directory)' err || die "$(cat err)"
+	run 124 wait --remote --json -t 0 1
+	grep -q '"daemon_error":"No such file or directory"' out || die "$(cat out)"
+	run 124 -q wait --remote -t 0 1
+	! grep 'waiting for the daemon' err || die "although it is to be quiet"
+	spawn_worker
+	spawn_waiters 20 --remote "$PID"
+	until_true 60 all_wait_for_it
+	start_readyd
+	until_true 60 counter_is waits 20
+	mark "$PID"
+	all_end 0 "${WAITERS[@]}"
+}
+all_wait_for_it() { [ "$(grep -l 'waiting for the daemon' err.* 2>/dev/null | wc -l)" -eq 20 ]; }
+
 test_what_a_remote_daemon_cannot_do() {
 	refused 2 "remote daemon sees no process of this system" run -s vsock:2:9 true
 	refused 2 "remote daemon sees no process of this system" mark -s vsock:2:9
@@ -140,7 +159,7 @@ test_what_a_remote_daemon_cannot_do() {
 	refused 2 "use vsock:CID:PORT" ping -s vsock:host:1
 	refused 2 "use vsock:CID:PORT" ping -s vsock:4294967295:1
 	refused 2 "the path is empty" ping -s unix:
-	refused 125 "is readyd running at this socket" wait --remote 1
+	refused 125 "is readyd running at this socket?; tried for 0." ping --remote
 	READYD_SOCKET=vsock:2:9 refused 2 "remote daemon sees no process of this system" mark
 }
 

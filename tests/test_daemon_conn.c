@@ -642,8 +642,71 @@ START_TEST(silent_remote_daemon_is_lost)
 }
 END_TEST
 
-START_TEST(remote_daemon_that_was_never_met_is_absent)
+/* Later each time, but not without end; the first loss after that is met at once again. */
+START_TEST(remote_daemon_that_has_not_answered_is_tried_again)
 {
+	int64_t delay, now = NOW, before = 0;
+
+	ask_remote();
+	hang_up();
+	expect(DAEMON_LOST);
+	ck_assert_int_eq(conn.error, ECONNRESET);
+	for (int i = 0; i < 100; i++, before = delay) {
+		delay = conn.retry_at - now;
+		ck_assert_int_gt(delay, i < 5 ? before : 2000);
+		ck_assert_int_lt(delay, 5000);
+		now = conn.retry_at;
+		ck_assert(daemon_conn_begin(&conn, now, true, &event));
+		server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		hang_up();
+		(void)daemon_conn_next(&conn, now, &event);
+		ck_assert_int_eq(event.kind, DAEMON_LOST);
+	}
+	meet_remote();
+	ck_assert_int_eq(conn.error, 0);
+	hang_up();
+	expect(DAEMON_LOST);
+	ck_assert_int_lt(conn.retry_at - NOW, 100);
+	ck_assert_int_eq(conn.error, 0);
+}
+END_TEST
+
+START_TEST(silent_remote_daemon_that_has_not_answered_is_tried_again)
+{
+	ask_remote();
+	ck_assert(daemon_conn_expire(&conn, daemon_conn_deadline(&conn, false), &event));
+	ck_assert_int_eq(event.kind, DAEMON_LOST);
+	ck_assert_int_eq(conn.error, ETIMEDOUT);
+	ck_assert_int_eq(conn.io.fd, -1);
+}
+END_TEST
+
+START_TEST(remote_daemon_without_room_is_tried_again)
+{
+	ask_remote();
+	say("ERR too-many-clients no room\n");
+	expect(DAEMON_LOST);
+	ck_assert_int_eq(conn.error, EAGAIN);
+}
+END_TEST
+
+START_TEST(remote_daemon_of_another_directory_is_absent)
+{
+	char line[128];
+
+	ask_remote();
+	settings.place_given = true;
+	snprintf(line, sizeof(line), "READYD 1 epoch=1 pidns=0 timens=0 dir=0:0 prefix=a path=/ tag=%llu\n",
+	    (unsigned long long)conn.tag);
+	say(line);
+	expect_absent(EXDEV);
+}
+END_TEST
+
+START_TEST(question_tries_once_to_reach_a_remote_daemon)
+{
+	settings.backend = READYD_BACKEND_REMOTE;
+	daemon_conn_init_question(&conn, &settings, false);
 	ask_remote();
 	hang_up();
 	expect_absent(ECONNRESET);
@@ -685,7 +748,11 @@ static Suite *suite(void)
 	tcase_add_test(tcase, another_client_takes_the_stream);
 	tcase_add_test(tcase, lost_remote_daemon_is_tried_again);
 	tcase_add_test(tcase, silent_remote_daemon_is_lost);
-	tcase_add_test(tcase, remote_daemon_that_was_never_met_is_absent);
+	tcase_add_test(tcase, remote_daemon_that_has_not_answered_is_tried_again);
+	tcase_add_test(tcase, silent_remote_daemon_that_has_not_answered_is_tried_again);
+	tcase_add_test(tcase, remote_daemon_without_room_is_tried_again);
+	tcase_add_test(tcase, remote_daemon_of_another_directory_is_absent);
+	tcase_add_test(tcase, question_tries_once_to_reach_a_remote_daemon);
 	return s;
 }
 

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "client/ctl/openmetrics.h"
 #include "client/ctl/output.h"
 #include "client/ctl/usage.h"
+#include "src/clock.h"
 #include "src/escape.h"
 #include "src/verdict.h"
 
@@ -51,15 +53,33 @@ static const char *hint(int error, bool is_remote)
 	}
 }
 
-int command_failed(const struct command_line *line, const char *what)
+/* note: what else there is to say, or NULL. */
+static void report(const struct command_line *line, const char *what, int error, const char *note)
 {
-	int error = errno;
 	const char *words = hint(error, command_line_is_remote(line)), *socket = usage_socket(&line->options);
+	const bool both = words != NULL && note != NULL, any = words != NULL || note != NULL;
 	char text[4 * sizeof(((struct sockaddr_un *)0)->sun_path)];
 
-	fprintf(stderr, "readyctl: %s: %s: %s%s%s%s\n", what, escape_text(text, sizeof(text), socket),
-	    strerror(error), words != NULL ? " (" : "", words != NULL ? words : "", words != NULL ? ")" : "");
+	fprintf(stderr, "readyctl: %s: %s: %s%s%s%s%s%s\n", what, escape_text(text, sizeof(text), socket),
+	    strerror(error), any ? " (" : "", words != NULL ? words : "", both ? "; " : "",
+	    note != NULL ? note : "", any ? ")" : "");
+}
+
+int command_failed(const struct command_line *line, const char *what)
+{
+	const int error = errno;
+	const int64_t took = clock_ms() - line->began;
+	const bool tells = command_line_is_remote(line) || error == ETIMEDOUT;
+	char note[48];
+
+	snprintf(note, sizeof(note), "tried for %" PRId64 ".%" PRId64 " s", took / 1000, took / 100 % 10);
+	report(line, what, error, tells ? note : NULL);
 	return EXIT_FAILED;
+}
+
+void command_say_waiting(const struct command_line *line, int error)
+{
+	report(line, "waiting for the daemon", error, NULL);
 }
 
 /* What to do about a marker that cannot be checked. */

@@ -18,7 +18,10 @@ int command_mark(const struct command_line *line);
 /* Explains on stderr what to do about a process that cannot be checked; prints nothing for others. */
 void command_say_why(const struct readyd_answer *answer);
 
-/* Prints on stderr what failed, why (errno) and what to do. Returns EXIT_FAILED. */
+/* Prints on stderr what failed, why (errno) and what to do; of a daemon that does not answer, how long it was
+ * tried. Returns EXIT_FAILED. */
 int command_failed(const struct command_line *line, const char *what);
+/* The same of a daemon that is waited for. */
+void command_say_waiting(const struct command_line *line, int error);
 
 #endif

@@ -64,6 +64,22 @@ static void show_progress(struct waiting *w)
 	progress_show(&w->progress, text, now);
 }
 
+/* Once, and at once: a daemon that the address does not lead to never comes. */
+static void note_absence(struct waiting *w)
+{
+	const struct named_process *process = w->line->processes;
+	struct readyd_explanation seen = READYD_EXPLANATION_INIT;
+
+	if (w->noted || w->line->quiet || !command_line_is_remote(w->line) ||
+	    readyd_waiter_explain_exact(
+		waiters_of(&w->waiters, process->pid), process->pid, process->start, &seen) != 0 ||
+	    seen.daemon_error == 0)
+		return;
+	progress_clear(&w->progress);
+	command_say_waiting(w->line, seen.daemon_error);
+	w->noted = true;
+}
+
 /* What is known now. */
 static enum outcome take_stock(struct waiting *w)
 {
@@ -95,6 +111,7 @@ static enum outcome wait_for_answers(struct waiting *w)
 			return outcome;
 		if (first && !command_line_is_remote(w->line))
 			legend_note_workers(w->line);
+		note_absence(w);
 		show_progress(w);
 		if (sleep_on_all(w) != 0)
 			return FAILED;

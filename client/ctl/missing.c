@@ -8,7 +8,7 @@
 
 void missing_explain(FILE *file, const struct readyd_explanation *e, pid_t pid)
 {
-	char event[48] = "no event seen", path[4 * sizeof(e->path)], error[64] = "", refusal[64] = "";
+	char event[48] = "no event seen", path[4 * sizeof(e->path)], error[64] = "", refusal[128] = "";
 	bool untrusted = e->refusal != NULL && strcmp(e->refusal, "daemon-untrusted") == 0;
 	bool usable = strcmp(e->procfs, "ok") == 0;
 
@@ -19,6 +19,8 @@ void missing_explain(FILE *file, const struct readyd_explanation *e, pid_t pid)
 	if (e->refusal != NULL)
 		snprintf(refusal, sizeof(refusal), " (the daemon %s: %s)",
 		    untrusted ? "is not asked" : "refuses", e->refusal);
+	if (e->daemon_error != 0)
+		snprintf(refusal, sizeof(refusal), " (no daemon answers: %s)", strerror(e->daemon_error));
 	fprintf(file, "process %ld is %s; its marker %s: %s%s; directory: %s; waiting via %s%s; %s%s%s\n",
 	    (long)pid, e->process, escape_text(path, sizeof(path), e->path), e->marker, error, e->directory,
 	    e->via, refusal, event, usable ? "" : "; /proc: ", usable ? "" : e->procfs);
@@ -35,6 +37,11 @@ void missing_describe(char *text, size_t size, const struct readyd_explanation *
 {
 	bool usable = strcmp(e->directory, "ok") == 0;
 
+	if (e->daemon_error != 0) {
+		snprintf(
+		    text, size, "process %ld: no daemon answers: %s", (long)pid, strerror(e->daemon_error));
+		return;
+	}
 	snprintf(text, size, "process %ld is %s, marker: %s%s%s", (long)pid, e->process, e->marker,
 	    usable ? "" : ", directory: ", usable ? "" : e->directory);
 }

@@ -68,6 +68,10 @@ static void print_why(const struct readyd_explanation *why)
 	    why->marker, why->directory, why->via);
 	if (why->refusal != NULL)
 		printf(",\"refusal\":\"%s\"", why->refusal);
+	if (why->daemon_error != 0) {
+		printf(",\"daemon_error\":");
+		print_quoted(stdout, strerror(why->daemon_error));
+	}
 	if (why->last_event_ms >= 0)
 		printf(",\"last_event_ms\":%" PRId64, why->last_event_ms);
 	else

@@ -14,6 +14,7 @@ struct waiting {
 	struct endings endings;
 	struct pidfile_watch files;
 	struct progress progress;
+	bool noted;		   /* that the daemon is waited for */
 	int64_t deadline;	   /* clock_ms(); -1: none */
 	int64_t files_due;	   /* when the pid files are read again; -1: all have named a process */
 	size_t total, needed;	   /* processes in all, and to succeed */

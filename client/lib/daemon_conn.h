@@ -76,8 +76,9 @@ struct daemon_conn {
 	int64_t active_ms; /* how long after asked_at a daemon that is active is waited for */
 	/* Of a remote daemon; see daemon_retry.c. */
 	bool met;	   /* it has answered once */
+	int error;	   /* errno of the last attempt to reach it; 0: there was none, or it has been met */
 	uint64_t tag;	   /* of the last HELLO */
-	unsigned attempts; /* to restore the connection */
+	unsigned attempts; /* to reach it, or to restore the connection */
 	int64_t opened_at; /* when HELLO was answered */
 	int64_t lost_at;   /* when the connection was lost that is not restored yet */
 	int64_t ping_at;   /* when to check that the daemon still has the waits */
@@ -115,12 +116,13 @@ bool daemon_conn_expire(struct daemon_conn *conn, int64_t now, struct daemon_eve
 /* The descriptor could not be polled, or the output not be sent, as errno says: closes the connection. */
 void daemon_conn_fail(struct daemon_conn *conn, int64_t now, struct daemon_event *event);
 
-/* The daemon cannot be used for now, for the reason `error`. Closes the connection. A remote daemon that has
- * answered before is tried again first: then the event is DAEMON_LOST. */
+/* The daemon cannot be used for now, for the reason `error`. Closes the connection. A remote daemon is tried
+ * again first: then the event is DAEMON_LOST. */
 void daemon_conn_back_off(struct daemon_conn *conn, int64_t now, int error, struct daemon_event *event);
 
-/* daemon_retry.c. Whether the connection to a remote daemon is to be restored: it is closed, and *event is
- * DAEMON_LOST. */
+/* daemon_retry.c. Whether the connection to a remote daemon is to be tried again: it is closed, and *event is
+ * DAEMON_LOST. For some seconds after a loss; where it serves waits and the daemon has not answered yet, as
+ * long as the caller waits. */
 bool daemon_conn_retries(struct daemon_conn *conn, int64_t now, int error, struct daemon_event *event);
 /* How long the answer to what is sent now may take. */
 int64_t daemon_conn_late_ms(const struct daemon_conn *conn, int64_t now);

@@ -44,7 +44,10 @@ static void take_hello(
 		return;
 	conn->state = DAEMON_OPEN;
 	conn->opened_at = now;
+	if (!conn->met)
+		conn->attempts = 0;
 	conn->met = true;
+	conn->error = 0;
 	conn->io.in.skips = false;
 }
 

@@ -11,23 +11,59 @@
 #define RESTORE_MS	 5000
 #define RESTORE_LEAST_MS 1000
 /* Between two attempts; each delay is twice the last one. One that lasted a while begins again. */
-#define RESTORE_FIRST_MS  20
-#define RESTORE_DOUBLINGS 6
-#define LASTED_MS	  5000
+#define RESTORE_FIRST_MS 20
+#define RESTORE_MOST_MS	 1280
+#define LASTED_MS	 5000
+/* The same until it has answered once: its kernel may still be starting, which takes long, and thousands may
+ * wait for that. */
+#define REACH_FIRST_MS 100
+#define REACH_MOST_MS  3000
 /* A daemon that has been restarted, or the kernel that it ran on, may leave the stream open, and then says
  * nothing. */
 #define PING_MS 5000
 
+/* Whether it is what a daemon that is not there yet would cause. */
+static bool is_absence(int error)
+{
+	switch (error) {
+	case EAGAIN:
+	case ECONNREFUSED:
+	case ECONNRESET:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case ENODEV:
+	case ENOENT:
+	case ETIMEDOUT:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static bool may_retry(struct daemon_conn *conn, int64_t now, int error)
 {
-	if (!settings_is_remote(conn->settings) || !conn->met || error == EXDEV)
+	if (!settings_is_remote(conn->settings) || error == EXDEV)
 		return false;
+	if (!conn->met)
+		return conn->patient && is_absence(error);
 	if (conn->lost_at == 0)
 		conn->lost_at = now;
 	if (now - conn->lost_at < RESTORE_MS)
 		return true;
 	conn->lost_at = 0;
 	return false;
+}
+
+static int64_t next_delay(struct daemon_conn *conn)
+{
+	const int64_t first = conn->met ? RESTORE_FIRST_MS : REACH_FIRST_MS;
+	const int64_t most = conn->met ? RESTORE_MOST_MS : REACH_MOST_MS;
+	const int64_t delay = first << conn->attempts;
+
+	if (delay >= most)
+		return clock_jitter(most);
+	conn->attempts++;
+	return clock_jitter(delay);
 }
 
 bool daemon_conn_retries(struct daemon_conn *conn, int64_t now, int error, struct daemon_event *event)
@@ -38,8 +74,8 @@ bool daemon_conn_retries(struct daemon_conn *conn, int64_t now, int error, struc
 		conn->attempts = 0;
 	conn->opened_at = 0;
 	daemon_conn_close(conn);
-	conn->retry_at = now + clock_jitter((int64_t)RESTORE_FIRST_MS << conn->attempts);
-	conn->attempts += conn->attempts < RESTORE_DOUBLINGS;
+	conn->retry_at = now + next_delay(conn);
+	conn->error = conn->met ? 0 : error;
 	memset(event, 0, sizeof(*event));
 	event->kind = DAEMON_LOST;
 	event->error = error;

@@ -168,25 +168,18 @@ static int poll_events(struct readyd_waiter *w, int timeout_ms)
 	return count < 0 ? -1 : waiter_dispatch(w, events, count);
 }
 
-/* What the daemon has said last; it reports what happens since. Where it has said nothing yet, its first word
- * is waited for: a stream carries one connection, so no other one could ask. */
+/* Where the daemon has said nothing yet, its first word is waited for: a stream carries one connection, so no
+ * other one could ask. Not one that could not be reached. */
 static int peek_remote(struct readyd_waiter *w, struct target *t, struct readyd_answer *answer)
 {
 	const int64_t by = clock_ms() + PEEK_MOST_MS - w->peek_ms;
 	int64_t left;
 
-	while (!t->told && !target_is_done(t) && (left = by - clock_ms()) > 0)
+	while (!t->told && !target_is_done(t) && w->conn.error == 0 && (left = by - clock_ms()) > 0)
 		if (waiter_reconcile(w) != 0 || poll_events(w, (int)left) != 0)
 			return -1;
 	w->peek_ms = PEEK_MOST_MS - (by - clock_ms());
-	*answer = t->answer;
-	if (t->told || target_is_done(t))
-		return 0;
-	*answer = (struct readyd_answer){.pid = t->process.pid,
-	    .start = t->process.start,
-	    .verdict = READYD_PENDING,
-	    .backend = READYD_BACKEND_REMOTE,
-	    .wait_status = -1};
+	*answer = waiter_last_remote(t);
 	return 0;
 }
 

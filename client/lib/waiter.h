@@ -115,6 +115,8 @@ int waiter_expire(struct readyd_waiter *w);
 /* waiter_remote.c */
 void waiter_put_remote(struct readyd_waiter *w, struct target *t);
 void waiter_take_remote(struct readyd_waiter *w, const struct readyd_answer *said);
+/* What it has said last; it reports what happens since. */
+struct readyd_answer waiter_last_remote(const struct target *t);
 /* Asks again after a while. */
 void waiter_hold_remote(struct readyd_waiter *w, struct target *t);
 /* The connection is lost, and is to be restored: ends the waits for processes that could be mistaken then. */

@@ -179,22 +179,24 @@ static void explain(struct readyd_waiter *w, const struct target *t, const struc
 }
 
 /* The daemon is not asked what else there is to see. */
-static void explain_remote(struct readyd_waiter *w, const struct target *t, const struct readyd_answer *now,
-    struct readyd_explanation *explanation)
+static void explain_remote(
+    struct readyd_waiter *w, const struct target *t, struct readyd_explanation *explanation)
 {
+	const struct readyd_answer now = waiter_last_remote(t);
 	const struct marker_place *place = &w->settings.place;
 	const bool started = t->state.phase != TARGET_NOT_STARTED;
 
 	memset(explanation, 0, sizeof(*explanation));
 	explanation->process = started ? "remote" : "not-started";
-	explanation->marker = now->reason != READYD_REASON_NONE && started ? readyd_reason_name(now->reason)
-			      : t->told					   ? "absent"
-									   : "unknown";
+	explanation->marker = now.reason != READYD_REASON_NONE && started ? readyd_reason_name(now.reason)
+			      : t->told					  ? "absent"
+									  : "unknown";
 	explanation->directory = "remote";
 	explanation->via = target_is_covered(t) ? "daemon" : "asking";
 	explanation->procfs = "ok";
 	explanation->refusal = t->refusal == WIRE_OK ? NULL : wire_error_code(t->refusal);
 	explanation->last_event_ms = w->last_event == 0 ? -1 : clock_ms() - w->last_event;
+	explanation->daemon_error = w->conn.error;
 	snprintf(explanation->path, sizeof(explanation->path), "%s/%s%ld", place->dir, place->prefix,
 	    (long)t->process.pid);
 }
@@ -213,14 +215,14 @@ int readyd_waiter_explain_exact(
 
 	if (abi_check_explanation(explanation) != 0)
 		return -1;
+	if (t != NULL && waiter_is_remote(w)) {
+		explain_remote(w, t, &own);
+		abi_give_explanation(explanation, &own);
+		return 0;
+	}
 	if (t == NULL || waiter_peek(w, pid, start, &now) != 0) {
 		errno = ENOENT;
 		return -1;
-	}
-	if (waiter_is_remote(w)) {
-		explain_remote(w, t, &now, &own);
-		abi_give_explanation(explanation, &own);
-		return 0;
 	}
 	/* Where the daemon watches, it alone has seen what came and went. */
 	if (target_is_covered(t) && now.verdict == READYD_PENDING && now.reason == READYD_REASON_NONE)

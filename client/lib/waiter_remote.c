@@ -85,6 +85,17 @@ static void take_answer(struct readyd_waiter *w, struct target *t, const struct 
 	}
 }
 
+struct readyd_answer waiter_last_remote(const struct target *t)
+{
+	if (t->told || target_is_done(t))
+		return t->answer;
+	return (struct readyd_answer){.pid = t->process.pid,
+	    .start = t->process.start,
+	    .verdict = READYD_PENDING,
+	    .backend = READYD_BACKEND_REMOTE,
+	    .wait_status = -1};
+}
+
 static bool is_open(const struct target *t)
 {
 	return !target_is_done(t) && t->state.phase != TARGET_NOT_STARTED;

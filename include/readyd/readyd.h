@@ -172,7 +172,8 @@ struct readyd_options {
  * READYD_PENDING with READYD_REASON_AGE_UNKNOWN, until the process writes its marker again. */
 #define READYD_OPTION_STRICT_AGE 0x4u
 /* The socket leads to the daemon of another kernel, so that its answers alone count: see "Remote daemons" in
- * libreadyd(3). Not with READYD_BACKEND_FILE (EINVAL). */
+ * libreadyd(3). readyd_wait() and waiters try to reach it as long as they wait, since its kernel may still be
+ * starting; other calls try once. Not with READYD_BACKEND_FILE (EINVAL). */
 #define READYD_OPTION_REMOTE 0x8u
 #define READYD_OPTIONS_INIT                                                                                  \
 	{                                                                                                    \
@@ -322,15 +323,15 @@ struct readyd_explanation {
 	const char *procfs;    /* /proc: ok, missing, foreign (of another pid namespace) */
 	int marker_error; /* errno of a check of the marker just now, where marker is look-failed; else 0 */
 	char path[1152];  /* the path of this process's marker as seen from here, terminated by a NUL */
+	int daemon_error; /* errno of the last attempt to reach a remote daemon that has not answered yet, as
+			   * ECONNREFUSED; it is tried again. Else 0 */
 };
 #define READYD_EXPLANATION_INIT                                                                              \
 	{                                                                                                    \
-		sizeof(struct readyd_explanation), 0, 0, 0, 0, 0, 0, 0, 0,                                   \
-		{                                                                                            \
-			0                                                                                    \
-		}                                                                                            \
+		sizeof(struct readyd_explanation), 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0                            \
 	}
-/* May wait for the daemon's answer as readyd_query(). ENOENT: pid is not in the set. */
+/* May wait for the daemon's answer as readyd_query(), but not for that of a remote one. ENOENT: pid is not in
+ * the set. */
 int readyd_waiter_explain(struct readyd_waiter *waiter, pid_t pid, struct readyd_explanation *explanation);
 int readyd_waiter_explain_exact(
     struct readyd_waiter *waiter, pid_t pid, uint64_t start, struct readyd_explanation *explanation);

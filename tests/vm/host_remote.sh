@@ -18,14 +18,9 @@ find_worker() {
 	return 1
 }
 
-# wait_for PID: $line is the answer. The first connection may be too early for a slow guest, which is an error (125).
+# wait_for PID: $line is the answer.
 wait_for() {
-	local tries=10 status
-	while :; do
-		status=0
-		line=$(timeout 90 "$readyctl" wait -s "unix:$socket" --remote -t 80 --json "$1" 2>"$socket.err") || status=$?
-		[ "$status" -eq 125 ] && [ $((tries--)) -gt 0 ] || return "$status"
-	done
+	line=$(timeout 90 "$readyctl" wait -s "unix:$socket" --remote -t 80 --json "$1" 2>"$socket.err")
 }
 
 waits() { # NAME
