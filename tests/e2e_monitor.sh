@@ -267,6 +267,10 @@ t.shows("%10d  sleep             exited" % other)
 assert b"\x1b[32mready" in t.out
 t.resize(12, 40)
 t.until(lambda: t.picture() and max(map(len, t.picture().split("\n"))) <= 40, "narrow")
+t.resize(4, 90)
+for key, rows in (b"\x1b[B", "2-2"), (b"k", "1-1"), (b" ", "2-2"), (b"\x1b[5~", "1-1"):
+    os.write(t.fd, key)
+    t.shows(rows + " of 2  q: quit")
 os.write(t.fd, b"q")
 assert t.end() == 0'
 }
