@@ -316,6 +316,7 @@ test_tls_with_passwords_and_the_example_of_rules() {
 }
 
 test_client_certificates() {
+	local got=0
 	need_fleet
 	make_ca server a
 	printf '%s\n' "cafile $T/ca.pem" "certfile $T/server.pem" "keyfile $T/server.key" 'require_certificate true' \
@@ -325,6 +326,18 @@ test_client_certificates() {
 	AS_READER=(--cafile ca.pem --cert a.pem --key a.key)
 	start_node a --cafile "$T/ca.pem" --cert "$T/a.pem" --key "$T/a.key"
 	grep -q "as readyd-a (p2, c1, k15, u'a')" broker.try || die "$(cat broker.try)"
+	spawn_worker
+	mark_on a "$PID"
+	AS_CLIENT=(--cafile "$T/ca.pem" --cert "$T/a.pem" --key "$T/a.key")
+	answers 0 "ready a/$PID start=$(start_of "$PID")" "a/$PID" --timeout 60
+	# Since TLS 1.3, the refusal comes after the handshake, and may be lost.
+	AS_CLIENT=(--cafile "$T/ca.pem")
+	fleet wait "a/$PID" --timeout 2 >out 2>err || got=$?
+	case $got in
+	125) grep -q "cannot be used: .*certificate required" err || die "$(cat err)" ;;
+	6) grep -q "timed out .* TLS has failed; the broker may require a certificate (--cert)" err || die "$(cat err)" ;;
+	*) die "exit status $got: $(cat out err)" ;;
+	esac
 }
 
 test_the_example_of_the_readme() {
