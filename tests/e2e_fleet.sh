@@ -75,7 +75,7 @@ test_the_topics_are_those_of_the_manual() {
 
 # The broker publishes the will. What has ended is still known; what was ready, only as that.
 test_a_killed_bridge_is_a_node_offline() {
-	local start
+	local start epoch
 	need_fleet
 	start_broker
 	start_node a
@@ -85,8 +85,10 @@ test_a_killed_bridge_is_a_node_offline() {
 	until_true 60 holds "a/process/${WORKERS[0]}:$start" ready
 	spawn_wait other "a/${WORKERS[1]}" --timeout 60
 	until_true 60 subscribed 2
+	epoch=$(retained a/status | sed 's/.*"epoch":\([0-9]*\),.*/\1/')
 	kill_and_reap "${BRIDGES[a]}"
 	told other 6 "unreachable a/${WORKERS[1]} reason=node-offline"
+	holds a/status "{\"state\":\"offline\",\"epoch\":$epoch," || die "the will: $(retained a/status)"
 	grep -q "node a is offline" other.err || die "$(cat other.err)"
 	answers 6 "unreachable a/${WORKERS[0]} start=$start reason=node-offline last=ready" "a/${WORKERS[0]}"
 	grep -q "node a is offline; last known: ready" err || die "$(cat err)"

@@ -211,7 +211,8 @@ int command_monitor(const struct command_line *line)
 
 	if (monitor == NULL || readyd_monitor_fd(monitor) < 0)
 		code = fail(line);
-	else if (!line->json && monitor_screen_is_possible())
+	/* What follows a token is changes alone, of which a table cannot be made. */
+	else if (!line->json && line->since == NULL && monitor_screen_is_possible())
 		code = show_table(line, monitor);
 	else
 		code = print_all(line, monitor);
