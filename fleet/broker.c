@@ -90,7 +90,7 @@ static void on_subscribe(struct mosquitto *mosq, void *context, int mid, int cou
 		b->events->on_subscribed(mid, count == 1 && granted[0] <= 2, b->context);
 }
 
-/* What OpenSSL says comes here alone. */
+/* What OpenSSL says comes here alone, perhaps after the socket's error, which says less. */
 static void on_log(struct mosquitto *mosq, void *context, int level, const char *text)
 {
 	struct broker *b = context;
@@ -98,8 +98,10 @@ static void on_log(struct mosquitto *mosq, void *context, int level, const char 
 	(void)mosq;
 	if (level != MOSQ_LOG_ERR)
 		return;
-	if (strstr(text, "certificate") != NULL || strstr(text, "unknown ca") != NULL)
+	if (strstr(text, "certificate") != NULL || strstr(text, "unknown ca") != NULL) {
 		b->is_refused = true;
+		b->why[0] = '\0';
+	}
 	note(b, text);
 }
 
@@ -141,9 +143,19 @@ static int configure(struct broker *b)
 	return rc;
 }
 
+/* Of a broker that ends the connection after the handshake, the reason is lost if something is written first.
+ */
+static const char *tls_failure(const struct broker *b)
+{
+	return b->options->cert == NULL ? "TLS has failed; the broker may require a certificate (--cert)"
+					: "TLS has failed; the broker may not accept the certificate";
+}
+
 static void report(struct broker *b, int rc)
 {
-	if (rc == MOSQ_ERR_ERRNO)
+	if (rc == MOSQ_ERR_ERRNO && errno == EPROTO && b->options->tls)
+		note(b, tls_failure(b));
+	else if (rc == MOSQ_ERR_ERRNO)
 		note(b, strerror(errno));
 	else
 		note(b, mosquitto_strerror(rc));

@@ -61,8 +61,8 @@ static void print_help(const struct command *command)
 	if (command == NULL)
 		putchar('\n');
 	arguments_print(table, command != NULL ? command->bit : FOR_ALL);
-	puts("\nExit status: 0 ready, 1 pending, 2 usage, 3 died, 4 exited, 5 stale, 6 unreachable,\n"
-	     "124 timed out, 125 failure. See readyctl-fleet(1).");
+	puts("\nExit status: 0 ready, 2 usage, 3 died, 4 exited, 6 unreachable, 124 timed out, 125 failure.\n"
+	     "See readyctl-fleet(1).");
 }
 
 static const struct command *find(const char *name)

@@ -12,7 +12,8 @@
           version = "0.2.0";
           src = ../.;
           nativeBuildInputs = with pkgs; [ autoreconfHook pkg-config ];
-          buildInputs = with pkgs; [ libevent jemalloc uthash elfutils check ];
+          buildInputs = with pkgs; [ libevent jemalloc uthash elfutils mosquitto check ];
+          configureFlags = [ "--enable-fleet" ];
           # Probes need the symbols and the debugging information of the worker.
           dontStrip = true;
           doCheck = true;

@@ -77,7 +77,7 @@ test_the_topics_are_those_of_the_manual() {
 
 # The broker publishes the will. What has ended is still known; what was ready, only as that.
 test_a_killed_bridge_is_a_node_offline() {
-	local start
+	local start epoch
 	need_fleet
 	start_broker
 	start_node a
@@ -87,8 +87,10 @@ test_a_killed_bridge_is_a_node_offline() {
 	until_true 60 holds "a/process/${WORKERS[0]}:$start" ready
 	spawn_wait other "a/${WORKERS[1]}" --timeout 60
 	until_true 60 subscribed 2
+	epoch=$(retained a/status | sed 's/.*"epoch":\([0-9]*\),.*/\1/')
 	kill_and_reap "${BRIDGES[a]}"
 	told other 6 "unreachable a/${WORKERS[1]} reason=node-offline"
+	holds a/status "{\"state\":\"offline\",\"epoch\":$epoch," || die "the will: $(retained a/status)"
 	grep -q "node a is offline" other.err || die "$(cat other.err)"
 	answers 6 "unreachable a/${WORKERS[0]} start=$start reason=node-offline last=ready" "a/${WORKERS[0]}"
 	grep -q "node a is offline; last known: ready" err || die "$(cat err)"
@@ -318,6 +320,7 @@ test_tls_with_passwords_and_the_example_of_rules() {
 }
 
 test_client_certificates() {
+	local got=0
 	need_fleet
 	make_ca server a
 	printf '%s\n' "cafile $T/ca.pem" "certfile $T/server.pem" "keyfile $T/server.key" 'require_certificate true' \
@@ -327,6 +330,18 @@ test_client_certificates() {
 	AS_READER=(--cafile ca.pem --cert a.pem --key a.key)
 	start_node a --cafile "$T/ca.pem" --cert "$T/a.pem" --key "$T/a.key"
 	grep -q "as readyd-a (p2, c1, k15, u'a')" broker.try || die "$(cat broker.try)"
+	spawn_worker
+	mark_on a "$PID"
+	AS_CLIENT=(--cafile "$T/ca.pem" --cert "$T/a.pem" --key "$T/a.key")
+	answers 0 "ready a/$PID start=$(start_of "$PID")" "a/$PID" --timeout 60
+	# Since TLS 1.3, the refusal comes after the handshake, and may be lost.
+	AS_CLIENT=(--cafile "$T/ca.pem")
+	fleet wait "a/$PID" --timeout 2 >out 2>err || got=$?
+	case $got in
+	125) grep -q "cannot be used: .*certificate required" err || die "$(cat err)" ;;
+	6) grep -q "timed out .* TLS has failed; the broker may require a certificate (--cert)" err || die "$(cat err)" ;;
+	*) die "exit status $got: $(cat out err)" ;;
+	esac
 }
 
 test_the_example_of_the_readme() {

@@ -120,6 +120,41 @@ test_openrc() {
 	in_namespaces "-mpf --mount-proc" under_openrc
 }
 
+bridge_says() { timeout 60 openrc-run "$T/init.d/readyd-mqtt" "$1" >out 2>&1 || die "$1: $(cat out)"; }
+bridges() { [ "$(wc -l <starts)" -ge "$1" ]; }
+under_openrc_with_a_bridge() {
+	boot_openrc
+	# It tells how it was started, and as which user.
+	cat >bridge <<-END
+		#!/bin/sh
+		echo \$\$ >"$T/bridge.pid"
+		echo "\$(id -un) \$*" >>"$T/starts"
+		exec sleep 1000
+	END
+	mkdir init.d conf.d
+	touch starts bridge.pid
+	chmod 755 .
+	chmod 666 starts bridge.pid
+	chmod 755 bridge
+	sed "s|^command=/usr/sbin/readyd-mqtt$|command=$T/bridge|; s|^command_user=.*|command_user=nobody:nogroup|; s|^respawn_delay=.*|respawn_delay=1|" \
+		"$INIT/openrc/readyd-mqtt" >init.d/readyd-mqtt
+	expect "lines that differ" "$(diff "$INIT/openrc/readyd-mqtt" init.d/readyd-mqtt | grep -c '^>')" 3
+	chmod +x init.d/readyd-mqtt
+	echo 'READYD_MQTT_OPTIONS="--broker mq --node a"' >conf.d/readyd-mqtt
+	bridge_says start
+	until_true 60 bridges 1
+	bridge_says status
+	kill -KILL "$(cat bridge.pid)"
+	until_true 60 bridges 2
+	bridge_says stop
+	expect "how it was started" "$(sort -u starts)" "nobody --broker mq --node a"
+}
+test_openrc_with_a_bridge() {
+	need_root
+	need openrc-run
+	in_namespaces "-mpf --mount-proc" under_openrc_with_a_bridge
+}
+
 # Debian 12 has no dinit. The words are those of dinit-service(5), and the descriptor of its pipe is that of the command.
 test_the_description_for_dinit() {
 	sed '/^#/d' "$INIT/dinit/readyd" >description

@@ -248,11 +248,12 @@ on_a_terminal() {
 	spawn_workers 2
 	mark "${WORKERS[0]}"
 	PYTHONPATH=$T timeout 120 python3 -B -c "from terminal import *
-t = Terminal(['$READYCTL', 'monitor'])
+t = Terminal(['$READYCTL', 'monitor', *'${MORE-}'.split()])
 daemon, ready, other = $DAEMON, ${WORKERS[0]}, ${WORKERS[1]}
 marker = lambda pid: '$T/m/ktstr-worker-ready-%d' % pid
-t.shows('q: quit')
-t.shows('%10d  sleep             ready ' % ready)
+if not '${MORE-}':
+    t.shows('q: quit')
+    t.shows('%10d  sleep             ready ' % ready)
 $1" || die "see above"
 }
 
@@ -267,6 +268,10 @@ t.shows("%10d  sleep             exited" % other)
 assert b"\x1b[32mready" in t.out
 t.resize(12, 40)
 t.until(lambda: t.picture() and max(map(len, t.picture().split("\n"))) <= 40, "narrow")
+t.resize(4, 90)
+for key, rows in (b"\x1b[B", "2-2"), (b"k", "1-1"), (b" ", "2-2"), (b"\x1b[5~", "1-1"):
+    os.write(t.fd, key)
+    t.shows(rows + " of 2  q: quit")
 os.write(t.fd, b"q")
 assert t.end() == 0'
 }
@@ -303,6 +308,15 @@ test_no_colours() {
 assert b"\x1b[32m" not in t.out
 os.write(t.fd, b"q")
 assert t.end() == 0'
+}
+
+# They are changes alone, which make no table.
+test_lines_follow_a_token_on_a_terminal() {
+	local MORE="--since 1:2"
+	on_a_terminal '
+t.until(lambda: b"\r\nsnapshot " in t.out and b"\r\nlive " in t.out, "lines")
+assert t.out.startswith(b"gap ") and b"\x1b" not in t.out, t.out
+os.kill(t.pid, signal.SIGKILL)'
 }
 
 test_a_lost_daemon_is_shown() {

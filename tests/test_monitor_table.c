@@ -19,7 +19,7 @@ void output_quoted(FILE *file, const char *string)
 static void set_up(void)
 {
 	table = (struct monitor_table){0};
-	view = (struct monitor_view){80, 24, NOW, false, "/run/readyd.sock"};
+	view = (struct monitor_view){80, 24, NOW, false, "/run/readyd.sock", 0};
 	text = NULL;
 }
 
@@ -82,7 +82,7 @@ START_TEST(shows_each_process)
 {
 	take(READYD_CHANGE_STATE, 7, READYD_READY);
 	ck_assert_str_eq(draw(),
-	    "1 ready, 0 pending, 0 stale, 0 unreachable, 0 ended  /run/readyd.sock\n"
+	    "1 ready, 0 pending  /run/readyd.sock\n"
 	    "       PID  NAME              STATE                              SINCE  WAITERS\n"
 	    "         7  p7                ready                                5 s        0\n"
 	    "q: quit");
@@ -92,7 +92,7 @@ END_TEST
 START_TEST(shows_that_there_is_nothing_yet)
 {
 	ck_assert_str_eq(draw(),
-	    "0 ready, 0 pending, 0 stale, 0 unreachable, 0 ended  /run/readyd.sock\n"
+	    "0 ready, 0 pending  /run/readyd.sock\n"
 	    "       PID  NAME              STATE                              SINCE  WAITERS\n"
 	    "q: quit");
 }
@@ -166,8 +166,66 @@ START_TEST(fits_into_the_terminal)
 		}
 		ck_assert_uint_le(lines, (size_t)view.lines);
 		if (view.lines > 3 && view.lines < 100)
-			ck_assert_ptr_nonnull(strstr(text, " more"));
+			ck_assert_ptr_nonnull(strstr(text, " of 100"));
 	}
+}
+END_TEST
+
+/* What is narrow has all columns that fit whole: a number that is cut would be another one. */
+static const struct {
+	int columns;
+	const char *head, *row;
+} widths[] = {
+    {200, "       PID  NAME              STATE                              SINCE  WAITERS",
+	"         7  a-name-of-all-15  ready (marker removed)               5 s     1234"},
+    {66, "       PID  NAME              STATE                 SINCE  WAITERS",
+	"         7  a-name-of-all-15  ready (marker rem       5 s     1234"},
+    {50, "    PID  NAME      STATE            SINCE  WAITERS",
+	"      7  a-name-o  ready (marke       5 s     1234"},
+    {42, "    PID  NAME    STATE      SINCE  WAITERS", "      7  a-name  ready (m     5 s     1234"},
+    {41, "    PID  NAME      STATE            SINCE", "      7  a-name-o  ready (marke       5 s"},
+    {33, "    PID  NAME    STATE      SINCE", "      7  a-name  ready (m     5 s"},
+    {32, "     PID  NAME      STATE       ", "       7  a-name-o  ready (marke"},
+};
+
+START_TEST(narrow_columns_fit)
+{
+	struct readyd_event event = {sizeof(event), READYD_CHANGE_READY, .pid = 7, .time_ms = NOW - 5000,
+	    .flags = READYD_FLAG_LATCHED, .waiters = 1234, .name = "a-name-of-all-15"};
+	char want[256];
+
+	ck_assert_int_eq(monitor_table_take(&table, &event), 0);
+	view.columns = widths[_i].columns;
+	snprintf(want, sizeof(want), "\n%s\n%s\nq: quit", widths[_i].head, widths[_i].row);
+	ck_assert_str_eq(strchr(draw(), '\n'), want);
+}
+END_TEST
+
+START_TEST(scrolls_to_rows_that_there_are)
+{
+	for (pid_t pid = 1; pid <= 9; pid++)
+		take(READYD_CHANGE_READY, pid, READYD_READY);
+	view.lines = 7;
+	ck_assert_uint_eq(monitor_table_page(&view), 4);
+	expect_rows("1 2 3 4");
+	view.first = 3;
+	expect_rows("4 5 6 7");
+	ck_assert_ptr_nonnull(strstr(draw(), "4-7 of 9  q: quit, arrows, space, b: scroll"));
+	view.first = 1000;
+	expect_rows("6 7 8 9");
+	ck_assert_uint_eq(view.first, 5);
+	view.lines = 30;
+	expect_rows("1 2 3 4 5 6 7 8 9");
+	view.lines = 3;
+	ck_assert_ptr_nonnull(strstr(draw(), "\n0 of 9  q: quit"));
+}
+END_TEST
+
+START_TEST(what_is_seldom_is_counted_where_there_is_some)
+{
+	take(READYD_CHANGE_DIED, 1, READYD_DIED);
+	take(READYD_CHANGE_STALE, 2, READYD_STALE);
+	ck_assert(strncmp(draw(), "0 ready, 0 pending, 1 stale, 1 ended  /", 39) == 0);
 }
 END_TEST
 
@@ -251,6 +309,9 @@ static Suite *suite(void)
 	tcase_add_test(tcase, forgotten_and_ended_processes_leave);
 	tcase_add_test(tcase, a_named_process_keeps_its_row);
 	tcase_add_test(tcase, fits_into_the_terminal);
+	tcase_add_loop_test(tcase, narrow_columns_fit, 0, UNIT_COUNT(widths));
+	tcase_add_test(tcase, scrolls_to_rows_that_there_are);
+	tcase_add_test(tcase, what_is_seldom_is_counted_where_there_is_some);
 	tcase_add_test(tcase, a_name_cannot_control_the_terminal);
 	tcase_add_test(tcase, colours_only_where_they_are_wanted);
 	tcase_add_test(tcase, a_removed_marker_does_not_change_the_age);

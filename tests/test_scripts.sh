@@ -155,6 +155,7 @@ test_logs_of_failed_tests_are_not_counted() {
 test_the_recipes_for_other_packages_are_read() {
 	local version recipe packaging=$SRC/packaging
 	version=$(sed -n 's/^AC_INIT(\[readyd\], \[\([0-9.]*\)\].*/\1/p' "$SRC/configure.ac")
+	bash -n "$packaging/readyd-mqtt.pre-install"
 	for recipe in APKBUILD PKGBUILD; do
 		bash -n "$packaging/$recipe"
 		expect "version in $recipe" "$(sed -n 's/^pkgver=//p' "$packaging/$recipe")" "$version"
@@ -163,9 +164,31 @@ test_the_recipes_for_other_packages_are_read() {
 	need rpmspec
 	rpmspec -q --queryformat '%{name} %{version}\n' "$packaging/readyd.spec" >out 2>err || die "$(cat err)"
 	expect "complaints" "$(cat err)" ""
-	printf '%s\n' "readyd $version" "readyd-devel $version" | diff - out
+	printf '%s\n' "readyd $version" "readyd-mqtt $version" "readyd-devel $version" | diff - out
 	rpmspec -P "$packaging/readyd.spec" >out
 	expect "macros that rpm would have expanded" "$(select_lines -E '%\{(name|version|release|_bindir|_libdir|buildroot)\}' out)" ""
+}
+
+# Debian's lists say what there is: dh_missing fails for all but the manuals.
+test_the_packages_have_the_same_files() {
+	local file recipe packaging=$SRC/packaging pattern
+	for file in "$SRC"/man/*.[1-8]; do
+		file=${file##*/}
+		while read -r pattern; do
+			# shellcheck disable=SC2053
+			[[ $file != ${pattern##*/} ]] || continue 2
+		done < <(cat "$SRC"/debian/*.manpages)
+		die "no package for Debian has $file"
+	done
+	sed 's|.*/||' "$SRC/debian/readyd-mqtt.install" "$SRC/debian/readyd-mqtt.manpages" >files
+	[ "$(wc -l <files)" -ge 7 ] || die "files: $(cat files)"
+	while read -r file; do
+		for recipe in PKGBUILD readyd.spec; do grep -qF "/$file" "$packaging/$recipe" || die "$recipe has no $file"; done
+	done <files
+	for file in readyd-mqtt readyctl-fleet init.d/readyd-mqtt sysusers.d/readyd-mqtt.conf; do
+		grep -q "amove .*/$file\b" "$packaging/APKBUILD" || die "APKBUILD has no $file"
+	done
+	grep -q -- --enable-fleet "$packaging/flake.nix" || die "flake.nix has no fleet"
 }
 
 run_tests "$@"

@@ -91,6 +91,7 @@ struct live {
 	const struct command_line *line;
 	struct readyd_monitor *monitor;
 	struct monitor_table table;
+	struct monitor_view view;
 	int64_t drawn; /* clock_ms() */
 	bool changed;  /* since */
 };
@@ -118,9 +119,7 @@ static int take_events(struct live *live)
 
 static int draw(struct live *live)
 {
-	struct monitor_view view = {.now_ms = clock_now_ns(CLOCK_REALTIME) / 1000000,
-	    .colours = monitor_screen_has_colours(),
-	    .socket = usage_socket(&live->line->options)};
+	struct monitor_view *view = &live->view;
 	char *text = NULL;
 	size_t length = 0;
 	FILE *file = open_memstream(&text, &length);
@@ -128,8 +127,9 @@ static int draw(struct live *live)
 
 	if (file == NULL)
 		return -1;
-	monitor_screen_size(&view.columns, &view.lines);
-	monitor_table_draw(&live->table, &view, file);
+	view->now_ms = clock_now_ns(CLOCK_REALTIME) / 1000000;
+	monitor_screen_size(&view->columns, &view->lines);
+	monitor_table_draw(&live->table, view, file);
 	result = fclose(file) != 0 ? -1 : monitor_screen_show(text, length);
 	free(text);
 	live->drawn = clock_ms();
@@ -146,16 +146,39 @@ static int left(const struct live *live)
 	return ms < 0 ? 0 : (int)ms;
 }
 
+/* Drawing sees that there are rows. */
+static void scroll(struct live *live, size_t rows, bool back)
+{
+	size_t *first = &live->view.first;
+
+	if (back)
+		*first -= rows < *first ? rows : *first;
+	else
+		*first += rows;
+	live->drawn = 0;
+}
+
 /* Returns the exit code, or with *number the signal to end by. */
 static int show(struct live *live, int *number)
 {
+	enum monitor_key key;
+
 	for (;;) {
 		if (take_events(live) != 0 || (left(live) == 0 && draw(live) != 0))
 			return -1;
-		switch (monitor_screen_sleep(readyd_monitor_fd(live->monitor), left(live), number)) {
+		key = monitor_screen_sleep(readyd_monitor_fd(live->monitor), left(live), number);
+		switch (key) {
 		case MONITOR_KEY_QUIT:
 		case MONITOR_KEY_SIGNAL:
 			return EXIT_READY;
+		case MONITOR_KEY_UP:
+		case MONITOR_KEY_DOWN:
+			scroll(live, 1, key == MONITOR_KEY_UP);
+			break;
+		case MONITOR_KEY_BACK:
+		case MONITOR_KEY_FORTH:
+			scroll(live, monitor_table_page(&live->view), key == MONITOR_KEY_BACK);
+			break;
 		case MONITOR_KEY_RESIZED:
 			live->drawn = 0;
 			break;
@@ -169,7 +192,10 @@ static int show(struct live *live, int *number)
 
 static int show_table(const struct command_line *line, struct readyd_monitor *monitor)
 {
-	struct live live = {.line = line, .monitor = monitor, .changed = true};
+	struct live live = {.line = line,
+	    .monitor = monitor,
+	    .view = {.colours = monitor_screen_has_colours(), .socket = usage_socket(&line->options)},
+	    .changed = true};
 	int number = 0, code = -1, error;
 
 	if (name_processes(&live) == 0 && monitor_screen_open() == 0)
@@ -190,7 +216,8 @@ int command_monitor(const struct command_line *line)
 
 	if (monitor == NULL || readyd_monitor_fd(monitor) < 0)
 		code = fail(line);
-	else if (!line->json && monitor_screen_is_possible())
+	/* What follows a token is changes alone, of which a table cannot be made. */
+	else if (!line->json && line->since == NULL && monitor_screen_is_possible())
 		code = show_table(line, monitor);
 	else
 		code = print_all(line, monitor);

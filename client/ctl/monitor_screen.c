@@ -153,11 +153,37 @@ static void stop(void)
 	(void)take_terminal();
 }
 
-static bool is_quit(void)
-{
-	char key;
+static const struct {
+	const char *text;
+	enum monitor_key key;
+} keys[] = {
+    {"q", MONITOR_KEY_QUIT},
+    {"Q", MONITOR_KEY_QUIT},
+    {"\033[A", MONITOR_KEY_UP},
+    {"\033OA", MONITOR_KEY_UP},
+    {"k", MONITOR_KEY_UP},
+    {"\033[B", MONITOR_KEY_DOWN},
+    {"\033OB", MONITOR_KEY_DOWN},
+    {"j", MONITOR_KEY_DOWN},
+    {"\033[5~", MONITOR_KEY_BACK},
+    {"b", MONITOR_KEY_BACK},
+    {"\033[6~", MONITOR_KEY_FORTH},
+    {" ", MONITOR_KEY_FORTH},
+};
 
-	return read(STDIN_FILENO, &key, 1) != 1 || key == 'q' || key == 'Q';
+/* A terminal sends what one key means at once. Of several, the first of the list counts. */
+static enum monitor_key read_key(void)
+{
+	char text[32];
+	ssize_t n = read(STDIN_FILENO, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return MONITOR_KEY_QUIT;
+	text[n] = '\0';
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (strstr(text, keys[i].text) != NULL)
+			return keys[i].key;
+	return MONITOR_KEY_NONE;
 }
 
 enum monitor_key monitor_screen_sleep(int fd, int timeout_ms, int *number)
@@ -182,7 +208,7 @@ enum monitor_key monitor_screen_sleep(int fd, int timeout_ms, int *number)
 		resized = 0;
 		return MONITOR_KEY_RESIZED;
 	}
-	if (fds[1].revents != 0 || (fds[2].revents != 0 && is_quit()))
+	if (fds[1].revents != 0)
 		return MONITOR_KEY_QUIT;
-	return MONITOR_KEY_NONE;
+	return fds[2].revents != 0 ? read_key() : MONITOR_KEY_NONE;
 }

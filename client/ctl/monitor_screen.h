@@ -26,6 +26,10 @@ enum monitor_key {
 	MONITOR_KEY_NONE,    /* the time is over, or fd is readable */
 	MONITOR_KEY_RESIZED, /* draw again: the window has another size, or the terminal was another program's
 			      */
+	MONITOR_KEY_UP,	     /* an arrow, or k */
+	MONITOR_KEY_DOWN,    /* an arrow, or j */
+	MONITOR_KEY_BACK,    /* a page: PgUp, or b */
+	MONITOR_KEY_FORTH,   /* a page: PgDn, or space */
 	MONITOR_KEY_QUIT,    /* q, or the terminal is gone */
 	MONITOR_KEY_SIGNAL,  /* INT, TERM or HUP: *number */
 	MONITOR_KEY_FAILED   /* it cannot sleep: errno */

@@ -39,10 +39,13 @@ struct monitor_view {
 	int64_t now_ms; /* CLOCK_REALTIME */
 	bool colours;
 	const char *socket;
+	size_t first; /* the row that is shown first; drawing makes it one that there is */
 };
 
+/* How many rows fit. */
+size_t monitor_table_page(const struct monitor_view *view);
 /* Draws the table: at most so many lines, none of them longer; each ends with "\033[K" and, but for the last,
  * "\r\n". Drops what has ended long ago. */
-void monitor_table_draw(struct monitor_table *table, const struct monitor_view *view, FILE *file);
+void monitor_table_draw(struct monitor_table *table, struct monitor_view *view, FILE *file);
 
 #endif
