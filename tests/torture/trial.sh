@@ -84,6 +84,7 @@ is_once() { [ "${WHAT[2]-nth}" = nth ]; }
 # What must hold whatever fails.
 judge_end() {
 	[ "${SAID[cpu_ms]}" -le "$CPU_MS" ] || fail spin
+	[ "${SAID[injected]}" -le "$INJECTED" ] || fail spin
 	[ "${SAID[late]}" -eq 0 ] || fail hang
 	[ "${SAID[left]}" -eq 0 ] || fail left-behind
 	[[ ${SAID[signal]} -eq 0 || ${WHAT[*]} == *KILL || ${SIGNAL-} == KILL ]] || fail crash
@@ -126,6 +127,8 @@ judge_client() {
 DEADLINE=8
 TIMEOUT=2.5
 CPU_MS=400
+# What fails is tried again now and then, not at once.
+INJECTED=1000
 LOG_BYTES=1000 ERR_LINES=1
 ALLOCATES=yes
 TOUCH=

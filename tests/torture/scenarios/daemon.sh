@@ -3,6 +3,8 @@
 # happens to it, the clients get the right answer: it is either served, or has ended, or the clients go on by the file.
 by_file
 ALLOCATES=no DEADLINE=25 CPU_MS=1000 LOG_BYTES=4000
+# It may look at each process of the machine.
+INJECTED=10000
 unset READYD_BACKEND
 export READYD_SOCKET=$T/s
 
