@@ -149,6 +149,21 @@ test_a_table_that_cannot_sleep_ends() {
 	grep -q ' injected=1 .* late=0 left=0' report || die "$(cat report)"
 }
 
+test_mark_leaves_the_marker_that_it_has_seen() {
+	local n got pid
+	need_inject
+	spawn sleep 1000
+	pid=$LAST
+	mkdir -p m
+	# One of them looks whether the process has ended meanwhile.
+	for n in {1..14}; do
+		got=0
+		"$INJECT" --process 1 --call poll --nth "$n" --errno EINVAL --deadline 30 --report report -- "$READYCTL" mark "$pid" 2>err || got=$?
+		[ "$got" -ne 0 ] || [ -e "m/ktstr-worker-ready-$pid" ] || die "poll $n: it is marked, and there is no marker"
+		rm -f "m/ktstr-worker-ready-$pid"
+	done
+}
+
 test_the_daemons_child_that_cannot_sleep_does_not_spin() {
 	need_inject
 	mkdir -p m
