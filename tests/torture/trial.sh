@@ -7,7 +7,8 @@
 # shellcheck source=/dev/null disable=SC2034,SC2317
 set -u
 shopt -s extglob
-here=$(cd "$(dirname "$0")" && pwd)
+here=${0%/*}
+[[ $here == /* ]] || here=$PWD/$here
 SCENARIO=$1
 WHAT=("${@:2}")
 READYD=$BUILD/daemon/readyd
@@ -21,8 +22,7 @@ finish() {
 	local pid
 	for pid in "${started[@]}"; do kill -KILL "$pid" 2>/dev/null; done
 	wait
-	rm -f "$MARKER"
-	cd / && rm -rf "$T"
+	cd / && rm -rf "$T" "$MARKER"
 }
 trap finish EXIT
 exec 2>"$T/shell"
@@ -44,6 +44,15 @@ worker() {
 	PID=$!
 	started+=("$PID")
 	MARKER=$READYD_DIR/ktstr-worker-ready-$PID
+}
+
+# bystanders: OTHERS are eight processes that never have a marker. torture.sh has some for all trials.
+bystanders() {
+	read -r -a OTHERS <<<"${BYSTANDERS-}"
+	while [ ${#OTHERS[@]} -lt 8 ]; do
+		worker
+		OTHERS+=("$PID")
+	done
 }
 
 # victim PROGRAM ARGUMENT...: runs it with the fault; the file TOUCH is made when it sleeps.

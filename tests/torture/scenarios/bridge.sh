@@ -47,19 +47,29 @@ step() { # LINE
 	return 1
 }
 
+# The next whole line is $LINE. False: there is none after these seconds, and what came of it is kept.
+PART=
+next_line() { # SECONDS
+	local part status=0
+	LINE=
+	read -r -t "$1" -u 7 part || status=$?
+	PART+=$part
+	[ "$status" -eq 0 ] || return
+	LINE=$PART PART=
+}
+
 # Until it has ended; it is asked to when all has been told, or if that takes too long.
 follow() {
-	local line until=$((SECONDS + PATIENCE)) asked=
-	while [[ ${line-} != ended\ * ]]; do
-		line=
-		read -r -t 1 -u 7 line
-		[ -z "$line" ] || echo "$line" >&8
-		if step "$line" || { [ "$SECONDS" -gt "$until" ] && [ -z "$asked" ]; }; then
+	local until=$((SECONDS + PATIENCE)) asked=
+	LINE=
+	while [[ $LINE != ended\ * ]]; do
+		! next_line 1 || echo "$LINE" >&8
+		if step "$LINE" || { [ "$SECONDS" -gt "$until" ] && [ -z "$asked" ]; }; then
 			asked=yes
 			end_victim
 		fi
 	done
-	STATUS=${line#ended }
+	STATUS=${LINE#ended }
 }
 
 # Of its node, as the broker has it.
@@ -68,11 +78,11 @@ last_status() { tac "$T/out" | sed -n "s|^readyd/1/$NODE/status ||p;T;q"; }
 is_online() { [[ $(last_status) == *'"online"'* ]]; }
 
 play() {
-	local line tries=10
+	local tries=10
 	start_victim
 	follow 8>"$T/out"
 	# The will comes when the broker sees that the connection has ended.
-	while is_online && [ $((tries--)) -gt 0 ] && read -r -t 2 -u 7 line; do echo "$line" >>"$T/out"; done
+	while is_online && [ $((tries--)) -gt 0 ] && next_line 2; do echo "$LINE" >>"$T/out"; done
 	return "$STATUS"
 }
 
