@@ -169,9 +169,19 @@ static void confine(const struct account *account)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
-static _Noreturn void be_spawner(int sock, int ready_fd, const struct account *account)
+/* Sleeps until there is an order, or a child has ended. If it cannot sleep like that, the order is waited for
+ * alone. */
+static ssize_t next_order(int sock, struct spawner_order *order, const sigset_t *waiting)
 {
 	struct pollfd poll_fd = {.fd = sock, .events = POLLIN};
+	bool slept = ppoll(&poll_fd, 1, NULL, waiting) >= 0 || errno == EINTR;
+
+	reap();
+	return recv(sock, order, sizeof(*order), slept ? MSG_DONTWAIT : 0);
+}
+
+static _Noreturn void be_spawner(int sock, int ready_fd, const struct account *account)
+{
 	struct spawner_order order;
 	sigset_t waiting;
 	ssize_t n;
@@ -182,9 +192,7 @@ static _Noreturn void be_spawner(int sock, int ready_fd, const struct account *a
 	set_signals(&waiting);
 	confine(account);
 	for (;;) {
-		(void)ppoll(&poll_fd, 1, NULL, &waiting);
-		reap();
-		n = recv(sock, &order, sizeof(order), MSG_DONTWAIT);
+		n = next_order(sock, &order, &waiting);
 		if (n == (ssize_t)sizeof(order))
 			obey(sock, &order);
 		else if (n >= 0 || (errno != EAGAIN && errno != EINTR))

@@ -93,10 +93,14 @@ static int act(struct bridge *bridge, int64_t now)
 	return timeout;
 }
 
+static bool is_acknowledged(const struct bridge *bridge)
+{
+	return bridge->state_is_said && bridge->is_acknowledged;
+}
+
 static bool has_said_farewell(const struct bridge *bridge, int64_t until)
 {
-	return !broker_is_open(bridge->broker) || clock_ms() >= until ||
-	       (bridge->state_is_said && bridge->is_acknowledged);
+	return !broker_is_open(bridge->broker) || clock_ms() >= until || is_acknowledged(bridge);
 }
 
 static const char *why_not(int error)
@@ -149,7 +153,9 @@ static int run(struct bridge *bridge, int signals)
 	while (!has_said_farewell(bridge, until))
 		if (turn(bridge, signals) != 0)
 			return -1;
-	broker_close(bridge->broker);
+	/* Otherwise the connection ends without a word, so the broker publishes the will. */
+	if (is_acknowledged(bridge))
+		broker_close(bridge->broker);
 	return 0;
 }
 
@@ -177,7 +183,10 @@ static int start(struct bridge *bridge)
 	snprintf(id, sizeof(id), "readyd-%s", bridge->options->node);
 	bridge->broker = broker_new(&bridge->options->broker, id, &events, bridge);
 	bridge->monitor = readyd_monitor_new(&bridge->options->daemon, NULL);
-	return bridge->broker != NULL && bridge->monitor != NULL ? 0 : -1;
+	if (bridge->broker == NULL || bridge->monitor == NULL)
+		return -1;
+	/* It is the same from now on. */
+	return readyd_monitor_fd(bridge->monitor) >= 0 ? 0 : -1;
 }
 
 int bridge_run(const struct bridge_options *options)

@@ -58,8 +58,7 @@ static void on_live(struct bridge *bridge, const struct readyd_event *event, int
 
 static void on_lost(struct bridge *bridge, int64_t now)
 {
-	if (bridge->was_live)
-		say("readyd does not answer; the node is unknown until it does");
+	say("readyd does not answer; the node is unknown until it does");
 	if (!bridge->is_lost)
 		bridge->lost_at = now;
 	bridge->is_lost = true;

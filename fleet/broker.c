@@ -253,8 +253,8 @@ struct broker *broker_new(const struct broker_options *options, const char *clie
 	b->context = context;
 	if (getrandom(&b->backoff.seed, sizeof(b->backoff.seed), GRND_NONBLOCK) != sizeof(b->backoff.seed))
 		b->backoff.seed = (uint64_t)clock_now_ns(CLOCK_MONOTONIC) ^ ((uint64_t)getpid() << 32);
-	b->client_id = strdup(client_id);
-	if (b->client_id == NULL || mosquitto_lib_init() != MOSQ_ERR_SUCCESS) {
+	b->client_id = memory_copy(client_id);
+	if (mosquitto_lib_init() != MOSQ_ERR_SUCCESS) {
 		free(b->client_id);
 		free(b);
 		return NULL;
@@ -279,8 +279,8 @@ void broker_set_will(struct broker *broker, const char *topic, const char *paylo
 {
 	free(broker->will_topic);
 	free(broker->will);
-	broker->will_topic = strdup(topic);
-	broker->will = strdup(payload);
+	broker->will_topic = memory_copy(topic);
+	broker->will = memory_copy(payload);
 }
 
 static void end(struct broker *b)

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fleet/memory.h"
 
@@ -21,4 +22,9 @@ void *memory_new(size_t size)
 void *memory_resize(void *memory, size_t count, size_t size)
 {
 	return check(reallocarray(memory, count, size));
+}
+
+char *memory_copy(const char *text)
+{
+	return check(strdup(text));
 }

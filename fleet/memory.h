@@ -9,5 +9,7 @@
 void *memory_new(size_t size);
 /* As realloc(3), never NULL. */
 void *memory_resize(void *memory, size_t count, size_t size);
+/* As strdup(3), never NULL. */
+char *memory_copy(const char *text);
 
 #endif

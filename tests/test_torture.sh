@@ -149,6 +149,36 @@ test_a_table_that_cannot_sleep_ends() {
 	grep -q ' injected=1 .* late=0 left=0' report || die "$(cat report)"
 }
 
+test_mark_leaves_the_marker_that_it_has_seen() {
+	local n got pid
+	need_inject
+	spawn sleep 1000
+	pid=$LAST
+	mkdir -p m
+	# One of them looks whether the process has ended meanwhile.
+	for n in {1..14}; do
+		got=0
+		"$INJECT" --process 1 --call poll --nth "$n" --errno EINVAL --deadline 30 --report report -- "$READYCTL" mark "$pid" 2>err || got=$?
+		[ "$got" -ne 0 ] || [ -e "m/ktstr-worker-ready-$pid" ] || die "poll $n: it is marked, and there is no marker"
+		rm -f "m/ktstr-worker-ready-$pid"
+	done
+}
+
+test_the_daemons_child_that_cannot_sleep_does_not_spin() {
+	need_inject
+	mkdir -p m
+	"$INJECT" --process 1 --call ppoll --from 1 --errno ENOMEM --deadline 1 --report report "$READYD" --socket "$T/s" --dir "$T/m" 2>err ||
+		[ $? -eq 137 ] || die "$(cat err)"
+	[[ $(cat report) =~ injected=([0-9]+) && ${BASH_REMATCH[1]} -ge 1 && ${BASH_REMATCH[1]} -lt 100 ]] || die "$(cat report)"
+}
+
+test_a_bridge_that_cannot_follow_its_daemon_does_not_start() {
+	need_inject
+	[ -x "$BUILD/fleet/readyd-mqtt" ] || skip "readyd-mqtt is not built: libmosquitto is missing"
+	faulty 1 --call epoll_create1 --nth 1 --errno EMFILE -- "$BUILD/fleet/readyd-mqtt" --broker 127.0.0.1:1 --node a
+	grep -q 'cannot start: Too many open files' err || die "$(cat err)"
+}
+
 test_a_sample_of_faults_is_survived() {
 	need_inject
 	"$TORTURE/torture.sh" --sample 150 --seconds 110 >table || die "$(cat table)"

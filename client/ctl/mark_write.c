@@ -81,7 +81,7 @@ static enum mark_result write_at(const char *path, const struct process *p)
 	(void)fstat(fd, &st);
 	if (close(fd) != 0 && error == 0)
 		error = errno;
-	if (error != 0 || process_life(p) != PROCESS_LIVES) {
+	if (error != 0 || process_life(p) == PROCESS_GONE) {
 		remove_again(path, &st);
 		errno = error;
 		return error != 0 ? MARK_FAILED : MARK_ENDED;

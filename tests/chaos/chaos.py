@@ -16,7 +16,7 @@ import time
 import traceback
 
 from history import judge
-from place import Place
+from place import Place, unshare
 from run import Run
 from schedule import schedule
 
@@ -24,11 +24,6 @@ BUILD = os.path.abspath(os.environ.get("BUILD", "build"))
 SOURCES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, f"{SOURCES}/bindings/python")
 LIMIT = 300
-
-
-def unshare():
-    flags = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
-    return flags if os.getuid() == 0 else flags + ["--user", "--map-root-user"]
 
 
 def show(run, faults):

@@ -76,6 +76,15 @@ static const struct worker *worker_of(pid_t pid)
 	fail("an answer about", pid);
 }
 
+static _Noreturn void fail_answer(const struct readyd_answer *answer)
+{
+	const char *reason = readyd_reason_name(answer->reason);
+
+	printf("%s %d %s\n", readyd_verdict_name(answer->verdict), (int)answer->pid,
+	    reason != NULL ? reason : "");
+	exit(1);
+}
+
 /* Returns how many answers there were. */
 static unsigned take(struct readyd_waiter *waiter)
 {
@@ -85,7 +94,7 @@ static unsigned take(struct readyd_waiter *waiter)
 
 	for (; (got = readyd_waiter_next(waiter, &answer)) == 1; count++)
 		if (answer.verdict != (worker_of(answer.pid)->is_marked ? READYD_READY : READYD_DIED))
-			fail(readyd_verdict_name(answer.verdict), answer.pid);
+			fail_answer(&answer);
 	if (got != 0)
 		fail("readyd_waiter_next", 0);
 	return count;

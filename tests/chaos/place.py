@@ -17,6 +17,12 @@ def now():
     return time.monotonic_ns()
 
 
+def unshare():
+    """The command that runs another one in pid and mount namespaces of its own."""
+    flags = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    return flags if os.getuid() == 0 else flags + ["--user", "--map-root-user"]
+
+
 def mount_tmpfs(path):
     if LIBC.mount(b"none", path.encode(), b"tmpfs", 0, b"size=8m,mode=755") != 0:
         raise OSError(ctypes.get_errno(), "mount")

@@ -25,6 +25,11 @@ if [ $# -eq 0 ]; then
 	set -- "$here"/scenarios/*.sh
 	set -- "${@##*/}"
 	set -- "${@%.sh}"
+	if [ ! -x "$BUILD/fleet/readyd-mqtt" ] || ! type -P mosquitto >/dev/null || ! type -P mosquitto_sub >/dev/null; then
+		echo "without the scenario bridge: libmosquitto or mosquitto is missing"
+		read -r -a words <<<"${*/#%bridge/}"
+		set -- "${words[@]}"
+	fi
 fi
 
 RUN=$(mktemp -d "${TMPDIR:-/tmp}/readyd-torture.XXXXXX")
@@ -34,8 +39,36 @@ export RUN SOCKET=$RUN/s
 mkfifo "$RUN/serves"
 "$BUILD/daemon/readyd" --socket "$SOCKET" --dir "$RUN/m" --ready-fd 9 9>"$RUN/serves" 2>"$RUN/log" &
 daemon=$!
-trap 'kill "$daemon" 2>/dev/null || :; wait; rm -rf "$RUN"' EXIT
+broker=
+trap 'kill "$daemon" $broker ${BYSTANDERS-} 2>/dev/null || :; wait; rm -rf "$RUN"' EXIT
 read -r -t 60 <"$RUN/serves"
+
+# The broker of the scenario `bridge`, on a port of loopback that nothing else uses.
+start_broker() {
+	local tries=8
+	while [ $((tries--)) -gt 0 ]; do
+		export BROKER_PORT=$((20000 + (RANDOM << 15 | RANDOM) % 12000))
+		printf '%s\n' "listener $BROKER_PORT 127.0.0.1" 'allow_anonymous true' "user $(id -un)" >"$RUN/broker"
+		: >"$RUN/broker.log"
+		mosquitto -c "$RUN/broker" >"$RUN/broker.log" 2>&1 &
+		broker=$!
+		while kill -0 "$broker" 2>/dev/null; do
+			! grep -q running "$RUN/broker.log" || return 0
+			sleep 0.05
+		done
+	done
+	return 1
+}
+if [[ " $* " == *' bridge '* ]]; then
+	start_broker || { echo "mosquitto does not start: $(tail -n 3 "$RUN/broker.log")" && exit 1; }
+fi
+
+bystanders=()
+while [ ${#bystanders[@]} -lt 8 ]; do
+	sleep infinity &
+	bystanders+=($!)
+done
+export BYSTANDERS="${bystanders[*]}"
 
 # A trial without a fault must be right, and says which calls there are to fail.
 for scenario; do
@@ -50,7 +83,7 @@ for scenario; do
 done
 
 # Those that name no call of the table are left out.
-awk -v seed="$seed" -v kill_at=daemon '
+awk -v seed="$seed" -v kill_at='(daemon|bridge) ' '
 	BEGIN { srand(seed) }
 	FNR == NR {
 		if (split($0, part, ": ") == 2 && $0 !~ /^#/) errnos[part[1]] = part[2]
@@ -63,7 +96,7 @@ awk -v seed="$seed" -v kill_at=daemon '
 		for (n = 1; n <= $4; n++) {
 			for (i = 1; i <= count; i++) {
 				trial("nth", n, each[i])
-				if (each[i] !~ /^(EINTR|EAGAIN|EWOULDBLOCK)$/) trial("from", n, each[i])
+				if (each[i] !~ /^(EINTR|EAGAIN|EWOULDBLOCK|ECONNABORTED)$/) trial("from", n, each[i])
 			}
 			if ($1 ~ "^" kill_at && $3 != "malloc") trial("nth", n, "KILL")
 		}

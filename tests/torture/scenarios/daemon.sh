@@ -3,20 +3,17 @@
 # happens to it, the clients get the right answer: it is either served, or has ended, or the clients go on by the file.
 by_file
 ALLOCATES=no DEADLINE=25 CPU_MS=1000 LOG_BYTES=4000
+# It may look at each process of the machine.
+INJECTED=10000
 unset READYD_BACKEND
 export READYD_SOCKET=$T/s
 
 prepare() {
-	mkfifo "$T/quit"
+	mkfifo "$T/quit" "$T/serves"
 	worker sh -c "read -r line <$T/quit"
 	ENDING=$PID
-	OTHERS=()
-	while [ ${#OTHERS[@]} -lt 8 ]; do
-		worker
-		OTHERS+=("$PID")
-	done
+	bystanders
 	worker
-	mkfifo "$T/serves"
 }
 
 start_victim() {
@@ -40,7 +37,8 @@ play() {
 	client gate wait --timeout 10 "$PID"
 	client many wait --any --timeout 10 "${OTHERS[@]}" "$PID"
 	client end wait --timeout 10 "$ENDING"
-	sleep 0.03 # Most of the clients are served by then; for the answer it does not matter.
+	# Most of the clients are served by then; for the answer it does not matter.
+	read -r -t 0.03 <>"$T/serves"
 	: >"$MARKER"
 	: >"$T/quit"
 	for client in "${CLIENTS[@]}"; do wait "$client"; done
@@ -49,7 +47,7 @@ play() {
 	# libevent passes a signal on by writing to its own pipe: without that write, SIGTERM is lost.
 	[[ ${WHAT[1]-} != write ]] || SIGNAL=KILL
 	# shellcheck disable=SC2046
-	kill "-$SIGNAL" $(cat "/proc/$VICTIM/task/$VICTIM/children") 2>/dev/null
+	kill "-$SIGNAL" $(<"/proc/$VICTIM/task/$VICTIM/children") 2>/dev/null
 	wait "$VICTIM"
 }
 
@@ -69,7 +67,7 @@ judge() {
 	[ "${SAID[signal]}" -eq 0 ] || outcome killed
 	if [ "$STATUS" -eq 0 ]; then
 		judge_descriptors
-		outcome right
+		outcome right "fds=${SAID[fds]}"
 	fi
 	[[ $'\n'$ERR == *$'\n'"readyd: "[!i]* ]] || [ "${WHAT[1]}" = write ] || fail silent "status $STATUS"
 	outcome error "$ERR"

@@ -3,10 +3,7 @@
 by_daemon
 ERR_LINES=10 LOG_BYTES=5000
 prepare() {
-	local pids=()
-	while [ ${#pids[@]} -lt 9 ]; do
-		worker
-		pids+=("$PID")
-	done
-	TOUCH=$MARKER COMMAND=(wait --any --timeout "$TIMEOUT" "${pids[@]}")
+	bystanders
+	worker
+	TOUCH=$MARKER COMMAND=(wait --any --timeout "$TIMEOUT" "${OTHERS[@]}" "$PID")
 }
