@@ -228,6 +228,19 @@ START_TEST(refuses_one)
 	ck_assert(!daemon_conn_may_ask(&conn, NOW, false));
 	ck_assert(daemon_conn_may_ask(&conn, NOW, true));
 	ck_assert(daemon_conn_may_ask(&conn, NOW + 1250, false));
+	daemon_conn_ask_soon(&conn);
+	ck_assert(daemon_conn_may_ask(&conn, NOW, false));
+}
+END_TEST
+
+/* Then it answers nothing, new or not. */
+START_TEST(what_is_new_waits_for_a_daemon_that_is_absent)
+{
+	ask();
+	hang_up();
+	expect_absent(ECONNRESET);
+	daemon_conn_ask_soon(&conn);
+	ck_assert(!daemon_conn_may_ask(&conn, NOW, false));
 }
 END_TEST
 
@@ -726,6 +739,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, serves_another_directory);
 	tcase_add_test(tcase, has_no_room);
 	tcase_add_test(tcase, refuses_one);
+	tcase_add_test(tcase, what_is_new_waits_for_a_daemon_that_is_absent);
 	tcase_add_loop_test(tcase, garbage_is_absence, 0, UNIT_COUNT(garbage));
 	tcase_add_test(tcase, gate_brings_a_descriptor);
 	tcase_add_test(tcase, cut_at_every_byte);

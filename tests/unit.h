@@ -64,6 +64,14 @@ static inline TCase *unit_case(Suite *suite, const char *name)
 			printf("# skipped: %s: %s\n", #test, why), fflush(stdout);                           \
 	} while (0)
 
+/* Whether qemu-user makes the system calls, which lacks some; script/cross-test sets the variable. */
+static inline bool unit_is_emulated(void)
+{
+	const char *emulator = getenv("EMULATOR");
+
+	return emulator != NULL && emulator[0] != '\0';
+}
+
 /* The tests run in children. The private directories are removed here, so that a test that crashes leaves
  * none behind. */
 static inline int unit_main(Suite *(*suite)(void))

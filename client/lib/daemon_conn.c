@@ -79,6 +79,12 @@ void daemon_conn_refuse(struct daemon_conn *conn, int64_t now)
 	retry_in(conn, now, RETRY_MS);
 }
 
+void daemon_conn_ask_soon(struct daemon_conn *conn)
+{
+	if (conn->refused)
+		conn->retry_at = 0;
+}
+
 void daemon_conn_rest(struct daemon_conn *conn, bool close)
 {
 	conn->retry_at = 0;

@@ -142,6 +142,8 @@ void daemon_conn_heard(struct daemon_conn *conn, int64_t now);
 void daemon_conn_hold(struct daemon_conn *conn, int64_t now);
 /* A request was refused: the client continues without the daemon and asks again later. */
 void daemon_conn_refuse(struct daemon_conn *conn, int64_t now);
+/* There is something that it was not asked yet: the refusal of something else need not be waited for. */
+void daemon_conn_ask_soon(struct daemon_conn *conn);
 /* The client needs nothing from the daemon: cancels retries; closes the connection if `close`. */
 void daemon_conn_rest(struct daemon_conn *conn, bool close);
 

@@ -107,6 +107,7 @@ int readyd_waiter_add_exact(struct readyd_waiter *w, pid_t pid, uint64_t start)
 	/* Its start raises no event, and the next check of all targets may be far away. */
 	if (t->state.phase == TARGET_NOT_STARTED)
 		w->look_at = clock_earlier(w->look_at, w->since + waiter_look_interval(w, w->since));
+	daemon_conn_ask_soon(&w->conn);
 	waiter_rest(w);
 	return 0;
 }

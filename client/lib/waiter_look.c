@@ -113,6 +113,7 @@ static void detect_start(struct readyd_waiter *w, struct target *t)
 		t->history.absent_seen = false;
 	(void)waiter_step(w, t, TARGET_BORN, NULL);
 	watch_process(w, t);
+	daemon_conn_ask_soon(&w->conn);
 }
 
 /* After a shortage, another process may have the pid by then: the start decides. */

@@ -86,13 +86,10 @@ static uint32_t way_of_writing(void)
 	return dice_hit(512) ? IN_CREATE : IN_MOVED_TO;
 }
 
-/* Of a file that was created before the process. If the clock was set since, it is older than all steps
- * together: else one of them may make it look as young as the process. */
+/* Of a file that was created before the process. */
 static int64_t old_age(const struct life *life)
 {
-	int64_t least = world.now - life->born + world_dir()->fs.unclear + (1 + dice_below(3600)) * NS_PER_S;
-
-	return world.clock_was_set ? least + 36000 * NS_PER_S : least;
+	return world.now - life->born + world_dir()->fs.unclear + (1 + dice_below(3600)) * NS_PER_S;
 }
 
 /* The process writes its marker, or something else changes the file. */

@@ -70,6 +70,11 @@ static bool may_have_been_ready(const struct life *life)
 	return life->uncertain;
 }
 
+static bool was_misled(const struct life *life)
+{
+	return life->misled;
+}
+
 static bool was_marked_late(const struct life *life)
 {
 	return life->marked_late;
@@ -105,6 +110,7 @@ static void check_ready(int client, const struct life *life, const struct readyd
 		STORY("nothing witnesses that %d was ready", life->pid);
 		if (!((answer->flags & READYD_FLAG_AGE_ASSUMED) != 0 &&
 			any_twin(life, may_have_been_ready)) &&
+		    !any_twin(life, was_misled) &&
 		    (answer->verdict != READYD_EXITED || !any_twin(life, was_marked_late)))
 			fail("client %d is told %s of %d without a witness", client, word, life->pid);
 	}
@@ -168,7 +174,8 @@ static void check_unbound(int client, const struct waited *waited, const struct 
 
 	for (int i = 0; i < world.life_count; i++)
 		found |= world.lives[i].pid == waited->pid &&
-			 (was_ready(&world.lives[i]) || (exited && was_marked_late(&world.lives[i])));
+			 (was_ready(&world.lives[i]) || was_misled(&world.lives[i]) ||
+			     (exited && was_marked_late(&world.lives[i])));
 	if (!found)
 		fail("client %d is told %s of %d, which never was", client,
 		    readyd_verdict_name(answer->verdict), waited->pid);

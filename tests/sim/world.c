@@ -65,12 +65,23 @@ void world_reset(void)
 	world_make_directory();
 }
 
-static int64_t offsets[OFFSETS];
+/* What the clock was set from, and when. */
+static int64_t offsets[OFFSETS], set_at[OFFSETS];
+
+static int64_t offset_at(int64_t then)
+{
+	for (unsigned i = world.clock_sets < OFFSETS ? 0 : world.clock_sets - OFFSETS; i < world.clock_sets;
+	     i++)
+		if (then < set_at[i % OFFSETS])
+			return offsets[i % OFFSETS];
+	return world.offset;
+}
 
 void world_set_clock(int64_t step)
 {
 	int64_t difference;
 
+	set_at[world.clock_sets % OFFSETS] = world.now;
 	offsets[world.clock_sets++ % OFFSETS] = world.offset;
 	world.offset += step;
 	world.clock_was_set = true;
@@ -129,6 +140,15 @@ static void note_due(struct life *life, bool in_place)
 		life->due = world.now;
 }
 
+/* Whether it looks younger than the process by another offset than that at its birth: by the one of now,
+ * which each observer applies, or that at boot, which is all that is known of the past. */
+static bool is_misdated(const struct life *life, const struct sim_marker *marker)
+{
+	int64_t least = world.offset < world.boot_offset ? world.offset : world.boot_offset;
+
+	return marker->moved && marker->written - least > life->born - world_dir()->fs.unclear;
+}
+
 static void observe(struct life *life, const struct sim_marker *marker)
 {
 	bool own = world_dir()->present && world_is_own(life, marker);
@@ -141,6 +161,8 @@ static void observe(struct life *life, const struct sim_marker *marker)
 			     marker->uid != life->uid;
 	if (life->alive && own && life->witnessed == 0)
 		life->witnessed = world.now;
+	if (life->alive && world_dir()->present && marker->state == MARKER_IS_FILE)
+		life->misled |= is_misdated(life, marker);
 	if (life->alive && world_dir()->present && marker->state == MARKER_IS_FILE &&
 	    (world.clock_was_set || life->born - marker->arrived < world_dir()->fs.unclear))
 		life->uncertain |= marker->uid == 0 || marker->uid == life->uid;
@@ -256,19 +278,20 @@ void world_write_marker(int pid_index, enum marker_state state, uid_t uid, uint3
 void world_move_old_file(int pid_index, uid_t uid, int64_t age)
 {
 	struct sim_marker *marker = &world_dir()->markers[pid_index];
-	int64_t stamp = world_stamp(&world_dir()->fs);
+	int64_t stamp = world_stamp(&world_dir()->fs), created = world.now - age;
+	int64_t born = stamp - world.offset + offset_at(created) - age;
 
 	*marker = (struct sim_marker){.state = MARKER_IS_FILE,
 	    .uid = uid,
 	    .ino = ++world.inos,
 	    .size = 6,
 	    .stamp = stamp,
-	    .modified = stamp - age,
-	    .born = stamp - age,
+	    .modified = born,
+	    .born = born,
 	    .moved = true,
 	    .linked = !world_dir()->fs.births || dice_hit(512),
-	    .written = world.now + world.offset - age,
-	    .arrived = world.now - age};
+	    .written = created + offset_at(created),
+	    .arrived = created};
 	STORY("an old file of uid %u is %s to the marker of %d", uid, marker->linked ? "linked" : "renamed",
 	    SIM_FIRST_PID + pid_index);
 	world_observe();

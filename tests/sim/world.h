@@ -43,6 +43,7 @@ struct life {
 	 * process had, cannot be seen any more. */
 	bool marked_late;
 	bool uncertain; /* a marker existed that time stamps cannot distinguish from its own */
+	bool misled; /* an old file was moved to the name, which looks young since the clock was set back */
 };
 
 enum marker_state { NO_MARKER, MARKER_IS_FILE, MARKER_IS_OTHER };
