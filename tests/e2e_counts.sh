@@ -97,6 +97,9 @@ test_waiting_for_a_ready_process() {
 	expect "looks at the marker ($(cat begun))" "$(grep -c "ktstr-worker-ready-$PID\"" begun)" 1
 	expect "requests" "$(grep -c 'GATE' begun)" 1
 	! grep -q QUERY begun || die "it asks twice"
+	# Whether a look could hang is read at once, and not by stdio.
+	between mountinfo 'close(' trace >table
+	expect "calls for the mount table" "$(calls table | uniq | paste -sd' ')" "openat read close"
 }
 
 test_the_status_of_a_ready_process() {
