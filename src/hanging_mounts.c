@@ -39,6 +39,9 @@ static void unescape(char *text)
 	*to = '\0';
 }
 
+/* What most tables fit in. */
+#define TABLE_SIZE 4096
+
 struct mount {
 	char *point, *type, *options; /* where, what, and the options of the file system or NULL */
 };
@@ -132,19 +135,43 @@ static bool is_overlay_of(const struct mount *mount, const char *dir, const stru
 	       is_below(dir, mount->point);
 }
 
+/* Lines have any length. Not read by stdio: in a program as short as readyctl(1), its first use costs more
+ * than the kernel takes to write the table. NULL: it cannot be read. */
+static char *read_table(const char *mountinfo)
+{
+	int fd = open(mountinfo, O_RDONLY | O_CLOEXEC);
+	size_t size = TABLE_SIZE, len = 0;
+	char *table = fd < 0 ? NULL : malloc(size), *larger;
+	ssize_t n;
+
+	while (table != NULL && (n = read(fd, table + len, size - len - 1)) > 0) {
+		len += (size_t)n;
+		if (size - len >= TABLE_SIZE / 2)
+			continue;
+		larger = realloc(table, size *= 2);
+		if (larger == NULL)
+			free(table);
+		table = larger;
+	}
+	if (table != NULL)
+		table[len] = '\0';
+	if (fd >= 0)
+		close(fd);
+	return table;
+}
+
 /* dir NULL: whether there is such a mount at all. */
 static bool cross(const char *mountinfo, const char *dir, const struct overlays *above)
 {
 	struct overlays own = {.above = above};
-	FILE *file = fopen(mountinfo, "re");
+	char *table = read_table(mountinfo), *line, *next = table;
 	bool any = false, on_path = false;
 	struct mount mount;
-	char *line = NULL;
-	size_t size = 0;
 
-	if (file == NULL)
-		return false;
-	while (!on_path && getline(&line, &size, file) > 0) {
+	while (!on_path && (line = next) != NULL) {
+		next = strchr(line, '\n');
+		if (next != NULL)
+			*next++ = '\0';
 		if (!parse(line, &mount))
 			continue;
 		any |= can_hang(mount.type);
@@ -154,8 +181,7 @@ static bool cross(const char *mountinfo, const char *dir, const struct overlays 
 		if (!on_path && is_overlay_of(&mount, dir, above))
 			on_path = layers_cross(mountinfo, mount.options, &own);
 	}
-	free(line);
-	fclose(file);
+	free(table);
 	return on_path || (any && has_links(dir));
 }
 

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -108,11 +107,21 @@ static void copy_stat(struct marker_stat *seen, const struct stat *st)
 	seen->ctime = st->st_ctim;
 }
 
-#define PATH_SIZE (MARKER_DIR_SIZE + MARKER_PREFIX_SIZE + 24)
+#define NAME_SIZE (MARKER_PREFIX_SIZE + 24)
+#define PATH_SIZE (MARKER_DIR_SIZE + NAME_SIZE)
+
+/* Each wake-up looks, with cold caches, so these go without printf(3). */
+static void format_name(const struct marker_place *place, pid_t pid, char name[NAME_SIZE])
+{
+	number_put(stpcpy(name, place->prefix), (uint64_t)pid);
+}
 
 static void format_path(const struct marker_place *place, pid_t pid, char path[PATH_SIZE])
 {
-	snprintf(path, PATH_SIZE, "%s/%s%ld", place->dir, place->prefix, (long)pid);
+	char *end = stpcpy(path, place->dir);
+
+	*end++ = '/';
+	format_name(place, pid, end);
 }
 
 bool marker_is_absent(const struct marker_place *place, pid_t pid)
@@ -147,11 +156,11 @@ void marker_stat(const struct marker_place *place, pid_t pid, struct marker_stat
 
 void marker_stat_at(int dir_fd, const struct marker_place *place, pid_t pid, struct marker_stat *seen)
 {
-	char name[MARKER_PREFIX_SIZE + 24];
+	char name[NAME_SIZE];
 	enum marker_kind kind;
 	struct stat st;
 
-	snprintf(name, sizeof(name), "%s%ld", place->prefix, (long)pid);
+	format_name(place, pid, name);
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		kind = kind_of_file(&st);
 	else if (errno == ENOENT && fstat(dir_fd, &st) == 0)
@@ -186,9 +195,9 @@ enum marker_birth marker_birth(
 enum marker_birth marker_birth_at(int dir_fd, const struct marker_place *place, pid_t pid,
     const struct marker_stat *seen, struct timespec *born)
 {
-	char name[MARKER_PREFIX_SIZE + 24];
+	char name[NAME_SIZE];
 
-	snprintf(name, sizeof(name), "%s%ld", place->prefix, (long)pid);
+	format_name(place, pid, name);
 	return birth_of(dir_fd, name, seen, born);
 }
 

@@ -4,13 +4,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "src/number.h"
 #include "src/process.h"
 #include "src/procfs.h"
 #include "src/shortage.h"
@@ -147,7 +147,7 @@ static uint64_t read_namespace(const char *process, const char *kind)
 	char path[64], name[64], *number;
 	ssize_t len;
 
-	snprintf(path, sizeof(path), "/proc/%s/ns/%s", process, kind);
+	stpcpy(stpcpy(stpcpy(stpcpy(path, "/proc/"), process), "/ns/"), kind);
 	len = readlink(path, name, sizeof(name) - 1);
 	if (len < 0)
 		return 0;
@@ -231,7 +231,7 @@ static bool is_in_our_pid_namespace(const struct process *p)
 	char pid[24];
 	uint64_t its;
 
-	snprintf(pid, sizeof(pid), "%ld", (long)p->pid);
+	number_put(pid, (uint64_t)p->pid);
 	its = read_namespace(pid, "pid");
 	return its != 0 && its == process_own_namespace("pid");
 }

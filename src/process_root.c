@@ -51,7 +51,7 @@ static bool read_name(const char *task, const char *link, char name[PROCESS_ROOT
 	char path[PROCESS_ROOT_SIZE];
 	ssize_t len;
 
-	snprintf(path, sizeof(path), "%s/%s", task, link);
+	stpcpy(stpcpy(stpcpy(path, task), "/"), link);
 	len = readlink(path, name, PROCESS_ROOT_NAME_SIZE - 1);
 	name[len < 0 ? 0 : len] = '\0';
 	return len >= 0;
@@ -123,7 +123,7 @@ static enum process_root compare_mounts(const char *task, struct process_root_ou
 	char root[PROCESS_ROOT_SIZE];
 	struct statx its;
 
-	snprintf(root, sizeof(root), "%s/root", task);
+	stpcpy(stpcpy(root, task), "/root");
 	if (identify(root, &its) != 0)
 		return explain_without_mounts(task, ours);
 	if (ours->root.stx_dev_major != its.stx_dev_major || ours->root.stx_dev_minor != its.stx_dev_minor ||
@@ -184,7 +184,7 @@ static enum process_root find(const struct process *p, const struct comparison *
 		return PROCESS_ROOT_NONE;
 	if (!read_ours(how->ours))
 		return PROCESS_ROOT_UNKNOWN;
-	snprintf(task, TASK_SIZE, "/proc/%ld", (long)p->pid);
+	number_put(stpcpy(task, "/proc/"), (uint64_t)p->pid);
 	found = how->compare(task, how->ours);
 	return found == PROCESS_ROOT_NONE ? find_in_other_threads(p->pid, how, task) : found;
 }
@@ -196,7 +196,7 @@ enum process_root process_root_find(const struct process *p, char root[PROCESS_R
 	char task[TASK_SIZE] = "";
 	enum process_root found = find(p, &how, task);
 
-	snprintf(root, PROCESS_ROOT_SIZE, "%s/root", task);
+	stpcpy(stpcpy(root, task), "/root");
 	return found;
 }
 

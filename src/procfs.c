@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,6 +31,18 @@ static int read_file(const char *path, char *buf, size_t size)
 	return 0;
 }
 
+/* Without printf(3), whose first use is dear in a short program. */
+static void format_path(char path[PATH_SIZE], pid_t pid, const char *name)
+{
+	char *end = stpcpy(path, "/proc/");
+
+	if (pid != 0) {
+		number_put(end, (uint64_t)pid);
+		end = stpcpy(end + strlen(end), "/");
+	}
+	stpcpy(end, name);
+}
+
 int procfs_read(pid_t pid, const char *name, char *buf, size_t size)
 {
 	char path[PATH_SIZE];
@@ -40,10 +51,7 @@ int procfs_read(pid_t pid, const char *name, char *buf, size_t size)
 		errno = ENOENT;
 		return -1;
 	}
-	if (pid == 0)
-		snprintf(path, sizeof(path), "/proc/%s", name);
-	else
-		snprintf(path, sizeof(path), "/proc/%ld/%s", (long)pid, name);
+	format_path(path, pid, name);
 	return read_file(path, buf, size);
 }
 
@@ -121,7 +129,7 @@ int procfs_read_status(pid_t pid, struct procfs_status *status)
 		errno = ENOENT;
 		return -1;
 	}
-	snprintf(path, sizeof(path), "/proc/%ld/status", (long)pid);
+	format_path(path, pid, "status");
 	return read_status_file(path, status);
 }
 

@@ -1,8 +1,6 @@
 #include "config.h"
 
-#include <inttypes.h>
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "src/number.h"
@@ -96,24 +94,33 @@ enum wire_error wire_parse_request(const char *line, size_t len, struct wire_req
 	return WIRE_BAD_VERB;
 }
 
+/* Returns the end. */
+static char *put_number(char *at, char separator, uint64_t value)
+{
+	*at = separator;
+	number_put(at + 1, value);
+	return at + strlen(at);
+}
+
 size_t wire_write_request(char *buf, size_t size, const struct wire_request *request)
 {
-	char version[16] = "", tag[32] = "", pid[16] = "", start[32] = "", ms[32] = "", token[48] = "";
-	int len;
+	char line[WIRE_REQUEST_MAX], *at = stpcpy(line, verbs[request->verb].name);
+	size_t len;
 
 	if (request->verb == WIRE_HELLO)
-		snprintf(version, sizeof(version), " %d", WIRE_VERSION);
+		at = put_number(at, ' ', WIRE_VERSION);
 	if (request->tag > 0)
-		snprintf(tag, sizeof(tag), " %" PRIu64, request->tag);
+		at = put_number(at, ' ', request->tag);
 	if (request->pid > 0)
-		snprintf(pid, sizeof(pid), " %ld", (long)request->pid);
+		at = put_number(at, ' ', (uint64_t)request->pid);
 	if (request->start > 0)
-		snprintf(start, sizeof(start), ":%" PRIu64, request->start);
+		at = put_number(at, ':', request->start);
 	if (request->has_ms)
-		snprintf(ms, sizeof(ms), " %" PRIu64, request->ms);
+		at = put_number(at, ' ', request->ms);
 	if (request->has_token)
-		snprintf(token, sizeof(token), " %" PRIu64 ":%" PRIu64, request->epoch, request->seq);
-	len = snprintf(
-	    buf, size, "%s%s%s%s%s%s%s\n", verbs[request->verb].name, version, tag, pid, start, ms, token);
-	return (size_t)len;
+		at = put_number(put_number(at, ' ', request->epoch), ':', request->seq);
+	*at++ = '\n';
+	len = (size_t)(at - line);
+	memcpy(buf, line, len < size ? len : size);
+	return len;
 }

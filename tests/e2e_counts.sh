@@ -85,6 +85,50 @@ test_waking_up() {
 	expect "calls ($got)" "$(calls woken | select_lines -v 'fstat' | paste -sd' ')" "poll close close write exit_group"
 }
 
+# The waiter that is traced.
+waiter() { sed -n '1s/ .*//p' trace; }
+is_ready() { "$READYCTL" status "$PID" >/dev/null; }
+ends_as() {
+	local status=0
+	wait "$LAST" || status=$?
+	expect "exit status ($(cat trace))" "$status" "$1"
+}
+end_worker() {
+	kill -KILL "$PID"
+	wait "$PID" || [ $? -eq 137 ]
+}
+
+# The byte in the gate says that it was ready, and the pidfd that it has ended. The waiter sees both at once, since it is
+# stopped meanwhile.
+test_waking_up_when_the_process_has_ended() {
+	local waiter
+	trace_a_wait_at_a_gate
+	waiter=$(waiter)
+	kill -STOP "$waiter"
+	until_true 60 grep -q 'stopped by SIGSTOP' trace
+	mark "$PID"
+	until_true 60 is_ready
+	end_worker
+	kill -CONT "$waiter"
+	ends_as 4
+	sed -n '/SIGCONT/,$p' trace >woken
+	expect "calls ($(cat woken))" "$(calls woken | select_lines -v 'fstat' | paste -sd' ')" \
+		"restart_syscall poll ioctl close close write exit_group"
+}
+
+# The end comes first. A look would have to be confirmed by the gate, so the waiter sleeps until that is closed.
+test_waking_up_when_the_process_ends() {
+	trace_a_wait_at_a_gate
+	kill -STOP "$DAEMON"
+	end_worker
+	until_true 60 grep -q '], 1, [1-9]' trace
+	kill -CONT "$DAEMON"
+	ends_as 3
+	between SCM_RIGHTS nothing trace >begun
+	between revents '], 1, [1-9]' begun >woken
+	expect "calls ($(cat woken))" "$(calls woken | select_lines -v getpid | paste -sd' ')" "poll poll"
+}
+
 test_waiting_for_a_ready_process() {
 	need_counts
 	start_readyd
@@ -97,6 +141,9 @@ test_waiting_for_a_ready_process() {
 	expect "looks at the marker ($(cat begun))" "$(grep -c "ktstr-worker-ready-$PID\"" begun)" 1
 	expect "requests" "$(grep -c 'GATE' begun)" 1
 	! grep -q QUERY begun || die "it asks twice"
+	# Whether a look could hang is read at once, and not by stdio.
+	between mountinfo 'close(' trace >table
+	expect "calls for the mount table" "$(calls table | uniq | paste -sd' ')" "openat read close"
 }
 
 test_the_status_of_a_ready_process() {

@@ -36,6 +36,8 @@ takes_at_most() {
 test_a_request_is_parsed() { takes_at_most request 1100; }
 test_a_reply_is_parsed() { takes_at_most reply 3100; }
 test_an_answer_is_written() { takes_at_most answer 780; }
+test_a_request_is_written() { takes_at_most sent 520; }
+test_a_look_for_a_marker() { takes_at_most look 310; }
 
 # The hash tables double now and then, so the numbers are those after which they have just done so.
 test_a_wait_costs_the_same_among_many() {

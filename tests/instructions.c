@@ -10,6 +10,7 @@
 
 #include "daemon/quota.h"
 #include "daemon/registry.h"
+#include "src/marker.h"
 #include "src/wire.h"
 
 static const char request_line[] = "WAIT 12345:6789012 60000\n";
@@ -45,6 +46,25 @@ static void write_answers(int times)
 
 	while (times-- > 0)
 		must(wire_write_answer(line, sizeof(line), &answer) > 0);
+}
+
+static void write_requests(int times)
+{
+	const struct wire_request request = {.verb = WIRE_GATE, .pid = 12345, .start = 6789012};
+	char line[WIRE_REQUEST_MAX];
+
+	while (times-- > 0)
+		must(wire_write_request(line, sizeof(line), &request) > 0);
+}
+
+/* What a waiter does now and then in case the daemon is frozen. */
+static void look_for_markers(int times)
+{
+	struct marker_place place;
+
+	must(marker_place_init(&place, "/proc/self", NULL) == 0);
+	while (times-- > 0)
+		must(marker_is_absent(&place, 12345));
 }
 
 static void on_leaving(struct registry_entry *entry, void *context)
@@ -99,8 +119,8 @@ static void wait_for_all(int times)
 static const struct {
 	const char *name;
 	void (*repeat)(int times);
-} kinds[] = {
-    {"request", parse_requests}, {"reply", parse_replies}, {"answer", write_answers}, {"wait", wait_for_all}};
+} kinds[] = {{"request", parse_requests}, {"reply", parse_replies}, {"answer", write_answers},
+    {"sent", write_requests}, {"look", look_for_markers}, {"wait", wait_for_all}};
 
 int main(int argc, char **argv)
 {
@@ -109,6 +129,6 @@ int main(int argc, char **argv)
 			kinds[i].repeat(atoi(argv[2]));
 			return 0;
 		}
-	fprintf(stderr, "usage: instructions request|reply|answer|wait TIMES\n");
+	fprintf(stderr, "usage: instructions request|reply|answer|sent|look|wait TIMES\n");
 	return 2;
 }

@@ -147,7 +147,7 @@ test_the_probe_knows_the_contract_only() {
 }
 
 # Functions of the C library with a result that follows from their arguments alone, and what the compiler itself calls.
-PURE='(__)?(mem(chr|cmp|cpy|move|set)|str(chr|cmp|cspn|len|ncasecmp|ncmp|spn)|v?snprintf)(_chk)?|__ctype_b_loc|'
+PURE='(__)?(mem(chr|cmp|cpy|move|set)|stpcpy|str(chr|cmp|cspn|len|ncasecmp|ncmp|spn)|v?snprintf)(_chk)?|__ctype_b_loc|'
 PURE+='__stack_chk_fail|_GLOBAL_OFFSET_TABLE_'
 
 # uses_only NAMES FILE...: what the object of each file calls is in PURE or in NAMES, a regex, or defined by another

@@ -18,13 +18,16 @@ static void leave_conn(struct readyd_waiter *w)
 			(void)waiter_step(w, t, TARGET_LEFT, NULL);
 }
 
+/* Where the process has ended, that was not looked at yet. */
 static void leave_gates(struct readyd_waiter *w)
 {
 	struct target *t, *next;
 
 	TARGETS_EACH (&w->set, t, next)
-		if (target_waits_for_gate(t))
+		if (target_waits_for_gate(t)) {
 			(void)waiter_step(w, t, TARGET_LEFT, NULL);
+			waiter_look(w, t);
+		}
 }
 
 /* The daemon cannot help with this target. */

@@ -78,33 +78,45 @@ void waiter_read_dir(struct readyd_waiter *w)
 }
 
 /* The byte does not say on what evidence, so what was assumed here stays so. */
-static void take_word(struct readyd_waiter *w, struct target *t)
+static void take_word(struct readyd_waiter *w, struct target *t, enum readyd_verdict verdict, int wait_status)
 {
 	const struct readyd_answer answer = {.pid = t->process.pid,
 	    .start = t->process.start,
-	    .verdict = READYD_READY,
+	    .verdict = verdict,
 	    .flags = t->answer.flags & READYD_FLAG_AGE_ASSUMED,
 	    .backend = READYD_BACKEND_DAEMON,
-	    .wait_status = -1};
+	    .wait_status = wait_status};
 
 	(void)waiter_step(w, t, TARGET_TOLD, &answer);
 }
 
+/* Without the wait status, the daemon is asked for it. Without the start, the byte may be about the next
+ * process with this pid, once this one has ended. */
+static bool take_word_of_ended(struct readyd_waiter *w, struct target *t)
+{
+	const bool ended = t->process.start_known && process_gone(&t->process);
+	const int wait_status = ended ? process_wait_status(&t->process) : -1;
+
+	if (wait_status >= 0)
+		take_word(w, t, READYD_EXITED, wait_status);
+	return wait_status >= 0;
+}
+
 /*
  * The gate is closed: check, and ask again if that does not end the wait. A byte in the gate says that this
- * very process was seen ready, which saves every waiter a request. If the pidfd, which was polled together
- * with the gate, shows that the process lives, it saves the check too: that is what a crowd does when it is
- * woken.
+ * very process was seen ready, which saves every waiter a request. Together with the pidfd, which was polled
+ * with the gate and shows whether the process lives, it saves the check too: that is what a crowd does when
+ * it is woken.
  */
 static void take_gate_event(struct readyd_waiter *w, struct target *t, uint32_t bits, bool lives)
 {
 	if (t->state.subscription != SUBSCRIPTION_GATE)
 		return;
 	if ((bits & POLLIN) != 0 && !t->gate_is_hint) {
-		if (lives) {
-			take_word(w, t);
+		if (lives)
+			take_word(w, t, READYD_READY, -1);
+		if (lives || take_word_of_ended(w, t))
 			return;
-		}
 		t->history.assumed = (t->answer.flags & READYD_FLAG_AGE_ASSUMED) != 0;
 		t->history.latched = true;
 	}
@@ -116,6 +128,14 @@ static void take_gate_event(struct readyd_waiter *w, struct target *t, uint32_t 
 		daemon_conn_hold(&w->conn, clock_ms());
 }
 
+/* The daemon is about to say by the gate whether it was ready. What a check sees would need that word, and
+ * the check follows if it does not come: see leave_gates() in waiter_daemon.c. */
+static bool will_be_told(const struct target *t)
+{
+	return t->state.phase == TARGET_WAITING && t->state.subscription == SUBSCRIPTION_GATE &&
+	       !t->gate_is_hint && !t->history.in_other_dir;
+}
+
 /* A pidfd of a dead process stays readable: one event is enough. */
 static void take_death(struct readyd_waiter *w, struct target *t)
 {
@@ -123,7 +143,9 @@ static void take_death(struct readyd_waiter *w, struct target *t)
 		return;
 	poller_remove(&w->poller, t->process.fd);
 	t->watched = false;
-	if (!target_is_done(t))
+	if (will_be_told(t))
+		(void)waiter_step(w, t, TARGET_SAW_DOUBT, NULL);
+	else if (!target_is_done(t))
 		waiter_look(w, t);
 }
 

@@ -26,6 +26,9 @@ ssize_t __wrap_read(int fd, void *buffer, size_t size)
 		return kernel_read_inotify(&world.inotifies[found->index], buffer, size);
 	if (found->kind == FD_TIMER)
 		return kernel_read_timer(&world.timers[found->index], buffer);
+	/* The table is read for mounts that could hang: there are none. */
+	if (found->kind == FD_MOUNTS)
+		return 0;
 	fail("read(2) of a descriptor of kind %d", found->kind);
 	errno = EINVAL;
 	return -1;
