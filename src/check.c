@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "src/check.h"
 #include "src/check_stamps.h"
@@ -49,17 +50,24 @@ static void check_ambiguity(const struct marker_place *place, const struct proce
 	}
 }
 
-/* Root may leave a marker for any process. Two users that look alike in our user namespace need not be one.
- */
+/* Root may leave a marker for any process. Of one that was gone before the first look no uid is known, so any
+ * user may have created a file that was there already: root's and our user's count. */
+static enum process_uid check_uid(const struct process *p, const struct history *history, uid_t uid)
+{
+	if (uid == 0)
+		return PROCESS_UID_OWN;
+	if (!p->no_such_process)
+		return process_check_uid(p, uid);
+	return history->absent_seen || uid == geteuid() ? PROCESS_UID_OWN : PROCESS_UID_UNREADABLE;
+}
+
+/* Two users that look alike in our user namespace need not be one. */
 static void check_owner(const struct process *p, struct history *history, struct observation *o)
 {
-	enum process_uid uid = PROCESS_UID_OWN;
+	enum process_uid uid = check_uid(p, history, o->marker.uid);
 
-	if (o->marker.uid != 0 && !p->no_such_process)
-		uid = process_check_uid(p, o->marker.uid);
 	if (uid == PROCESS_UID_OWN && !uidmap_identifies(o->marker.uid))
 		uid = PROCESS_UID_UNREADABLE;
-	/* The uids of a process that has been reaped cannot be read any more. */
 	o->foreign = uid == PROCESS_UID_FOREIGN ||
 		     (history->foreign.kind == MARKER_FILE && marker_same(&history->foreign, &o->marker) &&
 			 history->foreign.uid == o->marker.uid);

@@ -93,6 +93,13 @@ static enum readyd_reason reason_for_absence(const struct process *p, const stru
 	return o->went ? READYD_REASON_CAME_AND_WENT : READYD_REASON_NONE;
 }
 
+static enum readyd_reason reason_of_nothing(const struct process *p, const struct observation *o, bool weigh)
+{
+	if (p->reused)
+		return READYD_REASON_PID_REUSED;
+	return weigh && o->owner_unknown ? READYD_REASON_IDENTITY_UNKNOWN : READYD_REASON_NO_PROCESS;
+}
+
 void evaluate(const struct process *p, const struct history *history, const struct observation *o,
     struct readyd_answer *answer)
 {
@@ -115,8 +122,7 @@ void evaluate(const struct process *p, const struct history *history, const stru
 		 (weigh && against == READYD_REASON_NONE))
 		set_verdict(answer, o->gone ? READYD_EXITED : READYD_READY, READYD_REASON_NONE);
 	else if (p->no_such_process)
-		set_verdict(
-		    answer, READYD_DIED, p->reused ? READYD_REASON_PID_REUSED : READYD_REASON_NO_PROCESS);
+		set_verdict(answer, READYD_DIED, reason_of_nothing(p, o, weigh));
 	else if (o->gone)
 		set_verdict(answer, READYD_DIED, against);
 	else if (weigh)

@@ -151,4 +151,22 @@ test_a_file_that_others_move_to_the_name_is_not_a_marker() {
 	both_backends others_move_a_file ln
 }
 
+# Of a process that is gone no user is known: another user's file there must not turn a crash into `exited`, with which
+# --for=end succeeds.
+test_a_file_of_another_user_is_no_marker_of_a_process_that_is_gone() {
+	need_root
+	need setpriv
+	chmod 755 "$T"
+	mkdir -m 1777 m
+	start_readyd
+	as_attacker touch "$(marker "$NO_SUCH_PID")"
+	both_backends expect_status 3 "died $NO_SUCH_PID reason=identity-unknown empty=1" "$NO_SUCH_PID"
+	run 3 wait --for=end "$NO_SUCH_PID"
+	# For that user it may be one of its own.
+	expect_exit 4 as_attacker "$READYCTL" status "$NO_SUCH_PID"
+	rm "$(marker "$NO_SUCH_PID")"
+	mark "$NO_SUCH_PID"
+	both_backends expect_status 4 "exited $NO_SUCH_PID empty=1" "$NO_SUCH_PID"
+}
+
 run_tests "$@"

@@ -245,10 +245,12 @@ expected_for_running() {
 	esac
 }
 
-# Which process created the marker is unknown then. There is no older marker for a pid that never existed.
+# Which process created the marker is unknown then; another user's file does not count. There is no older marker for a
+# pid that never existed.
 expected_without_process() {
 	case $1-$2 in
-	*-regular | *-empty | *-foreign | reaped-older) echo "4 exited$3" ;;
+	*-regular | *-empty | reaped-older) echo "4 exited$3" ;;
+	*-foreign) echo "3 died reason=identity-unknown" ;;
 	*) echo "3 died reason=no-process" ;;
 	esac
 }
@@ -277,7 +279,7 @@ list_differences() {
 	declare -gA DIFFERENT=(
 		["after reaped regular"]="4 exited status=0 | 4 exited"
 		["after reaped empty"]="4 exited status=0 empty=1 | 4 exited empty=1"
-		["after reaped foreign"]="3 died reason=foreign-owner status=0 | 4 exited"
+		["after reaped foreign"]="3 died reason=foreign-owner status=0 | 3 died reason=identity-unknown"
 		["after reaped older"]="3 died reason=older-than-process status=0 empty=1 | 4 exited empty=1"
 	)
 	for state in alive stopped leader-exited zombie reaped status3 signal9; do

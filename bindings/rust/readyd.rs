@@ -1521,7 +1521,8 @@ impl Observation {
         self.was_set = age > self.tolerance() && clock_set_excuses(written, age);
     }
 
-    /// Root may leave a marker for any process.
+    /// Root may leave a marker for any process. Of one that was gone before the first look no uid is known, so any user
+    /// may have created a file that was there already: root's and our user's count.
     fn check_owner(&mut self, process: &Process, history: &mut History) {
         let uid = self.marker.meta.as_ref().map_or(0, |meta| meta.uid());
         let mut own = Some(true);
@@ -1530,6 +1531,8 @@ impl Observation {
                 Ok(known) => own = known,
                 Err(_) => self.unknown = true,
             }
+        } else if uid != 0 && history.absent.is_none() {
+            own = fs::metadata("/proc/self").ok().filter(|me| me.uid() == uid).map(|_| true);
         }
         // The kernel shows all users that our user namespace does not map by this number.
         if own == Some(true) && uid == 65534 && !user_map_is_complete() {
@@ -1606,7 +1609,8 @@ impl Observation {
             return (if self.gone { Verdict::Exited } else { Verdict::Ready }, None);
         }
         if process.absent {
-            return (Verdict::Died, Some(if process.reused { "pid-reused" } else { "no-process" }));
+            let nothing = if evidence.is_some() && self.owner_unknown { "identity-unknown" } else { "no-process" };
+            return (Verdict::Died, Some(if process.reused { "pid-reused" } else { nothing }));
         }
         match evidence {
             _ if self.gone => (Verdict::Died, against),

@@ -376,6 +376,10 @@ def _check_owner(process: Process, history: History, seen: Observation) -> None:
             own = process.has_uid(uid)
         except OSError:
             seen.unknown = True
+    elif uid not in (0, os.geteuid()) and history.absent is None:
+        # Of a process that was gone before the first look no uid is known: any user may have created a file that was
+        # there already.
+        own = None
     # The kernel shows all users that our user namespace does not map by this number.
     if own and uid == 65534 and not _map_is_complete():
         own = None
@@ -589,7 +593,8 @@ def _judge(process: Process, history: History, seen: Observation, evidence: Opti
     if history.latched or arrived or (evidence is not None and against is None):
         return (Verdict.EXITED if seen.gone else Verdict.READY), None
     if process.absent:
-        return Verdict.DIED, "pid-reused" if process.reused else "no-process"
+        nothing = "identity-unknown" if evidence is not None and seen.owner_unknown else "no-process"
+        return Verdict.DIED, "pid-reused" if process.reused else nothing
     if seen.gone:
         return Verdict.DIED, against
     if evidence in ("undated", "nameless"):
