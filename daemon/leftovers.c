@@ -33,10 +33,10 @@ void leftovers_note(struct leftovers *leftovers, const struct sighting *seen)
 }
 
 /* Whether another process may have the number of p, by now if that has ended. */
-static bool has_namesake(struct leftovers *leftovers, const struct process *p)
+static bool has_namesake(struct leftovers *leftovers, const struct process *p, const struct marker_stat *seen)
 {
 	pid_t pids[2] = {p->pid, p->pid};
-	size_t count = ns_index_list(leftovers->namespaces, p->ns_pid, pids, 2);
+	size_t count = ns_index_list(leftovers->namespaces, p->ns_pid, seen, pids, 2);
 
 	if (!process_keeps_pid(p) && process_exists(p->pid))
 		return true;
@@ -44,26 +44,26 @@ static bool has_namesake(struct leftovers *leftovers, const struct process *p)
 	       (process_in_child_ns(p) && process_exists(p->ns_pid));
 }
 
-void leftovers_note_of(struct leftovers *leftovers, const struct process *p, const struct history *history,
+bool leftovers_note_of(struct leftovers *leftovers, const struct process *p, const struct history *history,
     struct marker_stat *marker)
 {
 	struct sighting seen;
 
 	marker->kind = MARKER_ABSENT;
 	if (history->in_other_dir)
-		return;
+		return false;
 	leftovers_look(leftovers, p->ns_pid, &seen);
 	*marker = seen.marker;
-	seen.alone = !has_namesake(leftovers, p);
+	seen.alone = !has_namesake(leftovers, p, marker);
 	leftovers_note(leftovers, &seen);
+	return seen.alone && marker->kind == MARKER_FILE;
 }
 
-void leftovers_note_ready(struct leftovers *leftovers, const struct process *p, const struct history *history)
+bool leftovers_note_ready(struct leftovers *leftovers, const struct process *p, const struct history *history)
 {
 	struct marker_stat marker;
 
-	if (history->latched && p->fd >= 0)
-		leftovers_note_of(leftovers, p, history, &marker);
+	return history->latched && p->fd >= 0 && leftovers_note_of(leftovers, p, history, &marker);
 }
 
 void leftovers_recall(struct leftovers *leftovers, const struct process *process, struct history *history)

@@ -26,13 +26,14 @@ void leftovers_look(struct leftovers *leftovers, pid_t ns_pid, struct sighting *
 void leftovers_note(struct leftovers *leftovers, const struct sighting *seen);
 
 /* The marker that is there now is a leftover for the next process of p's number; *marker is what was seen.
- * One in another directory is out of reach then. */
-void leftovers_note_of(struct leftovers *leftovers, const struct process *p, const struct history *history,
+ * One in another directory is out of reach then. Returns whether a file was seen, after which no other
+ * process had that number. */
+bool leftovers_note_of(struct leftovers *leftovers, const struct process *p, const struct history *history,
     struct marker_stat *marker);
 
 /* A marker that a process has written is noted while the process lives: at its end, another one may have its
  * pid already. That needs a pidfd: then there is an entry until the end. */
-void leftovers_note_ready(
+bool leftovers_note_ready(
     struct leftovers *leftovers, const struct process *p, const struct history *history);
 
 /* The history of a process that is met for the first time. */

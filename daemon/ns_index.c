@@ -199,14 +199,27 @@ static enum collision count_and_test(
 	return test(pid, context);
 }
 
+/* The same file as before the last search: neither written, nor given another name or owner since. */
+static bool is_the_searched(struct ns_index *index, const struct marker_stat *seen)
+{
+	const struct marker_stat *before = &index->seen;
+	const bool same = seen != NULL && seen->kind == MARKER_FILE && marker_same(before, seen) &&
+			  before->ctime.tv_sec == seen->ctime.tv_sec &&
+			  before->ctime.tv_nsec == seen->ctime.tv_nsec;
+
+	index->seen.kind = MARKER_ABSENT;
+	return same;
+}
+
 static enum collision find(struct collisions *collisions, const struct process *p,
-    enum collision (*test)(pid_t pid, void *context), void *context)
+    const struct marker_stat *marker, enum collision (*test)(pid_t pid, void *context), void *context)
 {
 	struct ns_index *index = (struct ns_index *)collisions;
 	struct ns_process *process, *next;
 	enum collision found = COLLISION_NONE;
 
 	ns_index_catch_up(index);
+	index->seen = *marker;
 	if (!index->complete)
 		found = COLLISION_UNKNOWN;
 	/* In our own namespace, a process has its pid. */
@@ -223,12 +236,14 @@ static enum collision find(struct collisions *collisions, const struct process *
 	return found;
 }
 
-size_t ns_index_list(struct ns_index *index, pid_t ns_pid, pid_t *pids, size_t most)
+size_t ns_index_list(
+    struct ns_index *index, pid_t ns_pid, const struct marker_stat *seen, pid_t *pids, size_t most)
 {
 	struct ns_process *process;
 	size_t count = 0;
 
-	ns_index_catch_up(index);
+	if (!is_the_searched(index, seen))
+		ns_index_catch_up(index);
 	if (!index->complete)
 		return SIZE_MAX;
 	for (process = first_named(index, ns_pid); process != NULL; process = next_named(process))

@@ -26,6 +26,7 @@ struct ns_index {
 	bool complete;		    /* all up to that one have been examined */
 	uint64_t unseen;	    /* bit n: no process had the pid newest - n yet */
 	int64_t caught_up, trusted; /* when, and for how long, in milliseconds */
+	struct marker_stat seen;    /* the marker that was seen before the last find(); no FILE: none */
 	size_t count;
 	uint64_t examined;	      /* by searches, so far; for the user that a search is made for to pay */
 	struct ns_process *processes; /* by pid */
@@ -38,8 +39,10 @@ void ns_index_fini(struct ns_index *index);
 
 /* Processes of child pid namespaces that have that ns_pid, but those that have ended: stores up to `most` of
  * their pids, and returns how many there are; SIZE_MAX: not known. Call it after what it is compared with was
- * seen. */
-size_t ns_index_list(struct ns_index *index, pid_t ns_pid, pid_t *pids, size_t most);
+ * seen. If that is a marker, which the last search of collisions was made for, all that can have left it have
+ * been examined; NULL: it is not. */
+size_t ns_index_list(
+    struct ns_index *index, pid_t ns_pid, const struct marker_stat *seen, pid_t *pids, size_t most);
 
 /* Examines the processes created since. */
 void ns_index_catch_up(struct ns_index *index);

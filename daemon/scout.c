@@ -114,6 +114,18 @@ static void set_signals(sigset_t *waiting)
 	sigdelset(waiting, SIGCHLD);
 }
 
+/* Without the handlers of pthread_atfork(3), where that can be: those of jemalloc write to 56 KiB of its
+ * state in parent and child, which then share none of it. There is one thread, so no lock is held that they
+ * would make free again. */
+static pid_t fork_plainly(void)
+{
+#ifdef HAVE__FORK
+	return _Fork();
+#else
+	return fork();
+#endif
+}
+
 static _Noreturn void be_scout(int sock, int spawner)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -133,7 +145,7 @@ static void spawn(int sock)
 		(void)sock_send(sock, &started, sizeof(started));
 		return;
 	}
-	started.scout = fork();
+	started.scout = fork_plainly();
 	started.error = errno;
 	if (started.scout == 0) {
 		close(pair[0]);
@@ -206,7 +218,7 @@ int spawner_start(int ready_fd, const struct account *account, pid_t *pid)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return -1;
-	*pid = fork();
+	*pid = fork_plainly();
 	error = errno;
 	if (*pid == 0)
 		be_spawner(pair[1], ready_fd, account);

@@ -104,6 +104,12 @@ static void update(struct tracker *w, struct registry_entry *entry, const struct
 	registry_update(w->registry, entry, !tick_shows(answer) || !watched || entry->watch == NULL);
 }
 
+static void note_ready(struct tracker *w, const struct process *process, const struct history *history)
+{
+	if (leftovers_note_ready(&w->leftovers, process, history))
+		w->alone = process->ns_pid;
+}
+
 /* Checks an entry and updates the registry. False if the entry has left the registry. */
 static bool examine(struct tracker *w, struct registry_entry *entry, struct readyd_answer *answer)
 {
@@ -117,9 +123,9 @@ static bool examine(struct tracker *w, struct registry_entry *entry, struct read
 		    dirwatch_has_arrived(w->dirs, entry->history.extra_watch, entry->process.ns_pid);
 	checker_check(&w->checker, &entry->process, &entry->history, !was_latched, answer);
 	if (!was_latched)
-		leftovers_note_ready(&w->leftovers, &entry->process, &entry->history);
+		note_ready(w, &entry->process, &entry->history);
 	if (verdict_is_process_gone(answer->verdict)) {
-		leftovers_note_of(&w->leftovers, &entry->process, &entry->history, &marker);
+		(void)leftovers_note_of(&w->leftovers, &entry->process, &entry->history, &marker);
 		transitions_see_end(&w->transitions, entry, answer);
 		if (entry->idle) {
 			drop_ended(w, entry);
@@ -252,7 +258,7 @@ static struct registry_entry *meet_process(struct tracker *w, const struct quest
 	note_arrival(w, process, question->arrival, &history);
 	checker_check(&w->checker, process, &history, question->waited, answer);
 	leave_reserve(w, process, user);
-	leftovers_note_ready(&w->leftovers, process, &history);
+	note_ready(w, process, &history);
 	if (!verdict_is_process_gone(answer->verdict) && answer->reason != READYD_REASON_NO_RESOURCES &&
 	    !process->identity_unknown &&
 	    (process->fd >= 0 || (question->waited && verdict_begins_wait(answer))))
@@ -260,7 +266,7 @@ static struct registry_entry *meet_process(struct tracker *w, const struct quest
 	tell_unfollowed(w, question, process, answer);
 	if (verdict_is_process_gone(answer->verdict) && !recall_ended(w, process, answer) &&
 	    saw_leftover(process, answer))
-		leftovers_note_of(&w->leftovers, process, &history, &marker);
+		(void)leftovers_note_of(&w->leftovers, process, &history, &marker);
 	process_close(process);
 	return NULL;
 }
@@ -407,7 +413,7 @@ static void search(struct tracker *w, pid_t ns_pid, bool exists, const struct ar
 
 	leftovers_look(&w->leftovers, ns_pid, &seen);
 	seen.alone = true;
-	count = ns_index_list(&w->namespaces, ns_pid, pids, NAMESAKES);
+	count = ns_index_list(&w->namespaces, ns_pid, NULL, pids, NAMESAKES);
 	for (size_t i = 0; count != SIZE_MAX && i < count && i < NAMESAKES; i++)
 		ask_for_event(w, pids[i], arrival);
 	if (count > NAMESAKES)
@@ -420,8 +426,12 @@ void tracker_marker_seen(struct tracker *w, pid_t ns_pid, const struct arrival *
 {
 	bool exists = registry_find(w->registry, ns_pid) != NULL || process_exists(ns_pid);
 
+	w->alone = 0;
 	if (exists)
 		ask_for_event(w, ns_pid, arrival);
+	/* The search has just been made. */
+	if (w->alone == ns_pid)
+		return;
 	if (arrival == NULL ? leftovers_are_full(&w->leftovers) : *arrival->searches == 0) {
 		queue_named(w, ns_pid);
 		return;
@@ -439,7 +449,7 @@ static void note_written(struct tracker *w, pid_t pid, pid_t ns_pid)
 	if (entry == NULL || entry->process.ns_pid != ns_pid)
 		return;
 	if (entry->history.latched) {
-		leftovers_note_ready(&w->leftovers, &entry->process, &entry->history);
+		(void)leftovers_note_ready(&w->leftovers, &entry->process, &entry->history);
 		transitions_see_write(&w->transitions, entry, true);
 	} else if (entry->history.has_leftover) {
 		entry->history.has_leftover = false;
@@ -475,7 +485,7 @@ void tracker_marker_written(struct tracker *w, pid_t ns_pid, uint64_t position)
 		return;
 	}
 	note_written(w, ns_pid, ns_pid);
-	count = ns_index_list(&w->namespaces, ns_pid, pids, NAMESAKES);
+	count = ns_index_list(&w->namespaces, ns_pid, NULL, pids, NAMESAKES);
 	for (size_t i = 0; count != SIZE_MAX && i < count && i < NAMESAKES; i++)
 		note_written(w, pids[i], ns_pid);
 	search(w, ns_pid, process_exists(ns_pid), NULL);

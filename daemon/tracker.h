@@ -30,6 +30,7 @@ struct tracker {
 	uint64_t looks, settled; /* counters for STATS */
 	/* The owner of the process that the last tracker_query() or tracker_enroll() answered for. */
 	struct owner answered;
+	pid_t alone; /* the ns_pid of which, after the marker was seen, no other process was; 0: not known */
 	struct ns_index namespaces;
 	struct leftovers leftovers;
 	struct transitions transitions;

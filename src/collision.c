@@ -116,11 +116,11 @@ enum collision collision_find(struct collisions *collisions, const struct marker
 {
 	struct search search = {place, p, view, viewer};
 
-	return collisions->find(collisions, p, test, &search);
+	return collisions->find(collisions, p, &view->marker, test, &search);
 }
 
 static enum collision find_in_proc(struct collisions *collisions, const struct process *p,
-    enum collision (*test_one)(pid_t pid, void *context), void *context)
+    const struct marker_stat *marker, enum collision (*test_one)(pid_t pid, void *context), void *context)
 {
 	DIR *proc = process_in_child_ns(p) ? opendir("/proc") : NULL;
 	enum collision found = COLLISION_NONE;
@@ -130,6 +130,7 @@ static enum collision find_in_proc(struct collisions *collisions, const struct p
 	pid_t ns_pid;
 
 	(void)collisions;
+	(void)marker;
 	if (proc == NULL)
 		return process_in_child_ns(p) && is_shortage(errno) ? COLLISION_UNKNOWN : COLLISION_NONE;
 	own_namespace_read(&own);

@@ -24,9 +24,10 @@ enum collision {
 /* A way to find the processes with the same ns_pid as p; the daemon has an index. */
 struct collisions {
 	/* Calls test(pid, context) for each that may have it, but p itself, until one is FOUND. Joins what
-	 * they return, with UNKNOWN if there may be others. */
+	 * they return, with UNKNOWN if there may be others. The marker was seen before. */
 	enum collision (*find)(struct collisions *collisions, const struct process *p,
-	    enum collision (*test)(pid_t pid, void *context), void *context);
+	    const struct marker_stat *marker, enum collision (*test)(pid_t pid, void *context),
+	    void *context);
 };
 
 /* For a caller that keeps no index and has no daemon to ask: walks /proc for a process in a child pid

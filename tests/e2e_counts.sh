@@ -285,6 +285,24 @@ test_the_daemon_hands_out_a_gate() {
 	grep -q SCM_RIGHTS asked || die "no gate: $(cat asked)"
 }
 
+mark_and_await() { # WAITER
+	mark "$PID"
+	wait "$1" || die "exit status $?"
+}
+
+# Until it waits again, but for calls on other processes. The newest pid shows which are new since the last search for
+# those of the same number in other pid namespaces, and there is one search.
+test_the_daemon_learns_of_a_marker() {
+	need_counts
+	start_readyd
+	spawn_worker
+	begin_to_wait
+	trace_daemon mark_and_await "$LAST"
+	between 'read(.*ktstr-worker' 'epoll_wait(' daemon_trace | select_lines -vE 'kill|/ns/pid' >learned
+	expect "searches ($(cat learned))" "$(grep -c '/proc/loadavg' learned)" 1
+	at_most "a marker" learned 26
+}
+
 has_ticked() { [ "$(grep -c 'statfs(' daemon_trace)" -ge "$1" ]; }
 await_ticks() { until_true 60 has_ticked 8; }
 

@@ -159,10 +159,11 @@ END_TEST
 static unsigned searches;
 
 static enum collision count_search(struct collisions *collisions, const struct process *p,
-    enum collision (*test)(pid_t pid, void *context), void *context)
+    const struct marker_stat *marker, enum collision (*test)(pid_t pid, void *context), void *context)
 {
 	(void)collisions;
 	(void)p;
+	(void)marker;
 	(void)test;
 	(void)context;
 	searches++;

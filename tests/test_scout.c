@@ -1,3 +1,5 @@
+#include "config.h"
+
 #include "daemon/scout.h"
 #include "src/sock.h"
 #include "tests/unit.h"
@@ -373,6 +375,23 @@ START_TEST(spawner_keeps_standard_error_for_the_log_only)
 }
 END_TEST
 
+static int forks;
+
+static void on_fork(void)
+{
+	forks++;
+}
+
+/* What an allocator does there would take memory of its own in each process. */
+START_TEST(spawner_starts_without_the_handlers_of_a_fork)
+{
+	ck_assert_int_eq(pthread_atfork(on_fork, NULL, NULL), 0);
+	start_spawner(-1);
+	ck_assert_int_eq(forks, 0);
+	end_spawner();
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	const bool is_root = geteuid() == 0;
@@ -387,6 +406,9 @@ static Suite *suite(void)
 	tcase = unit_case(s, "spawner");
 	unit_add_if(tcase, spawner_starts_scouts, is_root, "needs root");
 	tcase_add_test(tcase, scout_ends_with_its_socket);
+#ifdef HAVE__FORK
+	tcase_add_test(tcase, spawner_starts_without_the_handlers_of_a_fork);
+#endif
 	tcase_add_test(tcase, spawner_kills_a_scout);
 	tcase_add_test(tcase, spawner_kills_nothing_but_its_scouts);
 	tcase_add_test(tcase, spawner_ignores_signals_of_the_group);

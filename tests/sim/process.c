@@ -265,10 +265,12 @@ void ns_index_tick(struct ns_index *index)
 	(void)index;
 }
 
-size_t ns_index_list(struct ns_index *index, pid_t ns_pid, pid_t *pids, size_t most)
+size_t ns_index_list(
+    struct ns_index *index, pid_t ns_pid, const struct marker_stat *seen, pid_t *pids, size_t most)
 {
 	(void)index;
 	(void)ns_pid;
+	(void)seen;
 	(void)pids;
 	(void)most;
 	return 0;
