@@ -15,8 +15,8 @@
 #define MASK_OF_FILES (IN_CLOSE_WRITE | IN_ATTRIB)
 #define MASK_OF_ENDS  (IN_IGNORED | IN_UNMOUNT | IN_DELETE_SELF | IN_MOVE_SELF)
 /* Names remembered for one directory; the oldest is forgotten first. */
-#define ARRIVALS_LEAST 16
-#define ARRIVALS_MOST  4096
+#define NAMES_LEAST 16
+#define NAMES_MOST  4096
 /* Bytes of a queue that takes long to count: some hundred events. */
 #define LONG_QUEUE 16384
 /* Limit of reads ahead in one call: the directory may be flooded. */
@@ -27,7 +27,11 @@ struct dirwatch_extra {
 	int wd;
 	bool wanted; /* added since the last dirwatch_age() but one */
 	bool fresh;  /* added since the last dirwatch_age() */
-	pid_t *arrivals;
+	struct name {
+		pid_t ns_pid;
+		bool arrived;
+		uint64_t after; /* an event at this position of the queue or an earlier one does not count */
+	} * names;
 	size_t count, size;
 	size_t reuse; /* the slot to reuse when the array is full */
 	void *charged;
@@ -48,7 +52,7 @@ static void remove_extra(struct dirwatch *d, struct dirwatch_extra *extra)
 		extra->next->to_this = extra->to_this;
 	if (extra->charged != NULL)
 		d->on_extra_gone(extra->charged, d->extra_context);
-	free(extra->arrivals);
+	free(extra->names);
 	free(extra);
 }
 
@@ -75,16 +79,19 @@ int dirwatch_add_watch(int inotify, const char *dir)
 	return inotify_add_watch(inotify, dir, MASK);
 }
 
-uint64_t dirwatch_position(struct dirwatch *d)
+static uint64_t count_queue(struct dirwatch *d)
 {
 	int unread;
 
-	if (d->counts_once && d->end_of_queue != 0)
-		return d->end_of_queue;
 	if (d->fd < 0 || ioctl(d->fd, FIONREAD, &unread) != 0)
 		return UINT64_MAX;
 	d->end_of_queue = unread >= LONG_QUEUE ? d->read + (uint64_t)unread : 0;
 	return d->read + (uint64_t)unread;
+}
+
+uint64_t dirwatch_position(struct dirwatch *d)
+{
+	return d->counts_once && d->end_of_queue != 0 ? d->end_of_queue : count_queue(d);
 }
 
 enum dirwatch_armed dirwatch_arm(struct dirwatch *d)
@@ -194,15 +201,22 @@ void dirwatch_age(struct dirwatch *d)
 	}
 }
 
-static pid_t *find_arrival(const struct dirwatch_extra *extra, pid_t ns_pid)
+static struct name *find_name(const struct dirwatch_extra *extra, pid_t ns_pid)
 {
 	for (size_t i = 0; i < extra->count; i++)
-		if (extra->arrivals[i] == ns_pid)
-			return &extra->arrivals[i];
+		if (extra->names[i].ns_pid == ns_pid)
+			return &extra->names[i];
 	return NULL;
 }
 
-/* The analyzer takes the old arrivals for leaked, which realloc() has freed. */
+static bool has_arrived(const struct dirwatch_extra *extra, pid_t ns_pid)
+{
+	const struct name *name = find_name(extra, ns_pid);
+
+	return name != NULL && name->arrived;
+}
+
+/* The analyzer takes the old names for leaked, which realloc() has freed. */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
@@ -210,12 +224,12 @@ static pid_t *find_arrival(const struct dirwatch_extra *extra, pid_t ns_pid)
 /* If there is no memory for more, the oldest is forgotten. */
 static void grow(struct dirwatch_extra *extra)
 {
-	size_t size = extra->size == 0 ? ARRIVALS_LEAST : 2 * extra->size;
-	pid_t *arrivals = size > ARRIVALS_MOST ? NULL : realloc(extra->arrivals, size * sizeof(*arrivals));
+	size_t size = extra->size == 0 ? NAMES_LEAST : 2 * extra->size;
+	struct name *names = size > NAMES_MOST ? NULL : realloc(extra->names, size * sizeof(*names));
 
-	if (arrivals == NULL)
+	if (names == NULL)
 		return;
-	extra->arrivals = arrivals;
+	extra->names = names;
 	extra->size = size;
 	extra->reuse = extra->count;
 }
@@ -223,28 +237,46 @@ static void grow(struct dirwatch_extra *extra)
 #pragma GCC diagnostic pop
 #endif
 
-static void remember_arrival(struct dirwatch_extra *extra, pid_t ns_pid)
+/* NULL: there is no memory for any name. */
+static struct name *enter_name(struct dirwatch_extra *extra, pid_t ns_pid)
 {
-	if (find_arrival(extra, ns_pid) != NULL)
-		return;
+	struct name *name = find_name(extra, ns_pid);
+
+	if (name != NULL)
+		return name;
 	if (extra->count == extra->size)
 		grow(extra);
 	if (extra->size == 0)
-		return;
+		return NULL;
 	if (extra->reuse == extra->size)
 		extra->reuse = 0;
-	extra->arrivals[extra->reuse++] = ns_pid;
+	name = &extra->names[extra->reuse++];
+	*name = (struct name){.ns_pid = ns_pid};
 	if (extra->count < extra->size)
 		extra->count++;
+	return name;
 }
 
+static void remember_arrival(struct dirwatch_extra *extra, pid_t ns_pid, uint64_t position)
+{
+	struct name *name = enter_name(extra, ns_pid);
+
+	if (name != NULL && position > name->after)
+		name->arrived = true;
+}
+
+/* What has been seen under the name may have its event in the queue still. The queue is counted now, not as
+ * dirwatch_position() may, since an earlier end would let that event count. */
 void dirwatch_forget_arrival(struct dirwatch *d, int wd, pid_t ns_pid)
 {
 	struct dirwatch_extra *extra = find_extra(d, wd);
-	pid_t *arrival = extra == NULL ? NULL : find_arrival(extra, ns_pid);
+	const uint64_t end = extra == NULL ? 0 : count_queue(d);
+	struct name *name = NULL;
 
-	if (arrival != NULL)
-		*arrival = 0; /* not the name of a marker */
+	if (extra != NULL)
+		name = end == d->read ? find_name(extra, ns_pid) : enter_name(extra, ns_pid);
+	if (name != NULL)
+		*name = (struct name){.ns_pid = ns_pid, .after = end};
 }
 
 static const struct inotify_event *take(const char **at, const char *end)
@@ -262,6 +294,7 @@ static pid_t name_of(const struct dirwatch *d, const struct inotify_event *event
 	return event->len > 0 ? marker_pid(d->place, event->name) : 0;
 }
 
+/* Of events that have just been read. */
 static void note_arrivals(struct dirwatch *d, const char *at, const char *end)
 {
 	const struct inotify_event *event;
@@ -275,7 +308,7 @@ static void note_arrivals(struct dirwatch *d, const char *at, const char *end)
 			     : 0;
 		extra = ns_pid == 0 ? NULL : find_extra(d, event->wd);
 		if (extra != NULL)
-			remember_arrival(extra, ns_pid);
+			remember_arrival(extra, ns_pid, d->read - (uint64_t)(end - at));
 	}
 }
 
@@ -309,9 +342,9 @@ bool dirwatch_has_arrived(struct dirwatch *d, int wd, pid_t ns_pid)
 {
 	const struct dirwatch_extra *extra = find_extra(d, wd);
 
-	if (extra != NULL && find_arrival(extra, ns_pid) == NULL)
+	if (extra != NULL && !has_arrived(extra, ns_pid))
 		read_ahead(d);
-	return extra != NULL && find_arrival(extra, ns_pid) != NULL;
+	return extra != NULL && has_arrived(extra, ns_pid);
 }
 
 ssize_t dirwatch_read(struct dirwatch *d, void *buffer, size_t size)

@@ -80,7 +80,8 @@ void dirwatch_drop_extras(struct dirwatch *d);
 /* Whether a marker of that name has arrived in the extra directory by now: reads the queue if that is not
  * known yet. */
 bool dirwatch_has_arrived(struct dirwatch *d, int wd, pid_t ns_pid);
-/* From now on only a new marker counts as arrived: an earlier process may have had the name. */
+/* Only what arrives from now on counts, not what is in the queue: an earlier process may have had the name,
+ * or it has been seen and is not the marker. */
 void dirwatch_forget_arrival(struct dirwatch *d, int wd, pid_t ns_pid);
 
 /* The position of the queue's end: an event with a greater one happens later. UINT64_MAX if that is not

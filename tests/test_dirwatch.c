@@ -366,6 +366,20 @@ START_TEST(arrival_is_forgotten)
 }
 END_TEST
 
+/* A look can see it before its event is read. */
+START_TEST(arrival_whose_event_is_unread_is_forgotten)
+{
+	int wd = add_extra();
+
+	make(other, PID);
+	dirwatch_forget_arrival(&watch, wd, PID);
+	ck_assert(!dirwatch_has_arrived(&watch, wd, PID));
+	take_away(other, PID);
+	make(other, PID);
+	ck_assert(dirwatch_has_arrived(&watch, wd, PID));
+}
+END_TEST
+
 /* A directory that is flooded costs a bounded amount of memory, and keeps the latest names. */
 START_TEST(oldest_arrivals_are_forgotten)
 {
@@ -494,6 +508,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, arrival_is_read_ahead_between_two_events);
 	tcase_add_test(tcase, arrival_outlives_its_directory);
 	tcase_add_test(tcase, arrival_is_forgotten);
+	tcase_add_test(tcase, arrival_whose_event_is_unread_is_forgotten);
 	tcase_add_test(tcase, oldest_arrivals_are_forgotten);
 	tcase_add_test(tcase, extra_directory_is_given_up);
 	unit_add_if(tcase, overflow_is_reported, queue_limit() <= 65536, "too long a queue to fill");
