@@ -37,7 +37,8 @@ static const char *hint(int error, bool is_remote)
 		return "the daemon serves another directory, or is in another pid or time namespace; "
 		       "see --dir";
 	case EOPNOTSUPP:
-		return "the daemon is older than this readyctl, and has no monitors";
+		return "the daemon is older than this readyctl, and has no monitors or cannot wait for an "
+		       "end";
 	case ENODEV:
 	case EAFNOSUPPORT:
 		return "this CID is not reachable by vsock(7), or the kernel lacks it (modules vhost_vsock, "
