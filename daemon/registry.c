@@ -108,6 +108,8 @@ void registry_free(struct registry *registry)
 	HASH_ITER (hh, registry->entries, entry, next_entry) {
 		while (!LIST_EMPTY(&entry->waits))
 			registry_detach(registry, LIST_FIRST(&entry->waits));
+		while (!LIST_EMPTY(&entry->ends))
+			registry_detach(registry, LIST_FIRST(&entry->ends));
 		remove_entry(registry, entry);
 	}
 	HASH_ITER (hh, registry->tombstones, tombstone, next_tombstone)
@@ -133,6 +135,7 @@ struct registry_entry *registry_enter(struct registry *registry, const struct pr
 	entry->user = quota_hold(user);
 	charge(registry, entry, process->fd >= 0);
 	LIST_INIT(&entry->waits);
+	LIST_INIT(&entry->ends);
 	LIST_INIT(&entry->cursors);
 	entry->number = ++registry->entered;
 	HASH_ADD_INT(registry->entries, process.pid, entry);
@@ -170,7 +173,7 @@ void registry_release(struct registry *registry, struct registry_entry *entry)
 	const bool has_pidfd = entry->process.fd >= 0;
 
 	set_used(registry, entry);
-	if (!LIST_EMPTY(&entry->waits) || (has_pidfd && registry_must_keep(&entry->history)))
+	if (entry->wait_count > 0 || (has_pidfd && registry_must_keep(&entry->history)))
 		return;
 	if (!has_pidfd) {
 		remove_entry(registry, entry);
@@ -184,12 +187,15 @@ void registry_release(struct registry *registry, struct registry_entry *entry)
 void registry_attach(struct registry *registry, struct registry_entry *entry, struct registry_wait *wait)
 {
 	set_used(registry, entry);
-	if (LIST_EMPTY(&entry->waits)) {
+	if (entry->wait_count == 0) {
 		TAILQ_INSERT_TAIL(&registry->waited, entry, waited);
 		entry->sweep = registry->sweep; /* the caller that attaches has just checked it */
 		registry->waited_count++;
 	}
-	LIST_INSERT_HEAD(&entry->waits, wait, link);
+	if (wait->until_end)
+		LIST_INSERT_HEAD(&entry->ends, wait, link);
+	else
+		LIST_INSERT_HEAD(&entry->waits, wait, link);
 	wait->entry = entry;
 	entry->wait_count++;
 	registry->wait_count++;
@@ -205,7 +211,7 @@ void registry_detach(struct registry *registry, struct registry_wait *wait)
 	wait->entry = NULL;
 	entry->wait_count--;
 	registry->wait_count--;
-	if (LIST_EMPTY(&entry->waits)) {
+	if (entry->wait_count == 0) {
 		TAILQ_REMOVE(&registry->waited, entry, waited);
 		registry->waited_count--;
 		agenda_drop(&registry->agenda, &entry->agenda);
@@ -223,6 +229,17 @@ void registry_settle(
 	while ((wait = LIST_FIRST(&entry->waits)) != NULL) {
 		registry_detach(registry, wait);
 		wait->settled(wait, entry, answer);
+	}
+}
+
+static void settle_ends(
+    struct registry *registry, struct registry_entry *entry, const struct readyd_answer *answer)
+{
+	struct registry_wait *wait;
+
+	while ((wait = LIST_FIRST(&entry->ends)) != NULL) {
+		registry_detach(registry, wait);
+		wait->settled(wait, answer);
 	}
 }
 
@@ -254,6 +271,7 @@ void registry_retire(struct registry *registry, struct registry_entry *entry,
 {
 	add_tombstone(registry, &entry->process, entry->user, answer, marker);
 	registry_settle(registry, entry, answer);
+	settle_ends(registry, entry, answer);
 	remove_entry(registry, entry);
 }
 
@@ -295,7 +313,7 @@ void registry_update(struct registry *registry, struct registry_entry *entry, bo
 	const struct name_key key = {
 	    entry->history.in_other_dir ? entry->history.extra_watch : 0, entry->process.ns_pid};
 
-	if (LIST_EMPTY(&entry->waits))
+	if (entry->wait_count == 0)
 		return;
 	agenda_poll(&registry->agenda, &entry->user->agenda, &entry->agenda, polled);
 	index_name(registry, &entry->name, key, key.wd != 0 || process_in_child_ns(&entry->process));
@@ -304,7 +322,7 @@ void registry_update(struct registry *registry, struct registry_entry *entry, bo
 
 void registry_queue(struct registry *registry, struct registry_entry *entry)
 {
-	if (!LIST_EMPTY(&entry->waits))
+	if (entry->wait_count > 0)
 		agenda_queue(&registry->agenda, &entry->user->agenda, &entry->agenda);
 }
 
@@ -349,7 +367,7 @@ void registry_visit_named(struct registry *registry, struct name_key key,
 		visit(of_name(item, key), context);
 	}
 	entry = registry_find(registry, key.ns_pid);
-	if (entry != NULL && entry->name.list == NULL && !LIST_EMPTY(&entry->waits) && key.wd == 0)
+	if (entry != NULL && entry->name.list == NULL && entry->wait_count > 0 && key.wd == 0)
 		visit(entry, context);
 }
 

@@ -33,6 +33,7 @@ struct quota_user;
 struct registry_wait {
 	LIST_ENTRY(registry_wait) link;
 	struct registry_entry *entry; /* NULL while not attached */
+	bool until_end;		      /* only the end of the process settles it */
 	void (*settled)(struct registry_wait *wait, const struct registry_entry *entry,
 	    const struct readyd_answer *answer);
 };
@@ -61,15 +62,16 @@ struct registry_entry {
 	struct quota_user *user; /* that the entry, if charged, and its tombstone are charged to */
 	bool charged;
 	struct history history;
-	LIST_HEAD(, registry_wait) waits;
-	size_t wait_count;   /* waits, that of the gate included */
-	size_t gate_waiters; /* that hold the gate, or held it; used by gate.c only */
+	LIST_HEAD(, registry_wait) waits; /* those that any settled verdict ends ... */
+	LIST_HEAD(, registry_wait) ends;  /* ... and those until the end */
+	size_t wait_count;		  /* both, that of the gate included */
+	size_t gate_waiters;		  /* that hold the gate, or held it; used by gate.c only */
 	struct registry_standing standing;
-	TAILQ_ENTRY(registry_entry) waited;   /* in registry->waited while waits is not empty */
+	TAILQ_ENTRY(registry_entry) waited;   /* in registry->waited while there are waits */
 	LIST_HEAD(, registry_cursor) cursors; /* cursors that point at this entry */
 	uint64_t number;		      /* ascends in the order of entering */
 	uint64_t sweep;			      /* of the last registry_next_waited() that returned it */
-	struct agenda_item agenda;	      /* only while waits is not empty, as the next one */
+	struct agenda_item agenda;	      /* only while there are waits, as the next one */
 	struct name_item name;	    /* where registry_find() does not find it by its marker's name */
 	struct name_item directory; /* the same with 0 for the name, where there is an extra watch */
 	struct gate *gate;	    /* used by gate.c only */
@@ -127,7 +129,13 @@ static inline unsigned registry_waiters(const struct registry_entry *entry)
 	return (unsigned)(entry->wait_count - (entry->gate != NULL) + entry->gate_waiters);
 }
 
-/* Settles all waits for the entry. */
+/* Whether only its end is waited for. */
+static inline bool registry_awaits_only_end(const struct registry_entry *entry)
+{
+	return entry->wait_count > 0 && LIST_EMPTY(&entry->waits);
+}
+
+/* Settles all waits for the entry but those until its end. */
 void registry_settle(
     struct registry *registry, struct registry_entry *entry, const struct readyd_answer *answer);
 

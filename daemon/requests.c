@@ -209,12 +209,12 @@ static bool enroll(struct requests *requests, const struct connection *connectio
     const struct wire_request *request, void (*join)(struct registry_entry *entry, void *context),
     void *context, struct readyd_answer *answer)
 {
+	const struct tracker_named process = {request->pid, request->start, request->verb == WIRE_END};
 	const uint64_t cost = tracker_extra_cost(requests->tracker);
 	bool begins;
 
 	connection_spend(connection, TURNS_LOOK);
-	begins = tracker_enroll(
-	    requests->tracker, connection->user, request->pid, request->start, join, context, answer);
+	begins = tracker_enroll(requests->tracker, connection->user, &process, join, context, answer);
 	pay_the_rest(requests, connection, cost);
 	requests->last.batch = 0;
 	if (begins)
@@ -266,6 +266,27 @@ static void do_wait(
 	} else if (request->has_ms) {
 		set_deadline(wait, request->ms);
 	}
+}
+
+/* Where the end would not be seen, there is nothing to wait for. */
+static void do_end(
+    struct requests *requests, struct connection *connection, const struct wire_request *request)
+{
+	struct request_wait *wait = wait_new(requests, connection);
+	struct readyd_answer answer;
+
+	if (wait == NULL) {
+		put_error(connection, WIRE_TOO_MANY_WAITS, request->pid);
+		return;
+	}
+	wait->wait.until_end = true;
+	if (enroll(requests, connection, request, join_wait, wait, &answer))
+		return;
+	wait_free(wait);
+	if (verdict_is_process_gone(answer.verdict))
+		put_answer(requests, connection, &requests->tracker->answered, &answer);
+	else
+		put_error(connection, WIRE_NO_RESOURCES, request->pid);
 }
 
 struct gate_wait {
@@ -424,6 +445,9 @@ static void dispatch(
 		return;
 	case WIRE_MONITOR:
 		do_monitor(requests, connection, request);
+		return;
+	case WIRE_END:
+		do_end(requests, connection, request);
 		return;
 	}
 }

@@ -198,15 +198,14 @@ static bool is_greeting(const struct stream *stream, size_t len)
 	       memcmp(stream->in, GREETING, strlen(GREETING)) == 0;
 }
 
-/* How many bytes the session, or nothing, has taken; 0: it takes none now. */
+/* How many bytes the session, or nothing, has taken; 0: it takes none now. One that the daemon has ended may
+ * still be read, so it ends when that is done. */
 static size_t give(struct stream *stream, size_t len)
 {
 	ssize_t n = stream->session < 0 ? (ssize_t)len : sock_send(stream->session, stream->in, len);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	if (n < 0)
-		end_session(stream);
 	return n < 0 ? len : (size_t)n;
 }
 

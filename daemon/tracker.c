@@ -100,8 +100,9 @@ static void update(struct tracker *w, struct registry_entry *entry, const struct
 	const struct history *history = &entry->history;
 	bool watched =
 	    !history->in_other_dir || dirwatch_extra_charged(w->dirs, history->extra_watch) != NULL;
+	bool shown = registry_awaits_only_end(entry) || (tick_shows(answer) && watched);
 
-	registry_update(w->registry, entry, !tick_shows(answer) || !watched || entry->watch == NULL);
+	registry_update(w->registry, entry, !shown || entry->watch == NULL);
 }
 
 static void note_ready(struct tracker *w, const struct process *process, const struct history *history)
@@ -145,6 +146,7 @@ static bool examine(struct tracker *w, struct registry_entry *entry, struct read
 	w->settled++;
 	log_debug("process %ld is %s", (long)answer->pid, readyd_verdict_name(answer->verdict));
 	registry_settle(w->registry, entry, answer);
+	update(w, entry, answer);
 	transitions_see_waits(&w->transitions, entry);
 	return true;
 }
@@ -491,12 +493,14 @@ void tracker_marker_written(struct tracker *w, pid_t ns_pid, uint64_t position)
 	search(w, ns_pid, process_exists(ns_pid), NULL);
 }
 
-bool tracker_enroll(struct tracker *w, struct quota_user *user, pid_t pid, uint64_t start,
+bool tracker_enroll(struct tracker *w, struct quota_user *user, const struct tracker_named *process,
     void (*join)(struct registry_entry *entry, void *context), void *context, struct readyd_answer *answer)
 {
-	struct registry_entry *entry =
-	    look(w, &(struct question){.user = user, .pid = pid, .start = start, .waited = true}, answer);
-	bool begins = entry != NULL && verdict_begins_wait(answer);
+	const struct question question = {
+	    .user = user, .pid = process->pid, .start = process->start, .waited = true};
+	struct registry_entry *entry = look(w, &question, answer);
+	bool begins =
+	    entry != NULL && (process->until_end ? verdict_begins_end(answer) : verdict_begins_wait(answer));
 	bool had_waits = registry_is_waited(w->registry);
 
 	/* No wait for it can be served. */

@@ -64,9 +64,17 @@ uint64_t tracker_extra_cost(const struct tracker *w);
  * scan finds more than are remembered. Then those that are waited for are made due. */
 void tracker_marker_seen(struct tracker *w, pid_t ns_pid, const struct arrival *arrival);
 
-/* As tracker_query(), for a caller that is willing to wait: if it has to (verdict_begins_wait()), calls
- * join(entry, context), which may attach waits to the entry, and returns true. */
-bool tracker_enroll(struct tracker *w, struct quota_user *user, pid_t pid, uint64_t start,
+/* What is to be waited for. */
+struct tracker_named {
+	pid_t pid;
+	uint64_t start; /* 0: of the process that has the pid */
+	bool until_end; /* its end, else any verdict that ends a wait */
+};
+
+/* As tracker_query(), for a caller that is willing to wait: if it has to (verdict_begins_wait(), or until the
+ * end verdict_begins_end()), calls join(entry, context), which may attach waits to the entry, and returns
+ * true. */
+bool tracker_enroll(struct tracker *w, struct quota_user *user, const struct tracker_named *process,
     void (*join)(struct registry_entry *entry, void *context), void *context, struct readyd_answer *answer);
 
 /* As tracker_enroll(), without a check, for a process that the caller has checked already: `answer` says that

@@ -33,6 +33,13 @@ static inline bool verdict_begins_wait(const struct readyd_answer *answer)
 	return !verdict_ends_new_wait(answer) && answer->reason != READYD_REASON_NO_RESOURCES;
 }
 
+/* The same for a wait until the end of the process. */
+static inline bool verdict_begins_end(const struct readyd_answer *answer)
+{
+	return answer->verdict != READYD_DIED && answer->verdict != READYD_EXITED &&
+	       answer->reason != READYD_REASON_NO_RESOURCES;
+}
+
 /* Whether the check could not see what it had to: nothing is known, and another check may see it. */
 static inline bool verdict_is_blind(const struct readyd_answer *answer)
 {

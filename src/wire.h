@@ -29,7 +29,8 @@ enum wire_verb {
 	WIRE_LIST,
 	WIRE_STATS,
 	WIRE_PING,
-	WIRE_MONITOR
+	WIRE_MONITOR,
+	WIRE_END
 };
 
 enum wire_error {
@@ -49,8 +50,8 @@ const char *wire_error_code(enum wire_error error);
 
 struct wire_request {
 	enum wire_verb verb;
-	pid_t pid;	  /* QUERY, WAIT, GATE, CANCEL */
-	uint64_t start;	  /* QUERY, WAIT, GATE: start of the process; 0: the process that has pid now */
+	pid_t pid;	  /* QUERY, WAIT, GATE, END, CANCEL */
+	uint64_t start;	  /* QUERY, WAIT, GATE, END: start of the process; 0: the process that has pid now */
 	uint64_t ms;	  /* WAIT: milliseconds from now to the deadline, if has_ms */
 	uint64_t version; /* HELLO */
 	uint64_t tag;	  /* HELLO: a number that the reply repeats, so that it is known as such; 0: none */

@@ -20,6 +20,7 @@ static const struct {
     {"STATS", WIRE_STATS},
     {"PING", WIRE_PING},
     {"MONITOR", WIRE_MONITOR},
+    {"END", WIRE_END},
 };
 
 size_t wire_line(const char *buf, size_t len)
@@ -55,6 +56,7 @@ static enum wire_error parse_arguments(struct span rest, struct wire_request *re
 		break;
 	case WIRE_QUERY:
 	case WIRE_GATE:
+	case WIRE_END:
 		max = 1;
 		if (span_process(first, &request->pid, &request->start) != 0)
 			return WIRE_BAD_ARGUMENT;

@@ -14,9 +14,9 @@ static const struct {
 	const char *code, *text;
 } errors[] = {
     [WIRE_OK] = {"", ""},
-    [WIRE_BAD_VERB] = {"bad-verb", "use HELLO, QUERY, WAIT, GATE, CANCEL, LIST, MONITOR, STATS or PING"},
+    [WIRE_BAD_VERB] = {"bad-verb", "use HELLO, QUERY, WAIT, END, GATE, CANCEL, LIST, MONITOR, STATS or PING"},
     [WIRE_BAD_ARGUMENT] = {"bad-argument",
-	"QUERY and GATE take PID or PID:START, WAIT also milliseconds, CANCEL a PID, MONITOR EPOCH:SEQ"},
+	"QUERY, END and GATE take PID or PID:START, WAIT also milliseconds, CANCEL a PID, MONITOR EPOCH:SEQ"},
     [WIRE_BAD_VERSION] = {"bad-version", "this daemon speaks version 1 only"},
     [WIRE_LINE_TOO_LONG] = {"line-too-long", "a request has at most 256 bytes, newline included"},
     [WIRE_TOO_MANY_CLIENTS] = {"too-many-clients", "try again later or watch the marker file"},

@@ -149,10 +149,71 @@ test_a_daemon_that_is_not_there_yet() {
 }
 all_wait_for_it() { [ "$(grep -l 'waiting for the daemon' err.* 2>/dev/null | wc -l)" -eq 20 ]; }
 
+# As of a local process, but by what the daemon says; it hides the status from what comes through a stream.
+test_the_end_is_waited_for() {
+	start_port
+	start_readyd --stream "$T/port"
+	spawn_unreaped "exec sleep 1000"
+	run 124 wait -s "$T/host" --remote --for=end -t 0.2 "$PID"
+	grep -q "process $PID is remote; its marker .*: absent" err || die "$(cat err)"
+	spawn_waiters 1 -t 60 -s "$T/host" --remote --for=end "$PID"
+	local through=${WAITERS[0]}
+	spawn_waiters 10 -t 60 --remote --for=end --json "$PID"
+	until_true 60 counter_is waits 11
+	mark "$PID"
+	until_true 60 all_follow_the_end 11
+	run 124 wait --remote --for=end -t 0.2 "$PID"
+	expect "answer" "$(sed 's/ start=[0-9]*//' out)" "ready $PID reason=deadline empty=1"
+	grep -q "process $PID is ready and has not ended; it is remote" err || die "$(cat err)"
+	rm "$(marker "$PID")"
+	kill "$PID"
+	all_end 0 "${WAITERS[@]}" "$through"
+	grep -q "^exited $PID start=[0-9]* status=hidden" "out.$through" || die "$(cat "out.$through")"
+	grep -q '"verdict":"exited","exit":0,.*"signal":15,.*"backend":"remote"' "out.${WAITERS[0]}" || die "$(cat "out.${WAITERS[0]}")"
+	run 0 wait --remote --for=end "$PID"
+	run 3 wait --remote --for=end $NO_SUCH_PID
+}
+# Each has been told that it is ready: what it waits for now is not the same.
+all_follow_the_end() { [ "$(counter waits)" -eq "$1" ] && [ "$(counter settled)" -gt 0 ]; }
+
+# It was ready, whatever the next daemon knows of that.
+test_the_end_is_waited_for_while_the_daemon_is_killed() {
+	start_readyd
+	spawn_worker
+	mark "$PID"
+	spawn_waiters 1 -t 60 --remote --for=end "$PID"
+	until_true 60 counter_is waits 1
+	rm "$(marker "$PID")"
+	restart_while true
+	until_true 60 counter_is waits 1
+	kill_and_reap "$PID"
+	all_end 0 "${WAITERS[@]}"
+	grep -q "^exited $PID " "out.${WAITERS[0]}" || die "$(cat "out.${WAITERS[0]}")"
+}
+
+# A daemon that does not know END.
+test_an_older_daemon_is_no_endless_wait() {
+	need socat
+	cat >old.sh <<-'EOF'
+		while read -r verb argument tag; do
+			case $verb in
+			HELLO) echo "READYD 1 epoch=1 pidns=0 timens=0 dir=0:0 prefix=a path=/ tag=$tag" ;;
+			QUERY | WAIT) echo "ready ${argument%:*} start=5" ;;
+			PING) echo PONG ;;
+			*) echo "ERR bad-verb use HELLO, QUERY, WAIT, GATE, CANCEL, LIST, STATS or PING" ;;
+			esac
+		done
+	EOF
+	spawn socat "UNIX-LISTEN:$T/old,fork" "SYSTEM:sh $T/old.sh"
+	until_true 60 exists "$T/old"
+	run 0 wait -s "$T/old" --remote -t 60 1
+	run 125 wait -s "$T/old" --remote -t 60 --for=end 1
+	grep -q 'the daemon is older than this readyctl' err || die "$(cat err)"
+}
+
 test_what_a_remote_daemon_cannot_do() {
 	refused 2 "remote daemon sees no process of this system" run -s vsock:2:9 true
 	refused 2 "remote daemon sees no process of this system" mark -s vsock:2:9
-	refused 2 "not with a remote daemon" wait --remote --for=end 1
 	refused 2 "not with a remote daemon" wait --remote --pidfile x
 	READYD_BACKEND='file' refused 2 "not with a remote daemon" status --remote 1
 	refused 2 "use vsock:CID:PORT" ping -s vsock:2

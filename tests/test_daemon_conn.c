@@ -703,6 +703,18 @@ START_TEST(remote_daemon_without_room_is_tried_again)
 }
 END_TEST
 
+START_TEST(remote_daemon_that_is_too_old_is_absent)
+{
+	settings.backend = READYD_BACKEND_REMOTE;
+	settings.place_given = false;
+	ask_for((const enum wire_verb[]){WIRE_END}, 1);
+	ck_assert(conn.carries_waits);
+	greet_with(conn.tag);
+	say("ERR bad-verb use HELLO\n");
+	expect_absent(EOPNOTSUPP);
+}
+END_TEST
+
 START_TEST(remote_daemon_of_another_directory_is_absent)
 {
 	char line[128];
@@ -765,6 +777,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, remote_daemon_that_has_not_answered_is_tried_again);
 	tcase_add_test(tcase, silent_remote_daemon_that_has_not_answered_is_tried_again);
 	tcase_add_test(tcase, remote_daemon_without_room_is_tried_again);
+	tcase_add_test(tcase, remote_daemon_that_is_too_old_is_absent);
 	tcase_add_test(tcase, remote_daemon_of_another_directory_is_absent);
 	tcase_add_test(tcase, question_tries_once_to_reach_a_remote_daemon);
 	return s;

@@ -113,7 +113,8 @@ static void wait_for(int i)
 	struct readyd_answer answer;
 
 	waits[i].settled = on_settled;
-	ck_assert(tracker_enroll(&tracker, asker, workers[i], 0, join, &waits[i], &answer));
+	ck_assert(tracker_enroll(
+	    &tracker, asker, &(struct tracker_named){.pid = workers[i]}, join, &waits[i], &answer));
 	quota_leave(&quota, asker);
 }
 

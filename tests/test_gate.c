@@ -93,7 +93,8 @@ static void enroll(int child, void (*join)(struct registry_entry *entry, void *c
 {
 	struct readyd_answer answer;
 
-	ck_assert(tracker_enroll(&tracker, user, children[child], 0, join, context, &answer));
+	ck_assert(tracker_enroll(
+	    &tracker, user, &(struct tracker_named){.pid = children[child]}, join, context, &answer));
 	ck_assert_int_eq(answer.verdict, READYD_PENDING);
 }
 

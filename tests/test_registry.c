@@ -410,6 +410,30 @@ START_TEST(settle_tells_each_wait_once)
 }
 END_TEST
 
+START_TEST(only_the_end_settles_a_wait_for_it)
+{
+	struct registry_entry *entry = enter(7, false);
+	struct wait waits[2];
+
+	init_waits(waits, 2);
+	waits[1].wait.until_end = true;
+	ck_assert(!registry_awaits_only_end(entry));
+	registry_attach(registry, entry, &waits[0].wait);
+	registry_attach(registry, entry, &waits[1].wait);
+	ck_assert(!registry_awaits_only_end(entry));
+	settle(entry);
+	ck_assert_uint_eq(waits[0].told, 1);
+	ck_assert_uint_eq(waits[1].told, 0);
+	ck_assert(registry_awaits_only_end(entry));
+	registry_release(registry, entry);
+	check_counts(1, 1, 1, 0);
+	retire(entry, MARKER_FILE);
+	ck_assert_uint_eq(waits[1].told, 1);
+	ck_assert_int_eq(waits[1].answer.verdict, READYD_EXITED);
+	check_counts(0, 0, 0, 1);
+}
+END_TEST
+
 START_TEST(settle_tells_no_other_wait)
 {
 	struct wait waits[2];
@@ -693,6 +717,14 @@ static bool model_is_waited(pid_t pid)
 	return false;
 }
 
+static bool model_is_waited_before_its_end(pid_t pid)
+{
+	for (unsigned i = 0; i < WAITS; i++)
+		if (model.attached[i] == pid + 1 && !model.waits[i].wait.until_end)
+			return true;
+	return false;
+}
+
 static void model_detach(unsigned wait)
 {
 	pid_t pid = model.attached[wait] - 1;
@@ -722,6 +754,7 @@ static void on_model_settled(struct registry_wait *registry_wait, const struct r
 	(void)entry;
 	unit_check(answer->pid == model.told);
 	unit_check(model.attached[number] == model.told + 1);
+	unit_check(!registry_wait->until_end || model.leaving == model.told);
 	model_detach(number);
 	model.told_count++;
 	for (unsigned n = dice(4); n > 0; n--) {
@@ -801,7 +834,7 @@ static void step_settle(pid_t pid)
 	model.told = pid;
 	settle(registry_find(registry, pid));
 	model.told = -1;
-	unit_check(!model_is_waited(pid));
+	unit_check(!model_is_waited_before_its_end(pid));
 }
 
 static void model_add_tombstone(pid_t pid, uint64_t mark)
@@ -902,7 +935,7 @@ static void check_entries(void)
 		unit_check((entry != NULL) == model.entries[pid].here);
 		count += entry != NULL;
 		if (entry != NULL)
-			unit_check(LIST_EMPTY(&entry->waits) == !model_is_waited(pid));
+			unit_check((entry->wait_count == 0) == !model_is_waited(pid));
 	}
 	registry_cursor_start(registry, &cursor);
 	while ((entry = registry_cursor_next(&cursor)) != NULL) {
@@ -954,8 +987,10 @@ START_TEST(behaves_like_the_model)
 	model.seed = (uint64_t)_i;
 	model.told = model.leaving = -1;
 	init_waits(model.waits, WAITS);
-	for (unsigned i = 0; i < WAITS; i++)
+	for (unsigned i = 0; i < WAITS; i++) {
 		model.waits[i].wait.settled = on_model_settled;
+		model.waits[i].wait.until_end = i % 4 == 0;
+	}
 	registry_free(registry);
 	registry = registry_new(&quota, IDLE, on_model_leaving, NULL);
 	for (unsigned n = 0; n < STEPS; n++) {
@@ -990,6 +1025,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, cursor_skips_idle_entries);
 	tcase_add_test(tcase, detaching_twice_is_harmless);
 	tcase_add_test(tcase, settle_tells_each_wait_once);
+	tcase_add_test(tcase, only_the_end_settles_a_wait_for_it);
 	tcase_add_test(tcase, settle_tells_no_other_wait);
 	tcase_add_test(tcase, settled_may_free_the_wait);
 	tcase_add_test(tcase, settled_may_detach_others);

@@ -213,6 +213,18 @@ START_TEST(remote_daemon_has_no_files)
 }
 END_TEST
 
+START_TEST(only_a_remote_daemon_tells_of_an_end)
+{
+	struct readyd_options options = {.size = sizeof(options), .flags = READYD_OPTION_AWAIT_END};
+
+	ck_assert_int_eq(settings_init(&settings, &options), -1);
+	ck_assert_int_eq(errno, EINVAL);
+	options.socket = "vsock:2:9";
+	ck_assert_int_eq(settings_init(&settings, &options), 0);
+	ck_assert(settings.await_end);
+}
+END_TEST
+
 START_TEST(no_options_are_defaults)
 {
 	ck_assert_int_eq(settings_init(&settings, NULL), 0);
@@ -420,6 +432,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, remote_daemon_is_named, 0, UNIT_COUNT(remotes));
 	tcase_add_loop_test(tcase, wrong_address_is_refused, 0, UNIT_COUNT(no_addresses));
 	tcase_add_test(tcase, remote_daemon_has_no_files);
+	tcase_add_test(tcase, only_a_remote_daemon_tells_of_an_end);
 	tcase_add_test(tcase, no_options_are_defaults);
 	tcase_add_test(tcase, environment_counts_without_options);
 	tcase_add_loop_test(tcase, bad_value_is_refused, 0, UNIT_COUNT(bad));

@@ -168,7 +168,8 @@ START_TEST(a_process_gets_its_pidfd_from_its_own_user)
 
 	quota.limits[QUOTA_PROCESSES] = (struct quota_limit){SIZE_MAX, 2};
 	ck_assert(quota_charge(&quota, asker, QUOTA_PROCESSES, 1));
-	ck_assert(tracker_enroll(&tracker, asker, child, 0, join_nothing, &wait, &answer));
+	ck_assert(tracker_enroll(
+	    &tracker, asker, &(struct tracker_named){.pid = child}, join_nothing, &wait, &answer));
 	entry = registry_find(tracker.registry, child);
 	ck_assert_int_lt(entry->process.fd, 0);
 	ck_assert_uint_eq(asker->used[QUOTA_PROCESSES], 1);

@@ -92,6 +92,8 @@ static const struct {
     {"LIST", WIRE_OK, {.verb = WIRE_LIST}},
     {"STATS", WIRE_OK, {.verb = WIRE_STATS}},
     {"PING", WIRE_OK, {.verb = WIRE_PING}},
+    {"END 5", WIRE_OK, {.verb = WIRE_END, .pid = 5}},
+    {"END 5:7", WIRE_OK, {.verb = WIRE_END, .pid = 5, .start = 7}},
     {"MONITOR", WIRE_OK, {.verb = WIRE_MONITOR}},
     {"MONITOR 0:0", WIRE_OK, {.verb = WIRE_MONITOR, .has_token = true}},
     {"MONITOR 18446744073709551615:7", WIRE_OK,
@@ -144,6 +146,8 @@ static const struct {
     {"GATE", WIRE_BAD_ARGUMENT, {0}},
     {"GATE 0", WIRE_BAD_ARGUMENT, {0}},
     {"GATE 1 2", WIRE_BAD_ARGUMENT, {0}},
+    {"END", WIRE_BAD_ARGUMENT, {0}},
+    {"END 1 2", WIRE_BAD_ARGUMENT, {0}},
     {"CANCEL", WIRE_BAD_ARGUMENT, {0}},
     {"CANCEL 2147483648", WIRE_BAD_ARGUMENT, {0}},
     {"CANCEL 1 2", WIRE_BAD_ARGUMENT, {0}},
@@ -219,7 +223,7 @@ START_TEST(requests_round_trip)
 		check_request_round_trip(&requests[i].request);
 		tried++;
 	}
-	ck_assert_uint_ge(tried, WIRE_MONITOR + 1);
+	ck_assert_uint_ge(tried, WIRE_END + 1);
 }
 END_TEST
 

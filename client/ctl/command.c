@@ -9,6 +9,7 @@
 #include <sys/un.h>
 
 #include "client/ctl/command.h"
+#include "client/ctl/disagreement.h"
 #include "client/ctl/openmetrics.h"
 #include "client/ctl/output.h"
 #include "client/ctl/usage.h"
@@ -34,10 +35,10 @@ static const char *hint(int error, bool is_remote)
 		return is_remote ? "no daemon answers there"
 				 : "the daemon accepts connections but does not answer";
 	case EXDEV:
-		return "the daemon serves another directory, or is in another pid or time namespace; "
-		       "see --dir";
+		return "the daemon serves another directory or prefix; omit --dir and --prefix";
 	case EOPNOTSUPP:
-		return "the daemon is older than this readyctl, and has no monitors";
+		return "the daemon is older than this readyctl, and has no monitors or cannot wait for an "
+		       "end";
 	case ENODEV:
 	case EAFNOSUPPORT:
 		return "this CID is not reachable by vsock(7), or the kernel lacks it (modules vhost_vsock, "
@@ -56,10 +57,15 @@ static const char *hint(int error, bool is_remote)
 /* note: what else there is to say, or NULL. */
 static void report(const struct command_line *line, const char *what, int error, const char *note)
 {
-	const char *words = hint(error, command_line_is_remote(line)), *socket = usage_socket(&line->options);
+	const bool is_remote = command_line_is_remote(line);
+	const char *words = hint(error, is_remote), *socket = usage_socket(&line->options);
 	const bool both = words != NULL && note != NULL, any = words != NULL || note != NULL;
-	char text[4 * sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char text[4 * sizeof(((struct sockaddr_un *)0)->sun_path)], difference[4096];
 
+	if (error == EXDEV && !is_remote) {
+		disagreement_describe(line, difference, sizeof(difference));
+		words = difference;
+	}
 	fprintf(stderr, "readyctl: %s: %s: %s%s%s%s%s%s\n", what, escape_text(text, sizeof(text), socket),
 	    strerror(error), any ? " (" : "", words != NULL ? words : "", both ? "; " : "",
 	    note != NULL ? note : "", any ? ")" : "");

@@ -20,7 +20,9 @@ int endings_add(struct endings *endings, const struct readyd_answer *ready)
 		endings->room = room;
 	}
 	endings->each[endings->count].ready = *ready;
-	process_open_exact(&endings->each[endings->count].process, ready->pid, ready->start);
+	endings->each[endings->count].process = (struct process){.fd = -1};
+	if (ready->backend != READYD_BACKEND_REMOTE)
+		process_open_exact(&endings->each[endings->count].process, ready->pid, ready->start);
 	endings->count++;
 	return 0;
 }
@@ -89,7 +91,10 @@ int endings_interval(const struct endings *endings)
 
 const char *endings_state(const struct ending *ending)
 {
-	const char *word = process_state_word(process_state(&ending->process));
+	const char *word;
 
+	if (ending->ready.backend == READYD_BACKEND_REMOTE)
+		return "remote";
+	word = process_state_word(process_state(&ending->process));
 	return word != NULL ? word : "alive";
 }

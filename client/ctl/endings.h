@@ -18,7 +18,7 @@ struct endings {
 	size_t count, room;
 };
 
-/* -1: errno. */
+/* Of a process of another kernel only the answer is kept. -1: errno. */
 int endings_add(struct endings *endings, const struct readyd_answer *ready);
 void endings_free(struct endings *endings);
 

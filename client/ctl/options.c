@@ -228,7 +228,7 @@ int options_set(struct command_line *line, int option, const char *value)
 }
 
 /* What requires more of the processes than the daemon of another kernel says. */
-static int check_remote(const struct command_line *line, unsigned command)
+static int check_remote(struct command_line *line, unsigned command)
 {
 	const char *backend = secure_getenv("READYD_BACKEND");
 
@@ -236,8 +236,7 @@ static int check_remote(const struct command_line *line, unsigned command)
 		return usage("--socket", usage_socket(&line->options),
 		    "a remote daemon sees no process of this system; give the local one");
 	if (line->until_end)
-		return usage(
-		    "--for", "end", "not with a remote daemon, which reports no end after readiness");
+		line->options.flags |= READYD_OPTION_AWAIT_END;
 	for (size_t i = 0; i < line->process_count; i++)
 		if (line->processes[i].pid_file != NULL)
 			return usage("--pidfile", line->processes[i].pid_file,

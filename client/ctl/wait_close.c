@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "client/ctl/interrupts.h"
 #include "client/ctl/missing.h"
@@ -24,7 +25,11 @@ static bool describe_one(
 	if (readyd_waiter_explain_exact(
 		waiters_of(&w->waiters, process->pid), process->pid, process->start, &seen) != 0)
 		return false;
-	missing_describe(text, size, &seen, process->pid);
+	/* Of a remote process that is ready, the marker is there. */
+	if (w->line->until_end && strcmp(seen.marker, "there") == 0)
+		snprintf(text, size, "process %ld is ready and has not ended", (long)process->pid);
+	else
+		missing_describe(text, size, &seen, process->pid);
 	return true;
 }
 

@@ -57,7 +57,7 @@ void daemon_conn_close(struct daemon_conn *conn)
 {
 	daemon_io_close(&conn->io);
 	conn->state = DAEMON_CLOSED;
-	conn->in_flight = conn->refused = conn->carries_waits = false;
+	conn->in_flight = conn->refused = conn->carries_waits = conn->asks_more = false;
 	conn->owed = 0;
 	conn->reply_by = 0;
 	conn->failed = 0;
@@ -224,7 +224,8 @@ void daemon_conn_put(struct daemon_conn *conn, const struct wire_request *reques
 {
 	if (conn->failed == 0 && daemon_io_put(&conn->io, request) != 0)
 		conn->failed = errno;
-	conn->carries_waits |= request->verb == WIRE_WAIT;
+	conn->carries_waits |= request->verb == WIRE_WAIT || request->verb == WIRE_END;
+	conn->asks_more |= request->verb == WIRE_MONITOR || request->verb == WIRE_END;
 	conn->owed += request->verb == WIRE_QUERY || request->verb == WIRE_GATE;
 }
 

@@ -60,7 +60,8 @@ struct daemon_conn {
 	bool patient;	       /* serves waits: tries again while the backlog is full */
 	bool untrusted;	       /* the process that listened last may not be believed, see src/trust.h */
 	bool in_flight;	       /* requests have been sent, and not all of them are answered */
-	bool carries_waits;    /* a WAIT has been sent: the answer to a PING counts */
+	bool carries_waits;    /* a WAIT or END has been sent: the answer to a PING counts */
+	bool asks_more;	       /* a request has been sent that the first daemons do not know */
 	unsigned owed;	       /* else: replies to come */
 	bool refused;	       /* a request has been refused since the last one was sent */
 	unsigned backlog_full; /* connects in a row that found the backlog full */

@@ -18,12 +18,29 @@ static bool has_last_answer(const struct daemon_conn *conn)
 	return conn->in_flight && !conn->carries_waits && conn->owed == 0;
 }
 
+static int error_of(const struct daemon_conn *conn, enum wire_error error)
+{
+	switch (error) {
+	case WIRE_TOO_MANY_CLIENTS:
+	case WIRE_NO_RESOURCES:
+	case WIRE_TOO_MANY_MONITORS:
+		return EAGAIN;
+	case WIRE_BAD_VERB:
+		return conn->asks_more ? EOPNOTSUPP : EPROTO;
+	case WIRE_OK:
+	case WIRE_BAD_ARGUMENT:
+	case WIRE_BAD_VERSION:
+	case WIRE_LINE_TOO_LONG:
+	case WIRE_TOO_MANY_WAITS:
+		break;
+	}
+	return EPROTO;
+}
+
 static void take_error(
     struct daemon_conn *conn, int64_t now, const struct wire_reply *reply, struct daemon_event *event)
 {
-	const bool lacks_room = reply->error == WIRE_TOO_MANY_CLIENTS || reply->error == WIRE_NO_RESOURCES ||
-				reply->error == WIRE_TOO_MANY_MONITORS;
-	int error = lacks_room ? EAGAIN : EPROTO;
+	const int error = error_of(conn, reply->error);
 
 	event->refusal = reply->error;
 	event->error = error;

@@ -42,7 +42,7 @@ static bool is_absence(int error)
 
 static bool may_retry(struct daemon_conn *conn, int64_t now, int error)
 {
-	if (!settings_is_remote(conn->settings) || error == EXDEV)
+	if (!settings_is_remote(conn->settings) || error == EXDEV || error == EOPNOTSUPP)
 		return false;
 	if (!conn->met)
 		return conn->patient && is_absence(error);

@@ -192,13 +192,20 @@ static int left_until(const struct timespec *deadline)
 	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
+static bool ends_wait(const struct settings *settings, const struct readyd_answer *answer)
+{
+	return verdict_ends_wait(answer) && !(settings->await_end && answer->verdict == READYD_READY);
+}
+
 static int look_a_last_time(struct readyd_waiter *waiter, pid_t pid, struct readyd_answer *answer)
 {
 	if (waiter_peek(waiter, pid, 0, answer) != 0)
 		return -1;
-	if (verdict_ends_wait(answer) || (answer->verdict == READYD_STALE && waiter->settings.fail_stale))
+	if (ends_wait(&waiter->settings, answer) ||
+	    (answer->verdict == READYD_STALE && waiter->settings.fail_stale))
 		return 0;
-	answer->verdict = READYD_PENDING;
+	if (answer->verdict != READYD_READY)
+		answer->verdict = READYD_PENDING;
 	answer->reason = READYD_REASON_DEADLINE;
 	return 0;
 }

@@ -87,8 +87,11 @@ static int choose_socket(struct settings *settings, const char *given)
 /* No look of ours says anything of a process of another kernel. */
 static int choose_remote(struct settings *settings, unsigned flags)
 {
-	if (!settings->is_vsock && (flags & READYD_OPTION_REMOTE) == 0)
-		return 0;
+	settings->await_end = (flags & READYD_OPTION_AWAIT_END) != 0;
+	if (!settings->is_vsock && (flags & READYD_OPTION_REMOTE) == 0) {
+		errno = EINVAL;
+		return settings->await_end ? -1 : 0;
+	}
 	if (settings->backend == READYD_BACKEND_FILE) {
 		errno = EINVAL;
 		return -1;

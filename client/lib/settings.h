@@ -23,6 +23,7 @@ struct settings {
 	bool await_start; /* READYD_OPTION_AWAIT_START */
 	bool fail_stale;  /* READYD_OPTION_FAIL_STALE */
 	bool strict_age;  /* READYD_OPTION_STRICT_AGE */
+	bool await_end;	  /* READYD_OPTION_AWAIT_END; the daemon is remote */
 };
 
 /* options may be NULL. -1: EINVAL or ENAMETOOLONG. */

@@ -53,6 +53,7 @@ struct target {
 	bool asked_reply;  /* the last request, a GATE or a QUERY, has a reply in any case */
 	bool told;	   /* a remote daemon has said something of it ... */
 	bool nameless;	   /* ... but not its start */
+	bool was_ready;	   /* it has said that it is ready, and its end is waited for */
 	uint64_t
 	    former; /* of a remote process that has not started: the start of the last one of its number */
 	enum wire_error refusal; /* why the daemon has refused the wait; WIRE_OK: it has not */

@@ -236,7 +236,7 @@ static int take_absence(struct readyd_waiter *w, const struct daemon_event *even
 {
 	if (w->conn.io.fd < 0)
 		leave_conn(w);
-	if (waiter_is_remote(w) && w->conn.met && event->error != EXDEV) {
+	if (waiter_is_remote(w) && w->conn.met && event->error != EXDEV && event->error != EOPNOTSUPP) {
 		waiter_lose_remote(w);
 		return 0;
 	}

@@ -189,6 +189,7 @@ static void explain_remote(
 	memset(explanation, 0, sizeof(*explanation));
 	explanation->process = started ? "remote" : "not-started";
 	explanation->marker = now.reason != READYD_REASON_NONE && started ? readyd_reason_name(now.reason)
+			      : t->was_ready				  ? "there"
 			      : t->told					  ? "absent"
 									  : "unknown";
 	explanation->directory = "remote";

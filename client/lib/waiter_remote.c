@@ -17,8 +17,9 @@
 void waiter_put_remote(struct readyd_waiter *w, struct target *t)
 {
 	const bool query = t->process.start == 0 && !t->nameless;
+	const enum wire_verb wait = t->was_ready ? WIRE_END : WIRE_WAIT;
 	const struct wire_request request = {
-	    .verb = query ? WIRE_QUERY : WIRE_WAIT, .pid = t->process.pid, .start = t->process.start};
+	    .verb = query ? WIRE_QUERY : wait, .pid = t->process.pid, .start = t->process.start};
 
 	daemon_conn_put(&w->conn, &request);
 	t->asked_reply = query;
@@ -52,18 +53,44 @@ static bool has_not_started(
 	       (!t->told || said->start == 0 || said->start == t->former);
 }
 
-/* The wait goes on: by WAIT, now that the process is known. */
-static void take_pending(struct readyd_waiter *w, struct target *t, const struct readyd_answer *said)
+static void note_told(struct readyd_waiter *w, struct target *t, const struct readyd_answer *said)
 {
-	const bool asked = t->state.subscription == SUBSCRIPTION_ASKED && t->asked_reply;
-
 	t->told = true;
 	if (t->process.start == 0)
 		t->process.start = said->start;
 	t->nameless = t->process.start == 0;
 	(void)waiter_step(w, t, TARGET_SAW_NOTHING, said);
+}
+
+/* The wait goes on: by WAIT, now that the process is known. */
+static void take_pending(struct readyd_waiter *w, struct target *t, const struct readyd_answer *said)
+{
+	const bool asked = t->state.subscription == SUBSCRIPTION_ASKED && t->asked_reply;
+
+	note_told(w, t, said);
 	if (asked)
 		(void)waiter_step(w, t, TARGET_NOT_HELPED, NULL);
+}
+
+/* The wait goes on: by END, since the WAIT has been answered. */
+static void take_ready(struct readyd_waiter *w, struct target *t, const struct readyd_answer *said)
+{
+	t->was_ready = true;
+	note_told(w, t, said);
+	(void)waiter_step(w, t, TARGET_NOT_HELPED, NULL);
+}
+
+/* It was ready: that cannot become untrue, even if the daemon has forgotten it. */
+static void take_end(struct readyd_waiter *w, struct target *t, const struct readyd_answer *said)
+{
+	struct readyd_answer answer = *said;
+
+	if (!verdict_is_process_gone(said->verdict))
+		return;
+	if (answer.verdict == READYD_DIED)
+		answer.reason = READYD_REASON_NONE;
+	answer.verdict = READYD_EXITED;
+	(void)waiter_step(w, t, TARGET_TOLD, &answer);
 }
 
 static void take_answer(struct readyd_waiter *w, struct target *t, const struct readyd_answer *said)
@@ -72,11 +99,15 @@ static void take_answer(struct readyd_waiter *w, struct target *t, const struct 
 	const bool assumed =
 	    w->settings.strict_age && (said->flags & READYD_FLAG_AGE_ASSUMED) != 0 && !target_is_done(t);
 
-	if (has_not_started(w, t, said)) {
+	if (t->was_ready) {
+		take_end(w, t, said);
+	} else if (has_not_started(w, t, said)) {
 		take_not_started(w, t, said);
 	} else if (assumed) {
 		take_pending(w, t, &strict);
 		waiter_hold_remote(w, t);
+	} else if (w->settings.await_end && said->verdict == READYD_READY) {
+		take_ready(w, t, said);
 	} else if (target_ends_wait(t, said)) {
 		t->told = true;
 		(void)waiter_step(w, t, TARGET_TOLD, said);

@@ -175,6 +175,11 @@ struct readyd_options {
  * libreadyd(3). readyd_wait() and waiters try to reach it as long as they wait, since its kernel may still be
  * starting; other calls try once. Not with READYD_BACKEND_FILE (EINVAL). */
 #define READYD_OPTION_REMOTE 0x8u
+/* For readyd_wait() and waiters: READYD_READY does not end the wait, and the end of the process does: with
+ * READYD_EXITED if it was ready before, else with READYD_DIED. A peek says meanwhile that it is ready. Only
+ * with READYD_OPTION_REMOTE (else EINVAL): the end of a process of this system shows at its pidfd_open(2). A
+ * daemon that is too old for it is an error (EOPNOTSUPP). */
+#define READYD_OPTION_AWAIT_END 0x10u
 #define READYD_OPTIONS_INIT                                                                                  \
 	{                                                                                                    \
 		sizeof(struct readyd_options), 0, 0, 0, READYD_BACKEND_AUTO, 0                               \

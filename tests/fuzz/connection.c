@@ -79,8 +79,8 @@ static void check_deadline(void)
 
 static void ask(struct fuzz_input *input)
 {
-	static const enum wire_verb verbs[] = {
-	    WIRE_QUERY, WIRE_WAIT, WIRE_GATE, WIRE_CANCEL, WIRE_LIST, WIRE_STATS, WIRE_PING, WIRE_HELLO};
+	static const enum wire_verb verbs[] = {WIRE_QUERY, WIRE_WAIT, WIRE_GATE, WIRE_CANCEL, WIRE_LIST,
+	    WIRE_STATS, WIRE_PING, WIRE_HELLO, WIRE_END};
 	const unsigned how = fuzz_byte(input);
 	struct wire_request request = {.verb = WIRE_PING};
 	struct daemon_event event;

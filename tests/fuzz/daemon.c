@@ -337,8 +337,10 @@ static void request(struct client *client, struct fuzz_input *input)
 	    .verb = (enum wire_verb)(what % (WIRE_PING + 1)), .version = WIRE_VERSION};
 	char line[WIRE_REQUEST_MAX];
 
+	if (request.verb == WIRE_WAIT && (who & 64) != 0)
+		request.verb = WIRE_END;
 	if (request.verb == WIRE_QUERY || request.verb == WIRE_WAIT || request.verb == WIRE_GATE ||
-	    request.verb == WIRE_CANCEL)
+	    request.verb == WIRE_CANCEL || request.verb == WIRE_END)
 		request.pid = subject->pid;
 	if (request.verb != WIRE_CANCEL && request.pid != 0 && (who & 4) != 0)
 		request.start = (who & 8) != 0 ? 1 : subject->start;
@@ -542,7 +544,7 @@ static void check_replies(const struct client *client)
 		if (wire_parse_request(at, len, &request) != WIRE_OK || request.verb == WIRE_QUERY ||
 		    request.verb == WIRE_GATE)
 			answered++;
-		else if (request.verb == WIRE_WAIT)
+		else if (request.verb == WIRE_WAIT || request.verb == WIRE_END)
 			waits++;
 		else
 			due[request.verb == WIRE_HELLO	  ? WIRE_REPLY_HELLO

@@ -11,7 +11,8 @@
 
 static bool has_process(enum wire_verb verb)
 {
-	return verb == WIRE_QUERY || verb == WIRE_WAIT || verb == WIRE_GATE || verb == WIRE_CANCEL;
+	return verb == WIRE_QUERY || verb == WIRE_WAIT || verb == WIRE_GATE || verb == WIRE_CANCEL ||
+	       verb == WIRE_END;
 }
 
 static bool is_same(const struct wire_request *a, const struct wire_request *b)
