@@ -67,7 +67,7 @@ judge() {
 	[ "${SAID[signal]}" -eq 0 ] || outcome killed
 	if [ "$STATUS" -eq 0 ]; then
 		# A socket that may hold descriptors of a client is left to the end of the process.
-		[ "${WHAT[1]}" = getsockopt ] || judge_descriptors
+		[[ ${WHAT[1]} =~ ^[gs]etsockopt$ ]] || judge_descriptors
 		outcome right "fds=${SAID[fds]}"
 	fi
 	[[ $'\n'$ERR == *$'\n'"readyd: "[!i]* ]] || [ "${WHAT[1]}" = write ] || fail silent "status $STATUS"
