@@ -3,8 +3,9 @@
 # happens to it, the clients get the right answer: it is either served, or has ended, or the clients go on by the file.
 by_file
 ALLOCATES=no DEADLINE=25 CPU_MS=1000 LOG_BYTES=4000
-# It may look at each process of the machine.
-INJECTED=10000
+# It looks at each process of the machine, several times.
+EVERY=(/proc/[0-9]*)
+INJECTED=$((1000 + 50 * ${#EVERY[@]}))
 unset READYD_BACKEND
 export READYD_SOCKET=$T/s
 
