@@ -149,6 +149,25 @@ test_a_table_that_cannot_sleep_ends() {
 	grep -q ' injected=1 .* late=0 left=0' report || die "$(cat report)"
 }
 
+test_run_ends_though_it_cannot_block_signals() {
+	need_inject
+	faulty 125 --call rt_sigprocmask --nth 1 --errno EINVAL -- "$READYCTL" run -- sleep 0.1
+	grep -q 'cannot run a worker' err || die "$(cat err)"
+}
+
+test_a_waiter_that_cannot_read_events_does_not_spin() {
+	local n pid
+	need_inject
+	spawn sleep 1000
+	pid=$LAST
+	# Before these, it reads other files.
+	for n in 3 4 5; do
+		rm -f m/*
+		faulty '0|125' --process 1 --call read --from "$n" --errno EIO -- "$READYCTL" mark "$pid"
+		[[ $(cat report) =~ injected=([0-9]+) && ${BASH_REMATCH[1]} -lt 100 ]] || die "read $n: $(cat report)"
+	done
+}
+
 test_mark_leaves_the_marker_that_it_has_seen() {
 	local n got pid
 	need_inject
@@ -179,9 +198,14 @@ test_a_bridge_that_cannot_follow_its_daemon_does_not_start() {
 	grep -q 'cannot start: Too many open files' err || die "$(cat err)"
 }
 
+# Each revision has its own, so that a failure can be repeated and the samples of many revisions add up.
+seed_of_revision() {
+	{ git -C "$SRC" rev-parse HEAD 2>/dev/null || echo none; } | cksum | cut -d ' ' -f 1
+}
+
 test_a_sample_of_faults_is_survived() {
 	need_inject
-	"$TORTURE/torture.sh" --sample 150 --seconds 110 >table || die "$(cat table)"
+	"$TORTURE/torture.sh" --sample 150 --seconds 110 --seed "$(seed_of_revision)" >table || die "$(cat table)"
 	grep -q '^seed [0-9]*: [0-9]* of [0-9]* trials$' table || die "no figures: $(cat table)"
 }
 

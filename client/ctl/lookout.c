@@ -222,7 +222,8 @@ int lookout_run(struct command_line *line, int (*run)(const struct command_line 
 		return failed();
 	(void)signal(SIGCHLD, SIG_DFL);
 	watched_signals(&set);
-	(void)sigprocmask(SIG_BLOCK, &set, &mask);
+	if (sigprocmask(SIG_BLOCK, &set, &mask) != 0)
+		return failed();
 	child = fork();
 	if (child == 0)
 		be_child(line, run, &mask);

@@ -135,19 +135,27 @@ static int status_of(const siginfo_t *info)
 	}
 }
 
+/* 0: it has changed if info->si_pid is not 0. */
+static int look(const struct run_child *c, int options, siginfo_t *info)
+{
+	int result;
+
+	info->si_pid = 0;
+	do
+		result = waitid(P_PID, (id_t)c->process.pid, info, options | WNOHANG);
+	while (result != 0 && errno == EINTR);
+	return result;
+}
+
 static bool has_changed(const struct run_child *c, int options, siginfo_t *info)
 {
-	info->si_pid = 0;
-	return waitid(P_PID, (id_t)c->process.pid, info, options | WNOHANG) == 0 && info->si_pid != 0;
+	return look(c, options, info) == 0 && info->si_pid != 0;
 }
 
 /* Where the kernel does not let us wait for it, its end shows all the same, but not its status. */
 static bool has_ended(const struct run_child *c, siginfo_t *info)
 {
-	info->si_pid = 0;
-	return waitid(P_PID, (id_t)c->process.pid, info, WEXITED | WNOWAIT | WNOHANG) == 0
-		   ? info->si_pid != 0
-		   : errno != EINTR && process_gone(&c->process);
+	return look(c, WEXITED | WNOWAIT, info) == 0 ? info->si_pid != 0 : process_gone(&c->process);
 }
 
 void run_child_check(struct run_child *c)

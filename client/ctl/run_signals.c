@@ -33,7 +33,9 @@ int run_signals_open(struct run_signals *s)
 	watched(&set);
 	block = set;
 	sigaddset(&block, SIGTTOU);
-	(void)sigprocmask(SIG_BLOCK, &block, &s->before);
+	s->fd = -1;
+	if (sigprocmask(SIG_BLOCK, &block, &s->before) != 0)
+		return -1;
 	s->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return s->fd >= 0 ? 0 : -1;
 }

@@ -70,7 +70,11 @@ void waiter_read_dir(struct readyd_waiter *w)
 	w->behind = false;
 	if (w->dir.fd < 0)
 		return;
-	(void)dirwatch_read(&w->dir, buffer, sizeof(buffer));
+	/* Its descriptor would stay readable. */
+	if (dirwatch_read(&w->dir, buffer, sizeof(buffer)) < 0) {
+		waiter_close_dir(w);
+		all = true;
+	}
 	while (w->dir.fd >= 0 && dirwatch_next(&w->dir, &event))
 		all |= take_dir_event(w, &event);
 	if (all)

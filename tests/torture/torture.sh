@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Usage: tests/torture/torture.sh [--sample N] [--seconds N] [--seed N] [SCENARIO]...
 # Runs each scenario once for each errno of each occurrence of each system call that it makes, failing once and from then
-# on, and for each allocation (see README.md). --sample runs that many trials alone, chosen by the seed, and --seconds
-# ends it after that time. Prints each failure and a table of the outcomes. Exits with 1 if a trial failed.
+# on, and for each allocation (see README.md). --sample runs that many trials alone, chosen by the seed and spread over all
+# scenarios and calls, and --seconds ends it after that time. Prints each failure and a table of the outcomes. Exits with 1
+# if a trial failed.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 : "${BUILD:=$here/../../build}"
@@ -71,18 +72,35 @@ done
 export BYSTANDERS="${bystanders[*]}"
 
 # A trial without a fault must be right, and says which calls there are to fail.
-for scenario; do
-	"$here/trial.sh" "$scenario" 0 setsid nth 1000000 EPERM >"$RUN/first"
-	if ! grep -q '^right' "$RUN/first"; then
-		echo "FAIL: without a fault: $(cat "$RUN/first")"
-		exit 1
+begin_with() { # SCENARIO
+	local first
+	first=$("$here/trial.sh" "$1" 0 setsid nth 1000000 EPERM)
+	if [[ ! $first =~ ^right\ .*fds=([0-9]+) ]]; then
+		echo "FAIL: without a fault: $first"
+		return 1
 	fi
 	# Descriptors that it has when it ends.
-	sed -n 's/.*fds=\([0-9]*\).*/\1/p' "$RUN/first" >"$RUN/$scenario.fds"
-	"$here/trial.sh" "$scenario" list >>"$RUN/calls"
-done
+	echo "${BASH_REMATCH[1]}" >"$RUN/$1.fds"
+	"$here/trial.sh" "$1" list >"$RUN/$1.calls"
+}
+export here
+export -f begin_with
+# They sleep most of the time.
+at_once=$(($(nproc) * 3))
+printf '%s\n' "$@" | xargs -P "$at_once" -I '{}' bash -c 'begin_with {}'
+cat "$RUN"/*.calls >"$RUN/calls"
 
-# Those that name no call of the table are left out.
+# Those that name no call of the table are left out. The order is the seed's, but all calls of all scenarios come before the
+# second fault of one of them, and the scenarios in turn.
+in_turn() { # FIELD...
+	awk -v fields="$*" '
+		BEGIN { n = split(fields, field) }
+		{
+			key = ""
+			for (i = 1; i <= n; i++) key = key " " $field[i]
+			print ++count[key], $0
+		}' | sort -k 1,1n -k 2
+}
 awk -v seed="$seed" -v kill_at='(daemon|bridge) ' '
 	BEGIN { srand(seed) }
 	FNR == NR {
@@ -101,14 +119,13 @@ awk -v seed="$seed" -v kill_at='(daemon|bridge) ' '
 			if ($1 ~ "^" kill_at && $3 != "malloc") trial("nth", n, "KILL")
 		}
 	}
-' "$here/errnos" "$RUN/calls" | sort | cut -d ' ' -f 2- >"$RUN/plan"
+' "$here/errnos" "$RUN/calls" | sort | in_turn 2 3 4 | cut -d ' ' -f 2- | in_turn 2 | cut -d ' ' -f 3- >"$RUN/plan"
 planned=$(wc -l <"$RUN/plan")
 [ "$sample" -eq 0 ] || sed -i "$sample"q "$RUN/plan"
 [ "$seconds" -eq 0 ] || export END=$(($(date +%s) + seconds))
 
-# They sleep most of the time.
 sed '/^#/d; s/.*/s\/&\/known \&\/;s\/^known FAIL:[a-z-]* \/known \//' "$here/known" >"$RUN/known"
-xargs -P $(($(nproc) * 3)) -L 1 "$here/trial.sh" <"$RUN/plan" | sed -u -E -f "$RUN/known" | tee "$RUN/results" |
+xargs -P "$at_once" -L 1 "$here/trial.sh" <"$RUN/plan" | sed -u -E -f "$RUN/known" | tee "$RUN/results" |
 	grep --line-buffered -E '^(FAIL|known)' || :
 echo "seed $seed: $(wc -l <"$RUN/results") of $planned trials"
 awk '

@@ -124,7 +124,7 @@ judge_client() {
 	[ "$STATUS" -ne "$RIGHT_STATUS" ] || fail contrary "the status without its answer"
 	[ ${#LINES[@]} -le "$ERR_LINES" ] || fail noisy
 	if [ "$STATUS" -eq 124 ]; then
-		! is_once || fail lost
+		! is_once || is_told_of_no_process || fail lost
 		outcome timed-out
 	fi
 	! says "$OTHER" || outcome other "$OUT"

@@ -86,9 +86,17 @@ play() {
 	return "$STATUS"
 }
 
+# $LINE says that the process was never ready.
+tells_false() {
+	while read -r LINE; do
+		[[ $LINE != "readyd/1/$NODE/process/$PID:"*'"'@(died|stale)'"'* ]] || return 0
+	done <"$T/out"
+	return 1
+}
+
 judge() {
 	judge_end
-	! says "readyd/1/$NODE/process/$PID:[^ ]* .*\"(died|stale)\".*" || is_told_of_no_process || fail contrary
+	! tells_false || is_told_of_no_process || fail contrary "the broker has: $LINE"
 	! is_online || fail contrary "the broker has: $(last_status)"
 	[ "${SAID[signal]}" -eq 0 ] || outcome killed
 	if [ "$STATUS" -ne 0 ]; then
