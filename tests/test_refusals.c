@@ -415,7 +415,7 @@ static void add_refusals(TCase *tcase)
 
 static Suite *suite(void)
 {
-	const char *why = "AddressSanitizer needs address space";
+	const char *why = "no limit of address space";
 	Suite *s = suite_create("refusals");
 	TCase *tcase = unit_case(s, "refusals");
 
@@ -425,9 +425,9 @@ static Suite *suite(void)
 		printf("# skipped: no filters of system calls\n"), fflush(stdout);
 	unit_add_if(tcase, signals_to_another_user_are_refused, geteuid() == 0, "needs root");
 	tcase_add_test(tcase, connection_is_refused);
-	unit_add_if(tcase, no_memory_for_a_watch, UNIT_CAN_USE_UP_MEMORY, why);
-	unit_add_if(tcase, no_memory_for_a_waiter, UNIT_CAN_USE_UP_MEMORY, why);
-	unit_add_if(tcase, no_memory_for_more_processes, UNIT_CAN_USE_UP_MEMORY, why);
+	unit_add_if(tcase, no_memory_for_a_watch, unit_can_use_up_memory(), why);
+	unit_add_if(tcase, no_memory_for_a_waiter, unit_can_use_up_memory(), why);
+	unit_add_if(tcase, no_memory_for_more_processes, unit_can_use_up_memory(), why);
 	tcase_add_loop_test(tcase, place_of_a_socket, 0, UNIT_COUNT(places));
 	tcase_add_test(tcase, user_of_a_socket);
 	return s;

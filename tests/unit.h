@@ -75,6 +75,20 @@ static inline TCase *unit_case(Suite *suite, const char *name)
 #define UNIT_CAN_USE_UP_MEMORY true
 #endif
 
+/* Whether qemu-user makes the system calls, which lacks some; script/cross-test sets the variable. */
+static inline bool unit_is_emulated(void)
+{
+	const char *emulator = getenv("EMULATOR");
+
+	return emulator != NULL && emulator[0] != '\0';
+}
+
+/* qemu-user knows no limit of address space. */
+static inline bool unit_can_use_up_memory(void)
+{
+	return UNIT_CAN_USE_UP_MEMORY && !unit_is_emulated();
+}
+
 struct unit_memory {
 	struct rlimit limit;
 	void **taken;
@@ -105,14 +119,6 @@ static inline void unit_give_back_memory(const struct unit_memory *memory)
 		free((void *)taken);
 	}
 	setrlimit(RLIMIT_AS, &memory->limit);
-}
-
-/* Whether qemu-user makes the system calls, which lacks some; script/cross-test sets the variable. */
-static inline bool unit_is_emulated(void)
-{
-	const char *emulator = getenv("EMULATOR");
-
-	return emulator != NULL && emulator[0] != '\0';
 }
 
 /* The tests run in children. The private directories are removed here, so that a test that crashes leaves
