@@ -9,14 +9,12 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "tests/refuse.h"
 
 /* The same numbers on all architectures; newer than the headers of some systems that this is built on. */
 #define NR_PIDFD_SEND_SIGNAL 424
@@ -56,33 +54,10 @@ static const struct lack *find(const char *name)
 	errx(125, "unknown call: %s", name);
 }
 
-/* The lower half of an argument. */
-static unsigned offset_of(unsigned argument)
-{
-	const union {
-		unsigned number;
-		char byte;
-	} order = {1};
-
-	return (unsigned)(offsetof(struct seccomp_data, args) + argument * sizeof(__u64)) +
-	       (order.byte == 1 ? 0 : (unsigned)sizeof(__u32));
-}
-
 static void install(const struct lack *lack, int error)
 {
-	const unsigned failure = SECCOMP_RET_ERRNO | (unsigned)(lack->error != 0 ? lack->error : error);
-	struct sock_filter code[] = {
-	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, lack->number, 0, 4),
-	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset_of(lack->argument)),
-	    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, lack->mask),
-	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, lack->bits, 0, 1),
-	    BPF_STMT(BPF_RET | BPF_K, failure),
-	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	const struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
-
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+	if (refuse_where(lack->number, lack->argument, lack->mask, lack->bits,
+		lack->error != 0 ? lack->error : error) != 0)
 		err(125, "no filter of system calls");
 }
 
@@ -93,8 +68,6 @@ int main(int argc, char **argv)
 	if (argc < 4)
 		errx(125, "usage: lacking CALL[,CALL]... ENOSYS|EPERM COMMAND...");
 	error = strcmp(argv[2], "EPERM") == 0 ? EPERM : ENOSYS;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-		err(125, "no_new_privs");
 	for (char *rest, *name = strtok_r(argv[1], ",", &rest); name != NULL;
 	     name = strtok_r(NULL, ",", &rest))
 		install(find(name), error);

@@ -190,6 +190,20 @@ START_TEST(close_leaves_nothing_open)
 }
 END_TEST
 
+START_TEST(no_memory_for_a_request)
+{
+	const struct wire_request request = {.verb = WIRE_PING};
+	struct unit_memory memory = unit_use_up_memory();
+	int put = daemon_io_put(&client, &request), ended = daemon_io_end_line(&client);
+
+	unit_give_back_memory(&memory);
+	ck_assert_int_eq(put, -1);
+	ck_assert_int_eq(ended, -1);
+	ck_assert(!daemon_io_wants_write(&client));
+	ck_assert_int_eq(send_now(&request), 0);
+}
+END_TEST
+
 /* What is left of an old connection says nothing about the next. */
 START_TEST(opening_again_forgets)
 {
@@ -607,6 +621,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, nothing_listens);
 	tcase_add_test(tcase, full_backlog_does_not_block);
 	tcase_add_test(tcase, close_leaves_nothing_open);
+	unit_add_if(tcase, no_memory_for_a_request, unit_can_use_up_memory(), "no limit of address space");
 	tcase_add_test(tcase, opening_again_forgets);
 	tcase_add_test(tcase, byte_by_byte);
 	tcase_add_test(tcase, many_at_once);

@@ -198,6 +198,18 @@ START_TEST(nothing_stays_open)
 }
 END_TEST
 
+/* Whichever comes first; the other would hang the test. */
+START_TEST(sleep_ends_at_deadline_or_timeout)
+{
+	choose(_i);
+	ck_assert_int_eq(poller_add(&poller, ends[0][0], POLLIN, 1), 0);
+	poller_set_deadline(&poller, clock_ms() + 1000000);
+	ck_assert_int_eq(poll_now(), 0);
+	poller_set_deadline(&poller, 1);
+	ck_assert_int_eq(poller_wait(&poller, clock_ms(), 1000000, events), 0);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("poller");
@@ -209,6 +221,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, bits_change, 0, 2);
 	tcase_add_test(tcase, many_move_to_an_epoll);
 	tcase_add_loop_test(tcase, deadline_ends_a_sleep, 0, 2);
+	tcase_add_loop_test(tcase, sleep_ends_at_deadline_or_timeout, 0, 2);
 	tcase_add_test(tcase, deadline_shows_in_the_descriptor);
 	tcase_add_test(tcase, no_descriptors_for_an_epoll);
 	tcase_add_test(tcase, no_descriptors_for_the_move_to_an_epoll);

@@ -71,6 +71,19 @@ START_TEST(a_user_gets_a_share_of_what_the_others_have_left)
 }
 END_TEST
 
+/* The first amount is not more than what one by one would come to. */
+START_TEST(a_share_bounds_the_first_amount_too)
+{
+	struct quota_user *user = quota_enter(&quota, OTHER);
+
+	share(QUOTA_WAITS, 1000, 60);
+	ck_assert(!quota_charge(&quota, user, resource, 31));
+	ck_assert(quota_charge(&quota, user, resource, 30));
+	quota_release(&quota, user, resource, 30);
+	quota_leave(&quota, user);
+}
+END_TEST
+
 START_TEST(a_share_is_rounded_up)
 {
 	share(QUOTA_CONNECTIONS, 5, 5);
@@ -221,6 +234,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_loop_test(tcase, a_user_gets_a_share_of_what_the_others_have_left, 0, QUOTA_RESOURCES);
 	tcase_add_test(tcase, peers_without_a_uid_are_users);
+	tcase_add_test(tcase, a_share_bounds_the_first_amount_too);
 	tcase_add_test(tcase, a_share_is_rounded_up);
 	tcase_add_loop_test(tcase, an_eighth_stays_for_root_and_the_daemons_user, 0, QUOTA_RESOURCES);
 	tcase_add_loop_test(

@@ -1,6 +1,7 @@
 /* What is left of a process's rights, and of those of another user. Each case is a child, which cannot get
  * them back. */
 #include "daemon/rights.h"
+#include "tests/refuse.h"
 #include "tests/unit.h"
 
 #include <errno.h>
@@ -97,8 +98,44 @@ static bool has_nothing_to_give_up(void)
 	       words_are("none") && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
 }
 
+static const gid_t group = OTHER_GID;
+
+/* The user stays, and its group changes. */
+static bool group_changes(void)
+{
+	const struct account grouped = {.group = &group};
+
+	return rights_reduce(0, &grouped) == 0 && getegid() == OTHER_GID && geteuid() == 0;
+}
+
+static const long calls[] = {SYS_setgroups, SYS_setresgid, SYS_setresuid, SYS_prctl, SYS_capget, SYS_capset};
+static size_t refused;
+
+/* Of another user, and of our own with another group. */
+static bool refusal_is_an_error(void)
+{
+	const struct account grouped = {.group = &group};
+	const bool for_both =
+	    calls[refused] == SYS_setresgid || calls[refused] == SYS_capget || calls[refused] == SYS_capset;
+
+	if (refuse_where(calls[refused], 0, ~0U, calls[refused] == SYS_prctl ? PR_SET_KEEPCAPS : 1, EPERM) !=
+		0 ||
+	    (calls[refused] != SYS_prctl && refuse(calls[refused], EPERM) != 0))
+		return false;
+	if (for_both && rights_reduce(RIGHTS_OF_LOOP, &grouped) != -1)
+		return false;
+	return rights_reduce(RIGHTS_OF_LOOP, &other) == -1 && errno == EPERM;
+}
+
+START_TEST(rights_cannot_be_given_up)
+{
+	refused = (size_t)_i;
+	expect_in_child(refusal_is_an_error);
+}
+END_TEST
+
 static bool (*const cases[])(void) = {loop_keeps_its_right, scouts_keep_theirs, none_is_kept,
-    nothing_comes_back, user_changes, user_cannot_change, has_nothing_to_give_up};
+    nothing_comes_back, user_changes, user_cannot_change, has_nothing_to_give_up, group_changes};
 
 START_TEST(rights_are_given_up)
 {
@@ -121,7 +158,9 @@ static Suite *suite(void)
 
 	if (has_rights())
 		tcase_add_loop_test(tcase, rights_are_given_up, 0, (int)UNIT_COUNT(cases));
-	else
+	if (has_rights() && unit_can_refuse())
+		tcase_add_loop_test(tcase, rights_cannot_be_given_up, 0, (int)UNIT_COUNT(calls));
+	if (!has_rights())
 		puts("# skipped: rights_are_given_up: needs root with CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH "
 		     "and CAP_SETPCAP");
 	return s;

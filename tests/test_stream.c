@@ -5,6 +5,7 @@
 #include "daemon/loop.h"
 #include "daemon/stream.h"
 #include "src/sock.h"
+#include "tests/refuse.h"
 #include "tests/unit.h"
 
 #define SESSIONS 8
@@ -274,6 +275,14 @@ START_TEST(peer_hangs_up_and_returns)
 }
 END_TEST
 
+START_TEST(no_session_without_descriptors)
+{
+	ck_assert_int_eq(refuse(SYS_socketpair, EMFILE), 0);
+	say(peer, "HELLO 1\n");
+	ck_assert_int_eq(count, 0);
+}
+END_TEST
+
 START_TEST(device_that_is_not_there_yet)
 {
 	stream = stream_new(loop, "s", on_session, NULL);
@@ -343,6 +352,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, peer_that_does_not_read);
 	tcase_add_test(tcase, session_that_does_not_read);
 	tcase_add_test(tcase, peer_hangs_up_and_returns);
+	unit_add_if(tcase, no_session_without_descriptors, unit_can_refuse(), "no filters of system calls");
 	tcase_add_checked_fixture(other, set_up, tear_down);
 	tcase_add_test(other, device_that_is_not_there_yet);
 	tcase_add_test(other, file_is_not_a_stream);

@@ -64,12 +64,61 @@ static inline TCase *unit_case(Suite *suite, const char *name)
 			printf("# skipped: %s: %s\n", #test, why), fflush(stdout);                           \
 	} while (0)
 
+/* With AddressSanitizer, address space cannot be limited. */
+#if defined(__SANITIZE_ADDRESS__)
+#define UNIT_CAN_USE_UP_MEMORY false
+#elif !defined(__has_feature)
+#define UNIT_CAN_USE_UP_MEMORY true
+#elif __has_feature(address_sanitizer)
+#define UNIT_CAN_USE_UP_MEMORY false
+#else
+#define UNIT_CAN_USE_UP_MEMORY true
+#endif
+
 /* Whether qemu-user makes the system calls, which lacks some; script/cross-test sets the variable. */
 static inline bool unit_is_emulated(void)
 {
 	const char *emulator = getenv("EMULATOR");
 
 	return emulator != NULL && emulator[0] != '\0';
+}
+
+/* qemu-user knows no limit of address space. */
+static inline bool unit_can_use_up_memory(void)
+{
+	return UNIT_CAN_USE_UP_MEMORY && !unit_is_emulated();
+}
+
+struct unit_memory {
+	struct rlimit limit;
+	void **taken;
+};
+
+/* From now on each allocation fails, also those of check(3): no assertion before unit_give_back_memory(). */
+static inline struct unit_memory unit_use_up_memory(void)
+{
+	struct unit_memory memory = {.taken = NULL};
+	void **next;
+
+	getrlimit(RLIMIT_AS, &memory.limit);
+	setrlimit(RLIMIT_AS, &(struct rlimit){0, memory.limit.rlim_max});
+	for (size_t size = 1 << 16; size >= sizeof(void *); size /= 2)
+		while ((next = malloc(size)) != NULL) {
+			*next = (void *)memory.taken;
+			memory.taken = next;
+		}
+	return memory;
+}
+
+static inline void unit_give_back_memory(const struct unit_memory *memory)
+{
+	void **next, **taken = memory->taken;
+
+	for (; taken != NULL; taken = next) {
+		next = (void **)*taken;
+		free((void *)taken);
+	}
+	setrlimit(RLIMIT_AS, &memory->limit);
 }
 
 /* The tests run in children. The private directories are removed here, so that a test that crashes leaves
