@@ -122,7 +122,7 @@ START_TEST(the_table_may_be_long)
 	for (int i = 0; i < 200; i++)
 		len += sprintf(text + len,
 		    "%d 22 0:%d / /some/where/%d rw,relatime shared:%d - tmpfs tmpfs rw\n", i, i, i, i);
-	sprintf(text + len, "30 22 0:40 / /slow rw,relatime - nfs a:/b rw\n");
+	snprintf(text + len, sizeof(text) - (size_t)len, "30 22 0:40 / /slow rw,relatime - nfs a:/b rw\n");
 	unit_write(table, text);
 	ck_assert(hanging_mounts_cross(table, "/slow/m"));
 	ck_assert(!hanging_mounts_cross(table, "/some/where/3"));
