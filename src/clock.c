@@ -5,18 +5,19 @@
 #include <unistd.h>
 
 #include "src/clock.h"
+#include "src/hot.h"
 
 #define NS_PER_S 1000000000LL
 /* A read takes far less than this; a preemption takes more. */
 #define OFFSET_GRAIN_NS 20000
 #define OFFSET_TRIES	100
 
-int64_t clock_to_ns(const struct timespec *t)
+HOT int64_t clock_to_ns(const struct timespec *t)
 {
 	return t->tv_sec * NS_PER_S + t->tv_nsec;
 }
 
-int64_t clock_now_ns(clockid_t id)
+HOT int64_t clock_now_ns(clockid_t id)
 {
 	struct timespec t;
 
@@ -24,7 +25,7 @@ int64_t clock_now_ns(clockid_t id)
 	return clock_to_ns(&t);
 }
 
-int64_t clock_ms(void)
+HOT int64_t clock_ms(void)
 {
 	return clock_now_ns(CLOCK_MONOTONIC) / 1000000;
 }
@@ -71,7 +72,7 @@ uint64_t clock_tag(void)
 
 /* Processes that were started together differ in their pid and in the low bits of the clock; this needs no
  * better randomness, and no generator state has to be kept. */
-int64_t clock_jitter(int64_t ms)
+HOT int64_t clock_jitter(int64_t ms)
 {
 	uint64_t x = (uint64_t)clock_now_ns(CLOCK_MONOTONIC) ^ ((uint64_t)getpid() << 32);
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "src/dirwatch.h"
+#include "src/hot.h"
 
 /* IN_MODIFY is left out: a writer could flood it, and existence is all that counts. */
 #define MASK                                                                                                 \
@@ -63,7 +64,7 @@ void dirwatch_drop_extras(struct dirwatch *d)
 		remove_extra(d, d->extras);
 }
 
-void dirwatch_close(struct dirwatch *d)
+HOT void dirwatch_close(struct dirwatch *d)
 {
 	dirwatch_drop_extras(d);
 	if (d->fd >= 0)
@@ -186,7 +187,7 @@ void dirwatch_charge_extra(struct dirwatch *d, int wd, void *charged)
 		extra->charged = charged;
 }
 
-void dirwatch_age(struct dirwatch *d)
+HOT void dirwatch_age(struct dirwatch *d)
 {
 	struct dirwatch_extra *extra, *next;
 

@@ -46,21 +46,39 @@ struct mount {
 	char *point, *type, *options; /* where, what, and the options of the file system or NULL */
 };
 
+/* What follows the next blank; NULL: nothing. */
+static char *next_field(char *text)
+{
+	char *blank = text == NULL ? NULL : strchr(text, ' ');
+
+	return blank == NULL ? NULL : blank + 1;
+}
+
+/* The same, and ends the field before it. */
+static char *cut_field(char *text)
+{
+	char *next = next_field(text);
+
+	if (next != NULL)
+		next[-1] = '\0';
+	return next;
+}
+
 /* Cuts out the fields of a line. */
 static bool parse(char *line, struct mount *mount)
 {
-	char *rest, *field = strtok_r(line, " ", &rest);
+	char *source;
 
-	for (int number = 1; field != NULL && number < 5; number++)
-		field = strtok_r(NULL, " ", &rest);
-	mount->point = field;
-	while (field != NULL && strcmp(field, "-") != 0)
-		field = strtok_r(NULL, " ", &rest);
-	mount->type = field == NULL ? NULL : strtok_r(NULL, " \n", &rest);
+	mount->point = next_field(next_field(next_field(next_field(line))));
+	mount->type = mount->point == NULL ? NULL : strstr(mount->point, " - ");
 	if (mount->type == NULL)
 		return false;
-	mount->options = strtok_r(NULL, " ", &rest) == NULL ? NULL : strtok_r(NULL, " \n", &rest);
-	unescape(mount->point);
+	mount->type += strlen(" - ");
+	(void)cut_field(mount->point);
+	source = cut_field(mount->type);
+	mount->options = cut_field(source);
+	if (strchr(mount->point, '\\') != NULL)
+		unescape(mount->point);
 	return true;
 }
 
@@ -165,7 +183,7 @@ static bool cross(const char *mountinfo, const char *dir, const struct overlays 
 {
 	struct overlays own = {.above = above};
 	char *table = read_table(mountinfo), *line, *next = table;
-	bool any = false, on_path = false;
+	bool any = false, on_path = false, hangs;
 	struct mount mount;
 
 	while (!on_path && (line = next) != NULL) {
@@ -174,9 +192,9 @@ static bool cross(const char *mountinfo, const char *dir, const struct overlays 
 			*next++ = '\0';
 		if (!parse(line, &mount))
 			continue;
-		any |= can_hang(mount.type);
-		if (can_hang(mount.type))
-			on_path = dir == NULL || is_below(dir, mount.point);
+		hangs = can_hang(mount.type);
+		any |= hangs;
+		on_path = hangs && (dir == NULL || is_below(dir, mount.point));
 		own.point = mount.point;
 		if (!on_path && is_overlay_of(&mount, dir, above))
 			on_path = layers_cross(mountinfo, mount.options, &own);

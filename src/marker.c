@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "readyd/marker.h"
+#include "src/hot.h"
 #include "src/marker.h"
 #include "src/number.h"
 #include "src/statx.h"
@@ -111,12 +112,12 @@ static void copy_stat(struct marker_stat *seen, const struct stat *st)
 #define PATH_SIZE (MARKER_DIR_SIZE + NAME_SIZE)
 
 /* Each wake-up looks, with cold caches, so these go without printf(3). */
-static void format_name(const struct marker_place *place, pid_t pid, char name[NAME_SIZE])
+HOT static void format_name(const struct marker_place *place, pid_t pid, char name[NAME_SIZE])
 {
 	number_put(stpcpy(name, place->prefix), (uint64_t)pid);
 }
 
-static void format_path(const struct marker_place *place, pid_t pid, char path[PATH_SIZE])
+HOT static void format_path(const struct marker_place *place, pid_t pid, char path[PATH_SIZE])
 {
 	char *end = stpcpy(path, place->dir);
 
@@ -124,7 +125,7 @@ static void format_path(const struct marker_place *place, pid_t pid, char path[P
 	format_name(place, pid, end);
 }
 
-bool marker_is_absent(const struct marker_place *place, pid_t pid)
+HOT bool marker_is_absent(const struct marker_place *place, pid_t pid)
 {
 	char path[PATH_SIZE];
 	struct stat st;

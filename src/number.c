@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "src/hot.h"
 #include "src/number.h"
 
 int number_parse(const char *text, size_t len, uint64_t max, uint64_t *value)
@@ -39,7 +40,7 @@ size_t number_list(const char *text, uint32_t *values, size_t most)
 	return count;
 }
 
-void number_put(char *buf, uint64_t value)
+HOT void number_put(char *buf, uint64_t value)
 {
 	uint64_t rest = value;
 	size_t len = 1;

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "src/hot.h"
 #include "src/number.h"
 #include "src/process.h"
 #include "src/procfs.h"
@@ -309,7 +310,7 @@ void process_open_exact(struct process *p, pid_t pid, uint64_t start)
 	p->start_known = !p->identity_unknown;
 }
 
-void process_close(struct process *p)
+HOT void process_close(struct process *p)
 {
 	if (p->fd >= 0)
 		close(p->fd);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/hot.h"
 #include "src/sock.h"
 
 /* Linux 6.16 is newer than the headers of some systems that this is built on. */
@@ -82,7 +83,7 @@ ssize_t sock_send(int sock, const void *data, size_t len)
 	return send(sock, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-void sock_close(int fd)
+HOT void sock_close(int fd)
 {
 	if (fd >= 0)
 		close(fd);

@@ -85,6 +85,22 @@ test_waking_up() {
 	expect "calls ($got)" "$(calls woken | select_lines -v 'fstat' | paste -sd' ')" "poll close close write exit_group"
 }
 
+# A process that has slept for long has each page of code to fetch again: src/hot.h. What is listed is called by every
+# wake-up, or by each look in case the daemon is frozen.
+WOKEN='poller_wait|waiter_dispatch|waiter_step|target_set_step|target_step|poller_remove|process_close|waiter_take|'
+WOKEN+='waiter_rest|plan_make|daemon_conn_deadline|clock_ms|waiter_reconcile|waiter_recheck_all|marker_is_absent|number_put'
+test_the_code_of_a_wake_up_lies_together() {
+	local addresses span
+	need nm
+	! is_sanitized || skip "sanitizers add code"
+	grep -q "^CFLAGS='.*-O2" "$BUILD/config.log" || skip "without -O2"
+	mapfile -t addresses < <(nm "$READYCTL" | select_lines -E " ($WOKEN)\$" | sort)
+	expect "functions" "${#addresses[@]}" 16
+	span=$((0x${addresses[-1]%% *} - 0x${addresses[0]%% *}))
+	echo "from ${addresses[0]} to ${addresses[-1]}: $span bytes"
+	[ "$span" -le 12288 ] || die "they lie far from each other: $(printf '%s\n' "${addresses[@]}")"
+}
+
 # The waiter that is traced.
 waiter() { sed -n '1s/ .*//p' trace; }
 is_ready() { "$READYCTL" status "$PID" >/dev/null; }

@@ -102,6 +102,33 @@ START_TEST(the_layers_of_an_overlay_count)
 }
 END_TEST
 
+/* mount(2) takes an empty name. */
+START_TEST(the_name_of_what_is_mounted_may_be_empty)
+{
+	unit_write(table, "30 22 0:40 / /slow rw,relatime - fuse.slow  rw\n"
+			  "31 22 0:41 / /m rw - overlay  rw,lowerdir=/slow\n");
+	ck_assert(hanging_mounts_cross(table, "/slow"));
+	ck_assert(hanging_mounts_cross(table, "/m"));
+	ck_assert(!hanging_mounts_cross(table, "/other"));
+}
+END_TEST
+
+/* More than is read at once. */
+START_TEST(the_table_may_be_long)
+{
+	char text[20000];
+	int len = 0;
+
+	for (int i = 0; i < 200; i++)
+		len += sprintf(text + len,
+		    "%d 22 0:%d / /some/where/%d rw,relatime shared:%d - tmpfs tmpfs rw\n", i, i, i, i);
+	snprintf(text + len, sizeof(text) - (size_t)len, "30 22 0:40 / /slow rw,relatime - nfs a:/b rw\n");
+	unit_write(table, text);
+	ck_assert(hanging_mounts_cross(table, "/slow/m"));
+	ck_assert(!hanging_mounts_cross(table, "/some/where/3"));
+}
+END_TEST
+
 START_TEST(an_overlay_over_itself_has_an_end)
 {
 	unit_write(table, "32 22 0:42 / /m rw - overlay overlay rw,lowerdir=/m\n");
@@ -127,6 +154,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, the_path_counts, 0, UNIT_COUNT(paths));
 	tcase_add_test(tcase, a_link_may_lead_to_any_mount);
 	tcase_add_loop_test(tcase, the_layers_of_an_overlay_count, 0, UNIT_COUNT(overlays));
+	tcase_add_test(tcase, the_name_of_what_is_mounted_may_be_empty);
+	tcase_add_test(tcase, the_table_may_be_long);
 	tcase_add_test(tcase, an_overlay_over_itself_has_an_end);
 	tcase_add_test(tcase, no_table_is_no_mount);
 	return s;

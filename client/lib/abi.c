@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client/lib/abi.h"
+#include "src/hot.h"
 
 /* Of the first version with sizes. These never change, whatever is added to the structures. */
 #define LEAST_OPTIONS	  (offsetof(struct readyd_options, flags) + sizeof(unsigned))
@@ -70,7 +71,7 @@ static void give(void *to, size_t room, const void *from, size_t known)
 	memcpy(to, &room, sizeof(room));
 }
 
-void abi_give_answer(struct readyd_answer *to, const struct readyd_answer *answer)
+HOT void abi_give_answer(struct readyd_answer *to, const struct readyd_answer *answer)
 {
 	give(to, to->size, answer, sizeof(*answer));
 }

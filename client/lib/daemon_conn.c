@@ -5,6 +5,7 @@
 
 #include "client/lib/daemon_conn.h"
 #include "src/clock.h"
+#include "src/hot.h"
 #include "src/sock.h"
 #include "src/trust.h"
 
@@ -53,7 +54,7 @@ void daemon_conn_init_question(struct daemon_conn *conn, struct settings *settin
 	conn->active_ms = long_answer ? LIST_PATIENCE_MS : QUERY_ACTIVE_MS;
 }
 
-void daemon_conn_close(struct daemon_conn *conn)
+HOT void daemon_conn_close(struct daemon_conn *conn)
 {
 	daemon_io_close(&conn->io);
 	conn->state = DAEMON_CLOSED;
@@ -85,7 +86,7 @@ void daemon_conn_ask_soon(struct daemon_conn *conn)
 		conn->retry_at = 0;
 }
 
-void daemon_conn_rest(struct daemon_conn *conn, bool close)
+HOT void daemon_conn_rest(struct daemon_conn *conn, bool close)
 {
 	conn->retry_at = 0;
 	conn->refused = false;
@@ -121,7 +122,7 @@ void daemon_conn_fail(struct daemon_conn *conn, int64_t now, struct daemon_event
 	event->error = error;
 }
 
-bool daemon_conn_may_ask(const struct daemon_conn *conn, int64_t now, bool urgent)
+HOT bool daemon_conn_may_ask(const struct daemon_conn *conn, int64_t now, bool urgent)
 {
 	if (conn->in_flight || (conn->retry_at > now && conn->backlog_full > 0))
 		return false;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "client/lib/daemon_io.h"
+#include "src/hot.h"
 #include "src/sock.h"
 
 void daemon_io_init(struct daemon_io *io)
@@ -45,7 +46,7 @@ int daemon_io_open_vsock(struct daemon_io *io, const struct vsock_address *addre
 	return 0;
 }
 
-void daemon_io_close(struct daemon_io *io)
+HOT void daemon_io_close(struct daemon_io *io)
 {
 	int fd;
 

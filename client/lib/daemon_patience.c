@@ -6,6 +6,7 @@
 
 #include "client/lib/daemon_conn.h"
 #include "src/clock.h"
+#include "src/hot.h"
 #include "src/process.h"
 
 /* If the daemon, which may remember more, is stopped, the own check that ends a wait counts after this time,
@@ -32,7 +33,7 @@ static void await_word(struct daemon_conn *conn, int64_t now, int64_t ms)
 	conn->confirm_by = now + clock_jitter(conn->confirm_ms);
 }
 
-void daemon_conn_expect(struct daemon_conn *conn, int64_t now, bool expected)
+HOT void daemon_conn_expect(struct daemon_conn *conn, int64_t now, bool expected)
 {
 	if (!expected) {
 		conn->confirm_by = 0;
@@ -82,7 +83,7 @@ static void expire_confirm(struct daemon_conn *conn, int64_t now, struct daemon_
 		await_word(conn, now, 2 * conn->confirm_ms);
 }
 
-bool daemon_conn_expire(struct daemon_conn *conn, int64_t now, struct daemon_event *event)
+HOT bool daemon_conn_expire(struct daemon_conn *conn, int64_t now, struct daemon_event *event)
 {
 	memset(event, 0, sizeof(*event));
 	if (conn->reply_by != 0 && conn->reply_by <= now && expire_reply(conn, now, event))
@@ -95,7 +96,7 @@ bool daemon_conn_expire(struct daemon_conn *conn, int64_t now, struct daemon_eve
 	return true;
 }
 
-int64_t daemon_conn_deadline(const struct daemon_conn *conn, bool wanted)
+HOT int64_t daemon_conn_deadline(const struct daemon_conn *conn, bool wanted)
 {
 	int64_t at =
 	    clock_earlier(clock_earlier(conn->reply_by, conn->confirm_by), daemon_conn_ping_at(conn));

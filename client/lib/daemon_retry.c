@@ -6,6 +6,7 @@
 
 #include "client/lib/daemon_conn.h"
 #include "src/clock.h"
+#include "src/hot.h"
 
 /* How long it is tried to restore a lost connection, and how long an attempt has at least. */
 #define RESTORE_MS	 5000
@@ -97,12 +98,12 @@ void daemon_conn_restored(struct daemon_conn *conn, int64_t now)
 	conn->ping_at = settings_is_remote(conn->settings) ? now + clock_jitter(PING_MS) : 0;
 }
 
-int64_t daemon_conn_ping_at(const struct daemon_conn *conn)
+HOT int64_t daemon_conn_ping_at(const struct daemon_conn *conn)
 {
 	return conn->state == DAEMON_OPEN && conn->carries_waits && !conn->in_flight ? conn->ping_at : 0;
 }
 
-bool daemon_conn_ping(struct daemon_conn *conn, int64_t now, struct daemon_event *event)
+HOT bool daemon_conn_ping(struct daemon_conn *conn, int64_t now, struct daemon_event *event)
 {
 	const int64_t at = daemon_conn_ping_at(conn);
 

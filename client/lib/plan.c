@@ -1,11 +1,13 @@
 #include "config.h"
 
 #include "client/lib/plan.h"
+#include "src/hot.h"
 
 /* A target with a subscription (gate or WAIT) needs no watch. Once a target has none while no daemon is
  * available, the directory is watched until all have one. An unconfirmed target that holds a gate waits for
  * the gate to close. */
-struct plan plan_make(const struct target_set *set, enum readyd_backend backend, bool absent, bool watching)
+HOT struct plan plan_make(
+    const struct target_set *set, enum readyd_backend backend, bool absent, bool watching)
 {
 	const size_t *waiting = set->tally[TARGET_WAITING], *unconfirmed = set->tally[TARGET_UNCONFIRMED];
 	size_t in_doubt = target_set_phase(set, TARGET_UNCONFIRMED);

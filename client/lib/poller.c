@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client/lib/poller.h"
+#include "src/hot.h"
 
 /* The tag of the timer in the epoll instance; tags of the caller contain a pid and are smaller. */
 #define TIMER UINT64_MAX
@@ -22,7 +23,7 @@ void poller_init(struct poller *poller)
 	poller->count = 0;
 }
 
-void poller_fini(struct poller *poller)
+HOT void poller_fini(struct poller *poller)
 {
 	if (poller->epoll >= 0)
 		close(poller->epoll);
@@ -96,7 +97,7 @@ int poller_add(struct poller *poller, int fd, uint32_t bits, uint64_t tag)
 }
 
 /* The index of fd in the table, or count. */
-static nfds_t find(const struct poller *poller, int fd)
+HOT static nfds_t find(const struct poller *poller, int fd)
 {
 	nfds_t i = 0;
 
@@ -115,7 +116,7 @@ void poller_change(struct poller *poller, int fd, uint32_t bits, uint64_t tag)
 		poller->fds[i].events = (short)bits;
 }
 
-void poller_forget(struct poller *poller, int fd)
+HOT void poller_forget(struct poller *poller, int fd)
 {
 	nfds_t i = find(poller, fd);
 
@@ -126,7 +127,7 @@ void poller_forget(struct poller *poller, int fd)
 	poller->tags[i] = poller->tags[poller->count];
 }
 
-void poller_remove(struct poller *poller, int fd)
+HOT void poller_remove(struct poller *poller, int fd)
 {
 	if (poller->epoll >= 0)
 		(void)epoll_ctl(poller->epoll, EPOLL_CTL_DEL, fd, NULL);
@@ -134,7 +135,7 @@ void poller_remove(struct poller *poller, int fd)
 		poller_forget(poller, fd);
 }
 
-void poller_set_deadline(struct poller *poller, int64_t at)
+HOT void poller_set_deadline(struct poller *poller, int64_t at)
 {
 	if (at == poller->deadline)
 		return;
@@ -144,7 +145,7 @@ void poller_set_deadline(struct poller *poller, int64_t at)
 }
 
 /* Milliseconds until the deadline, at most `most` (-1: no limit). */
-static int until(const struct poller *poller, int64_t now, int most)
+HOT static int until(const struct poller *poller, int64_t now, int most)
 {
 	int64_t left = poller->deadline - now;
 
@@ -154,7 +155,7 @@ static int until(const struct poller *poller, int64_t now, int most)
 	return most >= 0 && most < left ? most : (int)left;
 }
 
-static int wait_directly(struct poller *poller, int64_t now, int timeout_ms, struct poller_event *events)
+HOT static int wait_directly(struct poller *poller, int64_t now, int timeout_ms, struct poller_event *events)
 {
 	int n = poll(poller->fds, poller->count, until(poller, now, timeout_ms)), filled = 0;
 
@@ -186,7 +187,7 @@ static int wait_by_epoll(struct poller *poller, int timeout_ms, struct poller_ev
 	return filled;
 }
 
-int poller_wait(struct poller *poller, int64_t now, int timeout_ms, struct poller_event *events)
+HOT int poller_wait(struct poller *poller, int64_t now, int timeout_ms, struct poller_event *events)
 {
 	if (poller->epoll < 0)
 		return wait_directly(poller, now, timeout_ms, events);

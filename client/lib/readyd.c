@@ -15,6 +15,7 @@
 #include "client/lib/waiter.h"
 #include "src/clock.h"
 #include "src/check.h"
+#include "src/hot.h"
 #include "src/verdict.h"
 
 /* Checks without the daemon. True if the daemon could only confirm the result; else it may know more. */
@@ -182,7 +183,7 @@ int readyd_query_set(const struct readyd_options *options, struct readyd_answer 
 }
 
 /* Milliseconds for poll(2) until the deadline, rounded up; -1 for none. */
-static int left_until(const struct timespec *deadline)
+HOT static int left_until(const struct timespec *deadline)
 {
 	int64_t left;
 
@@ -210,7 +211,7 @@ static int look_a_last_time(struct readyd_waiter *waiter, pid_t pid, struct read
 	return 0;
 }
 
-static int wait_by_waiter(
+HOT static int wait_by_waiter(
     struct readyd_waiter *waiter, pid_t pid, const struct timespec *deadline, struct readyd_answer *answer)
 {
 	int left;
@@ -227,7 +228,7 @@ static int wait_by_waiter(
 	return 0;
 }
 
-int readyd_wait(const struct readyd_options *options, pid_t pid, const struct timespec *deadline,
+HOT int readyd_wait(const struct readyd_options *options, pid_t pid, const struct timespec *deadline,
     struct readyd_answer *answer)
 {
 	struct readyd_waiter waiter;

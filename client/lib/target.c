@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "client/lib/target.h"
+#include "src/hot.h"
 #include "src/verdict.h"
 
 /* The phase after an event, for each phase before it; NEVER: the event cannot occur. */
@@ -40,7 +41,7 @@ static const unsigned char subscriptions[TARGET_EVENTS][SUBSCRIPTIONS] = {
     [TARGET_LEFT] = {NEVER, SUBSCRIPTION_NONE, SUBSCRIPTION_NONE, SUBSCRIPTION_NONE},
 };
 
-bool target_step(struct target_state *state, enum target_event event)
+HOT bool target_step(struct target_state *state, enum target_event event)
 {
 	unsigned phase = phases[event][state->phase];
 	unsigned subscription = subscriptions[event][state->subscription];

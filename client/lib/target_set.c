@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/lib/target_set.h"
+#include "src/hot.h"
 
 #define BUCKETS_LEAST 32
 
@@ -24,19 +25,19 @@ static struct target **bucket_of(const struct target_set *set, pid_t pid)
 	return &set->by_pid[(size_t)pid & (set->buckets - 1)];
 }
 
-static struct target *find_from(const struct target_set *set, struct target *t, pid_t pid)
+HOT static struct target *find_from(const struct target_set *set, struct target *t, pid_t pid)
 {
 	while (t != NULL && t->process.pid != pid)
 		t = set->by_pid == NULL ? t->next : t->next_in_bucket;
 	return t;
 }
 
-struct target *target_set_first(struct target_set *set, pid_t pid)
+HOT struct target *target_set_first(struct target_set *set, pid_t pid)
 {
 	return find_from(set, set->by_pid == NULL ? set->first : *bucket_of(set, pid), pid);
 }
 
-struct target *target_set_next(const struct target_set *set, const struct target *t)
+HOT struct target *target_set_next(const struct target_set *set, const struct target *t)
 {
 	return find_from(set, set->by_pid == NULL ? t->next : t->next_in_bucket, t->process.pid);
 }
@@ -125,7 +126,7 @@ struct target *target_set_add(struct target_set *set, pid_t pid, uint64_t start)
 	return t;
 }
 
-static void unlink_done(struct target_set *set, struct target *t)
+HOT static void unlink_done(struct target_set *set, struct target *t)
 {
 	struct target **at = &set->first_done;
 
@@ -136,7 +137,7 @@ static void unlink_done(struct target_set *set, struct target *t)
 		set->end_of_done = at;
 }
 
-static void unlink_target(struct target_set *set, struct target *t)
+HOT static void unlink_target(struct target_set *set, struct target *t)
 {
 	*t->to_this = t->next;
 	if (t->next != NULL)
@@ -146,7 +147,7 @@ static void unlink_target(struct target_set *set, struct target *t)
 	set->count--;
 }
 
-void target_set_remove(struct target_set *set, struct target *t)
+HOT void target_set_remove(struct target_set *set, struct target *t)
 {
 	set->tally[t->state.phase][t->state.subscription]--;
 	if (target_is_done(t))
@@ -163,7 +164,7 @@ void target_set_remove(struct target_set *set, struct target *t)
 }
 
 /* The only place that changes the tally, besides adding and removing. */
-static void move(struct target_set *set, struct target *t, struct target_state to)
+HOT static void move(struct target_set *set, struct target *t, struct target_state to)
 {
 	set->tally[t->state.phase][t->state.subscription]--;
 	set->tally[to.phase][to.subscription]++;
@@ -175,7 +176,7 @@ void target_set_not_started(struct target_set *set, struct target *t)
 	move(set, t, (struct target_state){TARGET_NOT_STARTED, SUBSCRIPTION_NONE});
 }
 
-bool target_set_step(
+HOT bool target_set_step(
     struct target_set *set, struct target *t, enum target_event event, const struct readyd_answer *answer)
 {
 	struct target_state to = t->state;
@@ -194,7 +195,7 @@ bool target_set_step(
 	return true;
 }
 
-size_t target_set_phase(const struct target_set *set, enum target_phase phase)
+HOT size_t target_set_phase(const struct target_set *set, enum target_phase phase)
 {
 	size_t count = 0;
 
@@ -203,7 +204,7 @@ size_t target_set_phase(const struct target_set *set, enum target_phase phase)
 	return count;
 }
 
-size_t target_set_waiting(const struct target_set *set)
+HOT size_t target_set_waiting(const struct target_set *set)
 {
 	return set->count - set->tally[TARGET_DONE][SUBSCRIPTION_NONE];
 }

@@ -10,6 +10,7 @@
 #include "client/lib/waiter.h"
 #include "src/check.h"
 #include "src/clock.h"
+#include "src/hot.h"
 #include "src/verdict.h"
 
 /* The watch has read events ahead; its descriptor may not be readable. */
@@ -33,7 +34,7 @@ int waiter_init(struct readyd_waiter *w, const struct readyd_options *options)
 	return 0;
 }
 
-void waiter_fini(struct readyd_waiter *w)
+HOT void waiter_fini(struct readyd_waiter *w)
 {
 	struct target *t, *next;
 
@@ -71,7 +72,7 @@ int readyd_waiter_fd(struct readyd_waiter *w)
 	return poller_fd(&w->poller);
 }
 
-size_t readyd_waiter_pending(const struct readyd_waiter *w)
+HOT size_t readyd_waiter_pending(const struct readyd_waiter *w)
 {
 	return target_set_waiting(&w->set);
 }
@@ -159,7 +160,7 @@ static struct readyd_answer not_started(pid_t pid)
 	    .wait_status = -1};
 }
 
-static int poll_events(struct readyd_waiter *w, int timeout_ms)
+HOT static int poll_events(struct readyd_waiter *w, int timeout_ms)
 {
 	struct poller_event events[POLLER_EVENTS];
 	int count = poller_wait(&w->poller, clock_ms(), timeout_ms, events);
@@ -234,7 +235,7 @@ int readyd_waiter_peek_exact(struct readyd_waiter *w, pid_t pid, uint64_t start,
 	return 0;
 }
 
-bool waiter_take(struct readyd_waiter *w, struct readyd_answer *answer)
+HOT bool waiter_take(struct readyd_waiter *w, struct readyd_answer *answer)
 {
 	struct target *t = target_set_done(&w->set);
 
@@ -246,7 +247,7 @@ bool waiter_take(struct readyd_waiter *w, struct readyd_answer *answer)
 	return true;
 }
 
-static int next(struct readyd_waiter *w, struct readyd_answer *answer)
+HOT static int next(struct readyd_waiter *w, struct readyd_answer *answer)
 {
 	bool fresh = w->fresh;
 
@@ -272,7 +273,7 @@ int readyd_waiter_next(struct readyd_waiter *w, struct readyd_answer *answer)
 	return result;
 }
 
-int readyd_waiter_sleep(struct readyd_waiter *w, int timeout_ms)
+HOT int readyd_waiter_sleep(struct readyd_waiter *w, int timeout_ms)
 {
 	if (target_set_done(&w->set) != NULL)
 		return 0;

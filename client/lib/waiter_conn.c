@@ -1,8 +1,9 @@
 #include "config.h"
 
 #include "client/lib/waiter.h"
+#include "src/hot.h"
 
-int waiter_poll_conn(struct readyd_waiter *w)
+HOT int waiter_poll_conn(struct readyd_waiter *w)
 {
 	uint32_t bits = POLLIN | (daemon_io_wants_write(&w->conn.io) ? POLLOUT : 0);
 	uint64_t tag = waiter_tag(SOURCE_CONN, 0);

@@ -5,6 +5,7 @@
 #include "client/lib/opinion.h"
 #include "client/lib/waiter.h"
 #include "src/clock.h"
+#include "src/hot.h"
 #include "src/sock.h"
 #include "src/verdict.h"
 
@@ -319,7 +320,7 @@ int waiter_take_replies(struct readyd_waiter *w)
 	return 0;
 }
 
-int waiter_expire(struct readyd_waiter *w)
+HOT int waiter_expire(struct readyd_waiter *w)
 {
 	struct daemon_event event;
 

@@ -4,6 +4,7 @@
 
 #include "client/lib/waiter.h"
 #include "src/clock.h"
+#include "src/hot.h"
 
 void waiter_close_dir(struct readyd_waiter *w)
 {
@@ -82,7 +83,8 @@ void waiter_read_dir(struct readyd_waiter *w)
 }
 
 /* The byte does not say on what evidence, so what was assumed here stays so. */
-static void take_word(struct readyd_waiter *w, struct target *t, enum readyd_verdict verdict, int wait_status)
+HOT static void take_word(
+    struct readyd_waiter *w, struct target *t, enum readyd_verdict verdict, int wait_status)
 {
 	const struct readyd_answer answer = {.pid = t->process.pid,
 	    .start = t->process.start,
@@ -112,7 +114,7 @@ static bool take_word_of_ended(struct readyd_waiter *w, struct target *t)
  * with the gate and shows whether the process lives, it saves the check too: that is what a crowd does when
  * it is woken.
  */
-static void take_gate_event(struct readyd_waiter *w, struct target *t, uint32_t bits, bool lives)
+HOT static void take_gate_event(struct readyd_waiter *w, struct target *t, uint32_t bits, bool lives)
 {
 	if (t->state.subscription != SUBSCRIPTION_GATE)
 		return;
@@ -159,7 +161,7 @@ struct batch {
 	int count;
 };
 
-static uint32_t bits_of(const struct batch *batch, uint64_t tag)
+HOT static uint32_t bits_of(const struct batch *batch, uint64_t tag)
 {
 	for (int i = 0; i < batch->count; i++)
 		if (batch->events[i].tag == tag)
@@ -169,7 +171,7 @@ static uint32_t bits_of(const struct batch *batch, uint64_t tag)
 
 /* An event names the pid alone. Where several targets have it, each descriptor says whether the event is its
  * own. */
-static void take_events(struct readyd_waiter *w, enum source source, pid_t pid, const struct batch *batch)
+HOT static void take_events(struct readyd_waiter *w, enum source source, pid_t pid, const struct batch *batch)
 {
 	struct target *t = target_set_first(&w->set, pid);
 	bool alone = t == NULL || target_set_next(&w->set, t) == NULL;
@@ -186,7 +188,7 @@ static void take_events(struct readyd_waiter *w, enum source source, pid_t pid, 
 	}
 }
 
-static int handle(struct readyd_waiter *w, enum source source, pid_t pid, const struct batch *batch)
+HOT static int handle(struct readyd_waiter *w, enum source source, pid_t pid, const struct batch *batch)
 {
 	switch (source) {
 	case SOURCE_DIR:
@@ -204,7 +206,7 @@ static int handle(struct readyd_waiter *w, enum source source, pid_t pid, const 
 
 /* In the order of enum source: a directory may disappear with its process, and the gate says whether the
  * process was ready before it ended. */
-int waiter_dispatch(struct readyd_waiter *w, const struct poller_event *events, int count)
+HOT int waiter_dispatch(struct readyd_waiter *w, const struct poller_event *events, int count)
 {
 	const struct batch batch = {events, count};
 

@@ -4,6 +4,7 @@
 #include "client/lib/waiter.h"
 #include "src/check.h"
 #include "src/clock.h"
+#include "src/hot.h"
 #include "src/marker_dir.h"
 #include "src/sock.h"
 #include "src/verdict.h"
@@ -16,7 +17,7 @@
  * marker is still absent. The end of the process is an event of its own. */
 #define QUICK_RECHECKS 8
 
-static void close_gate(struct readyd_waiter *w, struct target *t)
+HOT static void close_gate(struct readyd_waiter *w, struct target *t)
 {
 	if (t->gate < 0)
 		return;
@@ -26,7 +27,7 @@ static void close_gate(struct readyd_waiter *w, struct target *t)
 	t->gate = -1;
 }
 
-static void close_process(struct readyd_waiter *w, struct target *t)
+HOT static void close_process(struct readyd_waiter *w, struct target *t)
 {
 	if (t->watched)
 		poller_forget(&w->poller, t->process.fd);
@@ -34,7 +35,7 @@ static void close_process(struct readyd_waiter *w, struct target *t)
 	process_close(&t->process);
 }
 
-bool waiter_step(
+HOT bool waiter_step(
     struct readyd_waiter *w, struct target *t, enum target_event event, const struct readyd_answer *answer)
 {
 	if (!target_set_step(&w->set, t, event, answer))
@@ -46,7 +47,7 @@ bool waiter_step(
 	return true;
 }
 
-void waiter_remove(struct readyd_waiter *w, struct target *t)
+HOT void waiter_remove(struct readyd_waiter *w, struct target *t)
 {
 	close_gate(w, t);
 	close_process(w, t);
@@ -285,7 +286,7 @@ static bool is_plain(const struct target *t)
 	       t->answer.verdict == READYD_PENDING && t->answer.reason == READYD_REASON_NONE;
 }
 
-void waiter_recheck_all(struct readyd_waiter *w, bool often)
+HOT void waiter_recheck_all(struct readyd_waiter *w, bool often)
 {
 	bool thorough = ++w->quick_rechecks % QUICK_RECHECKS == 0;
 	struct target *t, *next;

@@ -2,6 +2,7 @@
 
 #include "client/lib/waiter.h"
 #include "src/clock.h"
+#include "src/hot.h"
 
 /* While a subscription or a watch is active, rechecks only cover what these cannot see. */
 #define BACKSTOP_MS 1000
@@ -17,7 +18,7 @@
 /* The start of a process raises no event. */
 #define NOT_STARTED_MS 50
 
-static int64_t backstop(const struct readyd_waiter *w, int64_t now)
+HOT static int64_t backstop(const struct readyd_waiter *w, int64_t now)
 {
 	int64_t half = (now - w->since) / 2;
 
@@ -26,7 +27,7 @@ static int64_t backstop(const struct readyd_waiter *w, int64_t now)
 	return half < BACKSTOP_MOST_MS ? half : BACKSTOP_MOST_MS;
 }
 
-int64_t waiter_look_interval(struct readyd_waiter *w, int64_t now)
+HOT int64_t waiter_look_interval(struct readyd_waiter *w, int64_t now)
 {
 	if (waiter_is_remote(w))
 		return clock_jitter(waiter_remote_interval(w));
@@ -66,7 +67,7 @@ static void stop_watching(struct readyd_waiter *w)
 	waiter_close_dir(w);
 }
 
-static struct plan make_plan(const struct readyd_waiter *w)
+HOT static struct plan make_plan(const struct readyd_waiter *w)
 {
 	struct plan plan =
 	    plan_make(&w->set, w->settings.backend, daemon_conn_is_absent(&w->conn), w->watching);
@@ -77,14 +78,14 @@ static struct plan make_plan(const struct readyd_waiter *w)
 }
 
 /* Whether something can be done at once: the deadline then makes the caller return. */
-static bool is_due(const struct readyd_waiter *w, const struct plan *plan, int64_t now)
+HOT static bool is_due(const struct readyd_waiter *w, const struct plan *plan, int64_t now)
 {
 	return w->behind || w->replies_left || plan->trust || plan->watch != w->watching ||
 	       (plan->ask && daemon_conn_may_ask(&w->conn, now, plan->urgent));
 }
 
 /* The deadline is the earliest of all times, and now if something can be done or taken at once. */
-static void set_deadline(struct readyd_waiter *w, const struct plan *plan, int64_t now)
+HOT static void set_deadline(struct readyd_waiter *w, const struct plan *plan, int64_t now)
 {
 	int64_t at =
 	    clock_earlier(clock_earlier(w->look_at, w->stale_at), daemon_conn_deadline(&w->conn, plan->ask));
@@ -94,7 +95,7 @@ static void set_deadline(struct readyd_waiter *w, const struct plan *plan, int64
 	poller_set_deadline(&w->poller, at);
 }
 
-void waiter_rest(struct readyd_waiter *w)
+HOT void waiter_rest(struct readyd_waiter *w)
 {
 	struct plan plan = make_plan(w);
 
@@ -109,7 +110,7 @@ void waiter_rest(struct readyd_waiter *w)
 	set_deadline(w, &plan, clock_ms());
 }
 
-static void look_when_due(struct readyd_waiter *w, int64_t now)
+HOT static void look_when_due(struct readyd_waiter *w, int64_t now)
 {
 	if (w->stale_at != 0 && w->stale_at <= now) {
 		w->stale_at = 0;
@@ -129,7 +130,7 @@ static void look_when_due(struct readyd_waiter *w, int64_t now)
 	dirwatch_age(&w->dir);
 }
 
-int waiter_reconcile(struct readyd_waiter *w)
+HOT int waiter_reconcile(struct readyd_waiter *w)
 {
 	int64_t now = clock_ms();
 	struct plan plan;
