@@ -818,7 +818,7 @@ PY
 # That the owner of the lock cannot be read does not make it another user's.
 test_a_lock_that_cannot_be_examined_is_named() {
 	need_strace_of_the_daemon
-	UNDER=("${STRACE[@]}" /dev/null -P "$T/s.lock" -e inject=fstat,newfstatat:error=EIO)
+	UNDER=("${STRACE[@]}" /dev/null -P "$T/s.lock" -e "inject=fstat,newfstatat:error=EIO")
 	if try_readyd; then die "it serves: $(cat readyd.log)"; fi
 	ends 1
 	grep -q "error: cannot lock $T/s.lock: Input/output error" readyd.log || die "$(cat readyd.log)"
