@@ -24,7 +24,7 @@ enum namelock_result {
 	NAMELOCK_BUSY,	     /* another process holds it */
 	NAMELOCK_FOREIGN,    /* the file is another user's, or has other names */
 	NAMELOCK_NO_FILE,    /* cannot be created, see errno */
-	NAMELOCK_NOT_LOCKED, /* cannot be locked, see errno */
+	NAMELOCK_NOT_LOCKED, /* cannot be examined or locked, see errno */
 };
 
 /* Locks the file that has the name, and creates it where there is none. In a directory that all may write to,

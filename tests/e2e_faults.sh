@@ -87,7 +87,8 @@ each_point() {
 	run_daemon "${STRACE[@]}" calls
 	expect "exit status without a fault" "$ENDED" 0
 	kill_points "$most" <calls >points
-	while read -r call at <&3 && [ "$SECONDS" -lt "$end" ]; do
+	# The first one however long the run without a fault has taken.
+	while read -r call at <&3 && { [ "$POINTS" -eq 0 ] || [ "$SECONDS" -lt "$end" ]; }; do
 		echo "$call $at"
 		run_daemon "${STRACE[@]}" /dev/null -e trace="$call" -e inject="$call:signal=$signal:when=$at"
 		POINTS=$((POINTS + 1))
@@ -813,6 +814,15 @@ PY
 	all_end 0 "$client"
 	until_true 60 counter_is clients 1
 	[ "$(wc -l <readyd.log)" -le 2 ] || die "log: $(cat readyd.log)"
+}
+
+# That the owner of the lock cannot be read does not make it another user's.
+test_a_lock_that_cannot_be_examined_is_named() {
+	need_strace_of_the_daemon
+	UNDER=("${STRACE[@]}" /dev/null -P "$T/s.lock" -e "inject=fstat,newfstatat:error=EIO")
+	if try_readyd; then die "it serves: $(cat readyd.log)"; fi
+	ends 1
+	grep -q "error: cannot lock $T/s.lock: Input/output error" readyd.log || die "$(cat readyd.log)"
 }
 
 test_signals_at_any_moment() {

@@ -17,6 +17,16 @@ test_they_need_no_shared_library() {
 	done
 }
 
+# has_size_of_manual PROGRAM BYTES: readyd-init(7) gives the size, to within a tenth, since compilers differ.
+has_size_of_manual() {
+	awk -v program="${1##*/}" -v size="$2" '$3 == program && $6 == "MB" {
+			found = 1
+			stated = $5 * 1000000
+			wrong = size < 0.9 * stated || size > 1.1 * stated
+		}
+		END { exit !found || wrong }' "$SRC/man/readyd-init.7" || die "readyd-init.7 has another size of ${1##*/} than $2"
+}
+
 # at_most BYTES PROGRAM: its size without symbols.
 at_most() {
 	local size
@@ -24,6 +34,7 @@ at_most() {
 	size=$(stat -c %s stripped)
 	echo "${2##*/}: $size bytes"
 	[ "$size" -le "$1" ] || die "${2##*/} has $size bytes without symbols, more than $1"
+	has_size_of_manual "$2" "$size"
 }
 
 test_they_are_small() {

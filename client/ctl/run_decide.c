@@ -13,11 +13,15 @@
 #include "src/clock.h"
 #include "src/verdict.h"
 
-/* How long the answer may take once the worker has ended, and its end once it has closed the descriptor that
- * its sign would come on: what ends closes its descriptors first. */
-#define ANSWER_MS 1000
+/* How long the answer may take once the worker has ended. The process that looks may just have started. */
+#define ANSWER_MS 3000
+/* How long the end of the worker may take once the look has seen it, or once the worker has closed the
+ * descriptor that its sign would come on: what ends closes its descriptors first. */
+#define END_MS 1000
 /* How long an explanation may take. */
 #define WHY_MS 300
+
+#define NO_ANSWER "its marker directory does not answer"
 
 /* The times at which it says what is missing: these, then every minute. */
 #define FIRST_LINE_MS  10000
@@ -93,7 +97,7 @@ static void ask_why(struct run *r, struct run_word *word)
 	while (clock_ms() < until && (got = run_look_read(&r->look, word)) == 0)
 		run_turn(r, until);
 	if (got == 0)
-		snprintf(word->text, sizeof(word->text), "its marker directory does not answer");
+		snprintf(word->text, sizeof(word->text), NO_ANSWER);
 }
 
 static int take_word(struct run *r, const struct run_word *word);
@@ -142,7 +146,7 @@ static int be_ready(struct run *r, const struct readyd_answer *answer)
 /* It has ended before it was ready, or before that was seen. */
 static int end_early(struct run *r, const struct readyd_answer *answer)
 {
-	int64_t until = clock_ms() + ANSWER_MS;
+	int64_t until = clock_ms() + END_MS;
 
 	while (!r->child.ended && clock_ms() < until)
 		run_turn(r, until);
@@ -187,12 +191,14 @@ static int look_is_gone(struct run *r)
 	return give_up(r, RUN_CODE_READYCTL, EXIT_FAILED);
 }
 
-/* The worker has ended, and no answer comes. */
+/* The worker has ended, and no answer comes: whether it had been ready is not known. */
 static int conclude(struct run *r)
 {
 	struct readyd_answer answer = r->report.answer;
 
-	answer.verdict = READYD_DIED;
+	answer.verdict = READYD_UNREACHABLE;
+	answer.reason = READYD_REASON_DIRECTORY_HANGS;
+	snprintf(r->report.unsaid, sizeof(r->report.unsaid), NO_ANSWER);
 	return end_early(r, &answer);
 }
 
@@ -223,7 +229,7 @@ static int64_t sooner(int64_t a, int64_t b)
 int run_until_decided(struct run *r)
 {
 	int64_t next_line = r->report.began + FIRST_LINE_MS, answer_by = -1;
-	bool ordered = false;
+	bool ordered = false, ended = false;
 	struct run_word word;
 	int got;
 
@@ -237,8 +243,11 @@ int run_until_decided(struct run *r)
 		if (r->signs.seen && !ordered)
 			run_look_mark(&r->look);
 		ordered = r->signs.seen;
-		if ((r->child.ended || r->signs.lost) && answer_by < 0)
+		if (r->child.ended && !ended)
 			answer_by = clock_ms() + ANSWER_MS;
+		else if (r->signs.lost && answer_by < 0)
+			answer_by = clock_ms() + END_MS;
+		ended = r->child.ended;
 		if (answer_by >= 0 && clock_ms() >= answer_by)
 			return r->child.ended ? conclude(r) : lose(r);
 		if (!r->child.ended && r->deadline >= 0 && clock_ms() >= r->deadline) {
