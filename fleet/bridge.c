@@ -83,7 +83,7 @@ static int act(struct bridge *bridge, int64_t now)
 	int64_t due;
 
 	/* Also with a daemon that was started again, since the will names its epoch. */
-	if (bridge->was_live && bridge->will_epoch != bridge->epoch)
+	if (bridge->was_live && bridge->will_epoch != bridge->epoch && !broker_is_connecting(bridge->broker))
 		bridge_connect(bridge);
 	sooner(&timeout, bridge_ask_unlisted(bridge, now));
 	due = mirror_expire(&bridge->mirror, now);

@@ -323,6 +323,11 @@ bool broker_is_open(const struct broker *broker)
 	return broker->is_open;
 }
 
+bool broker_is_connecting(const struct broker *broker)
+{
+	return broker->mosq != NULL && !broker->is_open;
+}
+
 static int until(int64_t at, int64_t now)
 {
 	int64_t left = at > now ? at - now : 0;

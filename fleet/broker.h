@@ -62,6 +62,8 @@ void broker_close(struct broker *broker);
 /* The server that was tried last. */
 const struct broker_address *broker_address(const struct broker *broker);
 bool broker_is_open(const struct broker *broker);
+/* The broker has not answered yet, but may have the will already: this is no time to reopen. */
+bool broker_is_connecting(const struct broker *broker);
 /* What to poll, and for how long at most; fd -1: nothing. */
 int broker_prepare(struct broker *broker, struct pollfd *fd, int64_t now_ms);
 void broker_turn(struct broker *broker, const struct pollfd *fd, int64_t now_ms);

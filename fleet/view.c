@@ -43,6 +43,13 @@ static void note_life(struct view_node *node, const struct view_moment *moment)
 	node->is_alive = true;
 }
 
+static bool recalls(
+    const struct view_node *node, const struct payload_status *status, const struct view_moment *moment)
+{
+	return node->has_status && (node->status.state != PAYLOAD_OFFLINE || node->is_recalled) &&
+	       status->state == PAYLOAD_OFFLINE && moment->retained;
+}
+
 enum view_change view_put_status(struct view *view, const char *name, const struct payload_status *status,
     const struct view_moment *moment)
 {
@@ -52,8 +59,11 @@ enum view_change view_put_status(struct view *view, const char *name, const stru
 	if (node == NULL)
 		return VIEW_FULL;
 	same = node->has_status && node->status.state == status->state && node->status.epoch == status->epoch;
-	if (!node->has_status || !node->is_fresh)
+	if (!node->has_status || !node->is_fresh) {
 		node->met_at = moment->ms;
+		node->is_recalled = recalls(node, status, moment);
+	} else if (!moment->retained)
+		node->is_recalled = false;
 	node->has_status = node->is_fresh = true;
 	node->status = *status;
 	note_life(node, moment);
@@ -182,7 +192,11 @@ bool view_is_present(const struct view_node *node, const struct view_process *pr
 
 int64_t view_condition_until(const struct view_node *node)
 {
-	if (node == NULL || !node->has_status || !node->is_fresh || node->status.state != PAYLOAD_ONLINE)
+	if (node == NULL || !node->has_status || !node->is_fresh)
+		return -1;
+	if (node->status.state == PAYLOAD_OFFLINE && node->is_recalled)
+		return node->met_at + VIEW_RETURN_MS;
+	if (node->status.state != PAYLOAD_ONLINE)
 		return -1;
 	return (node->is_alive ? node->heard_at : node->met_at) + VIEW_SILENCE_MS;
 }
@@ -192,7 +206,7 @@ enum view_condition view_condition(const struct view_node *node, int64_t ms)
 	if (node == NULL || !node->has_status || !node->is_fresh)
 		return VIEW_NEVER_SEEN;
 	if (node->status.state == PAYLOAD_OFFLINE)
-		return VIEW_OFFLINE;
+		return ms < view_condition_until(node) ? VIEW_DOUBTFUL : VIEW_OFFLINE;
 	if (node->status.state == PAYLOAD_UNKNOWN)
 		return VIEW_UNKNOWN;
 	if (ms >= view_condition_until(node))

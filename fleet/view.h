@@ -17,6 +17,9 @@
 #define VIEW_HEARTBEAT_MS 30000
 /* A status of this age, by the clock of the reader, may be that of a node that has been cut off since. */
 #define VIEW_SILENCE_MS 90000
+/* A broker that is started again may have stored less than it was told, so a node that was not offline before
+ * is given this time to come back. A bridge tries each 15 seconds at least. */
+#define VIEW_RETURN_MS 20000
 /* What a hostile publisher can make a reader keep. */
 #define VIEW_NODES_MAX	   200000
 #define VIEW_PROCESSES_MAX 1000000
@@ -37,6 +40,7 @@ struct view_node {
 	bool is_fresh; /* the present connection has shown the status */
 	struct payload_status status;
 	int64_t met_at;	  /* when the status was first seen */
+	bool is_recalled; /* "offline" was retained when a lost connection was restored, and may be older */
 	int64_t heard_at; /* the last sign of life; meaningless before is_alive */
 	bool is_alive;	  /* there was one */
 	struct view_process *processes;
@@ -48,7 +52,8 @@ struct view {
 	size_t node_count, process_count;
 };
 
-/* NEVER_SEEN: no status. DOUBTFUL: it is said to be online, but by an old message alone. */
+/* NEVER_SEEN: no status. DOUBTFUL: an old message alone says that it is online, or that it
+ * is offline. */
 enum view_condition { VIEW_NEVER_SEEN, VIEW_ONLINE, VIEW_UNKNOWN, VIEW_DOUBTFUL, VIEW_OFFLINE };
 
 /* SAME: nothing new. FULL: not kept. */

@@ -235,6 +235,30 @@ test_a_broker_that_remembers() {
 	[ -s store/mosquitto.db ] || die "the broker has stored nothing"
 }
 
+# A broker that dies comes back with what it has stored, which may be a will that was put right since.
+test_a_broker_that_remembers_too_little() {
+	local start epoch
+	need_fleet
+	need mosquitto_pub
+	start_broker
+	start_node a
+	spawn_worker
+	start=$(start_of "$PID")
+	epoch=$(retained a/status | sed 's/.*"epoch":\([0-9]*\),.*/\1/')
+	spawn "$BUILD/client/readyctl-fleet" wait --broker "127.0.0.1:$PORT" "a/$PID:$start" --timeout 60 >old.out 2>old.err
+	WAITS[old]=$LAST
+	until_true 60 subscribed 2
+	kill -STOP "${BRIDGES[a]}" "$LAST"
+	kill_broker
+	start_broker broker.rules
+	mosquitto_pub -h 127.0.0.1 -p "$PORT" -r -q 1 -t readyd/1/a/status -m "{\"state\":\"offline\",\"epoch\":$epoch}"
+	kill -CONT "${WAITS[old]}"
+	until_true 60 subscribed 2
+	kill -CONT "${BRIDGES[a]}"
+	mark_on a "$PID"
+	told old 0 "ready a/$PID start=$start"
+}
+
 test_a_broker_that_is_not_there() {
 	need_fleet
 	PORT=1

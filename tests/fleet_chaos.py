@@ -49,6 +49,7 @@ class Part:
         self.name, self.argv = name, argv
         self.log = open(f"{name}.log", "a")
         self.killed_at = self.started_ms = 0
+        self.lost_at = None
         self.start()
 
     def start(self):
@@ -62,6 +63,10 @@ class Part:
         self.process.kill()
         check(self.process.wait() == -signal.SIGKILL, f"{self.name} has ended by itself")
         self.is_up, self.killed_at = False, time.monotonic()
+        self.lost_at = self.lost_at or self.killed_at
+
+    def may_be_lost(self):
+        return self.lost_at and time.monotonic() - self.lost_at > 9
 
 
 class Worker:
@@ -145,10 +150,11 @@ def wait_for(workers):
 
 def may_be_offline(wait):
     """Whether its bridge was killed since the wait began, or not known to be online again by then. A broker that stores what
-    it retains may come back with a will that was put right since."""
+    it retains may come back with a will that was put right since, which the first connection of a wait believes. And a daemon
+    that the bridge has not found again for 10 seconds makes its node offline."""
     bridge, online = bridges[wait.node], online_at[wait.node]
-    return not bridge.is_up or online < bridge.killed_at or wait.began < online or \
-        is_stored and broker.killed_at > bridge.killed_at > 0
+    return daemons[wait.node].may_be_lost() or not bridge.is_up or online < bridge.killed_at or wait.began < online or \
+        is_stored and broker.killed_at > bridge.killed_at > 0 and wait.began > broker.killed_at - 5
 
 
 class Reader:
@@ -171,6 +177,8 @@ class Reader:
             topic, text = line.decode().split(" ", 1)
             node, status = topic.split("/")[2], json.loads(text)
             note(f"{node} is {status['state']}")
+            if status["state"] == "online" and status["time_ms"] >= int(daemons[node].started_ms) and daemons[node].is_up:
+                daemons[node].lost_at = None
             is_later = status["time_ms"] >= int(bridges[node].started_ms) and bridges[node].is_up
             if status["state"] == "online" and is_later and online_at.get(node, -1) < bridges[node].killed_at:
                 online_at[node] = time.monotonic()

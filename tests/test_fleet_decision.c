@@ -213,6 +213,34 @@ START_TEST(a_new_connection_may_know_less)
 }
 END_TEST
 
+static enum view_condition condition(int64_t at)
+{
+	return view_condition(view_find(&view, "n"), at);
+}
+
+/* So may its "offline" be of long ago, even if the connection is lost once more. It is believed at the first
+ * connection, when it is said anew, and when the node does not come back. */
+START_TEST(an_older_offline_is_doubted)
+{
+	say_status(PAYLOAD_OFFLINE, 2, 0, true, NOW);
+	ck_assert_int_eq(condition(NOW), VIEW_OFFLINE);
+	view_renew(&view);
+	say_status(PAYLOAD_OFFLINE, 2, 0, true, NOW);
+	ck_assert_int_eq(condition(NOW), VIEW_OFFLINE);
+	say_status(PAYLOAD_ONLINE, 2, 0, false, NOW);
+	for (int times = 1; times <= 2; times++) {
+		view_renew(&view);
+		say_status(PAYLOAD_OFFLINE, 2, 0, true, NOW + times);
+		ck_assert_int_eq(condition(NOW + times), VIEW_DOUBTFUL);
+	}
+	ck_assert_int_eq(view_condition_until(view_find(&view, "n")), NOW + 2 + VIEW_RETURN_MS);
+	ck_assert_int_eq(condition(NOW + 1 + VIEW_RETURN_MS), VIEW_DOUBTFUL);
+	ck_assert_int_eq(condition(NOW + 2 + VIEW_RETURN_MS), VIEW_OFFLINE);
+	say_status(PAYLOAD_OFFLINE, 2, 0, false, NOW + 3);
+	ck_assert_int_eq(condition(NOW + 3), VIEW_OFFLINE);
+}
+END_TEST
+
 START_TEST(a_cleared_status_is_none)
 {
 	say_status(PAYLOAD_OFFLINE, 2, 0, true, NOW);
@@ -288,6 +316,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, nothing_changes_twice);
 	tcase_add_test(tcase, a_new_connection_begins_without_knowledge);
 	tcase_add_test(tcase, a_new_connection_may_know_less);
+	tcase_add_test(tcase, an_older_offline_is_doubted);
 	tcase_add_test(tcase, a_cleared_status_is_none);
 	tcase_add_loop_test(tcase, counts, 0, UNIT_COUNT(tallies));
 	tcase_add_test(tcase, backs_off);
