@@ -192,11 +192,12 @@ static void add_shard(struct gate_user *user, const int ends[2])
 
 static struct gate *gate_open(struct gates *gates, struct registry_entry *entry)
 {
+	static const struct registry_wait_kind kind = {.settled = on_settled};
 	struct gate *gate = xalloc_new(sizeof(*gate));
 
 	gate->gates = gates;
 	gate->entry = entry;
-	gate->wait.settled = on_settled;
+	gate->wait.kind = &kind;
 	LIST_INIT(&gate->users);
 	registry_attach(gates->tracker->registry, entry, &gate->wait);
 	entry->gate = gate;

@@ -192,7 +192,7 @@ void registry_attach(struct registry *registry, struct registry_entry *entry, st
 		entry->sweep = registry->sweep; /* the caller that attaches has just checked it */
 		registry->waited_count++;
 	}
-	if (wait->until_end)
+	if (wait->kind->until_end)
 		LIST_INSERT_HEAD(&entry->ends, wait, link);
 	else
 		LIST_INSERT_HEAD(&entry->waits, wait, link);
@@ -228,7 +228,7 @@ void registry_settle(
 	/* The head is reread each time: settled() may detach any other wait of this entry. */
 	while ((wait = LIST_FIRST(&entry->waits)) != NULL) {
 		registry_detach(registry, wait);
-		wait->settled(wait, entry, answer);
+		wait->kind->settled(wait, entry, answer);
 	}
 }
 
@@ -239,7 +239,7 @@ static void settle_ends(
 
 	while ((wait = LIST_FIRST(&entry->ends)) != NULL) {
 		registry_detach(registry, wait);
-		wait->settled(wait, answer);
+		wait->kind->settled(wait, entry, answer);
 	}
 }
 

@@ -27,15 +27,18 @@ struct pidwatch;
 struct quota;
 struct quota_user;
 
-/* A wait for an entry; embed it. settled() is called once, with the wait already detached from the entry. It
- * may free the wait and detach others, but must not release entries or attach: the entry's other waits are
- * still being settled. */
+/* A wait for an entry; embed it. There are many: what waits have in common is not in each of them. */
 struct registry_wait {
 	LIST_ENTRY(registry_wait) link;
 	struct registry_entry *entry; /* NULL while not attached */
-	bool until_end;		      /* only the end of the process settles it */
-	void (*settled)(struct registry_wait *wait, const struct registry_entry *entry,
-	    const struct readyd_answer *answer);
+	const struct registry_wait_kind {
+		bool until_end; /* only the end of the process settles it */
+		/* Called once, with the wait already detached from the entry. It may free the wait and detach
+		 * others, but must not release entries or attach: the entry's other waits are still being
+		 * settled. */
+		void (*settled)(struct registry_wait *wait, const struct registry_entry *entry,
+		    const struct readyd_answer *answer);
+	} * kind;
 };
 
 /* A position in the list of all entries that stays valid while entries come and go, so that the list can be

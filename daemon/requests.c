@@ -106,8 +106,9 @@ static void on_settled(struct registry_wait *registry_wait, const struct registr
 }
 
 /* NULL: the client or its user may not have another one. */
-static struct request_wait *wait_new(struct requests *requests, struct connection *connection)
+static struct request_wait *wait_new(struct requests *requests, struct connection *connection, bool until_end)
 {
+	static const struct registry_wait_kind kinds[] = {{false, on_settled}, {true, on_settled}};
 	struct request_wait *wait;
 
 	if (connection->wait_count >= requests->waits_per_client ||
@@ -115,7 +116,7 @@ static struct request_wait *wait_new(struct requests *requests, struct connectio
 		return NULL;
 	wait = xalloc_new(sizeof(*wait));
 	wait->connection = connection;
-	wait->wait.settled = on_settled;
+	wait->wait.kind = &kinds[until_end];
 	LIST_INSERT_HEAD(&connection->waits, wait, link);
 	connection->wait_count++;
 	return wait;
@@ -253,7 +254,7 @@ static void do_wait(
     struct requests *requests, struct connection *connection, const struct wire_request *request)
 {
 	struct readyd_answer answer;
-	struct request_wait *wait = wait_new(requests, connection);
+	struct request_wait *wait = wait_new(requests, connection, false);
 
 	if (wait == NULL) {
 		put_error(connection, WIRE_TOO_MANY_WAITS, request->pid);
@@ -272,14 +273,13 @@ static void do_wait(
 static void do_end(
     struct requests *requests, struct connection *connection, const struct wire_request *request)
 {
-	struct request_wait *wait = wait_new(requests, connection);
+	struct request_wait *wait = wait_new(requests, connection, true);
 	struct readyd_answer answer;
 
 	if (wait == NULL) {
 		put_error(connection, WIRE_TOO_MANY_WAITS, request->pid);
 		return;
 	}
-	wait->wait.until_end = true;
 	if (enroll(requests, connection, request, join_wait, wait, &answer))
 		return;
 	wait_free(wait);

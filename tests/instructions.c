@@ -92,6 +92,7 @@ static void wait_for_all(int times)
 {
 	struct registry_wait *waits = calloc((size_t)times + 1, sizeof(*waits));
 	struct quota quota;
+	static const struct registry_wait_kind kind = {.settled = on_settled};
 	struct registry *registry;
 	struct quota_user *user;
 
@@ -104,7 +105,7 @@ static void wait_for_all(int times)
 		struct registry_entry *entry =
 		    registry_enter(registry, &process, &(struct history){.absent_seen = true}, user);
 
-		waits[i].settled = on_settled;
+		waits[i].kind = &kind;
 		registry_attach(registry, entry, &waits[i]);
 		registry_queue(registry, entry);
 	}

@@ -109,10 +109,11 @@ static void on_settled(
 
 static void wait_for(int i)
 {
+	static const struct registry_wait_kind kind = {.settled = on_settled};
 	struct quota_user *asker = quota_enter(&quota, geteuid());
 	struct readyd_answer answer;
 
-	waits[i].settled = on_settled;
+	waits[i].kind = &kind;
 	ck_assert(tracker_enroll(
 	    &tracker, asker, &(struct tracker_named){.pid = workers[i]}, join, &waits[i], &answer));
 	quota_leave(&quota, asker);

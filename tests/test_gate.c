@@ -443,7 +443,8 @@ static void join_wait(struct registry_entry *entry, void *context)
 
 START_TEST(others_wait_without_the_gate)
 {
-	struct registry_wait wait = {.settled = on_settled};
+	static const struct registry_wait_kind kind = {.settled = on_settled};
+	struct registry_wait wait = {.kind = &kind};
 
 	enroll(0, join_wait, &wait);
 	close(join(0));

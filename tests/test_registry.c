@@ -76,11 +76,13 @@ static void on_settled(struct registry_wait *registry_wait, const struct registr
 		free(wait);
 }
 
+static const struct registry_wait_kind any = {.settled = on_settled};
+
 static void init_waits(struct wait *waits, size_t count)
 {
 	memset(waits, 0, count * sizeof(*waits));
 	for (size_t i = 0; i < count; i++)
-		waits[i].wait.settled = on_settled;
+		waits[i].wait.kind = &any;
 }
 
 static struct registry_entry *enter(pid_t pid, bool latched)
@@ -413,10 +415,11 @@ END_TEST
 START_TEST(only_the_end_settles_a_wait_for_it)
 {
 	struct registry_entry *entry = enter(7, false);
+	static const struct registry_wait_kind until_end = {true, on_settled};
 	struct wait waits[2];
 
 	init_waits(waits, 2);
-	waits[1].wait.until_end = true;
+	waits[1].wait.kind = &until_end;
 	ck_assert(!registry_awaits_only_end(entry));
 	registry_attach(registry, entry, &waits[0].wait);
 	registry_attach(registry, entry, &waits[1].wait);
@@ -720,7 +723,7 @@ static bool model_is_waited(pid_t pid)
 static bool model_is_waited_before_its_end(pid_t pid)
 {
 	for (unsigned i = 0; i < WAITS; i++)
-		if (model.attached[i] == pid + 1 && !model.waits[i].wait.until_end)
+		if (model.attached[i] == pid + 1 && !model.waits[i].wait.kind->until_end)
 			return true;
 	return false;
 }
@@ -754,7 +757,7 @@ static void on_model_settled(struct registry_wait *registry_wait, const struct r
 	(void)entry;
 	unit_check(answer->pid == model.told);
 	unit_check(model.attached[number] == model.told + 1);
-	unit_check(!registry_wait->until_end || model.leaving == model.told);
+	unit_check(!registry_wait->kind->until_end || model.leaving == model.told);
 	model_detach(number);
 	model.told_count++;
 	for (unsigned n = dice(4); n > 0; n--) {
@@ -983,13 +986,15 @@ static void check_against_model(void)
 
 START_TEST(behaves_like_the_model)
 {
+	static const struct registry_wait_kind kinds[] = {
+	    {false, on_model_settled}, {true, on_model_settled}};
+
 	memset(&model, 0, sizeof(model));
 	model.seed = (uint64_t)_i;
 	model.told = model.leaving = -1;
 	init_waits(model.waits, WAITS);
 	for (unsigned i = 0; i < WAITS; i++) {
-		model.waits[i].wait.settled = on_model_settled;
-		model.waits[i].wait.until_end = i % 4 == 0;
+		model.waits[i].wait.kind = &kinds[i % 4 == 0];
 	}
 	registry_free(registry);
 	registry = registry_new(&quota, IDLE, on_model_leaving, NULL);

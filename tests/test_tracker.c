@@ -161,7 +161,8 @@ static void on_settled(
 START_TEST(a_process_gets_its_pidfd_from_its_own_user)
 {
 	struct quota_user *asker = quota_enter(&quota, geteuid() + 1);
-	struct registry_wait wait = {.settled = on_settled};
+	static const struct registry_wait_kind kind = {.settled = on_settled};
+	struct registry_wait wait = {.kind = &kind};
 	pid_t child = unit_spawn(NULL);
 	const struct registry_entry *entry;
 	struct readyd_answer answer;
