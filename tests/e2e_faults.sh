@@ -634,7 +634,7 @@ int main(int argc, char **argv)
 	struct readyd_waiter *waiter = readyd_waiter_new(&options);
 	const int rounds = atoi(argv[2]);
 	const time_t end = time(NULL) + atoi(argv[3]);
-	int round, counts[READYD_UNREACHABLE + 1] = {0};
+	int round, collisions = 0, counts[READYD_UNREACHABLE + 1] = {0};
 
 	if (argc != 5 || waiter == NULL)
 		return 1;
@@ -662,8 +662,12 @@ int main(int argc, char **argv)
 				return printf("round %d: no answer\n", round), 1;
 		if (next < 0)
 			return perror("readyd_waiter_next"), 1;
-		if (answer.pid != pid || (answer.verdict != READYD_READY && answer.verdict != READYD_EXITED))
-			return printf("round %d: %s\n", round, readyd_verdict_name(answer.verdict)), 1;
+		/* Tests that run beside this one have processes in child pid namespaces, and some share a number. */
+		if (answer.reason == READYD_REASON_NAME_COLLISION && ++collisions < 10)
+			answer.verdict = READYD_UNREACHABLE;
+		else if (answer.pid != pid || (answer.verdict != READYD_READY && answer.verdict != READYD_EXITED))
+			return printf("round %d: %d: %s %s\n", round, (int)pid, readyd_verdict_name(answer.verdict),
+			    readyd_reason_name(answer.reason)), 1;
 		counts[answer.verdict]++;
 		if (!(round & 1))
 			waitpid(pid, NULL, 0);
@@ -671,7 +675,7 @@ int main(int argc, char **argv)
 		close(ends[1]);
 		remove_marker(argv[4], pid);
 	}
-	printf("%d rounds: %d ready, %d exited\n", round, counts[READYD_READY], counts[READYD_EXITED]);
+	printf("%d rounds: %d ready, %d exited, %d collisions\n", round, counts[READYD_READY], counts[READYD_EXITED], collisions);
 	readyd_waiter_free(waiter);
 	return round < 100;
 }

@@ -443,7 +443,7 @@ test_a_waiter_in_another_time_namespace() {
 	got=0
 	READYD_BACKEND=daemon unshare --time --boottime 5000 "$READYCTL" status "$PID" 2>err || got=$?
 	expect "exit status ($(cat err))" "$got" 125
-	grep -q "another pid or time namespace" err || die "no reason: $(cat err)"
+	grep -q "the daemon is in another time namespace, .*; run readyctl there, or a daemon here" err || die "no reason: $(cat err)"
 }
 is_waiting() { [ -n "$(find "/proc/$(descendants "$WAITER")/fd" -lname "$INOTIFY" 2>/dev/null)" ]; }
 
