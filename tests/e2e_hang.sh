@@ -396,8 +396,9 @@ run_passes() {
 	run 124 run --timeout 1 --print json -- sh -c 'echo $$ >pid; exec sleep 1000'
 	grep -q "its marker directory does not answer" err || die "$(cat err)"
 	grep -q '"exit":124,"exit_from":"verdict".*"signal":15' out || die "$(cat out)"
-	# The end of the worker needs no directory.
-	run 3 run -- sh -c 'exit 1'
+	# Whether it had been ready is in that directory alone.
+	run 6 run -- sh -c 'exit 1'
+	grep -q "ended with exit status 1; its marker directory does not answer; exit code 6" err || die "$(cat err)"
 	spawn_worker
 	run 125 mark "$PID"
 	grep -q "the marker directory does not answer" err || die "$(cat err)"

@@ -41,15 +41,18 @@ static void expect_failure(const char *what)
 	ck_assert_msg(strstr(endpoint.why, "--socket") != NULL, "%s", endpoint.why);
 }
 
+/* The name is there only once the socket listens. */
 static void answer_one(void)
 {
-	int listener = unit_listen("s", 8), fd;
+	int listener = unit_listen("s.bound", 8), fd;
 
+	if (rename("s.bound", "s") != 0)
+		return;
 	fd = accept(listener, NULL, NULL);
 	(void)!write(fd, "PONG\n", 5);
 }
 
-/* Its socket is there when it returns. */
+/* Its socket is served when it returns. */
 static pid_t spawn_server(void)
 {
 	pid_t server = unit_spawn(answer_one);
