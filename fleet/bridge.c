@@ -98,9 +98,11 @@ static bool is_acknowledged(const struct bridge *bridge)
 	return bridge->state_is_said && bridge->is_acknowledged;
 }
 
+/* A connection that was about to be replaced has left no will, so there must be another one. */
 static bool has_said_farewell(const struct bridge *bridge, int64_t until)
 {
-	return !broker_is_open(bridge->broker) || clock_ms() >= until || is_acknowledged(bridge);
+	return (!broker_is_open(bridge->broker) && !broker_took_leave(bridge->broker)) ||
+	       clock_ms() >= until || is_acknowledged(bridge);
 }
 
 static const char *why_not(int error)
@@ -148,6 +150,7 @@ static int run(struct bridge *bridge, int signals)
 			return -1;
 	notify("STOPPING=1");
 	until = clock_ms() + FAREWELL_MS;
+	broker_leave_will(bridge->broker);
 	bridge->state_is_said = false;
 	(void)act(bridge, clock_ms());
 	while (!has_said_farewell(bridge, until))

@@ -35,7 +35,7 @@ struct broker {
 	struct mosquitto *mosq; /* NULL: between two connections */
 	struct backoff backoff;
 	int64_t retry_at, answer_by, opened_at;
-	bool is_open, is_closed, is_refused;
+	bool is_open, is_closed, is_refused, leaves_will, took_leave;
 	size_t attempts; /* so far */
 	char why[256];	 /* the connection is lost; "": it is not known why */
 };
@@ -53,6 +53,7 @@ static void on_connect(struct mosquitto *mosq, void *context, int code)
 	(void)mosq;
 	if (code == 0) {
 		b->is_open = true;
+		b->took_leave = false;
 		b->opened_at = clock_ms();
 		b->events->on_open(b->context);
 		return;
@@ -187,6 +188,7 @@ static void take_leave(struct broker *b)
 	int64_t deadline = clock_ms() + (fd >= 0 ? LEAVE_MS : 0);
 	int rc = mosquitto_disconnect(b->mosq);
 
+	b->took_leave = b->will != NULL;
 	while (rc == MOSQ_ERR_SUCCESS && mosquitto_socket(b->mosq) >= 0) {
 		rc = mosquitto_loop(b->mosq, left_until(deadline), 1);
 		if (left_until(deadline) == 0)
@@ -305,6 +307,16 @@ void broker_lose(struct broker *broker, const char *why)
 	note(broker, why);
 }
 
+void broker_leave_will(struct broker *broker)
+{
+	broker->leaves_will = true;
+}
+
+bool broker_took_leave(const struct broker *broker)
+{
+	return broker->took_leave;
+}
+
 void broker_close(struct broker *broker)
 {
 	end(broker);
@@ -381,7 +393,7 @@ void broker_turn(struct broker *broker, const struct pollfd *fd, int64_t now_ms)
 	if (rc == MOSQ_ERR_SUCCESS && broker->why[0] == '\0')
 		return;
 	report(broker, rc);
-	if (rc == MOSQ_ERR_SUCCESS && broker->is_open)
+	if (rc == MOSQ_ERR_SUCCESS && broker->is_open && !broker->leaves_will)
 		take_leave(broker);
 	drop(broker, now_ms);
 }

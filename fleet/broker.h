@@ -56,6 +56,11 @@ void broker_set_will(struct broker *broker, const char *topic, const char *paylo
 void broker_reopen(struct broker *broker);
 /* The connection is of no use: it counts as lost in the next turn, and another one follows after a delay. */
 void broker_lose(struct broker *broker, const char *why);
+/* From now on, a connection that counts as lost ends without a DISCONNECT, which publishes the will: there
+ * may be none after it that says something else. */
+void broker_leave_will(struct broker *broker);
+/* The last connection ended in order, without its will, and there is none yet after it. */
+bool broker_took_leave(const struct broker *broker);
 /* Ends the connection in order; none follows. */
 void broker_close(struct broker *broker);
 

@@ -153,6 +153,35 @@ has_answer() { grep -qs "^$2 " "$1"; }
 # Whether a connection to the port is closed on the side of the client alone.
 has_left() { awk -v port=":$1\$" '$3 ~ port && ($4 == "04" || $4 == "05") { found = 1 } END { exit !found }' /proc/net/tcp; }
 
+# ready_traced NODE OPTION...: a node with a ready process, whose bridge is traced.
+ready_traced() {
+	export ASAN_OPTIONS=detect_leaks=0
+	mkdir -p "$1/m"
+	start_daemon "$1"
+	UNDER_BRIDGE=(strace -D -f -qq -s 200 -o calls -e trace=write "${@:2}")
+	start_bridge "$1"
+	UNDER_BRIDGE=()
+	spawn_worker
+	mark_on "$1" "$PID"
+}
+tells_ready() { grep -q 'verdict.*ready' calls; }
+
+# A connection at which a call fails is ended in order and replaced, and before that, the bridge is asked to end.
+test_a_bridge_that_ends_between_two_connections() {
+	local number
+	need_fleet
+	need_strace
+	start_broker
+	ready_traced a
+	until_true 60 tells_ready
+	number=$(grep -n -m 1 'verdict.*ready' calls | cut -d: -f1)
+	ready_traced b -e "inject=write:error=ENOSYS:signal=TERM:when=$number"
+	all_end 0 "${BRIDGES[b]}"
+	until_true 60 tells_ready
+	expect "refused calls" "$(grep -c 'verdict.*ready.*INJECTED' calls)" 1
+	until_true 60 holds b/status '"state":"offline"'
+}
+
 # What ends while no daemon runs is asked for when there is one again; what has ended before stays known.
 test_what_ends_while_the_daemon_is_away_is_told() {
 	local start got=0

@@ -55,12 +55,13 @@ start_daemon() {
 	start_readyd
 	DAEMONS[$1]=$DAEMON
 }
-# Does not wait until the broker knows it.
+# Does not wait until the broker knows it. Runs below UNDER_BRIDGE.
+UNDER_BRIDGE=()
 launch_bridge() {
 	local name=$1 at
 	shift
 	mapfile -t at < <(brokers)
-	READYD_DIR='' "$BRIDGE" "${at[@]}" --node "$name" --socket "$T/$name/s" "$@" 2>>"$name.log" &
+	READYD_DIR='' "${UNDER_BRIDGE[@]}" "$BRIDGE" "${at[@]}" --node "$name" --socket "$T/$name/s" "$@" 2>>"$name.log" &
 	BRIDGES[$name]=$!
 }
 start_bridge() {
