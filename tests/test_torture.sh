@@ -198,14 +198,10 @@ test_a_bridge_that_cannot_follow_its_daemon_does_not_start() {
 	grep -q 'cannot start: Too many open files' err || die "$(cat err)"
 }
 
-# Each revision has its own, so that a failure can be repeated and the samples of many revisions add up.
-seed_of_revision() {
-	{ git -C "$SRC" rev-parse HEAD 2>/dev/null || echo none; } | cksum | cut -d ' ' -f 1
-}
-
+# One seed for all revisions: what fails then is due to the change. Other samples are for `torture.sh --sample`.
 test_a_sample_of_faults_is_survived() {
 	need_inject
-	"$TORTURE/torture.sh" --sample 150 --seconds 110 --seed "$(seed_of_revision)" >table || die "$(cat table)"
+	"$TORTURE/torture.sh" --sample 150 --seconds 110 --seed 1 >table || die "$(cat table)"
 	grep -q '^seed [0-9]*: [0-9]* of [0-9]* trials$' table || die "no figures: $(cat table)"
 }
 
