@@ -15,6 +15,14 @@
 #define SO_PASSRIGHTS 83
 #endif
 
+const char *sock_path(const char *name)
+{
+	static const char scheme[] = "unix:";
+	const size_t length = sizeof(scheme) - 1;
+
+	return strncmp(name, scheme, length) == 0 ? name + length : name;
+}
+
 socklen_t sock_address(struct sockaddr_un *addr, const char *path)
 {
 	size_t len = strlen(path);

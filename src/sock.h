@@ -8,6 +8,9 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
+/* What follows "unix:", which may be left out. */
+const char *sock_path(const char *name);
+
 /* Fills in addr from a path, or from "@name" for an abstract address. Returns the length of the address, or 0
  * with errno EINVAL (path is empty) or ENAMETOOLONG. */
 socklen_t sock_address(struct sockaddr_un *addr, const char *path);

@@ -15,7 +15,6 @@
 #include "src/wire.h"
 
 #define ANSWER_MS 1000
-#define UNIX	  "unix:"
 
 /* The length of the first line; 0: none has come. */
 static size_t read_line(int fd, char *line, size_t size)
@@ -93,12 +92,9 @@ static void compare(const struct command_line *line, const struct wire_hello *it
 
 void disagreement_describe(const struct command_line *line, char *text, size_t size)
 {
-	const char *path = usage_socket(&line->options);
 	struct wire_reply reply;
 
-	if (strncmp(path, UNIX, strlen(UNIX)) == 0)
-		path += strlen(UNIX);
-	if (ask(path, &reply))
+	if (ask(sock_path(usage_socket(&line->options)), &reply))
 		compare(line, &reply.hello, text, size);
 	else
 		snprintf(text, size,

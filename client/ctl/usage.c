@@ -39,8 +39,7 @@ static int check_socket(const char *what, const char *path)
 		return vsock_parse(path, &vsock) == 0
 			   ? 0
 			   : usage(what, path, "use vsock:CID:PORT, with two numbers");
-	if (strncmp(path, "unix:", strlen("unix:")) == 0)
-		path += strlen("unix:");
+	path = sock_path(path);
 	if (path[0] == '\0')
 		return usage(what, path, "the path is empty");
 	_Static_assert(sizeof(addr.sun_path) == 108, "the message gives the limit");

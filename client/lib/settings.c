@@ -8,6 +8,7 @@
 #include "client/lib/settings.h"
 #include "src/number.h"
 #include "src/process.h"
+#include "src/sock.h"
 #include "src/trust.h"
 
 /* An empty variable counts as unset, an empty option is an error. A set-user-ID program does not obey the
@@ -61,8 +62,6 @@ static int choose_trusted(struct settings *settings)
 	return 0;
 }
 
-#define UNIX "unix:"
-
 static int choose_socket(struct settings *settings, const char *given)
 {
 	const char *socket = from_env(given, "READYD_SOCKET");
@@ -74,8 +73,7 @@ static int choose_socket(struct settings *settings, const char *given)
 		errno = EINVAL;
 		return vsock_parse(socket, &settings->vsock);
 	}
-	if (strncmp(socket, UNIX, strlen(UNIX)) == 0)
-		socket += strlen(UNIX);
+	socket = sock_path(socket);
 	if (socket[0] == '\0' || strlen(socket) >= sizeof(settings->socket)) {
 		errno = socket[0] == '\0' ? EINVAL : ENAMETOOLONG;
 		return -1;
