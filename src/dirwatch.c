@@ -23,16 +23,19 @@
 /* Limit of reads ahead in one call: the directory may be flooded. */
 #define READS_AHEAD 4
 
+/* Of a marker. */
+struct name {
+	pid_t ns_pid;
+	bool arrived;
+	uint64_t after; /* an event at this position of the queue or an earlier one does not count */
+};
+
 struct dirwatch_extra {
 	struct dirwatch_extra *next, **to_this;
 	int wd;
 	bool wanted; /* added since the last dirwatch_age() but one */
 	bool fresh;  /* added since the last dirwatch_age() */
-	struct name {
-		pid_t ns_pid;
-		bool arrived;
-		uint64_t after; /* an event at this position of the queue or an earlier one does not count */
-	} * names;
+	struct name *names;
 	size_t count, size;
 	size_t reuse; /* the slot to reuse when the array is full */
 	void *charged;

@@ -31,7 +31,7 @@ static int read_file(const char *path, char *buf, size_t size)
 	return 0;
 }
 
-/* Without printf(3), whose first use is dear in a short program. */
+/* Without printf(3): its first use costs a short program much. */
 static void format_path(char path[PATH_SIZE], pid_t pid, const char *name)
 {
 	char *end = stpcpy(path, "/proc/");

@@ -127,7 +127,7 @@ test_a_daemon_that_is_started_again_does_not_end_a_wait() {
 	told on 0 "ready a/${WORKERS[1]} start=$(start_of "${WORKERS[1]}")"
 }
 
-# The bridge begins another connection, whose will names the new epoch. If it closed the last one with something unread, the
+# The bridge begins another connection, with a will that names the new epoch. If it closed the last one with something unread, the
 # broker would see a lost connection and publish its will, which ends waits.
 test_a_bridge_takes_leave_of_a_slow_broker() {
 	need_fleet
@@ -153,7 +153,7 @@ has_answer() { grep -qs "^$2 " "$1"; }
 # Whether a connection to the port is closed on the side of the client alone.
 has_left() { awk -v port=":$1\$" '$3 ~ port && ($4 == "04" || $4 == "05") { found = 1 } END { exit !found }' /proc/net/tcp; }
 
-# ready_traced NODE OPTION...: a node with a ready process, whose bridge is traced.
+# ready_traced NODE OPTION...: a node with a ready process and a traced bridge.
 ready_traced() {
 	export ASAN_OPTIONS=detect_leaks=0
 	mkdir -p "$1/m"

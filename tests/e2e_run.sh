@@ -101,7 +101,7 @@ children_of() { pgrep -P "$1"; }
 look_child() { children_of "$1" | select_lines -vx "$(cat pid)"; }
 has_look_child() { [ -n "$(look_child "$1")" ]; }
 has_passed() { [ "$(now_ms)" -gt "$1" ]; }
-# spawn_with_stopped_look ARGUMENT...: a run whose worker ends with 7 when `go` is written to; $LOOK is what looks for it.
+# spawn_with_stopped_look ARGUMENT...: a run of a worker that ends with 7 when `go` is written to; $LOOK is what looks for it.
 spawn_with_stopped_look() {
 	need pgrep
 	mkdir m

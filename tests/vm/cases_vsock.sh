@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run in a guest: a daemon and its clients by vsock, whose loopback stands in for another kernel.
+# Run in a guest: a daemon and its clients by the loopback of vsock, which stands in for another kernel.
 # shellcheck source=tests/vm/tap.sh disable=SC1091
 . /guest/tap.sh
 
