@@ -28,7 +28,7 @@ def process(node, pid, verdict, name="worker", more='"status":null', epoch=EPOCH
 
 
 def row(table, name):
-    """The text of the row with that in its first cell."""
+    """The text of the row with that in its first cell; undefined before it is drawn."""
     return (f"[...document.querySelectorAll('#{table} tr')].filter(row => row.cells[0].textContent === '{name}')"
             ".map(row => [...row.cells].map(cell => cell.textContent).join('|'))[0]")
 
@@ -57,8 +57,8 @@ try:
     browser.until(row("nodes", "silent") + " === 'silent|online|0|0|0'")
     publish("silent/status", "")
     browser.run("[...document.querySelectorAll('#nodes tr')][0].click()")
-    browser.until(row("processes", "41") + ".startsWith('41|worker|ready|||')")
-    browser.until(row("processes", "43") + ".includes('|exited||signal 9|')")
+    browser.until(row("processes", "41") + "?.startsWith('41|worker|ready|||')")
+    browser.until(row("processes", "43") + "?.includes('|exited||signal 9|')")
     # Names are text, never markup.
     assert "<b>bold</b>" in browser.run("return " + row("processes", "42"))
     assert browser.run("return document.querySelectorAll('b').length") == 0

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import time
+import urllib.error
 import urllib.request
 
 
@@ -26,8 +27,11 @@ class Browser:
     def call(self, path, data=None, method=None):
         body = None if data is None else json.dumps(data).encode()
         request = urllib.request.Request(self.base + path, body, {"Content-Type": "application/json"}, method=method)
-        with urllib.request.urlopen(request, timeout=60) as reply:
-            return json.load(reply)["value"]
+        try:
+            with urllib.request.urlopen(request, timeout=60) as reply:
+                return json.load(reply)["value"]
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(f"{path}: {data}: {error.read().decode()}") from error
 
     def open(self, url):
         self.call("/url", {"url": url})
