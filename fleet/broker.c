@@ -16,8 +16,11 @@
 
 /* A broker that vanishes, or that a node vanishes from, is noticed after one and a half of it. */
 #define KEEPALIVE_S 15
-/* From the first packet to the broker's answer. */
-#define ANSWER_MS 10000
+/* How long a broker may take for an answer, to the first packet or any later one. It doubles each time that
+ * none comes, so that a broker which many ask at once is not asked by all again before it can have answered.
+ */
+#define ANSWER_MS      10000
+#define ANSWER_MOST_MS 80000
 /* How long a broker may take to end a connection that was taken leave of. */
 #define LEAVE_MS 3000
 /* How often libmosquitto has to look at its clock. */
@@ -34,7 +37,9 @@ struct broker {
 	char *client_id, *will_topic, *will;
 	struct mosquitto *mosq; /* NULL: between two connections */
 	struct backoff backoff;
-	int64_t retry_at, answer_by, opened_at;
+	int64_t retry_at, opened_at;
+	int64_t answer_by, patience;
+	size_t unanswered; /* of what was published and subscribed to */
 	bool is_open, is_closed, is_refused, leaves_will, took_leave;
 	size_t attempts; /* so far */
 	char why[256];	 /* the connection is lost; "": it is not known why */
@@ -46,6 +51,11 @@ static void note(struct broker *b, const char *why)
 		snprintf(b->why, sizeof(b->why), "%s", why);
 }
 
+static void await_answer(struct broker *b, int64_t now)
+{
+	b->answer_by = now + b->patience;
+}
+
 static void on_connect(struct mosquitto *mosq, void *context, int code)
 {
 	struct broker *b = context;
@@ -54,6 +64,7 @@ static void on_connect(struct mosquitto *mosq, void *context, int code)
 	if (code == 0) {
 		b->is_open = true;
 		b->took_leave = false;
+		b->unanswered = 0;
 		b->opened_at = clock_ms();
 		b->events->on_open(b->context);
 		return;
@@ -68,9 +79,18 @@ static void on_message(struct mosquitto *mosq, void *context, const struct mosqu
 	struct broker *b = context;
 
 	(void)mosq;
+	await_answer(b, clock_ms());
 	if (m->topic != NULL && b->events->on_message != NULL)
 		b->events->on_message(m->topic, m->payload, m->payloadlen > 0 ? (size_t)m->payloadlen : 0,
 		    m->retain, b->context);
+}
+
+static void take_answer(struct broker *b)
+{
+	if (b->unanswered > 0)
+		b->unanswered--;
+	b->patience = ANSWER_MS;
+	await_answer(b, clock_ms());
 }
 
 static void on_publish(struct mosquitto *mosq, void *context, int mid)
@@ -78,6 +98,7 @@ static void on_publish(struct mosquitto *mosq, void *context, int mid)
 	struct broker *b = context;
 
 	(void)mosq;
+	take_answer(b);
 	if (b->events->on_acknowledged != NULL)
 		b->events->on_acknowledged(mid, b->context);
 }
@@ -87,6 +108,7 @@ static void on_subscribe(struct mosquitto *mosq, void *context, int mid, int cou
 	struct broker *b = context;
 
 	(void)mosq;
+	take_answer(b);
 	if (b->events->on_subscribed != NULL)
 		b->events->on_subscribed(mid, count == 1 && granted[0] <= 2, b->context);
 }
@@ -236,7 +258,7 @@ static void connect_now(struct broker *b, int64_t now)
 	if (rc == MOSQ_ERR_SUCCESS)
 		rc = mosquitto_connect_bind_async(b->mosq, to->host, to->port, KEEPALIVE_S,
 		    prefers_ipv4 && strchr(to->host, ':') == NULL ? "0.0.0.0" : NULL);
-	b->answer_by = now + ANSWER_MS;
+	await_answer(b, now);
 	if (rc == MOSQ_ERR_SUCCESS)
 		return;
 	if (rc == MOSQ_ERR_EAI)
@@ -253,6 +275,7 @@ struct broker *broker_new(const struct broker_options *options, const char *clie
 	b->options = options;
 	b->events = events;
 	b->context = context;
+	b->patience = ANSWER_MS;
 	if (getrandom(&b->backoff.seed, sizeof(b->backoff.seed), GRND_NONBLOCK) != sizeof(b->backoff.seed))
 		b->backoff.seed = (uint64_t)clock_now_ns(CLOCK_MONOTONIC) ^ ((uint64_t)getpid() << 32);
 	b->client_id = memory_copy(client_id);
@@ -370,6 +393,18 @@ static void note_socket_error(struct broker *b, const struct pollfd *fd)
 		note(b, strerror(error));
 }
 
+static bool is_overdue(const struct broker *b, int64_t now)
+{
+	return (!b->is_open || b->unanswered > 0) && now >= b->answer_by;
+}
+
+static void lose_patience(struct broker *b)
+{
+	note(b, b->is_open ? "it does not acknowledge what it was sent" : "it does not answer");
+	if (b->patience < ANSWER_MOST_MS)
+		b->patience *= 2;
+}
+
 void broker_turn(struct broker *broker, const struct pollfd *fd, int64_t now_ms)
 {
 	int rc;
@@ -386,10 +421,8 @@ void broker_turn(struct broker *broker, const struct pollfd *fd, int64_t now_ms)
 	rc = mosquitto_loop(broker->mosq, 0, 1);
 	if (broker->mosq == NULL)
 		return;
-	if (rc == MOSQ_ERR_SUCCESS && !broker->is_open && now_ms >= broker->answer_by) {
-		note(broker, "it does not answer");
-		rc = MOSQ_ERR_CONN_LOST;
-	}
+	if (rc == MOSQ_ERR_SUCCESS && is_overdue(broker, now_ms))
+		lose_patience(broker);
 	if (rc == MOSQ_ERR_SUCCESS && broker->why[0] == '\0')
 		return;
 	report(broker, rc);
@@ -398,30 +431,28 @@ void broker_turn(struct broker *broker, const struct pollfd *fd, int64_t now_ms)
 	drop(broker, now_ms);
 }
 
+static int sent(struct broker *b, int rc)
+{
+	if (rc != MOSQ_ERR_SUCCESS) {
+		report(b, rc);
+		return -1;
+	}
+	if (b->unanswered++ == 0)
+		await_answer(b, clock_ms());
+	return 0;
+}
+
 int broker_publish(struct broker *broker, const char *topic, const char *payload, size_t length, int *mid)
 {
-	int rc;
-
 	if (!broker->is_open)
 		return -1;
-	rc = mosquitto_publish(broker->mosq, mid, topic, (int)length, length > 0 ? payload : NULL, 1, true);
-	if (rc == MOSQ_ERR_SUCCESS)
-		return 0;
-	report(broker, rc);
-	return -1;
+	return sent(broker,
+	    mosquitto_publish(broker->mosq, mid, topic, (int)length, length > 0 ? payload : NULL, 1, true));
 }
 
 int broker_subscribe(struct broker *broker, const char *topic, int *mid)
 {
-	int rc;
-
-	if (!broker->is_open)
-		return -1;
-	rc = mosquitto_subscribe(broker->mosq, mid, topic, 1);
-	if (rc == MOSQ_ERR_SUCCESS)
-		return 0;
-	report(broker, rc);
-	return -1;
+	return broker->is_open ? sent(broker, mosquitto_subscribe(broker->mosq, mid, topic, 1)) : -1;
 }
 
 int broker_unsubscribe(struct broker *broker, const char *topic)
