@@ -50,7 +50,7 @@ static void on_message(const char *topic, const char *payload, size_t length, bo
 
 static void on_acknowledged(int mid, void *context)
 {
-	bridge_on_acknowledged(context, mid);
+	bridge_on_acknowledged(context, mid, clock_ms());
 }
 
 static void on_subscribed(int mid, bool is_granted, void *context)

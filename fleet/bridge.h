@@ -50,8 +50,10 @@ struct bridge {
 	bool is_heard; /* the broker has delivered a status of this connection */
 	int64_t deaf_at;
 
-	/* What the broker holds from before; see bridge_sweep.c. */
+	/* What the broker holds; see bridge_sweep.c. */
 	bool is_sweeping, has_swept_any;
+	bool is_doubtful; /* it may not hold what it has acknowledged */
+	bool is_checking; /* this sweep looks for that */
 	int64_t swept_at;
 	int64_t last_complaint;
 	bool is_ending;
@@ -71,13 +73,14 @@ void bridge_connect(struct bridge *bridge);
 void bridge_on_open(struct bridge *bridge, int64_t now);
 void bridge_on_message(
     struct bridge *bridge, const char *topic, const char *payload, size_t length, bool retained, int64_t now);
-void bridge_on_acknowledged(struct bridge *bridge, int mid);
+void bridge_on_acknowledged(struct bridge *bridge, int mid, int64_t now);
 /* Sends what there is to send. Returns how long that may be enough; -1: until something happens. */
 int bridge_publish(struct bridge *bridge, int64_t now);
 
-/* bridge_sweep.c: looks for what earlier bridges have left in the broker. */
+/* bridge_sweep.c: looks for what earlier bridges have left in the broker, and for what it lacks. */
 void bridge_sweep_begin(struct bridge *bridge, int64_t now);
-void bridge_sweep_found(struct bridge *bridge, const struct topic *topic, int64_t now);
+void bridge_sweep_found(
+    struct bridge *bridge, const struct topic *topic, const char *payload, size_t length, int64_t now);
 int bridge_sweep(struct bridge *bridge, int64_t now);
 
 /* bridge.c: runs until a signal; the exit status. */

@@ -10,6 +10,9 @@
 
 /* A broker acknowledges also what its rules forbid (MQTT 3.1.1). */
 #define DEAF_MS 10000
+/* A server of a cluster without a majority may acknowledge, after a time-out of its own (NATS 2.9: 4
+ * seconds), what it could not retain. */
+#define SLOW_MS 3000
 /* At least so long between two corrections of what another client has published under this node's name. */
 #define CORRECTION_MS 1000
 
@@ -74,18 +77,23 @@ void bridge_on_message(
 	if (parsed.kind == TOPIC_STATUS)
 		on_status(bridge, payload, length, retained, now);
 	else if (retained && length > 0)
-		bridge_sweep_found(bridge, &parsed, now);
+		bridge_sweep_found(bridge, &parsed, payload, length, now);
 }
 
-void bridge_on_acknowledged(struct bridge *bridge, int mid)
+void bridge_on_acknowledged(struct bridge *bridge, int mid, int64_t now)
 {
-	if (mid == bridge->status_mid)
+	int64_t sent;
+
+	if (mid == bridge->status_mid) {
 		bridge->is_acknowledged = true;
-	else
-		mirror_acknowledged(&bridge->mirror, mid);
+		return;
+	}
+	sent = mirror_acknowledged(&bridge->mirror, mid);
+	if (sent >= 0 && now - sent >= SLOW_MS)
+		bridge->is_doubtful = true;
 }
 
-static void publish_processes(struct bridge *bridge)
+static void publish_processes(struct bridge *bridge, int64_t now)
 {
 	char topic[TOPIC_SIZE], payload[PAYLOAD_SIZE];
 	struct mirror_entry *entry;
@@ -97,7 +105,7 @@ static void publish_processes(struct bridge *bridge)
 		length = entry->is_wanted ? payload_write_process(payload, &entry->state) : 0;
 		if (broker_publish(bridge->broker, topic, payload, length, &mid) != 0)
 			return;
-		mirror_sent(&bridge->mirror, entry, mid);
+		mirror_sent(&bridge->mirror, entry, mid, now);
 	}
 }
 
@@ -139,7 +147,7 @@ int bridge_publish(struct bridge *bridge, int64_t now)
 		return -1;
 	if (bridge->state != PAYLOAD_ONLINE && status_is_due(bridge, now))
 		publish_status(bridge, now);
-	publish_processes(bridge);
+	publish_processes(bridge, now);
 	if (bridge->state == PAYLOAD_ONLINE && status_is_due(bridge, now))
 		publish_status(bridge, now);
 	complain_once(bridge, now);

@@ -7,7 +7,7 @@
  */
 #define QUIET_MS 3000
 
-void bridge_sweep_begin(struct bridge *bridge, int64_t now)
+static void begin(struct bridge *bridge, int64_t now)
 {
 	int mid;
 
@@ -16,25 +16,60 @@ void bridge_sweep_begin(struct bridge *bridge, int64_t now)
 	bridge->swept_at = now;
 }
 
-void bridge_sweep_found(struct bridge *bridge, const struct topic *topic, int64_t now)
+void bridge_sweep_begin(struct bridge *bridge, int64_t now)
 {
+	bridge->is_doubtful = bridge->is_checking = false;
+	begin(bridge, now);
+}
+
+/* What the broker shows while something is in flight may be what it held before. */
+static void begin_check(struct bridge *bridge, int64_t now)
+{
+	if (!bridge->is_doubtful || !mirror_is_at_rest(&bridge->mirror))
+		return;
+	bridge->is_doubtful = false;
+	bridge->is_checking = true;
+	mirror_begin_check(&bridge->mirror);
+	begin(bridge, now);
+}
+
+void bridge_sweep_found(
+    struct bridge *bridge, const struct topic *topic, const char *payload, size_t length, int64_t now)
+{
+	struct payload_process state;
+	bool is_read;
+
 	if (!bridge->is_sweeping)
 		return;
 	bridge->swept_at = now;
-	bridge->has_swept_any |= mirror_found(&bridge->mirror, topic->pid, topic->start);
+	is_read = payload_read_process(payload, length, &state) == NULL;
+	bridge->has_swept_any |=
+	    mirror_found(&bridge->mirror, topic->pid, topic->start, is_read ? &state : NULL);
+}
+
+static void end(struct bridge *bridge)
+{
+	bridge->is_sweeping = false;
+	(void)broker_unsubscribe(bridge->broker, bridge->processes_topic);
+	if (bridge->is_checking)
+		mirror_end_check(&bridge->mirror);
+	bridge->is_checking = false;
 }
 
 int bridge_sweep(struct bridge *bridge, int64_t now)
 {
 	int64_t left = bridge->swept_at + QUIET_MS - now;
 
-	if (!bridge->is_sweeping || !broker_is_open(bridge->broker))
+	if (!broker_is_open(bridge->broker))
 		return -1;
-	if (left > 0)
+	if (bridge->is_sweeping && left > 0)
 		return (int)left;
-	bridge->is_sweeping = false;
-	(void)broker_unsubscribe(bridge->broker, bridge->processes_topic);
-	if (bridge->has_swept_any)
-		bridge_sweep_begin(bridge, now);
+	if (bridge->is_sweeping) {
+		end(bridge);
+		if (bridge->has_swept_any)
+			begin(bridge, now);
+		return 0;
+	}
+	begin_check(bridge, now);
 	return bridge->is_sweeping ? QUIET_MS : -1;
 }

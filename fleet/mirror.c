@@ -189,15 +189,36 @@ void mirror_forget(struct mirror *mirror, pid_t pid, uint64_t start)
 		clear(mirror, entry);
 }
 
-bool mirror_found(struct mirror *mirror, pid_t pid, uint64_t start)
+bool mirror_found(struct mirror *mirror, pid_t pid, uint64_t start, const struct payload_process *state)
 {
 	struct mirror_entry *entry = find_or_add(mirror, pid, start);
 
-	if (entry == NULL || entry->is_wanted)
+	if (entry == NULL)
 		return false;
+	if (entry->is_wanted) {
+		entry->is_shown |= state != NULL && is_same(&entry->state, state);
+		return false;
+	}
 	if (!mirror->in_snapshot)
 		clear(mirror, entry);
 	return true;
+}
+
+void mirror_begin_check(struct mirror *mirror)
+{
+	struct mirror_entry *entry, *next;
+
+	HASH_ITER (hh, mirror->entries, entry, next)
+		entry->is_shown = false;
+}
+
+void mirror_end_check(struct mirror *mirror)
+{
+	struct mirror_entry *entry, *next;
+
+	HASH_ITER (hh, mirror->entries, entry, next)
+		if (entry->is_wanted && !entry->is_shown)
+			enqueue(mirror, entry);
 }
 
 void mirror_restart(struct mirror *mirror)
@@ -218,11 +239,12 @@ struct mirror_entry *mirror_next(struct mirror *mirror)
 	return mirror->in_flight < MIRROR_WINDOW ? TAILQ_FIRST(&mirror->queue) : NULL;
 }
 
-void mirror_sent(struct mirror *mirror, struct mirror_entry *entry, int mid)
+void mirror_sent(struct mirror *mirror, struct mirror_entry *entry, int mid, int64_t now_ms)
 {
 	dequeue(mirror, entry);
-	entry->in_flight = true;
+	entry->in_flight = entry->is_shown = true;
 	mirror->window[mirror->in_flight] = entry;
+	mirror->window_sent[mirror->in_flight] = now_ms;
 	mirror->window_mids[mirror->in_flight++] = mid;
 }
 
@@ -239,23 +261,32 @@ static void put_back(struct mirror *mirror, struct mirror_entry *entry)
 		TAILQ_INSERT_TAIL(&mirror->queue, entry, queue);
 }
 
-void mirror_acknowledged(struct mirror *mirror, int mid)
+int64_t mirror_acknowledged(struct mirror *mirror, int mid)
 {
 	struct mirror_entry *entry;
+	int64_t sent;
 	size_t i = 0;
 
 	while (i < mirror->in_flight && mirror->window_mids[i] != mid)
 		i++;
 	if (i == mirror->in_flight)
-		return;
+		return -1;
 	entry = mirror->window[i];
+	sent = mirror->window_sent[i];
 	mirror->window[i] = mirror->window[--mirror->in_flight];
 	mirror->window_mids[i] = mirror->window_mids[mirror->in_flight];
+	mirror->window_sent[i] = mirror->window_sent[mirror->in_flight];
 	entry->in_flight = false;
 	if (entry->is_queued)
 		put_back(mirror, entry);
 	else if (!entry->is_wanted && !mirror->in_snapshot)
 		remove_entry(mirror, entry);
+	return sent;
+}
+
+bool mirror_is_at_rest(const struct mirror *mirror)
+{
+	return mirror->in_flight == 0 && TAILQ_EMPTY(&mirror->queue);
 }
 
 uint64_t mirror_mark(const struct mirror *mirror)

@@ -31,6 +31,7 @@ struct mirror_entry {
 	bool is_listed; /* while a snapshot is taken: it has the process */
 	bool is_queued; /* the broker may hold another state */
 	bool in_flight;
+	bool is_shown;	   /* by the check, or sent since it began */
 	int64_t due_at;	   /* when it is cleared or, if unlisted, asked for; 0: not by time */
 	unsigned unlisted; /* it is not known to have ended, but the snapshot lacks it: it is asked for once
 			      more, or twice */
@@ -47,6 +48,7 @@ struct mirror {
 	struct mirror_queue timed, unlisted; /* due_at, soonest first */
 	struct mirror_entry *window[MIRROR_WINDOW];
 	int window_mids[MIRROR_WINDOW];
+	int64_t window_sent[MIRROR_WINDOW];
 	size_t in_flight;
 	uint64_t serial; /* the last one that was given */
 	int64_t keep_ms;
@@ -73,16 +75,23 @@ void mirror_put(struct mirror *mirror, pid_t pid, uint64_t start, const struct p
     int64_t now_ms, int64_t age_ms);
 /* The process is not followed any more. */
 void mirror_forget(struct mirror *mirror, pid_t pid, uint64_t start);
-/* The broker holds something of this process. True: that is cleared, or will be if no snapshot has it. */
-bool mirror_found(struct mirror *mirror, pid_t pid, uint64_t start);
+/* The broker holds something of this process; state NULL: unreadable. True: that is cleared, or will be if no
+ * snapshot has it. */
+bool mirror_found(struct mirror *mirror, pid_t pid, uint64_t start, const struct payload_process *state);
+/* Between these two, all that the broker holds is found. What it was not found to hold is published again. */
+void mirror_begin_check(struct mirror *mirror);
+void mirror_end_check(struct mirror *mirror);
 
 /* The broker is another one, or may have forgotten: everything is published again. */
 void mirror_restart(struct mirror *mirror);
 /* The next entry to publish, if the window has room; else NULL. is_wanted: its state, else an empty message.
  */
 struct mirror_entry *mirror_next(struct mirror *mirror);
-void mirror_sent(struct mirror *mirror, struct mirror_entry *entry, int mid);
-void mirror_acknowledged(struct mirror *mirror, int mid);
+void mirror_sent(struct mirror *mirror, struct mirror_entry *entry, int mid, int64_t now_ms);
+/* Returns when it was sent; -1: it was not. */
+int64_t mirror_acknowledged(struct mirror *mirror, int mid);
+/* Nothing is to be published, and all is acknowledged. */
+bool mirror_is_at_rest(const struct mirror *mirror);
 /* A point in the order of what is to be published, and whether the broker holds everything before it. */
 uint64_t mirror_mark(const struct mirror *mirror);
 bool mirror_has_passed(const struct mirror *mirror, uint64_t mark);

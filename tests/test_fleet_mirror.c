@@ -41,7 +41,7 @@ static const char *send_next(pid_t *pid)
 		return "none";
 	*pid = (pid_t)entry->key.pid;
 	text = entry->is_wanted ? readyd_verdict_name(entry->state.verdict) : "clear";
-	mirror_sent(&mirror, entry, ++last_mid);
+	mirror_sent(&mirror, entry, ++last_mid, 0);
 	return text;
 }
 
@@ -223,8 +223,8 @@ START_TEST(what_others_have_left_is_cleared)
 {
 	put(1, READYD_READY, 7, 0, 0);
 	drain();
-	ck_assert(!mirror_found(&mirror, 1, 10));
-	ck_assert(mirror_found(&mirror, 1, 11));
+	ck_assert(!mirror_found(&mirror, 1, 10, NULL));
+	ck_assert(mirror_found(&mirror, 1, 11, NULL));
 	sends(1, "clear");
 	mirror_acknowledged(&mirror, last_mid);
 	ck_assert_uint_eq(HASH_COUNT(mirror.entries), 1);
@@ -235,14 +235,59 @@ END_TEST
 START_TEST(what_is_found_during_a_snapshot_waits_for_its_end)
 {
 	mirror_begin_snapshot(&mirror);
-	mirror_found(&mirror, 1, 10);
-	mirror_found(&mirror, 2, 20);
+	mirror_found(&mirror, 1, 10, NULL);
+	mirror_found(&mirror, 2, 20, NULL);
 	sends_nothing();
 	put(1, READYD_READY, 7, 0, 0);
 	end_snapshot(7, 0);
 	sends(1, "ready");
 	sends(2, "clear");
 	sends_nothing();
+}
+END_TEST
+
+static bool find(pid_t pid, enum readyd_verdict verdict, uint64_t epoch)
+{
+	const struct payload_process state = {.verdict = verdict, .wait_status = -1, .epoch = epoch};
+
+	return mirror_found(&mirror, pid, 10 * (uint64_t)pid, &state);
+}
+
+START_TEST(what_the_broker_does_not_hold_is_told_again)
+{
+	for (pid_t pid = 1; pid <= 6; pid++)
+		put(pid, READYD_READY, 7, 0, 0);
+	ck_assert(!mirror_is_at_rest(&mirror));
+	drain();
+	ck_assert(mirror_is_at_rest(&mirror));
+	mirror_begin_check(&mirror);
+	ck_assert(!find(1, READYD_READY, 7));
+	ck_assert(!find(2, READYD_PENDING, 7));
+	ck_assert(!find(3, READYD_READY, 6));
+	ck_assert(!mirror_found(&mirror, 4, 40, NULL));
+	/* 5 is not found, and 6 changes meanwhile. */
+	put(6, READYD_EXITED, 7, 0, 0);
+	sends(6, "exited");
+	sends_nothing();
+	mirror_end_check(&mirror);
+	for (pid_t pid = 2; pid <= 5; pid++)
+		sends(pid, "ready");
+	sends_nothing();
+}
+END_TEST
+
+START_TEST(an_acknowledgement_says_when_it_was_sent)
+{
+	for (pid_t pid = 1; pid <= 3; pid++) {
+		put(pid, READYD_READY, 7, 0, 0);
+		mirror_sent(&mirror, mirror_next(&mirror), (int)pid, 100 * pid);
+	}
+	ck_assert_int_eq(mirror_acknowledged(&mirror, 1), 100);
+	ck_assert_int_eq(mirror_acknowledged(&mirror, 1), -1);
+	ck_assert_int_eq(mirror_acknowledged(&mirror, 3), 300);
+	ck_assert(!mirror_is_at_rest(&mirror));
+	ck_assert_int_eq(mirror_acknowledged(&mirror, 2), 200);
+	ck_assert(mirror_is_at_rest(&mirror));
 }
 END_TEST
 
@@ -335,7 +380,7 @@ START_TEST(the_broker_holds_in_the_end_what_was_put_last)
 			flying[flights][0] = ++last_mid;
 			flying[flights][1] = (int)entry->key.pid - 1;
 			flying[flights++][2] = entry->is_wanted ? (int)entry->state.verdict : NONE;
-			mirror_sent(&mirror, entry, last_mid);
+			mirror_sent(&mirror, entry, last_mid, 0);
 		} else if (what == 3 && flights > 0) {
 			size_t which = unit_random_below(&state, (unsigned)flights);
 
@@ -366,6 +411,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, what_has_ended_is_kept_for_a_time);
 	tcase_add_test(tcase, what_others_have_left_is_cleared);
 	tcase_add_test(tcase, what_is_found_during_a_snapshot_waits_for_its_end);
+	tcase_add_test(tcase, what_the_broker_does_not_hold_is_told_again);
+	tcase_add_test(tcase, an_acknowledgement_says_when_it_was_sent);
 	tcase_add_test(tcase, a_forgotten_process_is_cleared);
 	tcase_add_test(tcase, another_connection_is_told_everything);
 	tcase_add_test(tcase, a_mark_is_passed_when_all_before_it_is_acknowledged);
