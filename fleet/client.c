@@ -15,7 +15,8 @@
 #include "src/clock.h"
 
 #define SETTLED_MS 300
-/* A server of a cluster that is electing a leader refuses subscriptions, too; rules do so each time. */
+/* In a row, before the rules are named as the cause: a server of a cluster that is electing a leader refuses
+ * subscriptions, too. */
 #define REFUSALS 3
 /* Packets that are handled before anything is decided: a broker that has much to say is read in pieces. */
 #define BATCH 256
@@ -104,7 +105,8 @@ static void on_message(const char *text, const char *payload, size_t length, boo
 	struct client *c = context;
 	struct topic topic;
 
-	c->quiet_since = clock_ms();
+	if (retained)
+		c->quiet_since = clock_ms();
 	if (topic_parse(text, &topic) != 0)
 		refuse(text, "not a topic of a node");
 	else if (topic.kind == TOPIC_STATUS)
@@ -126,10 +128,8 @@ static void on_subscribed(int mid, bool is_granted, void *context)
 		return;
 	c->has_refused = true;
 	broker_lose(c->broker, "it refuses a subscription");
-	if (++c->refusals < REFUSALS)
-		return;
-	say("the broker refuses a subscription: check its rules (ACL) for this user");
-	c->is_refused = true;
+	if (++c->refusals == REFUSALS)
+		say("the broker refuses a subscription: check its rules (ACL) for this user");
 }
 
 static const struct broker_events events = {on_open, on_lost, on_message, NULL, on_subscribed};

@@ -17,7 +17,7 @@ struct client {
 	size_t topic_count, granted;
 	unsigned refusals;   /* connections in a row in which a subscription was refused */
 	bool has_refused;    /* in this connection */
-	int64_t quiet_since; /* when the last message or acknowledgement came */
+	int64_t quiet_since; /* when the last retained message or acknowledgement came */
 	int signals, caught;
 	bool is_refused, was_told; /* was_told: that there is no connection */
 	char why[256];		   /* there is none; "": there is one, or it was not tried yet */

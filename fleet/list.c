@@ -68,6 +68,15 @@ static int print_all(struct client *client)
 	return EXIT_UNREACHABLE;
 }
 
+static int print_part(struct client *client)
+{
+	int code = print_all(client);
+
+	say("the list may lack something: within %d s, the broker %s:%u has not sent all", LIST_MS / 1000,
+	    broker_address(client->broker)->host, broker_address(client->broker)->port);
+	return code == EXIT_READY ? EXIT_UNREACHABLE : code;
+}
+
 static int run(struct client *client)
 {
 	int64_t deadline = client->line->began + LIST_MS, settles;
@@ -83,8 +92,10 @@ static int run(struct client *client)
 			client_die(client);
 		}
 	}
-	if (broker_is_open(client->broker))
+	if (client_is_settled(client))
 		return print_all(client);
+	if (broker_is_open(client->broker))
+		return print_part(client);
 	say("no connection to the broker %s:%u within %d s", broker_address(client->broker)->host,
 	    broker_address(client->broker)->port, LIST_MS / 1000);
 	return EXIT_UNREACHABLE;

@@ -51,7 +51,7 @@ is_told() { # NAME PROCESS
 	case $got in
 	0) expect "output of the wait $1" "$(cat "$1.out")" "ready a/$2 start=$(start_of "$2")" ;;
 	6) grep -q "unreachable a/$2 .*reason=node-offline" "$1.out" && grep -q "no connection to the broker" a.log ;;
-	*) die "the wait $1 ended with $got: $(cat "$1.out" "$1.err")" ;;
+	*) die "the wait $1 ended with $got: $(cat "$1.out" "$1.err" a.log)" ;;
 	esac
 }
 
