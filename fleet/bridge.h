@@ -54,6 +54,7 @@ struct bridge {
 	bool is_sweeping, has_swept_any;
 	bool is_doubtful; /* it may not hold what it has acknowledged */
 	bool is_checking; /* this sweep looks for that */
+	int64_t check_at; /* no other one before this */
 	int64_t swept_at;
 	int64_t last_complaint;
 	bool is_ending;

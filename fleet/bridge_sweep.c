@@ -6,6 +6,9 @@
  * one subscriber and drops the others; so as long as a look finds something to clear, another one follows it.
  */
 #define QUIET_MS 3000
+/* At least so long between two checks: a broker that is slow because it has much to do gets little more of
+ * it. */
+#define CHECK_MS 30000
 
 static void begin(struct bridge *bridge, int64_t now)
 {
@@ -23,14 +26,18 @@ void bridge_sweep_begin(struct bridge *bridge, int64_t now)
 }
 
 /* What the broker shows while something is in flight may be what it held before. */
-static void begin_check(struct bridge *bridge, int64_t now)
+static int check(struct bridge *bridge, int64_t now)
 {
 	if (!bridge->is_doubtful || !mirror_is_at_rest(&bridge->mirror))
-		return;
+		return -1;
+	if (now < bridge->check_at)
+		return (int)(bridge->check_at - now);
+	bridge->check_at = now + CHECK_MS;
 	bridge->is_doubtful = false;
 	bridge->is_checking = true;
 	mirror_begin_check(&bridge->mirror);
 	begin(bridge, now);
+	return QUIET_MS;
 }
 
 void bridge_sweep_found(
@@ -70,6 +77,5 @@ int bridge_sweep(struct bridge *bridge, int64_t now)
 			begin(bridge, now);
 		return 0;
 	}
-	begin_check(bridge, now);
-	return bridge->is_sweeping ? QUIET_MS : -1;
+	return check(bridge, now);
 }
