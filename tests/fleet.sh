@@ -99,7 +99,7 @@ answers() {
 	expect "output of fleet wait $*" "$(cat out)" "$text"
 }
 # is_ready NODE/PID: of a process of this test.
-is_ready() { [ "$(fleet wait "$1" --timeout 5 2>err)" = "ready $1 start=$(start_of "${1#*/}")" ]; }
+is_ready() { [ "$(fleet wait "$1" --timeout 30 2>err)" = "ready $1 start=$(start_of "${1#*/}")" ]; }
 # spawn_wait NAME ARGUMENT...: in the background, with its output in NAME.out and NAME.err.
 spawn_wait() {
 	local name=$1
