@@ -105,6 +105,14 @@ static enum options_result bad(const char *option, const char *value, const char
 	return OPTIONS_BAD;
 }
 
+static enum options_result lacks(const char *option, const char *other)
+{
+	fprintf(stderr,
+	    "readyd: %s has no effect without %s: add that, or leave this out; try 'readyd --help'\n", option,
+	    other);
+	return OPTIONS_BAD;
+}
+
 static int parse_count(const char *text, uint64_t max, uint64_t *value)
 {
 	return number_parse(text, strlen(text), max, value);
@@ -342,7 +350,7 @@ static enum options_result complete(struct choice *choice)
 		return bad("--socket-group", choice->group,
 		    "for an abstract socket, which has no group: leave it out, or choose a path");
 	if (config->vsock.cid_count > 0 && !config->vsock.is_on)
-		return bad("--vsock-cid", "", "useful without --listen: add it, or leave this out");
+		return lacks("--vsock-cid", "--listen");
 	/* Each has been checked by itself. */
 	(void)marker_place_init(&config->place, choice->dir, choice->prefix);
 	return OPTIONS_SERVE;

@@ -50,21 +50,21 @@ static void check_ambiguity(const struct marker_place *place, const struct proce
 	}
 }
 
-/* Root may leave a marker for any process. Of one that was gone before the first look no uid is known, so any
- * user may have created a file that was there already: root's and our user's count. */
-static enum process_uid check_uid(const struct process *p, const struct history *history, uid_t uid)
+/* Root may leave a marker for any process. Of one that was never seen no uid is known, so any user may have
+ * created the file: root's and our user's count. */
+static enum process_uid check_uid(const struct process *p, uid_t uid)
 {
 	if (uid == 0)
 		return PROCESS_UID_OWN;
 	if (!p->no_such_process)
 		return process_check_uid(p, uid);
-	return history->absent_seen || uid == geteuid() ? PROCESS_UID_OWN : PROCESS_UID_UNREADABLE;
+	return uid == geteuid() ? PROCESS_UID_OWN : PROCESS_UID_UNREADABLE;
 }
 
 /* Two users that look alike in our user namespace need not be one. */
 static void check_owner(const struct process *p, struct history *history, struct observation *o)
 {
-	enum process_uid uid = check_uid(p, history, o->marker.uid);
+	enum process_uid uid = check_uid(p, o->marker.uid);
 
 	if (uid == PROCESS_UID_OWN && !uidmap_identifies(o->marker.uid))
 		uid = PROCESS_UID_UNREADABLE;
@@ -190,7 +190,7 @@ static void remember(const struct process *p, struct history *history, const str
 	history->assumed = (answer->flags & READYD_FLAG_AGE_ASSUMED) != 0;
 }
 
-static void note_absence(struct history *history, const struct marker_stat *directory)
+void check_note_absence(struct history *history, const struct marker_stat *directory)
 {
 	if (!history->absent_seen || history->absent_since == 0)
 		history->absent_since = clock_now_ns(CLOCK_BOOTTIME);
@@ -227,7 +227,7 @@ void check_process(const struct marker_place *place, const struct process *p, st
 	remember(p, history, &o, answer);
 	if (life == PROCESS_LIVES && !o.unknown && !o.inaccessible && !o.hangs &&
 	    o.marker.kind == MARKER_ABSENT)
-		note_absence(history, &o.marker);
+		check_note_absence(history, &o.marker);
 	if (o.gone && !p->no_such_process)
 		answer->wait_status = process_wait_status(p);
 }

@@ -23,4 +23,7 @@
 void check_process(const struct marker_place *place, const struct process *p, struct history *history,
     struct collisions *collisions, const struct marker_viewer *viewer, struct readyd_answer *answer);
 
+/* No marker was in that directory (MARKER_ABSENT), while the process lived, or had not started. */
+void check_note_absence(struct history *history, const struct marker_stat *directory);
+
 #endif

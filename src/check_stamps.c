@@ -1,16 +1,22 @@
 #include "config.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "src/check_stamps.h"
 #include "src/clock.h"
 #include "src/clock_set.h"
 #include "src/stamp.h"
 
+/* Of a process that was never seen no user is known: our own counts. */
+static bool is_its_user(const struct process *p, uid_t uid)
+{
+	return p->no_such_process ? uid == geteuid() : process_check_uid(p, uid) == PROCESS_UID_OWN;
+}
+
 bool check_stamps_is_shared(const struct process *p, mode_t mode, uid_t owner)
 {
-	return (mode & (S_IWGRP | S_IWOTH)) != 0 ||
-	       (owner != 0 && process_check_uid(p, owner) != PROCESS_UID_OWN);
+	return (mode & (S_IWGRP | S_IWOTH)) != 0 || (owner != 0 && !is_its_user(p, owner));
 }
 
 /* Setting our clock does not set that of another machine or program. */

@@ -3,6 +3,9 @@
 #include "src/clock.h"
 #include "src/evidence.h"
 
+/* A marker is written as soon as it is created, but for a worker that is preempted in between. */
+#define WRITING_NS 1000000000
+
 /* What clocks say of a file that was there before the first look. */
 enum age {
 	AGE_YOUNGER, /* than the process, certainly */
@@ -78,6 +81,19 @@ int64_t evidence_start(const struct process *p, const struct history *history)
 	return has_start(p) ? clock_ticks_to_ns(p->start) : history->absent_since;
 }
 
+/* How long before the last change of the file a stamp was made. Neither a link nor a rename changes the times
+ * of birth and of writing. */
+static int64_t time_to_change(const struct observation *o, const struct timespec *stamp)
+{
+	return clock_to_ns(&o->marker.ctime) - clock_to_ns(stamp);
+}
+
+/* The process was never seen, so that the file alone tells when it was created. */
+static bool was_never_seen(const struct process *p, const struct history *history)
+{
+	return !has_start(p) && p->no_such_process && history->absent_since == 0;
+}
+
 bool evidence_was_born_before(
     const struct process *p, const struct history *history, const struct observation *o)
 {
@@ -88,20 +104,25 @@ bool evidence_was_born_before(
 
 	if (!o->has_birth)
 		return false;
+	if (was_never_seen(p, history))
+		return time_to_change(o, &o->born) > WRITING_NS;
 	return o->known_old || evidence_took_longer(start, changed - born, o->now) ||
 	       start - (born - o->stamps.skew_ns) > tolerance(o);
 }
 
-/* Neither a link nor a rename changes the time of writing. */
-static bool was_written_before(const struct process *p, const struct observation *o)
+static bool was_written_before(
+    const struct process *p, const struct history *history, const struct observation *o)
 {
+	if (was_never_seen(p, history))
+		return time_to_change(o, &o->marker.mtime) > WRITING_NS;
 	return age_of(p, &o->marker.mtime, o, o->offsets.least) > tolerance(o);
 }
 
 bool evidence_may_be_moved(
     const struct process *p, const struct history *history, const struct observation *o)
 {
-	return o->marker.links > 1 || evidence_was_born_before(p, history, o);
+	return o->marker.links > 1 || evidence_was_born_before(p, history, o) ||
+	       (was_never_seen(p, history) && was_written_before(p, history, o));
 }
 
 static bool is_moved(const struct process *p, const struct history *history, const struct observation *o)
@@ -130,7 +151,7 @@ bool evidence_needs_stamps(const struct history *history, const struct marker_st
 static enum evidence weigh_moved(
     const struct process *p, const struct history *history, const struct observation *o)
 {
-	bool may_be_own = o->marker.links <= 1 && !was_written_before(p, o);
+	bool may_be_own = o->marker.links <= 1 && !was_written_before(p, history, o);
 
 	return may_be_own && !history->strict ? EVIDENCE_ASSUMED : EVIDENCE_UNDATED;
 }
@@ -165,10 +186,12 @@ enum evidence evidence_weigh(
 		return EVIDENCE_NAMELESS;
 	if (history->absent_seen)
 		return is_moved(p, history, o) ? EVIDENCE_UNDATED : EVIDENCE_OWN;
-	/* Where there was none, any process that had the pid is meant; one of them wrote it. */
-	if (!has_start(p))
-		return p->no_such_process ? EVIDENCE_OWN : EVIDENCE_NAMELESS;
-	return weigh_stamps(p, history, o);
+	if (has_start(p))
+		return weigh_stamps(p, history, o);
+	if (!p->no_such_process)
+		return EVIDENCE_NAMELESS;
+	/* Any process that had the pid is meant; one of them wrote it. */
+	return is_moved(p, history, o) ? weigh_moved(p, history, o) : EVIDENCE_OWN;
 }
 
 bool evidence_is_weak(const struct process *p, const struct history *history, const struct observation *o)

@@ -34,8 +34,8 @@ struct history {
 	 * such waits. */
 	bool absent_seen;
 	struct marker_stat absent;
-	int64_t absent_since; /* CLOCK_BOOTTIME in nanoseconds: it lived and was without a marker then; 0: not
-			       * known */
+	int64_t absent_since; /* CLOCK_BOOTTIME in nanoseconds: it was without a marker then, and lived, or
+			       * had not started; 0: not known */
 	bool
 	    has_leftover; /* the marker `leftover` was there while an earlier process, or none, had the pid */
 	struct marker_stat leftover;
@@ -114,7 +114,7 @@ bool evidence_is_weak(const struct process *p, const struct history *history, co
  * a rename sets the time of change, but not that of birth. */
 bool evidence_took_longer(int64_t start, int64_t elapsed, int64_t now);
 
-/* Whether the file was created before the process. */
+/* Whether the file was created before the process; if that was never seen, well before its last change. */
 bool evidence_was_born_before(
     const struct process *p, const struct history *history, const struct observation *o);
 

@@ -41,6 +41,16 @@ start_waiter() {
 	esac
 }
 
+# have_checked PID...: of --not-started=wait. A check takes a few microseconds and comes every 50 ms, so readyctl has checked once it has slept
+# a few times.
+have_checked() {
+	local pid
+	for pid; do
+		[ "$(cat "/proc/$pid/comm")" = readyctl ] || return 1
+		[ "$(awk '$1 == "voluntary_ctxt_switches:" { print $2 }' "/proc/$pid/status")" -ge 3 ] || return 1
+	done
+}
+
 # waiter_ends STATUS REGEX: $WAITER ends with this exit status and line, soon after SINCE.
 waiter_ends() {
 	all_end "$1" "$WAITER"

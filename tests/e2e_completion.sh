@@ -14,7 +14,9 @@ LISTED=$(printf '%s\n' fleet $COMMANDS | sort -u)
 # --- what each shell proposes for a line: by_SHELL LINE prints the words, one a line
 
 by_bash() {
+	rm -f compopt
 	PATH=$T/bin:$PATH bash --norc -c '. "$1"
+		compopt() { echo "$*" >compopt; }
 		read -ra COMP_WORDS < <(sed "s/=/ = /g" <<<"$2")
 		[[ $2 != *" " ]] || COMP_WORDS+=("")
 		COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_LINE=$2
@@ -134,6 +136,18 @@ completes() {
 lists() { [ "$(ctl list --print pid)" = "$1" ]; }
 
 test_bash() { completes bash; }
+# Else bash writes a space after a directory, and leaves spaces in names as they are.
+test_bash_is_told_what_are_files() {
+	need bash
+	mkdir -p bin files/dir
+	ln -sf "$READYCTL" bin/readyctl
+	for line in "wait -d files/" "wait --pidfile files/" "run --listen=files/" "run ./fi" "wait 1 -- ./fi"; do
+		[ -n "$(by_bash "readyctl $line")" ] || die "$line: nothing is proposed"
+		expect "compopt for '$line'" "$(cat compopt)" "-o filenames"
+	done
+	by_bash "readyctl wait --for=" >words
+	[ ! -e compopt ] || die "words are taken for files"
+}
 test_fish() { completes fish; }
 test_zsh() {
 	write_zsh_setup

@@ -169,4 +169,68 @@ test_a_file_of_another_user_is_no_marker_of_a_process_that_is_gone() {
 	both_backends expect_status 4 "exited $NO_SUCH_PID empty=1" "$NO_SUCH_PID"
 }
 
+# gone_and_moved BACKEND FILE WORDS: a file of root that others have given the name of a process that never was.
+gone_and_moved() {
+	as_attacker mv "$2" "$(marker "$NO_SUCH_PID")"
+	expect_status "$1" 3 "died $NO_SUCH_PID $3" "$NO_SUCH_PID"
+	rm "$(marker "$NO_SUCH_PID")"
+}
+
+# With a file of its own that root has left in a directory of others: --for=end would take a crash for a good end.
+test_a_file_that_others_move_to_the_name_of_a_process_that_is_gone() {
+	need_root
+	need setpriv
+	chmod 755 "$T"
+	mkdir -m 1777 m
+	mkdir -m 777 a
+	start_readyd
+	for backend in file daemon; do
+		echo ready >a/old
+		touch -d '1 hour ago' a/old
+		gone_and_moved $backend a/old "reason=age-unknown"
+		echo ready >a/linked
+		ln -f a/linked a/other
+		gone_and_moved $backend a/linked "reason=age-unknown"
+	done
+}
+
+# wait_for_a_start BACKEND: files of others neither start nor end a wait for a process that has not started.
+wait_for_a_start() {
+	local file
+	file=$(marker "$NO_SUCH_PID")
+	: >a/old
+	[ "$(stat -c %W a/old)" -gt 0 ] || skip "the file system does not keep times of birth"
+	until_true 60 is_older_than_stamps_are_exact a/old
+	READYD_BACKEND=$1 spawn_waiters 1 --not-started=wait --for=end --timeout 60 "$NO_SUCH_PID"
+	WAITER=${WAITERS[0]}
+	until_true 60 have_checked "$WAITER"
+	as_attacker touch "$file"
+	READYD_BACKEND=$1 expect_exit 124 ctl -q wait --not-started=wait --for=end --timeout 0.2 "$NO_SUCH_PID" 2>err
+	grep -q "is not-started; its marker .*: identity-unknown;" err || die "$(cat err)"
+	rm "$file"
+	until_true 60 have_slept_since "$WAITER" "$(slept "$WAITER")"
+	as_attacker mv a/old "$file"
+	until_true 60 have_slept_since "$WAITER" "$(slept "$WAITER")"
+	rm "$file"
+	until_true 60 have_slept_since "$WAITER" "$(slept "$WAITER")"
+	SINCE=$(now_ms)
+	mark "$NO_SUCH_PID"
+	waiter_ends 0 "exited $NO_SUCH_PID.*"
+	rm "$file"
+}
+is_older_than_stamps_are_exact() { [ $(($(date +%s%N) - $(date -r "$1" +%s%N))) -gt 100000000 ]; }
+slept() { awk '$1 == "voluntary_ctxt_switches:" { print $2 }' "/proc/$1/status"; }
+have_slept_since() { [ "$(slept "$1")" -ge $(($2 + 3)) ]; }
+
+test_a_file_of_another_user_is_no_start_of_a_process() {
+	need_root
+	need setpriv
+	chmod 755 "$T"
+	mkdir -m 1777 m
+	mkdir -m 777 a
+	wait_for_a_start file
+	start_readyd
+	wait_for_a_start auto
+}
+
 run_tests "$@"

@@ -226,10 +226,12 @@ test_what_a_remote_daemon_cannot_do() {
 
 test_wrong_places_to_serve() {
 	local option
-	for option in --listen=9 --listen=vsock: --listen=vsock:2:9 --vsock-cid=x --vsock-cid=2 --stream=port; do
+	for option in --listen=9 --listen=vsock: --listen=vsock:2:9 --vsock-cid=x --stream=port; do
 		expect_exit 2 "$READYD" --socket "$T/s" "$option" 2>err
 		grep -q -- "^readyd: ${option%=*}: " err || die "$option: $(cat err)"
 	done
+	expect_exit 2 "$READYD" --socket "$T/s" --vsock-cid=2 2>err
+	grep -q -- "^readyd: --vsock-cid has no effect without --listen: " err || die "$(cat err)"
 }
 
 # start_port [OPTION]: a device, and the socket that leads to it, as a virtual machine's port and its socket on the host.

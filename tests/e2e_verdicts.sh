@@ -604,16 +604,6 @@ not_started_yet() {
 	READYD_BACKEND=$1 expect_exit 3 ctl -q wait --timeout 60 200
 }
 
-# have_checked PID...: a check takes a few microseconds and comes every 50 ms, so readyctl has checked once it has slept
-# a few times.
-have_checked() {
-	local pid
-	for pid; do
-		[ "$(cat "/proc/$pid/comm")" = readyctl ] || return 1
-		[ "$(awk '$1 == "voluntary_ctxt_switches:" { print $2 }' "/proc/$pid/status")" -ge 3 ] || return 1
-	done
-}
-
 # starts_during_the_wait BACKEND ready|dies
 starts_during_the_wait() {
 	start_readyd_unless_file "$1"

@@ -53,7 +53,7 @@ static const struct {
     {{.kind = REGULAR, .age = NO_START, .life = ALIVE}, READYD_PENDING, READYD_REASON_IDENTITY_UNKNOWN},
     {{.kind = REGULAR, .age = FUTURE, .life = ALIVE}, READYD_PENDING, READYD_REASON_AGE_UNKNOWN},
     {{.kind = REGULAR, .age = FUTURE, .life = GONE}, READYD_DIED, READYD_REASON_AGE_UNKNOWN},
-    {{.kind = REGULAR, .age = FUTURE, .life = NO_SUCH_PROCESS}, READYD_DIED, READYD_REASON_NO_PROCESS},
+    {{.kind = REGULAR, .age = FUTURE, .life = NO_SUCH_PROCESS}, READYD_DIED, READYD_REASON_AGE_UNKNOWN},
     {{.kind = REGULAR, .age = OLDER, .clock_set = NO, .life = ALIVE}, READYD_STALE, READYD_REASON_OLDER},
     {{.kind = REGULAR, .age = OLDER, .clock_set = NO, .life = GONE}, READYD_DIED, READYD_REASON_OLDER},
     {{.kind = REGULAR, .age = OLDER, .clock_set = NO, .life = NO_SUCH_PROCESS}, READYD_DIED,

@@ -224,6 +224,47 @@ START_TEST(moved_file_proves_nothing)
 }
 END_TEST
 
+/* A file under the name of a process that was never seen: how long before its last change it was created and
+ * written, which a link or a rename leaves as it is. */
+static const struct {
+	const char *what;
+	bool shared, has_birth;
+	unsigned links;
+	int64_t born, written;
+	enum evidence evidence, strict;
+} never_seen[] = {
+    {"written at once", true, true, 1, S, S, EVIDENCE_OWN, EVIDENCE_OWN},
+    {"linked", true, true, 2, 0, 0, EVIDENCE_UNDATED, EVIDENCE_UNDATED},
+    {"renamed", true, true, 1, S + 1, S + 1, EVIDENCE_UNDATED, EVIDENCE_UNDATED},
+    {"written over", true, true, 1, S + 1, S, EVIDENCE_ASSUMED, EVIDENCE_UNDATED},
+    {"renamed, of unknown birth", true, false, 1, 0, S + 1, EVIDENCE_UNDATED, EVIDENCE_UNDATED},
+    {"renamed, where no other user can", false, true, 1, S + 1, S + 1, EVIDENCE_OWN, EVIDENCE_OWN},
+};
+
+START_TEST(moved_file_of_a_process_that_was_never_seen_proves_nothing)
+{
+	struct history history = {0};
+	struct observation o;
+	struct process p;
+	int64_t changed;
+
+	arrange(S, LATER, &p, &o);
+	p.start_known = false;
+	p.start = 0;
+	p.no_such_process = true;
+	o.shared = never_seen[_i].shared;
+	o.has_birth = never_seen[_i].has_birth;
+	o.marker.links = never_seen[_i].links;
+	changed = clock_to_ns(&o.marker.ctime);
+	o.born = (struct timespec){(changed - never_seen[_i].born) / S, (changed - never_seen[_i].born) % S};
+	o.marker.mtime =
+	    (struct timespec){(changed - never_seen[_i].written) / S, (changed - never_seen[_i].written) % S};
+	ck_assert_msg(evidence_weigh(&p, &history, &o) == never_seen[_i].evidence, "%s", never_seen[_i].what);
+	history.strict = true;
+	ck_assert_msg(evidence_weigh(&p, &history, &o) == never_seen[_i].strict, "%s", never_seen[_i].what);
+}
+END_TEST
+
 /* Of a process that is gone, the start that was asked for counts. */
 START_TEST(start_of_what_is_judged)
 {
@@ -358,6 +399,8 @@ static Suite *suite(void)
 	tcase_add_test(tcase, owner_and_collision_decide_first);
 	tcase_add_test(tcase, unknown_start_proves_nothing);
 	tcase_add_loop_test(tcase, moved_file_proves_nothing, 0, UNIT_COUNT(moved));
+	tcase_add_loop_test(
+	    tcase, moved_file_of_a_process_that_was_never_seen_proves_nothing, 0, UNIT_COUNT(never_seen));
 	return s;
 }
 

@@ -219,6 +219,23 @@ test_what_it_names_exists() {
 	done
 }
 
+# What `make install` installs is complete: each link of a document leads to a file or directory.
+test_what_the_installed_documents_name_is_installed() {
+	local doc file
+	make -s -C "$BUILD" install-data DESTDIR="$T/root" docdir=/doc >log 2>&1 || die "$(cat log)"
+	expect "documents" "$(cd root/doc && echo *.md)" \
+		"ARCHITECTURE.md BENCHMARKS.md CONTRIBUTING.md NEWS.md README.md SECURITY.md"
+	for doc in root/doc/*.md; do
+		for file in $(README=$doc linked); do
+			[ -e "root/doc/$file" ] || die "${doc##*/} names $file, which is not installed"
+		done
+	done
+	expect "files of README.md" "$(README=root/doc/README.md linked | wc -l)" "$(linked | wc -l)"
+	for file in $(grep -oE '`(examples|contrib|bindings)/[a-zA-Z0-9_./-]+`' root/doc/README.md | tr -d '`'); do
+		[ -e "root/doc/$file" ] || die "README.md names $file, which is not installed"
+	done
+}
+
 # The table of verdicts is that of readyctl.
 test_verdicts_are_those_of_readyctl() {
 	sed -n '/^## Verdicts/,$s/^| `\([a-z]*\)` |.*/\1/p' "$README" >named

@@ -104,6 +104,9 @@ make() { # STEP
 	link) ln -s /dev/null "$(its_marker)" ;;
 	fifo) mkfifo "$(its_marker)" ;;
 	foreign) make_foreign ;;
+	old) : >"$READYD_DIR/old" && until_true 60 is_old_enough "$READYD_DIR/old" 200 ;;
+	moved) mv "$READYD_DIR/old" "$(its_marker)" ;;
+	linked) : >"$READYD_DIR/new" && ln "$READYD_DIR/new" "$(its_marker)" ;;
 	leftover) make_leftover 200 ;;
 	seen-leftover) make_seen_leftover ;;
 	replace) echo ready >"$READYD_DIR/new" && mv -f "$READYD_DIR/new" "$(marker "$PID")" ;;

@@ -663,6 +663,8 @@ fn is_readable(fd: &OwnedFd) -> Option<bool> {
 }
 
 const SECOND_NS: i64 = 1_000_000_000;
+/// A marker is written as soon as it is created, but for a worker that is preempted in between.
+const WRITING_NS: i64 = SECOND_NS;
 /// USER_HZ is 100 on all architectures that are supported.
 const TICK_NS: i64 = SECOND_NS / 100;
 const CLOCK_REALTIME: usize = 0;
@@ -692,6 +694,12 @@ fn boot_offset() -> i64 {
 
 fn ctime_ns(meta: &Metadata) -> i64 {
     meta.ctime().saturating_mul(SECOND_NS).saturating_add(meta.ctime_nsec())
+}
+
+/// When the file was created, by the clock of its file system.
+fn birth_ns(meta: &Metadata) -> Option<i64> {
+    let since = meta.created().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_nanos()).ok().filter(|ns| *ns > 0)
 }
 
 fn ticks_ns(ticks: u64) -> i64 {
@@ -1007,6 +1015,15 @@ impl Process {
     }
 
     /// Whether a file that it has created can have this owner; `Ok(None)`: cannot be read. `Err`: a shortage.
+    /// The same. Of a process that was never seen no uid is known, so any user may have created the file: our user's
+    /// counts.
+    fn has_user(&self, uid: u32) -> io::Result<Option<bool>> {
+        if self.absent {
+            return Ok(if uid == effective_uid() { Some(true) } else { None });
+        }
+        self.has_uid(uid)
+    }
+
     fn has_uid(&self, uid: u32) -> io::Result<Option<bool>> {
         if let Some(fd) = &self.fd {
             let info = pidfd_info(fd);
@@ -1279,6 +1296,8 @@ struct History {
     confirmed: bool,
     /// It was alive while no marker was in that directory.
     absent: Option<(u64, u64)>,
+    /// CLOCK_BOOTTIME in nanoseconds; 0: not known.
+    absent_since: i64,
     /// There while an earlier process, or none, had the pid.
     leftover: Option<FileId>,
     foreign: Option<FileId>,
@@ -1303,6 +1322,8 @@ struct Observation {
     now: i64,
     offset: i64,
     was_set: bool,
+    /// Others than root and the user of the process can write to the directory.
+    shared: bool,
     ambiguous: bool,
     ambiguity_unchecked: bool,
     inaccessible: bool,
@@ -1317,11 +1338,15 @@ struct Observation {
 /// Whether only root and the user of the process can write to our directory.
 fn is_private(place: &Place, process: &Process) -> bool {
     match fs::metadata(&place.dir) {
-        Ok(meta) if meta.mode() & 0o022 == 0 => {
-            meta.uid() == 0 || matches!(process.has_uid(meta.uid()), Ok(Some(true)))
-        }
-        _ => false,
+        Ok(meta) => !is_shared(process, &meta),
+        Err(_) => false,
     }
+}
+
+/// Whether others than root and the user of the process can write to a directory.
+fn is_shared(process: &Process, directory: &Metadata) -> bool {
+    let its = || directory.uid() == 0 || matches!(process.has_user(directory.uid()), Ok(Some(true)));
+    directory.mode() & 0o022 != 0 || !its()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -1425,6 +1450,7 @@ impl Observation {
             now: 0,
             offset: 0,
             was_set: false,
+            shared: false,
             ambiguous: false,
             ambiguity_unchecked: false,
             inaccessible: false,
@@ -1489,6 +1515,7 @@ impl Observation {
             let path = view.dir.as_ref().map_or_else(|| place.dir.clone(), |dir| fd_path(&dir.0));
             self.check_clocks(&path, process);
         }
+        self.check_origin(place, process, history, &view);
         self.check_owner(process, history);
         self.check_ambiguity(place, process, history, alone, &view);
     }
@@ -1508,6 +1535,82 @@ impl Observation {
         }
     }
 
+    /// Whether others can have moved the file there.
+    fn check_origin(&mut self, place: &Place, process: &Process, history: &History, view: &View) {
+        if history.latched || history.confirmed {
+            return;
+        }
+        if self.now == 0 {
+            self.now = clock_ns(CLOCK_REALTIME);
+            self.offset = boot_offset();
+        }
+        if self.may_be_moved(process, history) {
+            let path = view.dir.as_ref().map_or_else(|| place.dir.clone(), |dir| fd_path(&dir.0));
+            self.shared = fs::metadata(path).map_or(true, |meta| is_shared(process, &meta));
+        }
+    }
+
+    fn is_linked(&self) -> bool {
+        self.marker.meta.as_ref().map_or(false, |meta| meta.nlink() > 1)
+    }
+
+    /// Neither a link nor a rename changes the times of birth and of writing.
+    fn was_born_before(&self, process: &Process, history: &History) -> bool {
+        let (meta, born) = match self.marker.meta.as_ref().and_then(|meta| Some((meta, birth_ns(meta)?))) {
+            Some(known) => known,
+            None => return false,
+        };
+        let took = ctime_ns(meta).saturating_sub(born);
+        if history.never_saw(process) {
+            return took > WRITING_NS;
+        }
+        let start = process.start.map_or(history.absent_since, ticks_ns);
+        let age = start.saturating_sub(born - self.trust.skew - self.offset);
+        took > self.now - self.offset - start + GRAIN_NS
+            || (age > self.tolerance() && !clock_set_excuses(born, age))
+    }
+
+    fn was_written_before(&self, process: &Process, history: &History) -> bool {
+        let meta = match &self.marker.meta {
+            Some(meta) => meta,
+            None => return false,
+        };
+        let written = meta.mtime().saturating_mul(SECOND_NS).saturating_add(meta.mtime_nsec());
+        if history.never_saw(process) {
+            return ctime_ns(meta).saturating_sub(written) > WRITING_NS;
+        }
+        let start = ticks_ns(process.start.unwrap_or(0));
+        start.saturating_sub(written.saturating_sub(self.trust.skew + self.offset)) > self.tolerance()
+    }
+
+    fn may_be_moved(&self, process: &Process, history: &History) -> bool {
+        self.is_linked()
+            || self.was_born_before(process, history)
+            || (history.never_saw(process) && self.was_written_before(process, history))
+    }
+
+    /// Others may have given an old file that name.
+    fn is_moved(&self, process: &Process, history: &History) -> bool {
+        self.shared && self.may_be_moved(process, history)
+    }
+
+    /// What was not seen to come may be a leftover that the process has written over.
+    fn weigh_moved(&self, process: &Process, history: &History) -> Evidence {
+        if self.is_linked() || self.was_written_before(process, history) {
+            Evidence::Undated
+        } else {
+            Evidence::Assumed
+        }
+    }
+
+    /// The file that had the name before the process.
+    fn is_rewritten_leftover(&self, history: &History) -> bool {
+        match (history.leftover, &self.marker.meta) {
+            (Some(leftover), Some(meta)) => (leftover.0, leftover.1) == (meta.dev(), meta.ino()) && !self.is_linked(),
+            _ => false,
+        }
+    }
+
     fn check_clocks(&mut self, dir: &Path, process: &Process) {
         self.now = clock_ns(CLOCK_REALTIME);
         self.offset = boot_offset();
@@ -1521,18 +1624,15 @@ impl Observation {
         self.was_set = age > self.tolerance() && clock_set_excuses(written, age);
     }
 
-    /// Root may leave a marker for any process. Of one that was gone before the first look no uid is known, so any user
-    /// may have created a file that was there already: root's and our user's count.
+    /// Root may leave a marker for any process.
     fn check_owner(&mut self, process: &Process, history: &mut History) {
         let uid = self.marker.meta.as_ref().map_or(0, |meta| meta.uid());
         let mut own = Some(true);
-        if uid != 0 && !process.absent {
-            match process.has_uid(uid) {
+        if uid != 0 {
+            match process.has_user(uid) {
                 Ok(known) => own = known,
                 Err(_) => self.unknown = true,
             }
-        } else if uid != 0 && history.absent.is_none() {
-            own = fs::metadata("/proc/self").ok().filter(|me| me.uid() == uid).map(|_| true);
         }
         // The kernel shows all users that our user namespace does not map by this number.
         if own == Some(true) && uid == 65534 && !user_map_is_complete() {
@@ -1576,16 +1676,19 @@ impl Observation {
         if process.identity_unknown || self.owner_unknown {
             return Evidence::Nameless;
         }
+        let moved = self.is_moved(process, history);
         if history.absent.is_some() {
-            return Evidence::Own;
+            return if moved { Evidence::Undated } else { Evidence::Own };
         }
-        if !process.has_start() {
-            return if self.gone { Evidence::Own } else { Evidence::Nameless };
+        if !process.has_start() && !process.absent {
+            return Evidence::Nameless;
         }
-        match self.weigh_age(process) {
-            Evidence::Assumed if history.strict => Evidence::Undated,
-            evidence => evidence,
+        // Where none was seen, any process that had the pid is meant; one of them wrote it.
+        let mut age = if process.has_start() { self.weigh_age(process) } else { Evidence::Own };
+        if moved && matches!(age, Evidence::Own | Evidence::Assumed) && !self.is_rewritten_leftover(history) {
+            age = self.weigh_moved(process, history);
         }
+        if age == Evidence::Assumed && history.strict { Evidence::Undated } else { age }
     }
 
     /// Whether an observer that saw the file earlier may overrule the evidence.
@@ -1593,6 +1696,7 @@ impl Observation {
         history.needs_stamps(&self.marker)
             && (!process.has_start()
                 || self.is_in_future()
+                || self.is_moved(process, history)
                 || self.age_at_start(process) >= -TICK_NS - self.tolerance())
     }
 
@@ -1609,8 +1713,8 @@ impl Observation {
             return (if self.gone { Verdict::Exited } else { Verdict::Ready }, None);
         }
         if process.absent {
-            let nothing = if evidence.is_some() && self.owner_unknown { "identity-unknown" } else { "no-process" };
-            return (Verdict::Died, Some(if process.reused { "pid-reused" } else { nothing }));
+            let nothing = against.filter(|reason| matches!(*reason, "identity-unknown" | "age-unknown"));
+            return (Verdict::Died, Some(if process.reused { "pid-reused" } else { nothing.unwrap_or("no-process") }));
         }
         match evidence {
             _ if self.gone => (Verdict::Died, against),
@@ -1631,6 +1735,11 @@ impl Observation {
 }
 
 impl History {
+    /// Then the file alone tells when it was created.
+    fn never_saw(&self, process: &Process) -> bool {
+        process.absent && !process.has_start() && self.absent_since == 0
+    }
+
     /// Whether time stamps decide.
     fn needs_stamps(&self, marker: &Marker) -> bool {
         let leftover = self.leftover.is_some() && self.leftover == marker.id();
@@ -1677,6 +1786,9 @@ fn check(place: &Place, process: &Process, history: &mut History, alone: bool) -
     let answer = history.evaluate(process, &seen);
     let absent = seen.marker.kind == Kind::Absent && !seen.unknown && !seen.inaccessible;
     if let (Life::Lives, true, Some(meta)) = (life, absent, &seen.marker.meta) {
+        if history.absent.is_none() || history.absent_since == 0 {
+            history.absent_since = clock_ns(CLOCK_BOOTTIME);
+        }
         history.absent = Some((meta.dev(), meta.ino()));
         history.leftover = None;
     }

@@ -29,15 +29,27 @@ static const char *process_word(const struct target *t)
 	return word != NULL ? word : "unknown";
 }
 
-/* What is there instead of a valid marker. An existing marker cannot be that of a process that has not
- * started. */
+/* A file that is there cannot be the marker of a process that has not started. */
+static const char *word_before_start(const struct marker_place *place, pid_t pid)
+{
+	struct marker_stat seen;
+
+	marker_stat(place, pid, &seen);
+	if (seen.kind == MARKER_ABSENT)
+		return "absent";
+	return readyd_reason_name(seen.kind == MARKER_FILE && seen.uid != 0 && seen.uid != geteuid()
+				      ? READYD_REASON_IDENTITY_UNKNOWN
+				      : READYD_REASON_OLDER);
+}
+
+/* What is there instead of a valid marker. */
 static const char *marker_word(const struct readyd_answer *now, const struct marker_place *place)
 {
 	bool counts = (now->verdict == READYD_READY || now->verdict == READYD_EXITED) &&
 		      !(now->flags & READYD_FLAG_LATCHED);
 
 	if (now->reason == READYD_REASON_NOT_STARTED)
-		return marker_is_absent(place, now->pid) ? "absent" : readyd_reason_name(READYD_REASON_OLDER);
+		return word_before_start(place, now->pid);
 	/* The other reasons are about the marker. */
 	if (now->reason != READYD_REASON_NONE && now->reason != READYD_REASON_NO_PROCESS &&
 	    now->reason != READYD_REASON_PID_REUSED)

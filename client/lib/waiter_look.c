@@ -88,17 +88,22 @@ void waiter_open(struct readyd_waiter *w, struct target *t, uint64_t start)
 	watch_process(w, t);
 }
 
-/* Whether a marker has appeared since the first check of the target. Checked before the process: if there is
- * a marker and then no process, there was one, too short-lived to be seen. */
+/* Whether the marker of a process has appeared since the first check of the target. Checked before the
+ * process: if there is a marker and then no process, there was one, too short-lived to be seen. Another user
+ * may have created or moved the file; then the wait for a start goes on. */
 static bool detect_start_by_marker(struct readyd_waiter *w, struct target *t)
 {
+	struct history history = t->history;
+	struct readyd_answer answer;
 	struct marker_stat seen;
 
 	marker_stat(&w->settings.place, t->process.pid, &seen);
-	if (seen.kind != MARKER_ABSENT)
-		return seen.kind == MARKER_FILE && t->history.absent_seen;
-	history_saw_none(&t->history, &seen);
-	return false;
+	if (seen.kind == MARKER_ABSENT)
+		check_note_absence(&t->history, &seen);
+	if (seen.kind != MARKER_FILE || !history.absent_seen)
+		return false;
+	check_process(&w->settings.place, &t->process, &history, NULL, &marker_viewer_direct, &answer);
+	return answer.verdict == READYD_EXITED;
 }
 
 /* The start of a process raises no event: see waiter_look_interval(). */
@@ -110,8 +115,10 @@ static void detect_start(struct readyd_waiter *w, struct target *t)
 	if (t->process.no_such_process && !was)
 		return;
 	/* The marker may be from a process that had the pid in between. */
-	if (!t->process.no_such_process)
+	if (!t->process.no_such_process) {
 		t->history.absent_seen = false;
+		t->history.absent_since = 0;
+	}
 	(void)waiter_step(w, t, TARGET_BORN, NULL);
 	watch_process(w, t);
 	daemon_conn_ask_soon(&w->conn);

@@ -14,6 +14,14 @@ _readyctl_value() { # HELP OPTION
 
 _readyctl_commands() { sed -nE '/^$/,/^$/s/^  ([a-z]+)  .*/\1/p' <<<"$1"; }
 
+# A directory is followed by a slash, not by a space, and what is special in names is quoted.
+_readyctl_files() { # WORD ARGUMENT...: of compgen
+	local word=$1
+	shift
+	compopt -o filenames 2>/dev/null
+	mapfile -t COMPREPLY < <(compgen "$@" -- "$word")
+}
+
 _readyctl() {
 	local word=$2 before=$3 help commands command="" inner="" program="" value i
 	COMPREPLY=()
@@ -38,13 +46,13 @@ _readyctl() {
 	value=
 	[[ $before != -?* || $before == -- ]] || value=$(_readyctl_value "$help" "$before")
 	if [[ -n $program ]]; then
-		mapfile -t COMPREPLY < <(compgen -c -f -- "$word")
+		_readyctl_files "$word" -c -f
 	elif [[ $value == *'|'* && $value != *[A-Z]* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "${value//|/ }" -- "$word")
 	elif [[ $value == FILE || $value == *PATH ]]; then
-		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		_readyctl_files "$word" -f
 	elif [[ $value == DIR ]]; then
-		mapfile -t COMPREPLY < <(compgen -d -- "$word")
+		_readyctl_files "$word" -d
 	elif [[ -n $value ]]; then
 		:
 	elif [[ $word == -* ]]; then
@@ -52,7 +60,7 @@ _readyctl() {
 	elif [[ -z $command || $command == help || ($command == fleet && -z $inner) ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$word")
 	elif [[ ${help%%$'\n'*} == *'[--] COMMAND'* ]]; then
-		mapfile -t COMPREPLY < <(compgen -c -f -- "$word")
+		_readyctl_files "$word" -c -f
 	elif [[ $command != fleet && ${help%%$'\n'*} == *PID* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(readyctl list --print pid 2>/dev/null)" -- "$word")
 	fi

@@ -97,6 +97,26 @@ def fs_type(path: str) -> int:
     return buffer[0] & 0xFFFFFFFF
 
 
+def birth_ns(path: str, st: os.stat_result) -> Optional[int]:
+    """When the file with this stat was created, by the clock of its file system; None: it does not say. OSError: another
+    file has the name now."""
+    if not hasattr(_libc, "statx"):
+        return None
+    at_fdcwd, nofollow, btime, buffer = -100, 0x100, 0x800, bytearray(256)
+    try:
+        _check(_libc.statx(at_fdcwd, os.fsencode(path), nofollow, btime | 0x7FF,
+                           (ctypes.c_char * 256).from_buffer(buffer)))
+    except OSError as error:
+        # The kernel has no EPERM for this; seccomp filters of containers do.
+        if error.errno in (errno.ENOSYS, errno.EPERM):
+            return None
+        raise
+    if struct.unpack_from("=Q", buffer, 0x20)[0] != st.st_ino:
+        raise OSError(errno.ESTALE, path)
+    seconds, ns = struct.unpack_from("=qI", buffer, 0x50)
+    return seconds * 10**9 + ns if struct.unpack_from("=I", buffer)[0] & btime and seconds > 0 else None
+
+
 def open_in_root(root: str, path: str) -> int:
     """The directory that path names to a process with that root (O_PATH): links do not lead out of it."""
     flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC

@@ -20,6 +20,8 @@ FileId = Tuple[int, int, int]  # device, inode, mtime: the same file, not writte
 
 # Stamps of a file system with our kernel's clock are late by a timer tick; a server's clock is not known.
 GRAIN_NS, MARGIN_NS, SECOND_NS = 40_000_000, 5_000_000_000, 1_000_000_000
+# A marker is written as soon as it is created, but for a worker that is preempted in between.
+WRITING_NS = SECOND_NS
 KERNEL_CLOCK = frozenset((
     0x01021994, 0x858458f6, 0x958458f6, 0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x3434, 0x52654973, 0x4d44,
     0xca451a4e, 0x2011bab0, 0x482b, 0x3153464a, 0x7366746e, 0x15013346, 0x2fc12fc1))
@@ -328,6 +330,7 @@ class History:
     assumed: bool = False
     confirmed: bool = False  # the daemon has said that the marker is its own
     absent: Optional[Tuple[int, int]] = None  # it was alive while no marker was in that directory
+    absent_since: int = 0  # CLOCK_BOOTTIME in nanoseconds; 0: not known
     leftover: Optional[FileId] = None  # there while an earlier process, or none, had the pid
     foreign: Optional[FileId] = None
     other_directory: bool = False
@@ -348,6 +351,8 @@ class Observation:
     now: int = 0
     offset: int = 0
     was_set: bool = False
+    shared: bool = False  # others than root and the user of the process can write to the directory
+    born: Optional[int] = None  # when the file was created, under whatever name; None: not known
     ambiguous: bool = False
     ambiguity_unchecked: bool = False
     inaccessible: bool = False
@@ -368,18 +373,22 @@ def _map_is_complete() -> bool:
         return False
 
 
+def _has_user(process: Process, uid: int) -> Optional[bool]:
+    """As Process.has_uid(). Of a process that was never seen no uid is known, so any user may have created the file: our
+    user's counts."""
+    if not process.absent:
+        return process.has_uid(uid)
+    return True if uid == os.geteuid() else None
+
+
 def _check_owner(process: Process, history: History, seen: Observation) -> None:
     uid = seen.marker.st.st_uid if seen.marker.st else 0
     own: Optional[bool] = True
-    if uid != 0 and not process.absent:
+    if uid != 0:
         try:
-            own = process.has_uid(uid)
+            own = _has_user(process, uid)
         except OSError:
             seen.unknown = True
-    elif uid not in (0, os.geteuid()) and history.absent is None:
-        # Of a process that was gone before the first look no uid is known: any user may have created a file that was
-        # there already.
-        own = None
     # The kernel shows all users that our user namespace does not map by this number.
     if own and uid == 65534 and not _map_is_complete():
         own = None
@@ -463,14 +472,77 @@ def _needs_stamps(history: History, marker: Marker) -> bool:
             (history.leftover is None or history.leftover != marker.id))
 
 
+def _age_of(process: Process, seen: Observation, stamp: int) -> int:
+    return min(process.start or 0, 1 << 62) * kernel.TICK_NS - (stamp - seen.trust.skew - seen.offset)
+
+
 def _age_at_start(process: Process, seen: Observation) -> int:
-    stamp = (seen.marker.st.st_ctime_ns if seen.marker.st else 0) - seen.trust.skew
-    return min(process.start or 0, 1 << 62) * kernel.TICK_NS - (stamp - seen.offset)
+    return _age_of(process, seen, seen.marker.st.st_ctime_ns if seen.marker.st else 0)
 
 
 def _in_future(seen: Observation) -> bool:
     stamp = (seen.marker.st.st_ctime_ns if seen.marker.st else 0) - seen.trust.skew
     return stamp > seen.now + seen.trust.grain + seen.trust.margin
+
+
+def _never_seen(process: Process, history: History) -> bool:
+    """Then the file alone tells when it was created."""
+    return process.absent and not _has_start(process) and history.absent_since == 0
+
+
+def _was_born_before(process: Process, history: History, seen: Observation) -> bool:
+    """Neither a link nor a rename changes the times of birth and of writing."""
+    st = seen.marker.st
+    if seen.born is None or st is None:
+        return False
+    if _never_seen(process, history):
+        return st.st_ctime_ns - seen.born > WRITING_NS
+    start = process.start * kernel.TICK_NS if process.start is not None else history.absent_since
+    if st.st_ctime_ns - seen.born > seen.now - seen.offset - start + GRAIN_NS:
+        return True
+    age = start - (seen.born - seen.trust.skew - seen.offset)
+    return age > seen.trust.grain + seen.trust.margin and not clock_set_excuses(seen.born, age)
+
+
+def _was_written_before(process: Process, history: History, seen: Observation) -> bool:
+    st = seen.marker.st
+    if st is None:
+        return False
+    if _never_seen(process, history):
+        return st.st_ctime_ns - st.st_mtime_ns > WRITING_NS
+    return _age_of(process, seen, st.st_mtime_ns) > seen.trust.grain + seen.trust.margin
+
+
+def _may_be_moved(process: Process, history: History, seen: Observation) -> bool:
+    return ((seen.marker.st is not None and seen.marker.st.st_nlink > 1) or _was_born_before(process, history, seen) or
+            (_never_seen(process, history) and _was_written_before(process, history, seen)))
+
+
+def _is_moved(process: Process, history: History, seen: Observation) -> bool:
+    """Others may have given an old file that name."""
+    return seen.shared and _may_be_moved(process, history, seen)
+
+
+def _is_shared(process: Process, st: os.stat_result) -> bool:
+    return st.st_mode & 0o022 != 0 or (st.st_uid != 0 and _has_user(process, st.st_uid) is not True)
+
+
+def _check_origin(place: Place, process: Process, history: History, view: View, seen: Observation) -> None:
+    """When the file was created, and whether others can have moved it there."""
+    st = seen.marker.st
+    if st is None or history.latched or history.confirmed:
+        return
+    directory = f"/proc/self/fd/{view.fd}" if view.fd >= 0 else place.directory
+    try:
+        seen.born = kernel.birth_ns(f"{directory}/{place.prefix}{process.ns_pid}", st)
+        if not seen.now:
+            seen.now, seen.offset = time.time_ns(), kernel.boot_offset()
+        seen.shared = _may_be_moved(process, history, seen) and _is_shared(process, os.stat(directory))
+    except OSError as error:
+        if kernel.is_shortage(error.errno):
+            seen.unknown = True
+        else:
+            seen.look_failed = True
 
 
 def _check_clocks(place: Place, process: Process, view: View, seen: Observation) -> None:
@@ -500,7 +572,7 @@ def _is_private(place: Place, process: Process) -> bool:
     """Whether only root and the user of the process can write to our directory."""
     try:
         st = os.stat(place.directory)
-        return st.st_mode & 0o022 == 0 and (st.st_uid == 0 or process.has_uid(st.st_uid) is True)
+        return not _is_shared(process, st)
     except OSError:
         return False
 
@@ -532,6 +604,7 @@ def _take_view(place: Place, process: Process, history: History, alone: bool, vi
         history.absent = None
     if _needs_stamps(history, seen.marker):
         _check_clocks(place, process, view, seen)
+    _check_origin(place, process, history, view, seen)
     _check_owner(process, history, seen)
     _check_ambiguity(place, process, history, alone, view, seen)
 
@@ -561,17 +634,33 @@ def weigh(process: Process, history: History, seen: Observation) -> str:
         return "leftover"
     if process.identity_unknown or seen.owner_unknown:
         return "nameless"
+    moved = _is_moved(process, history, seen)
     if history.absent is not None:
-        return "own"
-    if not _has_start(process):
-        return "own" if seen.gone else "nameless"
-    age = _weigh_age(process, seen)
+        return "undated" if moved else "own"
+    if not _has_start(process) and not process.absent:
+        return "nameless"
+    # Where none was seen, any process that had the pid is meant; one of them wrote it.
+    age = _weigh_age(process, seen) if _has_start(process) else "own"
+    if moved and age in ("own", "assumed") and not _is_rewritten_leftover(history, seen):
+        age = _weigh_moved(process, history, seen)
     return "undated" if age == "assumed" and history.strict else age
+
+
+def _is_rewritten_leftover(history: History, seen: Observation) -> bool:
+    """The file that had the name before the process."""
+    return (history.leftover is not None and seen.marker.id is not None and seen.marker.st is not None and
+            history.leftover[:2] == seen.marker.id[:2] and seen.marker.st.st_nlink <= 1)
+
+
+def _weigh_moved(process: Process, history: History, seen: Observation) -> str:
+    """What was not seen to come may be a leftover that the process has written over."""
+    linked = seen.marker.st is not None and seen.marker.st.st_nlink > 1
+    return "undated" if linked or _was_written_before(process, history, seen) else "assumed"
 
 
 def _is_weak(process: Process, history: History, seen: Observation) -> bool:
     return _needs_stamps(history, seen.marker) and (
-        not _has_start(process) or _in_future(seen) or
+        not _has_start(process) or _in_future(seen) or _is_moved(process, history, seen) or
         _age_at_start(process, seen) >= -kernel.TICK_NS - seen.trust.grain - seen.trust.margin)
 
 
@@ -593,7 +682,7 @@ def _judge(process: Process, history: History, seen: Observation, evidence: Opti
     if history.latched or arrived or (evidence is not None and against is None):
         return (Verdict.EXITED if seen.gone else Verdict.READY), None
     if process.absent:
-        nothing = "identity-unknown" if evidence is not None and seen.owner_unknown else "no-process"
+        nothing = against if against in ("identity-unknown", "age-unknown") else "no-process"
         return Verdict.DIED, "pid-reused" if process.reused else nothing
     if seen.gone:
         return Verdict.DIED, against
@@ -650,6 +739,8 @@ def check(place: Place, process: Process, history: History, alone: bool = True) 
     st = seen.marker.st
     if (life == "lives" and not seen.unknown and not seen.inaccessible and seen.marker.kind == "absent"
             and st is not None):
+        if history.absent is None or history.absent_since == 0:
+            history.absent_since = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         history.absent, history.leftover = (st.st_dev, st.st_ino), None
     if seen.gone and not process.absent:
         answer = with_wait_status(answer, process.wait_status())
