@@ -294,6 +294,41 @@ START_TEST(a_daemon_that_errs_is_as_none)
 }
 END_TEST
 
+/* What is added to the start of the process: a daemon that names another one, or none, speaks of another
+ * process, and the own look answers. */
+static const struct {
+	const char *format;
+	int other;
+	enum readyd_backend backend;
+} words[] = {
+    {"ready %d start=%llu\n", 0, READYD_BACKEND_DAEMON},
+    {"ready %d start=%llu\n", 1, READYD_BACKEND_FILE},
+    {"ready %d start=%llu\n", -1, READYD_BACKEND_FILE},
+    {"ready %d\n", 0, READYD_BACKEND_FILE},
+};
+
+START_TEST(word_is_of_the_process_that_was_seen)
+{
+	const pid_t child = unit_spawn(NULL);
+	struct process process;
+	char says[64];
+
+	process_open(&process, child);
+	ck_assert(process.start_known);
+	snprintf(says, sizeof(says), words[_i].format, (int)child,
+	    (unsigned long long)process.start + (unsigned long long)words[_i].other);
+	mark(READYD_MARKER_NAME_PREFIX, child);
+	options.backend = READYD_BACKEND_AUTO;
+	start_daemon(says);
+	ck_assert_int_eq(readyd_query(&options, child, &answer), 0);
+	ck_assert_int_eq(answer.verdict, READYD_READY);
+	ck_assert_uint_eq(answer.start, process.start);
+	ck_assert_int_eq(answer.backend, words[_i].backend);
+	process_close(&process);
+	unit_kill(child);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("library");
@@ -312,6 +347,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(
 	    tcase, a_deadline_that_has_passed_still_takes_what_is_there, 0, UNIT_COUNT(own_looks));
 	tcase_add_loop_test(tcase, a_daemon_that_errs_is_as_none, 0, UNIT_COUNT(refusals));
+	tcase_add_loop_test(tcase, word_is_of_the_process_that_was_seen, 0, UNIT_COUNT(words));
 	return s;
 }
 
