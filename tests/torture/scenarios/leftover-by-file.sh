@@ -8,7 +8,7 @@ RIGHT_STATUS=5 RIGHT='stale ' FALSE='(ready|exited|died) '
 begin_with_leftover() {
 	local last
 	last=$(cut -d ' ' -f 5 /proc/loadavg)
-	eval "touch $READYD_DIR/ktstr-worker-ready-{$((last + 1))..$((last + 1000))}"
+	eval "touch $READYD_DIR/ktstr-worker-ready-{$((last + 1))..$((last + 200))}"
 	sleep 0.05 # The kernel tells the start of a process in hundredths of a second.
 	worker
 	[ -e "$MARKER" ]
