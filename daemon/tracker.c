@@ -63,7 +63,20 @@ void tracker_fini(struct tracker *w)
 
 static bool examine(struct tracker *w, struct registry_entry *entry, struct readyd_answer *answer);
 
-/* If the verdict cannot be determined now, the sweeps retry; the pidfd would stay readable and spin. */
+/* What a sweep would see late is polled: without a pidfd, the end of the process; without a watch, its marker
+ * in another directory. */
+static void update(struct tracker *w, struct registry_entry *entry, const struct readyd_answer *answer)
+{
+	const struct history *history = &entry->history;
+	bool watched =
+	    !history->in_other_dir || dirwatch_extra_charged(w->dirs, history->extra_watch) != NULL;
+	bool shown = registry_awaits_only_end(entry) || (tick_shows(answer) && watched);
+
+	registry_update(w->registry, entry, !shown || entry->watch == NULL);
+}
+
+/* The pidfd stays readable: if what follows from the end cannot be determined now, or even whether it has
+ * ended, each tick tries again. */
 static void on_ended(struct registry_entry *entry, void *context)
 {
 	struct tracker *w = context;
@@ -71,8 +84,10 @@ static void on_ended(struct registry_entry *entry, void *context)
 
 	if (!examine(w, entry, &answer))
 		return;
-	if (process_gone(&entry->process))
+	if (process_life(&entry->process) != PROCESS_LIVES) {
 		pidwatch_stop(entry);
+		update(w, entry, &answer);
+	}
 	registry_release(w->registry, entry);
 }
 
@@ -91,18 +106,6 @@ static void drop_ended(struct tracker *w, struct registry_entry *entry)
 	pidwatch_stop(entry);
 	process_close(&entry->process);
 	registry_release(w->registry, entry);
-}
-
-/* What a sweep would see late is polled: without a pidfd, the end of the process; without a watch, its marker
- * in another directory. */
-static void update(struct tracker *w, struct registry_entry *entry, const struct readyd_answer *answer)
-{
-	const struct history *history = &entry->history;
-	bool watched =
-	    !history->in_other_dir || dirwatch_extra_charged(w->dirs, history->extra_watch) != NULL;
-	bool shown = registry_awaits_only_end(entry) || (tick_shows(answer) && watched);
-
-	registry_update(w->registry, entry, !shown || entry->watch == NULL);
 }
 
 static void note_ready(struct tracker *w, const struct process *process, const struct history *history)

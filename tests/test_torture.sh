@@ -62,6 +62,9 @@ test_a_false_or_missing_answer_is_seen() {
 	false_client wait-by-file crash '__builtin_trap();'
 	false_client wait-by-file left-behind 'if (fork() == 0) sleep(60); puts("ready 1"); return 0;'
 	false_client mark contrary 'return 0;'
+	mkdir -p run
+	echo 3 >run/pending-by-file.fds
+	false_client pending-by-file leak 'dup(0); puts("pending 1"); return 1;'
 }
 
 # faulty STATUS[|STATUS] FAULT... -- ARGUMENT...: readyctl with a fault, which must occur, ends by itself with this status.

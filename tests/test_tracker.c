@@ -8,6 +8,7 @@
 #include "daemon/tracker.h"
 #include "src/clock.h"
 #include "src/dirwatch.h"
+#include "tests/refuse.h"
 #include "tests/unit.h"
 
 /* What the tracker remembers of markers that no process waits for. */
@@ -212,6 +213,35 @@ START_TEST(a_user_without_room_is_answered)
 	quota_leave(&quota, other);
 }
 END_TEST
+
+#ifdef SYS_poll
+/* The end cannot be confirmed, and its pidfd stays readable. */
+START_TEST(an_end_that_cannot_be_confirmed_is_looked_at_in_each_tick)
+{
+	struct quota_user *asker = quota_enter(&quota, geteuid());
+	static const struct registry_wait_kind kind = {.settled = on_settled};
+	struct registry_wait wait = {.kind = &kind};
+	pid_t child = unit_spawn(NULL);
+	struct readyd_answer answer;
+	uint64_t looks;
+
+	ck_assert(tracker_enroll(
+	    &tracker, asker, &(struct tracker_named){.pid = child}, join_nothing, &wait, &answer));
+	unit_kill(child);
+	ck_assert_int_eq(refuse(SYS_poll, ENOMEM), 0);
+	looks = tracker.looks;
+	for (int turn = 0; turn < 10; turn++)
+		loop_turn(loop, false);
+	ck_assert_uint_eq(tracker.looks, looks + 1);
+	tracker_tick(&tracker);
+	while (tracker_check_due(&tracker, loop_pass_number(loop) + 1))
+		continue;
+	ck_assert_uint_eq(tracker.looks, looks + 2);
+	tracker_leave(&tracker, &wait);
+	quota_leave(&quota, asker);
+}
+END_TEST
+#endif
 
 START_TEST(marker_that_was_there_before_is_stale)
 {
@@ -452,6 +482,10 @@ static Suite *suite(void)
 	tcase_add_test(tcase, a_process_is_charged_to_its_own_user_in_the_end);
 	tcase_add_test(tcase, a_process_gets_its_pidfd_from_its_own_user);
 	tcase_add_test(tcase, a_user_without_room_is_answered);
+#ifdef SYS_poll
+	unit_add_if(tcase, an_end_that_cannot_be_confirmed_is_looked_at_in_each_tick, unit_can_refuse(),
+	    "needs seccomp filters");
+#endif
 	tcase_add_test(tcase, arrival_while_the_process_lives);
 	tcase_add_test(tcase, arrivals_that_say_nothing);
 	tcase_add_loop_test(tcase, arrival_that_is_gone, 0, 2);

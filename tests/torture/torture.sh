@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Usage: tests/torture/torture.sh [--sample N] [--seconds N] [--seed N] [SCENARIO]...
+# Usage: tests/torture/torture.sh [--sample N] [--seconds N] [--seed N] [--at-once N] [SCENARIO]...
 # Runs each scenario once for each errno of each occurrence of each system call that it makes, failing once and from then
 # on, and for each allocation (see README.md). --sample runs that many trials alone, chosen by the seed and spread over all
-# scenarios and calls, and --seconds ends it after that time. Prints each failure and a table of the outcomes. Exits with 1
-# if a trial failed.
+# scenarios and calls, and --seconds ends it after that time. --at-once is the number of trials that run at the same time,
+# without it three for each processor: they sleep most of the time. Prints each failure and a table of the outcomes.
+# Exits with 1 if a trial failed.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 : "${BUILD:=$here/../../build}"
@@ -12,12 +13,14 @@ export BUILD
 sample=0
 seconds=0
 seed=$RANDOM
+at_once=$(($(nproc) * 3))
 while [ $# -gt 0 ]; do
 	case $1 in
 	--sample) sample=$2 ;;
 	--seconds) seconds=$2 ;;
 	--seed) seed=$2 ;;
-	--*) echo "usage: torture.sh [--sample N] [--seconds N] [--seed N] [SCENARIO]..." >&2 && exit 2 ;;
+	--at-once) at_once=$2 ;;
+	--*) echo "usage: torture.sh [--sample N] [--seconds N] [--seed N] [--at-once N] [SCENARIO]..." >&2 && exit 2 ;;
 	*) break ;;
 	esac
 	shift 2
@@ -85,8 +88,6 @@ begin_with() { # SCENARIO
 }
 export here
 export -f begin_with
-# They sleep most of the time.
-at_once=$(($(nproc) * 3))
 printf '%s\n' "$@" | xargs -P "$at_once" -I '{}' bash -c 'begin_with {}'
 cat "$RUN"/*.calls >"$RUN/calls"
 

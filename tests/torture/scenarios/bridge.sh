@@ -6,7 +6,8 @@ DEADLINE=30 CPU_MS=1500 LOG_BYTES=2000
 # How long it may take, if the fault lasts, and if it does not: until then it connects again.
 PATIENCE=3
 ! is_once || PATIENCE=20
-NODE=t$$
+# The broker keeps what is said of a node: no other trial has this name, though it may have the pids of this one.
+NODE=t$$-${EPOCHREALTIME//[!0-9]/}
 export READYD_SOCKET=$T/s
 
 prepare() {

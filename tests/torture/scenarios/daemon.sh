@@ -56,19 +56,25 @@ is_answer() { # NAME REGEX
 	[[ $(<"$T/$1") =~ ^$2$ ]] || fail client "$1: $(<"$T/$1")"
 }
 
+# That no process has a number is the kernel's word, too: a marker that is seen then is a leftover, which a process that
+# has the number all the same is taken not to have written.
+is_told_of_a_free_number() { [[ ${WHAT[1]} == kill && ${WHAT[4]} == ESRCH ]]; }
+
 judge() {
-	local READY='( age=assumed)? start=[0-9]+( empty=1| latched=1)*'
+	local READY='( age=assumed)? start=[0-9]+( empty=1| latched=1)*' OLDER=
+	! is_told_of_a_free_number || OLDER='|.* reason=older-than-process.*|.*: older-than-process;.*'
 	is_answer end "died $ENDING.*"
 	if ! is_told_of_no_process; then
-		is_answer gate "ready $PID$READY"
-		is_answer many "ready $PID$READY"
-		is_answer status "ready $PID$READY"$'\n'"pending ${OTHERS[0]} .*"
+		is_answer gate "(ready $PID$READY$OLDER)"
+		is_answer many "(ready $PID$READY$OLDER)"
+		is_answer status "(ready $PID$READY$OLDER)"$'\n'"pending ${OTHERS[0]} .*"
 	fi
 	judge_end
 	[ "${SAID[signal]}" -eq 0 ] || outcome killed
 	if [ "$STATUS" -eq 0 ]; then
-		# A socket that may hold descriptors of a client is left to the end of the process.
-		[[ ${WHAT[1]} =~ ^[gs]etsockopt$ ]] || judge_descriptors
+		# The socket of a client that may hold descriptors is left to the end of the process: one for each client.
+		[[ ! ${WHAT[1]} =~ ^[gs]etsockopt$ ]] || KEPT=5
+		judge_descriptors
 		outcome right "fds=${SAID[fds]}"
 	fi
 	[[ $'\n'$ERR == *$'\n'"readyd: "[!i]* ]] || [ "${WHAT[1]}" = write ] || fail silent "status $STATUS"
