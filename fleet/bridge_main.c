@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +61,7 @@ static int set_node(struct bridge_options *options, const char *value)
 static int set_keep(struct bridge_options *options, const char *value)
 {
 	if (duration_parse(value, &options->keep_ms) != 0)
-		return say_usage("--keep", value, DURATION_HINT);
+		return say_usage("--keep", value, errno == ERANGE ? DURATION_RANGE_HINT : DURATION_HINT);
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,7 +139,8 @@ static int set(struct parsing *p, int option, const char *value)
 	case 't':
 		return duration_parse(value, &p->line->timeout_ms) == 0
 			   ? 0
-			   : say_usage("--timeout", value, DURATION_HINT);
+			   : say_usage(
+				 "--timeout", value, errno == ERANGE ? DURATION_RANGE_HINT : DURATION_HINT);
 	case OPT_ALL:
 	case OPT_ANY:
 		p->line->count = option == OPT_ANY ? 1 : 0;

@@ -1,10 +1,23 @@
 #include "config.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "fleet/say.h"
 #include "fleet/target.h"
+
+/* What is wrong with the word after the slash. */
+static const char *hint_for(const char *word)
+{
+	const char *colon = strchr(word, ':');
+
+	_Static_assert(INT_MAX == 2147483647, "the message gives the limit");
+	if (*word == '\0' || *word == '0' || *word == ':' || word[strspn(word, "0123456789:")] != '\0' ||
+	    (colon != NULL && (colon[1] == '\0' || colon[1] == '0' || strchr(colon + 1, ':') != NULL)))
+		return "after the node, use PID or PID:START, positive decimal numbers without leading zeros";
+	return "out of range; a pid is from 1 to 2147483647, a start from 1 to 18446744073709551615";
+}
 
 int target_parse(const char *text, struct target *target)
 {
@@ -18,7 +31,7 @@ int target_parse(const char *text, struct target *target)
 	*target = (struct target){.start = 0};
 	memcpy(target->node, text, length);
 	if (topic_parse_process(slash + 1, &target->pid, &target->start) != 0)
-		return say_usage("process", text, "after the node, use PID or PID:START");
+		return say_usage("process", text, hint_for(slash + 1));
 	return 0;
 }
 

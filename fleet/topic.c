@@ -37,14 +37,14 @@ int topic_parse_process(const char *text, pid_t *pid, uint64_t *start)
 	size_t digits = strcspn(text, ":");
 	uint64_t number;
 
-	if (number_parse(text, digits, INT_MAX, &number) != 0 || number == 0)
+	if (*text == '0' || number_parse(text, digits, INT_MAX, &number) != 0)
 		return -1;
 	*pid = (pid_t)number;
 	*start = 0;
 	text += digits;
 	if (*text == '\0')
 		return 0;
-	return number_parse(text + 1, strlen(text + 1), UINT64_MAX, start);
+	return text[1] == '0' ? -1 : number_parse(text + 1, strlen(text + 1), UINT64_MAX, start);
 }
 
 /* One process has one topic, so digits that could be written in another way are refused. */

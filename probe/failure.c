@@ -1,8 +1,10 @@
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "probe/failure.h"
+#include "probe/output.h"
 
 const char *failure_name(enum failure_kind kind)
 {
@@ -31,6 +33,18 @@ const char *failure_name(enum failure_kind kind)
 		return "tid-enumeration-failure";
 	}
 	return "other";
+}
+
+void failure_say(const char *format, ...)
+{
+	char text[2 * PATH_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	output_plain(stderr, text);
+	putc('\n', stderr);
 }
 
 int failure_set(struct failure *failure, enum failure_kind kind, const char *format, ...)

@@ -25,6 +25,9 @@ struct failure {
 
 const char *failure_name(enum failure_kind kind);
 
+/* Prints a line on standard error. Names and texts of others may be in it: see output_plain(). */
+__attribute__((format(printf, 1, 2))) void failure_say(const char *format, ...);
+
 /* Returns -1, for the caller to return. */
 __attribute__((format(printf, 3, 4))) int failure_set(
     struct failure *failure, enum failure_kind kind, const char *format, ...);

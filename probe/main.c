@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "probe/clock.h"
+#include "probe/failure.h"
 #include "probe/interrupt.h"
 #include "probe/options.h"
 #include "probe/output.h"
@@ -57,7 +59,7 @@ static void write_marker(void)
 		path = own;
 	}
 	if (readyd_marker_write(path) != 0)
-		fprintf(stderr, "warning: cannot write the marker %s: %s\n", path, strerror(errno));
+		failure_say("warning: cannot write the marker %s: %s", path, strerror(errno));
 }
 
 static int take_snapshots(const struct options *options, const struct target *target, struct report *report,
@@ -136,9 +138,10 @@ static int probe(const struct options *options)
 		failure_set(&failure, FAILURE_OTHER, "cannot set up signals: %s", strerror(errno));
 	else if (fill(options, &report, &failure) == 0)
 		code = finish(options, &report);
-	if (failure.text[0] != '\0')
-		fprintf(
-		    stderr, "ktstr-probe-fatal: %s\nerror: %s\n", failure_name(failure.kind), failure.text);
+	if (failure.text[0] != '\0') {
+		fprintf(stderr, "ktstr-probe-fatal: %s\n", failure_name(failure.kind));
+		failure_say("error: %s", failure.text);
+	}
 	report_fini(&report);
 	return code;
 }
@@ -147,12 +150,17 @@ static int probe(const struct options *options)
 static int find_sidecar(struct options *options)
 {
 	static char path[PATH_MAX];
+	struct stat st;
 
 	if (options->sidecar == NULL)
 		return 0;
-	if (realpath(options->sidecar, path) == NULL) {
-		fprintf(stderr, "error: sidecar %s: %s; it must be there before\n", options->sidecar,
-		    strerror(errno));
+	if (realpath(options->sidecar, path) == NULL || stat(path, &st) != 0) {
+		failure_say(
+		    "error: sidecar '%s': %s; it must be there before", options->sidecar, strerror(errno));
+		return -1;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		failure_say("error: sidecar '%s': not a regular file", options->sidecar);
 		return -1;
 	}
 	options->sidecar = path;
@@ -172,7 +180,7 @@ int main(int argc, char **argv)
 		printf("%s %s\n", PROGRAM, PACKAGE_VERSION);
 		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILED;
 	case OPTIONS_WRONG:
-		fprintf(stderr, "error: %s; see --help\n", error);
+		failure_say("error: %s; see --help", error);
 		return EXIT_USAGE;
 	case OPTIONS_RUN:
 		break;

@@ -1,6 +1,5 @@
 #include "config.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
@@ -44,6 +43,20 @@ void output_string(FILE *file, const char *text)
 			fwrite(byte, 1, length, file);
 	}
 	putc('"', file);
+}
+
+void output_plain(FILE *file, const char *text)
+{
+	const unsigned char *byte = (const unsigned char *)text;
+	size_t length;
+
+	for (; *byte != '\0'; byte += length > 0 ? length : 1) {
+		length = utf8_length(byte);
+		if (length == 0 || *byte < 0x20 || *byte == 0x7f || (*byte == 0xc2 && byte[1] < 0xa0))
+			putc('?', file);
+		else
+			fwrite(byte, 1, length, file);
+	}
 }
 
 static void json_reading(FILE *file, const struct reading *reading)
@@ -92,12 +105,10 @@ void output_json(FILE *file, const struct report *report)
 	fputs("]}\n", file);
 }
 
-/* Control characters in a name would reach the terminal. */
 static void text_name(FILE *file, const char *comm)
 {
 	fputs(*comm != '\0' ? " comm=" : "", file);
-	for (; *comm != '\0'; comm++)
-		putc(iscntrl((unsigned char)*comm) ? '?' : *comm, file);
+	output_plain(file, comm);
 }
 
 static void text_reading(FILE *file, FILE *errors, const struct reading *reading)

@@ -9,6 +9,9 @@
 /* A JSON string, with its quotes. Bytes that are not UTF-8 become U+FFFD. */
 void output_string(FILE *file, const char *text);
 
+/* Characters that a terminal may take as control characters, and bytes that are not UTF-8, become '?'. */
+void output_plain(FILE *file, const char *text);
+
 /* An object in one line, schema version 3. */
 void output_json(FILE *file, const struct report *report);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "probe/clock.h"
+#include "probe/failure.h"
 #include "probe/interrupt.h"
 #include "probe/output.h"
 #include "probe/sidecar.h"
@@ -20,7 +21,7 @@
 
 static int complain(const char *path, const char *what)
 {
-	fprintf(stderr, "error: sidecar %s: %s\n", path, what);
+	failure_say("error: sidecar %s: %s", path, what);
 	return -1;
 }
 
@@ -75,15 +76,34 @@ static char *read_all(FILE *file, size_t *length)
 	return NULL;
 }
 
+/* Another file than a regular one may be endless. It may have taken the place of the file since the start. */
+static bool is_regular(const struct stat *st)
+{
+	errno = EINVAL;
+	return S_ISREG(st->st_mode);
+}
+
+static FILE *open_regular(const char *path, struct stat *st)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	FILE *file;
+
+	if (fd < 0)
+		return NULL;
+	file = fstat(fd, st) == 0 && is_regular(st) ? fdopen(fd, "r") : NULL;
+	if (file == NULL)
+		close(fd);
+	return file;
+}
+
 static char *read_file(const char *path, size_t *length, struct stat *st)
 {
-	FILE *file = fopen(path, "re");
-	char *text = NULL;
+	FILE *file = open_regular(path, st);
+	char *text;
 
 	if (file == NULL)
 		return NULL;
-	if (fstat(fileno(file), st) == 0)
-		text = read_all(file, length);
+	text = read_all(file, length);
 	fclose(file);
 	return text;
 }

@@ -9,6 +9,9 @@
 #include "probe/maps.h"
 #include "probe/target.h"
 
+/* In the flags of /proc/<pid>/stat (linux/sched.h of the kernel). */
+#define PF_KTHREAD 0x00200000
+
 /* What an error at a file of /proc/<pid> means. */
 static enum failure_kind kind_of(int error, enum failure_kind otherwise)
 {
@@ -29,6 +32,33 @@ static int check_pid(pid_t pid, struct failure *failure)
 	return 0;
 }
 
+/* A thread of the kernel has no executable, as a process that has ended. */
+static bool is_kernel_thread(pid_t pid)
+{
+	char path[64], stat[512];
+	unsigned flags = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	stat[fread(stat, 1, sizeof(stat) - 1, file)] = '\0';
+	fclose(file);
+	if (strrchr(stat, ')') != NULL)
+		(void)sscanf(strrchr(stat, ')'), ") %*c %*d %*d %*d %*d %*d %u", &flags);
+	return (flags & PF_KTHREAD) != 0;
+}
+
+static int cannot_open(pid_t pid, const char *path, int error, struct failure *failure)
+{
+	if (is_kernel_thread(pid))
+		return failure_set(failure, FAILURE_READLINK,
+		    "process %ld is a thread of the kernel, which has no executable", (long)pid);
+	return failure_set(
+	    failure, kind_of(error, FAILURE_READLINK), "cannot open %s: %s", path, strerror(error));
+}
+
 static int open_executable(struct target *target, char name[PATH_MAX], struct failure *failure)
 {
 	char path[64];
@@ -40,8 +70,7 @@ static int open_executable(struct target *target, char name[PATH_MAX], struct fa
 	length = readlink(path, name, PATH_MAX - 1);
 	fd = length < 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return failure_set(
-		    failure, kind_of(errno, FAILURE_READLINK), "cannot open %s: %s", path, strerror(errno));
+		return cannot_open(target->pid, path, errno, failure);
 	name[length] = '\0';
 	if (fstat(fd, &st) != 0) {
 		failure_set(failure, FAILURE_READLINK, "cannot stat %s: %s", path, strerror(errno));

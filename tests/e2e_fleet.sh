@@ -441,8 +441,13 @@ test_the_command_lines_are_checked() {
 	misused "unknown command 'wiat': did you mean wait?" "$READYCTL" fleet wiat
 	misused "no process: name at least one as NODE/PID" "$READYCTL" fleet wait
 	misused "process '12': use NODE/PID or NODE/PID:START" "$READYCTL" fleet wait 12
+	misused "process 'a/01': after the node, use PID or PID:START, positive" "$READYCTL" fleet wait a/01
+	misused "process 'a/1:0': after the node, use PID or PID:START, positive" "$READYCTL" fleet wait a/1:0
+	misused "process 'a/2147483648': out of range; a pid is from 1 to" "$READYCTL" fleet wait a/2147483648
 	misused "--count '2': there are fewer processes" "$READYCTL" fleet wait a/1 a/1 --count 2
 	misused "--timeout 'soon': not a duration" "$READYCTL" fleet wait a/1 --timeout soon
+	misused "--timeout '1001h': out of range; use at most 1000h" "$READYCTL" fleet wait a/1 --timeout 1001h
+	misused "--keep '1001h': out of range; use at most 1000h" "$BRIDGE" --keep 1001h
 	misused "option '--json': this command does not take it" "$READYCTL" fleet wait a/1 --json
 	misused "option '-q': the options of this command follow its name" "$READYCTL" -q fleet list
 	misused "node 'a/b': it is not 1 to 64 of" "$READYCTL" fleet list a/b

@@ -38,6 +38,9 @@ probe() {
 	shift
 	timeout 30 "$PROBE" "$@" >out 2>err || got=$?
 	[ "$got" -eq "$want" ] || die "exit status of 'probe $*': got $got, want $want; $(cat out err)"
+	if LC_ALL=C grep -q $'[\001-\011\013-\037\177]' err; then
+		die "control characters on standard error: $(cat -v err)"
+	fi
 }
 
 # fatal KIND ARGUMENT...: there is no result, for this reason.
@@ -350,6 +353,24 @@ test_no_process_and_itself() {
 	fatal pid-missing --pid "$PID"
 }
 
+test_a_thread_of_the_kernel() {
+	need_probe
+	[ "$(cut -d' ' -f1,2 /proc/2/stat 2>/dev/null)" = "2 (kthreadd)" ] || skip "no thread of the kernel is visible here"
+	fatal readlink-failure --pid 2
+}
+
+# Names of others do not reach the terminal as they are.
+test_control_characters() {
+	local name=$'a\e[31m\u009b'
+	need_probe
+	cp /bin/sleep "$name"
+	spawn "./$name" 1000
+	until_true 60 test "/proc/$LAST/exe" -ef "$name"
+	fatal jemalloc-not-found --pid "$LAST"
+	probe 2 "--$name"
+	probe 2 --pid 1 --sidecar "$name/absent"
+}
+
 test_other_user() {
 	need_probe
 	need_root
@@ -469,6 +490,21 @@ test_sidecar_cannot_be_written() {
 	ln -s elsewhere t.json.lock
 	probe 3 --pid "$PID" --sidecar t.json
 	[ ! -e elsewhere ] || die "written through a symbolic link"
+}
+
+# Some have no end, and opening others waits for a writer.
+test_sidecar_is_not_a_regular_file() {
+	local bad
+	need_probe
+	start_worker
+	mkfifo pipe
+	ln -s /dev/zero link
+	for bad in pipe link . /dev/full; do
+		probe 2 --pid "$PID" --sidecar "$bad"
+		expect "result" "$(cat out)" ""
+		grep -q 'not a regular file' err || die "$(cat err)"
+		[ ! -e "$bad.lock" ] || die "locked"
+	done
 }
 
 test_sidecar_is_locked() {

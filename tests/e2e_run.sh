@@ -181,6 +181,14 @@ test_a_detached_worker_is_ended_if_it_is_late() {
 		sh -c 'trap "" TERM; echo $$ >pid; while :; do sleep 0.01; done'
 	json '"signal":9'
 	is_over "$(cat pid)" || die "it goes on"
+	rm pid
+	is_late pid --detach --print json -- sh -c 'echo $$ >pid; exec sleep 1000'
+	expect "last line of a silent worker" "$(grep -c '"stderr"' out)" 0
+	rm pid
+	is_late pid --detach --print json -- sh -c 'echo hm >&2; echo $$ >pid; exec sleep 1000'
+	json '"stderr":"hm"'
+	run 127 run --detach --print json -- ./nothing
+	expect "last line of no worker" "$(grep -c '"stderr"' out)" 0
 }
 
 # Other programs wait for the marker as ever.

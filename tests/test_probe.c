@@ -249,7 +249,7 @@ START_TEST(text_has_a_line_for_each_thread)
 	FILE *file = open_memstream(&text, &length), *errors = open_memstream(&errors_text, &errors_length);
 
 	fill(&report);
-	strcpy(report.snapshots[0].readings[1].comm, "a\x1b"
+	strcpy(report.snapshots[0].readings[1].comm, "a\x1b\xc2\x9b\xff\xc3\xa4"
 						     "b");
 	output_text(file, errors, &report);
 	fclose(file);
@@ -257,7 +257,8 @@ START_TEST(text_has_a_line_for_each_thread)
 	ck_assert_str_eq(text,
 	    "pid=42 tool_version=" PACKAGE_VERSION "\n--- snapshot 1/1 @ 1001s ---\n"
 	    "tid=42 comm=worker allocated_bytes=1024 deallocated_bytes=18446744073709551615\n");
-	ck_assert_str_eq(errors_text, "warning: tid 43 comm=a?b [ptrace-seize]: why\n");
+	ck_assert_str_eq(errors_text, "warning: tid 43 comm=a???\xc3\xa4"
+				      "b [ptrace-seize]: why\n");
 	report_fini(&report);
 	free(text);
 	free(errors_text);

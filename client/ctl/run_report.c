@@ -32,6 +32,14 @@ static void begin(const struct run_report *r)
 	fprintf(stderr, "readyctl: process %ld (%s) ", (long)r->pid, name_of(r, name));
 }
 
+bool run_report_is_own(const struct run_report *r, const char *line, size_t length)
+{
+	char own[NAME_SIZE];
+	int count = snprintf(own, sizeof(own), "readyctl: process %ld (", (long)r->pid);
+
+	return length >= (size_t)count && memcmp(line, own, (size_t)count) == 0;
+}
+
 static const char *kind_word(enum run_code_kind kind)
 {
 	switch (kind) {

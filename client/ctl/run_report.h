@@ -3,6 +3,7 @@
 #define CLIENT_RUN_REPORT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "client/ctl/run_options.h"
@@ -50,5 +51,8 @@ void run_report_failed(const char *what);
 void run_report_line(const struct run_report *r, const char *text);
 void run_report_exec_failed(const struct run_report *r, int error);
 void run_report_not_marked(const struct run_report *r, const char *path, int error);
+
+/* Whether this line on standard error is one of the above that may precede the end of the worker. */
+bool run_report_is_own(const struct run_report *r, const char *line, size_t length);
 
 #endif
