@@ -22,17 +22,16 @@ void monitor_print_end(char *text, size_t size, const struct readyd_event *event
 		snprintf(text, size, " signal=%d%s", WTERMSIG(status), WCOREDUMP(status) ? " core=1" : "");
 }
 
-/* In UTC, so that lines of several machines can be compared. */
+/* In UTC, so that lines of several machines can be compared. Not by strftime(3), with which static programs
+ * would contain time zones. */
 static void print_time(FILE *file, int64_t time_ms)
 {
 	const time_t seconds = (time_t)(time_ms / 1000);
-	struct tm parts;
-	char text[32];
+	struct tm t;
 
-	if (gmtime_r(&seconds, &parts) == NULL ||
-	    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts) == 0)
-		return;
-	fprintf(file, " time=%s.%03dZ", text, (int)(time_ms % 1000));
+	if (gmtime_r(&seconds, &t) != NULL)
+		fprintf(file, " time=%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", t.tm_year + 1900, t.tm_mon + 1,
+		    t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, (int)(time_ms % 1000));
 }
 
 /* The name comes last, since it may contain anything. */
