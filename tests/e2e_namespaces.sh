@@ -299,7 +299,7 @@ test_a_mount_namespace_that_may_not_be_entered_is_named_at_the_timeout() {
 
 timeout_names_directory() {
 	local got=0
-	READYD_BACKEND=$1 as_other_user timeout 60 "$READYCTL" wait --json --timeout 0.3 "$PID" >out 2>err || got=$?
+	READYD_BACKEND=$1 as_other_user timeout -s KILL 60 "$READYCTL" wait --json --timeout 0.3 "$PID" >out 2>err || got=$?
 	expect "$1: exit status ($(cat out err))" "$got" 124
 	grep -qF "\"directory\":\"$2\"" out || die "$1: $(cat out)"
 	grep -qF "; directory: $2;" err || die "$1, not on standard error: $(cat err)"

@@ -507,6 +507,20 @@ test_sidecar_is_not_a_regular_file() {
 	done
 }
 
+# The file stays as it is, and the new one is removed.
+test_sidecar_that_does_not_reach_the_disk() {
+	local status=0
+	need_probe
+	need_strace
+	start_worker
+	echo '{"metrics":[]}' >t.json
+	timeout 60 strace -f -o trace -e inject=fsync:error=EIO:when=1 "$PROBE" --pid "$PID" --sidecar t.json >out 2>err ||
+		status=$?
+	expect "exit status ($(cat err))" "$status" 3
+	expect "sidecar" "$(cat t.json)" '{"metrics":[]}'
+	expect "files" "$(echo t.json*)" "t.json t.json.lock"
+}
+
 test_sidecar_is_locked() {
 	need_probe
 	need flock

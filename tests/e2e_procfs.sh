@@ -83,7 +83,7 @@ hidden() {
 	for target in "$PID" "$PID:1" "$PID:$(start_of "$PID")"; do
 		READYD_BACKEND="file" expect_exit 1 "${user[@]}" "$READYCTL" status -d "$T/m" "$target" >out
 		grep -qxE "$UNKNOWN" out || die "$target: $(cat out)"
-		READYD_BACKEND="file" expect_exit 124 "${user[@]}" timeout 60 "$READYCTL" wait -d "$T/m" --timeout 0.3 \
+		READYD_BACKEND="file" expect_exit 124 "${user[@]}" timeout -s KILL 60 "$READYCTL" wait -d "$T/m" --timeout 0.3 \
 			"$target" >out 2>err
 		grep -q "identity-unknown" err || die "$target: not explained: $(cat err)"
 	done
@@ -104,7 +104,7 @@ hidden() {
 		expect_exit 1 "${user[@]}" env "READYD_SOCKET=$READYD_SOCKET" READYD_BACKEND=daemon "$READYCTL" status \
 			"$target" >out
 		grep -qxE "$UNKNOWN" out || die "daemon without rights, $target: $(cat out)"
-		expect_exit 124 timeout 60 "${user[@]}" env "READYD_SOCKET=$READYD_SOCKET" "$READYCTL" wait --timeout 0.3 \
+		expect_exit 124 timeout -s KILL 60 "${user[@]}" env "READYD_SOCKET=$READYD_SOCKET" "$READYCTL" wait --timeout 0.3 \
 			"$target" >out 2>err
 	done
 }

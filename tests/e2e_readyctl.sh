@@ -142,6 +142,8 @@ test_pidfile() {
 		run 124 wait -t 0.1 --pidfile named
 		explains "timed out after 100 ms: pid file named (does not begin with a pid|names a process that does not exist)"
 	done
+	run 124 wait -t 0.1 --pidfile named/below
+	explains "timed out after 100 ms: pid file named/below is missing"
 	run 125 wait --pidfile m
 	grep -q "^readyctl: cannot read the pid file m: Is a directory" err || die "$(cat err)"
 	mkfifo fifo

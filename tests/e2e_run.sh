@@ -277,6 +277,23 @@ EOF
 	said "by signal 9" "after it was ready"
 }
 
+# That of the worker is of use; readyctl, which ends by the same signal, leaves none.
+test_the_core_is_that_of_the_worker() {
+	mkdir m w
+	[[ $(cat /proc/sys/kernel/core_pattern) =~ ^[a-z.%]+$ ]] || skip "cores go to another place"
+	ulimit -c unlimited 2>/dev/null || skip "cores are not permitted"
+	run 3 run --print json -- sh -c 'cd w; kill -ABRT $$'
+	ls w/core* >/dev/null 2>&1 || skip "the kernel writes no core"
+	json '"signal":6,"core":true'
+	started_by_python -6 -- sh -c "$MARKS; cd w; sleep 0.1; kill -ABRT \$\$" 2>err </dev/null
+	said "by signal 6" "after it was ready"
+	expect "cores of readyctl" "$(find . -maxdepth 1 -name 'core*')" ""
+	run 3 run --print json -- sh -c 'kill -KILL $$'
+	json '"signal":9'
+	grep -q core out && die "no core: $(cat out)"
+	return 0
+}
+
 # Both are ignored by the caller: SIGCHLD would take the status away, SIGHUP stays ignored (nohup(1)).
 test_ignored_signals_of_the_caller() {
 	mkdir m

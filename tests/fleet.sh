@@ -87,7 +87,7 @@ fleet() {
 	local command=$1 at
 	shift
 	mapfile -t at < <(brokers)
-	timeout 60 "$READYCTL" fleet "$command" "${at[@]}" "${AS_CLIENT[@]}" "$@"
+	timeout -s KILL 60 "$READYCTL" fleet "$command" "${at[@]}" "${AS_CLIENT[@]}" "$@"
 }
 AS_CLIENT=()
 # answers STATUS TEXT ARGUMENT...: `readyctl fleet wait` exits with the status and prints just this.

@@ -140,8 +140,9 @@ freeze_readyd() {
 	until_true 60 is_stopped "$DAEMON"
 }
 
-# ctl ARGUMENT...: readyctl for that daemon and directory (see run_one), for a minute at most.
-ctl() { timeout 60 "$READYCTL" "$@"; }
+# ctl ARGUMENT...: readyctl for that daemon and directory (see run_one), for a minute at most. The end by SIGKILL tells a
+# hang from a wait that timed out, which is 124 as well.
+ctl() { timeout -s KILL 60 "$READYCTL" "$@"; }
 # run STATUS ARGUMENT...: readyctl exits with this status; its output is in out and err.
 run() {
 	local want=$1 got=0

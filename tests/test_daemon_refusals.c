@@ -4,10 +4,12 @@
 #include "daemon/clockwatch.h"
 #include "daemon/discard.h"
 #include "daemon/endpoint.h"
+#include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/notice.h"
 #include "daemon/vsock_listener.h"
+#include "src/sock.h"
 #include "tests/refuse.h"
 #include "tests/unit.h"
 
@@ -60,6 +62,56 @@ START_TEST(connection_without_unread_bytes_is_closed)
 	discard_unread(loop, pair[0]);
 	expect_end();
 	ck_assert_int_eq(fcntl(pair[0], F_GETFD), -1);
+}
+END_TEST
+
+static void on_unexpected(int fd, void *context)
+{
+	(void)context;
+	ck_abort_msg("descriptor %d", fd);
+}
+
+/* A client that has gone again is no shortage, after which clients would wait. */
+static const struct {
+	int error;
+	uint64_t pauses;
+} accepts[] = {{EAGAIN, 0}, {EINTR, 0}, {ECONNABORTED, 0}, {EMFILE, 1}, {ENFILE, 1}, {ENOMEM, 1}};
+
+START_TEST(client_cannot_be_accepted)
+{
+	struct listener_config config = {.path = "d/s", .mode = 0600, .inherited = -1};
+	struct listener *listener;
+	char dir[UNIT_PATH_SIZE];
+
+	unit_dir(dir);
+	ck_assert_int_eq(chdir(dir), 0);
+	ck_assert_int_eq(mkdir("d", 0700), 0);
+	listener = listener_new(loop, &config, on_unexpected, NULL);
+	ck_assert_ptr_nonnull(listener);
+	ck_assert_int_ge(sock_connect("d/s"), 0);
+	ck_assert_int_eq(refuse(SYS_accept4, accepts[_i].error), 0);
+	loop_turn(loop, false);
+	loop_turn(loop, false);
+	ck_assert_uint_eq(listener_counts(listener).pauses, accepts[_i].pauses);
+	listener_free(listener);
+}
+END_TEST
+
+static const struct {
+	int error;
+	bool passes;
+} shortages[] = {
+    {EMFILE, true}, {ENFILE, true}, {ENOBUFS, true}, {ENOMEM, true}, {EINTR, true}, {EACCES, false}};
+
+START_TEST(shortage_delays_a_notice)
+{
+	struct notice notice = {0};
+
+	ck_assert_int_eq(refuse(SYS_socket, shortages[_i].error), 0);
+	notice_send(&notice, loop, "READY=1", "/nonexistent");
+	ck_assert(notice.is_delayed == shortages[_i].passes);
+	ck_assert((notice.retry != NULL) == shortages[_i].passes);
+	notice_fini(&notice);
 }
 END_TEST
 
@@ -186,6 +238,32 @@ START_TEST(lock_that_is_not_ours)
 }
 END_TEST
 
+#ifdef SYS_newfstatat
+/* That a name cannot be seen does not say that another process holds it. */
+START_TEST(name_of_a_lock_cannot_be_seen)
+{
+	struct namelock lock, other;
+	char dir[UNIT_PATH_SIZE];
+
+	unit_dir(dir);
+	ck_assert_int_eq(chdir(dir), 0);
+	namelock_init(&lock, "s");
+	namelock_init(&other, "s");
+	ck_assert_int_eq(namelock_take(&lock), NAMELOCK_HELD);
+	if (_i == 1) {
+		ck_assert_int_eq(unlink("s.lock"), 0);
+		ck_assert_int_eq(namelock_take(&other), NAMELOCK_HELD);
+		ck_assert_int_eq(namelock_take(&lock), NAMELOCK_BUSY);
+	}
+	ck_assert_int_eq(refuse_where(SYS_newfstatat, 3, ~0U, AT_SYMLINK_NOFOLLOW, EIO), 0);
+	ck_assert(!namelock_holds(&lock));
+	ck_assert_int_eq(namelock_take(&lock), NAMELOCK_NOT_LOCKED);
+	ck_assert_int_eq(errno, _i == 1 ? EIO : errno);
+	namelock_fini(&lock);
+}
+END_TEST
+#endif
+
 START_TEST(levels_of_the_log_have_names)
 {
 	enum log_level level;
@@ -203,6 +281,11 @@ static void add_refusals(TCase *tcase)
 	/* The last one refuses LeakSanitizer its process, too. */
 	tcase_add_loop_test(tcase, connection_with_unread_bytes_is_discarded, 0,
 	    (int)UNIT_COUNT(obstacles) - (UNIT_CAN_USE_UP_MEMORY ? 0 : 1));
+	tcase_add_loop_test(tcase, client_cannot_be_accepted, 0, UNIT_COUNT(accepts));
+	tcase_add_loop_test(tcase, shortage_delays_a_notice, 0, UNIT_COUNT(shortages));
+#ifdef SYS_newfstatat
+	tcase_add_loop_test(tcase, name_of_a_lock_cannot_be_seen, 0, 2);
+#endif
 	tcase_add_loop_test(tcase, clock_cannot_be_watched, 0, UNIT_COUNT(timers));
 	tcase_add_loop_test(tcase, kernel_without_vsock, 0, 2);
 	/* An abstract name needs no lock. */

@@ -294,6 +294,41 @@ START_TEST(a_daemon_that_errs_is_as_none)
 }
 END_TEST
 
+static bool is_inherited(int fd)
+{
+	const int flags = fcntl(fd, F_GETFD);
+
+	return flags >= 0 && (flags & FD_CLOEXEC) == 0;
+}
+
+/* A program that the caller executes meanwhile inherits none of the library's descriptors. */
+START_TEST(descriptors_are_closed_by_exec)
+{
+	struct readyd_waiter *waiter;
+	bool before[256];
+	pid_t children[6];
+
+	for (int i = 0; i < 6; i++)
+		children[i] = unit_spawn(NULL);
+	if (_i == READYD_BACKEND_DAEMON)
+		start_daemon("");
+	for (int fd = 0; fd < 256; fd++)
+		before[fd] = is_inherited(fd);
+	options.backend = (enum readyd_backend)_i;
+	waiter = readyd_waiter_new(&options);
+	ck_assert_ptr_nonnull(waiter);
+	for (int i = 0; i < 6; i++)
+		ck_assert_int_eq(readyd_waiter_add(waiter, children[i]), 0);
+	ck_assert_int_ge(readyd_waiter_fd(waiter), 0);
+	ck_assert_int_eq(readyd_waiter_sleep(waiter, 0), 0);
+	for (int fd = 0; fd < 256; fd++)
+		ck_assert_msg(!is_inherited(fd) || before[fd], "descriptor %d", fd);
+	readyd_waiter_free(waiter);
+	for (int i = 0; i < 6; i++)
+		unit_kill(children[i]);
+}
+END_TEST
+
 /* What is added to the start of the process: a daemon that names another one, or none, speaks of another
  * process, and the own look answers. */
 static const struct {
@@ -347,6 +382,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(
 	    tcase, a_deadline_that_has_passed_still_takes_what_is_there, 0, UNIT_COUNT(own_looks));
 	tcase_add_loop_test(tcase, a_daemon_that_errs_is_as_none, 0, UNIT_COUNT(refusals));
+	tcase_add_loop_test(
+	    tcase, descriptors_are_closed_by_exec, READYD_BACKEND_AUTO, READYD_BACKEND_FILE + 1);
 	tcase_add_loop_test(tcase, word_is_of_the_process_that_was_seen, 0, UNIT_COUNT(words));
 	return s;
 }

@@ -1,6 +1,8 @@
 /* A stream to another kernel, with a socket or a terminal in place of its device, and sessions that are read
  * and written here in place of the server. */
 #include <errno.h>
+#include <sys/mman.h>
+#include <termios.h>
 
 #include "daemon/loop.h"
 #include "daemon/stream.h"
@@ -337,6 +339,141 @@ START_TEST(terminal_is_a_stream)
 }
 END_TEST
 
+/* The port of a virtual machine: no terminal, and nothing can be read while its other side is closed. */
+static bool is_port, is_closed;
+
+/* NOLINTBEGIN(bugprone-reserved-identifier) */
+int __real_tcgetattr(int fd, struct termios *settings);
+ssize_t __real_read(int fd, void *buf, size_t size);
+int __wrap_tcgetattr(int fd, struct termios *settings);
+ssize_t __wrap_read(int fd, void *buf, size_t size);
+
+int __wrap_tcgetattr(int fd, struct termios *settings)
+{
+	if (!is_port)
+		return __real_tcgetattr(fd, settings);
+	errno = ENOTTY;
+	return -1;
+}
+
+ssize_t __wrap_read(int fd, void *buf, size_t size)
+{
+	return is_closed && fd != peer && isatty(fd) ? 0 : __real_read(fd, buf, size);
+}
+/* NOLINTEND(bugprone-reserved-identifier) */
+
+static void open_port(void)
+{
+	struct termios settings;
+
+	peer = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+	ck_assert(peer >= 0 && grantpt(peer) == 0 && unlockpt(peer) == 0);
+	ck_assert_int_eq(__real_tcgetattr(peer, &settings), 0);
+	cfmakeraw(&settings);
+	ck_assert_int_eq(tcsetattr(peer, TCSANOW, &settings), 0);
+	is_port = true;
+	stream = stream_new(loop, ptsname(peer), on_session, NULL);
+}
+
+/* The session ends, and the port stays open for the next one. */
+START_TEST(port_outlasts_its_other_side)
+{
+	int fds;
+
+	open_port();
+	say(peer, "HELLO 1\n");
+	while (count < 1)
+		loop_turn(loop, true);
+	await_heard(sessions[0], "HELLO 1\n");
+	fds = unit_count_fds();
+	is_closed = true;
+	say(peer, "\n");
+	while (recv(sessions[0], &(char){0}, 1, MSG_DONTWAIT | MSG_PEEK) < 0)
+		loop_turn(loop, true);
+	expect_end(sessions[0]);
+	ck_assert_int_eq(unit_count_fds(), fds - 1);
+	is_closed = false;
+	say(peer, "HELLO 2\n");
+	while (count < 2)
+		loop_turn(loop, true);
+	await_heard(sessions[1], "HELLO 2\n");
+}
+END_TEST
+
+static int log_to_file(void)
+{
+	const int fd = memfd_create("log", MFD_CLOEXEC);
+
+	ck_assert_int_eq(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+	return fd;
+}
+
+/* libevent has lines of its own in it. */
+static int count_words(int log, const char *words)
+{
+	char text[4096] = "";
+	int found = 0;
+
+	ck_assert_int_ge(pread(log, text, sizeof(text) - 1, 0), 0);
+	for (const char *at = text; (at = strstr(at, words)) != NULL; at++)
+		found++;
+	return found;
+}
+
+/* It has no events. A lasting error is logged once. */
+START_TEST(device_that_cannot_be_polled)
+{
+	const int log = log_to_file();
+	int fds;
+
+	stream = stream_new(loop, "/dev/null", on_session, NULL);
+	fds = unit_count_fds();
+	for (int i = 0; i < 3; i++)
+		loop_turn(loop, true);
+	ck_assert_int_eq(unit_count_fds(), fds);
+	ck_assert_int_eq(count_words(log, "cannot be used: Operation not permitted"), 1);
+	ck_assert_int_eq(count, 0);
+}
+END_TEST
+
+/* What the daemon has said comes before the end of its peer is seen. */
+START_TEST(peer_that_is_gone_is_written_to)
+{
+	const int log = log_to_file();
+
+	ck_assert_ptr_ne(signal(SIGPIPE, SIG_IGN), SIG_ERR);
+	say(peer, "HELLO 1\n");
+	expect_heard(sessions[0], "HELLO 1\n");
+	ck_assert_int_eq(write(sessions[0], "PONG\n", 5), 5);
+	close(peer);
+	expect_end(sessions[0]);
+	ck_assert_int_eq(count_words(log, "cannot be used: Broken pipe"), 1);
+	accept_peer();
+	say(peer, "HELLO 2\n");
+	expect_heard(sessions[1], "HELLO 2\n");
+	ck_assert_int_eq(count_words(log, "can be used"), 1);
+}
+END_TEST
+
+/* A session takes none of the descriptors that the daemon needs for itself. */
+START_TEST(no_session_in_the_reserve)
+{
+	const int fds = unit_count_fds();
+	struct rlimit before, few;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = (rlim_t)fds + 2;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	say(peer, "HELLO 1\n");
+	unit_restore_fd_limit(&before);
+	ck_assert_int_eq(count, 0);
+	ck_assert_int_eq(unit_count_fds(), fds);
+	say(peer, "HELLO 2\n");
+	ck_assert_int_eq(count, 1);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("stream");
@@ -353,7 +490,11 @@ static Suite *suite(void)
 	tcase_add_test(tcase, session_that_does_not_read);
 	tcase_add_test(tcase, peer_hangs_up_and_returns);
 	unit_add_if(tcase, no_session_without_descriptors, unit_can_refuse(), "no filters of system calls");
+	tcase_add_test(tcase, peer_that_is_gone_is_written_to);
+	tcase_add_test(tcase, no_session_in_the_reserve);
 	tcase_add_checked_fixture(other, set_up, tear_down);
+	tcase_add_test(other, port_outlasts_its_other_side);
+	tcase_add_test(other, device_that_cannot_be_polled);
 	tcase_add_test(other, device_that_is_not_there_yet);
 	tcase_add_test(other, file_is_not_a_stream);
 	tcase_add_test(other, terminal_is_a_stream);
