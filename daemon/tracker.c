@@ -506,8 +506,9 @@ bool tracker_enroll(struct tracker *w, struct quota_user *user, const struct tra
 	    entry != NULL && (process->until_end ? verdict_begins_end(answer) : verdict_begins_wait(answer));
 	bool had_waits = registry_is_waited(w->registry);
 
-	/* No wait for it can be served. */
-	if (entry == NULL && answer->reason == READYD_REASON_IDENTITY_UNKNOWN)
+	/* No wait for it can be served. Of one that has ended, only the owner of the marker is not known. */
+	if (entry == NULL && answer->reason == READYD_REASON_IDENTITY_UNKNOWN &&
+	    !verdict_is_process_gone(answer->verdict))
 		answer->reason = READYD_REASON_NO_RESOURCES;
 	if (begins) {
 		join(entry, context);

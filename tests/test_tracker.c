@@ -214,6 +214,23 @@ START_TEST(a_user_without_room_is_answered)
 }
 END_TEST
 
+/* It is known to have ended, and not whether that user was its own: for a wait, an answer and no shortage. */
+START_TEST(wait_for_an_ended_process_with_another_users_marker)
+{
+	struct quota_user *asker = quota_enter(&quota, geteuid());
+	const pid_t pid = UNIT_UNUSED_PID;
+	struct readyd_answer answer;
+
+	mark(pid);
+	ck_assert_int_eq(chown(path_of(pid), 12345, 12345), 0);
+	ck_assert(!tracker_enroll(
+	    &tracker, asker, &(struct tracker_named){.pid = pid, .start = 1}, join_nothing, NULL, &answer));
+	ck_assert_int_eq(answer.verdict, READYD_DIED);
+	ck_assert_int_eq(answer.reason, READYD_REASON_IDENTITY_UNKNOWN);
+	quota_leave(&quota, asker);
+}
+END_TEST
+
 #ifdef SYS_poll
 /* The end cannot be confirmed, and its pidfd stays readable. */
 START_TEST(an_end_that_cannot_be_confirmed_is_looked_at_in_each_tick)
@@ -482,6 +499,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, a_process_is_charged_to_its_own_user_in_the_end);
 	tcase_add_test(tcase, a_process_gets_its_pidfd_from_its_own_user);
 	tcase_add_test(tcase, a_user_without_room_is_answered);
+	unit_add_if(tcase, wait_for_an_ended_process_with_another_users_marker, geteuid() == 0, "needs root");
 #ifdef SYS_poll
 	unit_add_if(tcase, an_end_that_cannot_be_confirmed_is_looked_at_in_each_tick, unit_can_refuse(),
 	    "needs seccomp filters");

@@ -24,9 +24,11 @@ class Directories:
         if self.moved:
             return
         self.begins("move", self.history.directory)
-        with contextlib.suppress(OSError):
+        try:
             os.rename(self.place.markers, f"{self.place.top}/away")
             self.moved = 1
+        except OSError:  # it is covered
+            self.ends("move")
 
     def do_move_back(self, _=0):
         if not self.moved:

@@ -8,7 +8,7 @@ import time
 from clients import Clients
 from daemons import Daemons
 from directories import Directories
-from history import History, Touch
+from history import History, Touch, overlaps
 from place import HANGS, now, state_of
 from schedule import MAKE
 from workers import Workers
@@ -120,7 +120,8 @@ class Run(Clients, Daemons, Directories, Workers):
         return not any(self.must_be_answered(ask) for asks, _ in self.asking.values() for ask in asks)
 
     def must_be_answered(self, ask):
-        """A client that was slow to start may have taken the number for the next process."""
+        """A client that was slow to start may have taken the number for the next process. Where the directory was
+        another one when the marker was made, what lies there now may be of an earlier process."""
         life = self.history.life(ask.name)
         if life is not None and self.last_of(life.pid) != ask.name:
             return False
@@ -128,6 +129,7 @@ class Run(Clients, Daemons, Directories, Workers):
             return False
         marks = [t for t in self.history.touches if t.pid == life.pid]
         return bool(marks) and marks[-1].name == ask.name and marks[-1].marks and bool(marks[-1].done) and \
+            not overlaps(self.history.directory, marks[-1].began, now()) and \
             os.path.isfile(self.place.marker(life.pid)) and not os.path.islink(self.place.marker(life.pid))
 
     def finish(self):

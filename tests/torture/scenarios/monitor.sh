@@ -9,7 +9,7 @@ prepare() {
 
 # Reads until the end of the process is told, or for as long as a wait takes elsewhere.
 follow() {
-	local line until=$((SECONDS + 3))
+	local line until=$((SECONDS + ${TIMEOUT%.*} + 1))
 	while [ "$SECONDS" -le "$until" ] && read -r -t "$TIMEOUT" line; do
 		echo "$line" >&8
 		case $line in
