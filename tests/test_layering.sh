@@ -5,10 +5,8 @@
 
 # includes FILE...: "FILE: HEADER" for each #include, quotes and brackets kept.
 includes() {
-	local file
-	for file; do
-		sed -nE "s|^[[:space:]]*#[[:space:]]*include[[:space:]]+([<\"][^>\"]+[>\"]).*|$file: \1|p" "$SRC/$file"
-	done
+	(cd "$SRC" && select_lines -HoE '^[[:space:]]*#[[:space:]]*include[[:space:]]+([<"][^>"]+[>"])' "$@") |
+		sed -E 's|^([^:]*):.*include[[:space:]]+|\1: |'
 }
 
 # sources FOLDER...: its C files, relative to the source directory.
@@ -21,6 +19,13 @@ sources() {
 	done
 }
 
+# includes_of FOLDER...: of all its files.
+includes_of() {
+	local files
+	mapfile -t files < <(sources "$@")
+	includes "${files[@]}"
+}
+
 # none WHAT REGEX FILE...: no #include of these files matches.
 none() {
 	local what=$1 regex=$2
@@ -31,13 +36,13 @@ none() {
 
 # calls REGEX FILE...: "FILE: NAME" for each such call, not in comments and strings.
 calls() {
-	local regex=$1 file
+	local regex=$1
 	shift
 	need "${CC:-gcc}"
-	for file; do
-		"${CC:-gcc}" -fpreprocessed -dD -E -P -x c "$SRC/$file" 2>/dev/null | sed 's/"\([^"\\]\|\\.\)*"//g' |
-			select_lines -oE "(^|[^A-Za-z0-9_>.])($regex)[[:space:]]*\(" | sed "s|^[^A-Za-z_]*|$file: |"
-	done
+	(cd "$SRC" && awk 'FNR == 1 { print "# 1 \"" FILENAME "\"" } { print }' "$@") | "${CC:-gcc}" -fpreprocessed -dD -E -x c - 2>/dev/null |
+		sed -E 's/^# [0-9]+ "([^"]*)".*/@\1/; s/"([^"\\]|\\.)*"//g' |
+		select_lines -oE "^@.*|(^|[^A-Za-z0-9_>.])($regex)[[:space:]]*\(" |
+		awk '/^@/ { file = substr($0, 2); next } { sub(/^[^A-Za-z_]*/, ""); print file ": " $0 }'
 }
 
 test_src_knows_neither_daemon_nor_client() {
@@ -99,7 +104,7 @@ arrows_drawn() {
 # arrows_used FOLDER: the same of the #include lines. The files of one module count as one, and what all modules of the
 # daemon or of the fleet use is left out.
 arrows_used() {
-	sources "$1" | while read -r file; do includes "$file"; done |
+	includes_of "$1" |
 		sed -nE "s|^$1/([a-z_]+)\.[ch]: \"$1/([a-z_]+)\.h\"\$|\1 \2|p" |
 		sed -E 's/waiter_[a-z]+/waiter/g; s/daemon_(patience|replies|retry)/daemon_conn/g; s/bridge_[a-z]+/bridge/g; s/fleet_main/main/' |
 		awk '$1 != $2 && $2 !~ /^(log|loop|xalloc|memory|say)$/' | sort -u
@@ -229,7 +234,7 @@ test_only_the_daemon_has_an_event_loop() {
 	local files
 	mapfile -t files < <(sources src client/lib client/ctl worker probe include/readyd)
 	none "of the other parts" '<(event2/|event\.h|evutil\.h)' "${files[@]}"
-	expect "in the daemon" "$(sources daemon | while read -r file; do includes "$file"; done | grep -F '<event2/' | cut -d: -f1 | sort -u)" "daemon/loop.c"
+	expect "in the daemon" "$(includes_of daemon | grep -F '<event2/' | cut -d: -f1 | sort -u)" "daemon/loop.c"
 	mapfile -t files < <(sources src client/lib client/ctl probe include/readyd)
 	none "of the parts that do not choose an allocator" '<jemalloc/' "${files[@]}"
 }
