@@ -221,7 +221,7 @@ test_what_a_remote_daemon_cannot_do() {
 	refused 2 "use vsock:CID:PORT" ping -s vsock:4294967295:1
 	refused 2 "the path is empty" ping -s unix:
 	refused 125 "is readyd running at this socket?; tried for 0." ping --remote
-	READYD_SOCKET=vsock:2:9 refused 2 "remote daemon sees no process of this system" mark
+	READYD_SOCKET=vsock:2:9 refused 2 "READYD_SOCKET 'vsock:2:9': a remote daemon sees no process of this system" mark
 }
 
 test_wrong_places_to_serve() {
