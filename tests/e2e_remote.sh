@@ -232,6 +232,23 @@ test_wrong_places_to_serve() {
 	done
 }
 
+test_what_prevents_a_place() {
+	local file
+	: >file
+	mkfifo pipe
+	for file in file pipe /dev/zero; do
+		[ "${file#/}" != "$file" ] || file=$T/$file
+		start_readyd --stream "$file"
+		until_true 60 grep -q "the stream $file cannot be used: it is neither a character device that has events nor a socket" readyd.log
+		kill_and_reap "$DAEMON"
+	done
+	need_root
+	need setpriv
+	expect_exit 1 setpriv --bounding-set=-net_bind_service "$READYD" --socket "$T/v" --listen vsock:1 2>err
+	if grep -q "Address family not supported" err; then skip "the kernel has no vsock"; fi
+	grep -q "vsock:1: Permission denied; a port below 1024 requires CAP_NET_BIND_SERVICE" err || die "$(cat err)"
+}
+
 # start_port [OPTION]: a device, and the socket that leads to it, as a virtual machine's port and its socket on the host.
 start_port() {
 	need socat
