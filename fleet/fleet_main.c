@@ -211,7 +211,7 @@ int main(int argc, char **argv)
 	say_init("readyctl fleet", "readyctl fleet");
 	parsed = parse(&parsing, argv + (argc > 0));
 	if (parsed == 0 && parsing.is_done)
-		code = fflush(stdout) == 0 ? EXIT_READY : EXIT_FAILED;
+		code = print_flush() == 0 ? EXIT_READY : EXIT_FAILED;
 	else if (parsed == 0 && parsing.command != NULL)
 		code = parsing.command->run(&line);
 	free(line.targets);
