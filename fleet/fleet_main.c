@@ -9,6 +9,7 @@
 #include "fleet/broker_options.h"
 #include "fleet/line.h"
 #include "fleet/memory.h"
+#include "fleet/print.h"
 #include "fleet/say.h"
 #include "src/arguments.h"
 #include "src/clock.h"
