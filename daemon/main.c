@@ -98,7 +98,10 @@ int main(int argc, char **argv)
 	log_find_journal();
 	switch (options_parse(argc, argv, &config)) {
 	case OPTIONS_DONE:
-		return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
+		if (fflush(stdout) == 0)
+			return EXIT_OK;
+		fprintf(stderr, "readyd: cannot write to standard output: %s\n", strerror(errno));
+		return EXIT_FAILED;
 	case OPTIONS_BAD:
 		return EXIT_USAGE;
 	case OPTIONS_SERVE:

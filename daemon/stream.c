@@ -61,12 +61,20 @@ static void close_stream(struct stream *stream)
 	stream->fd = -1;
 }
 
+/* The device of a port may come later under the name, so it is tried again whatever it is. */
+static const char *describe(int error)
+{
+	if (error == ENODEV || error == EPERM)
+		return "it is neither a character device that has events nor a socket";
+	return strerror(error);
+}
+
 /* error 0: its other side has closed it. */
 static void try_again(struct stream *stream, int error)
 {
 	close_stream(stream);
 	if (error != 0 && error != stream->last_error)
-		log_warning("the stream %s cannot be used: %s; trying again", stream->path, strerror(error));
+		log_warning("the stream %s cannot be used: %s; trying again", stream->path, describe(error));
 	if (error != 0)
 		stream->last_error = error;
 	stream->delay = stream->delay == 0 ? AGAIN_LEAST_MS : 2 * stream->delay;

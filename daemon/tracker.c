@@ -215,8 +215,15 @@ struct question {
 	pid_t pid;
 	uint64_t start; /* 0: the process that has the pid now */
 	bool waited;	/* the caller is willing to wait */
+	bool until_end; /* for its end, too */
 	const struct arrival *arrival;
 };
+
+static bool begins_wait(const struct question *question, const struct readyd_answer *answer)
+{
+	return question->waited &&
+	       (question->until_end ? verdict_begins_end(answer) : verdict_begins_wait(answer));
+}
 
 /* Whether a file was seen that is a leftover for the next process of the number. */
 static bool saw_leftover(const struct process *process, const struct readyd_answer *answer)
@@ -265,8 +272,7 @@ static struct registry_entry *meet_process(struct tracker *w, const struct quest
 	leave_reserve(w, process, user);
 	note_ready(w, process, &history);
 	if (!verdict_is_process_gone(answer->verdict) && answer->reason != READYD_REASON_NO_RESOURCES &&
-	    !process->identity_unknown &&
-	    (process->fd >= 0 || (question->waited && verdict_begins_wait(answer))))
+	    !process->identity_unknown && (process->fd >= 0 || begins_wait(question, answer)))
 		return enter_seen(w, question, process, &history, user, answer);
 	tell_unfollowed(w, question, process, answer);
 	if (verdict_is_process_gone(answer->verdict) && !recall_ended(w, process, answer) &&
@@ -499,11 +505,13 @@ void tracker_marker_written(struct tracker *w, pid_t ns_pid, uint64_t position)
 bool tracker_enroll(struct tracker *w, struct quota_user *user, const struct tracker_named *process,
     void (*join)(struct registry_entry *entry, void *context), void *context, struct readyd_answer *answer)
 {
-	const struct question question = {
-	    .user = user, .pid = process->pid, .start = process->start, .waited = true};
+	const struct question question = {.user = user,
+	    .pid = process->pid,
+	    .start = process->start,
+	    .waited = true,
+	    .until_end = process->until_end};
 	struct registry_entry *entry = look(w, &question, answer);
-	bool begins =
-	    entry != NULL && (process->until_end ? verdict_begins_end(answer) : verdict_begins_wait(answer));
+	bool begins = entry != NULL && begins_wait(&question, answer);
 	bool had_waits = registry_is_waited(w->registry);
 
 	/* No wait for it can be served. Of one that has ended, only the owner of the marker is not known. */

@@ -54,6 +54,9 @@ static int start(struct vsock_listener *listener)
 	}
 	if (errno == EADDRINUSE)
 		log_error("another process listens at vsock:%lu; stop it, or choose another port", port);
+	else if (errno == EACCES)
+		log_error("cannot listen at vsock:%lu: %s; a port below 1024 requires CAP_NET_BIND_SERVICE",
+		    port, strerror(errno));
 	else
 		log_error("cannot listen at vsock:%lu: %s; does the kernel have vsock (module vsock)?", port,
 		    strerror(errno));

@@ -128,7 +128,10 @@ int main(int argc, char **argv)
 	say_init("readyd-mqtt", "readyd-mqtt");
 	switch (parse(argv + (argc > 0), &options)) {
 	case PARSED_DONE:
-		return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
+		if (fflush(stdout) == 0)
+			return EXIT_OK;
+		say("cannot write to standard output: %s", strerror(errno));
+		return EXIT_FAILED;
 	case PARSED_BAD:
 		return EXIT_USAGE;
 	case PARSED_RUN:

@@ -9,6 +9,7 @@
 #include "fleet/broker_options.h"
 #include "fleet/line.h"
 #include "fleet/memory.h"
+#include "fleet/print.h"
 #include "fleet/say.h"
 #include "src/arguments.h"
 #include "src/clock.h"
@@ -211,7 +212,7 @@ int main(int argc, char **argv)
 	say_init("readyctl fleet", "readyctl fleet");
 	parsed = parse(&parsing, argv + (argc > 0));
 	if (parsed == 0 && parsing.is_done)
-		code = fflush(stdout) == 0 ? EXIT_READY : EXIT_FAILED;
+		code = print_flush() == 0 ? EXIT_READY : EXIT_FAILED;
 	else if (parsed == 0 && parsing.command != NULL)
 		code = parsing.command->run(&line);
 	free(line.targets);

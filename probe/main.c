@@ -100,16 +100,21 @@ static int fill(const struct options *options, struct report *report, struct fai
 	return result;
 }
 
+static int end_output(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	failure_say("error: cannot write to standard output: %s", strerror(errno));
+	return EXIT_FAILED;
+}
+
 static int print_report(const struct options *options, const struct report *report)
 {
 	if (options->json)
 		output_json(stdout, report);
 	else
 		output_text(stdout, stderr, report);
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return 0;
-	fprintf(stderr, "error: cannot write to standard output: %s\n", strerror(errno));
-	return EXIT_FAILED;
+	return end_output();
 }
 
 static int finish(const struct options *options, const struct report *report)
@@ -175,10 +180,10 @@ int main(int argc, char **argv)
 	switch (options_parse(&options, argv + (argc > 0), error)) {
 	case OPTIONS_HELP:
 		print_help();
-		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILED;
+		return end_output();
 	case OPTIONS_VERSION:
 		printf("%s %s\n", PROGRAM, PACKAGE_VERSION);
-		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILED;
+		return end_output();
 	case OPTIONS_WRONG:
 		failure_say("error: %s; see --help", error);
 		return EXIT_USAGE;

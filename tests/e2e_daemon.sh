@@ -40,8 +40,9 @@ test_jemalloc_is_in_it() {
 }
 
 test_help_to_a_full_standard_output() {
-	expect_exit 1 timeout 60 "$READYD" --help >/dev/full
-	expect_exit 1 timeout 60 "$READYD" --version >/dev/full
+	expect_exit 1 timeout 60 "$READYD" --help >/dev/full 2>err
+	expect_exit 1 timeout 60 "$READYD" --version >/dev/full 2>>err
+	expect "lines on standard error" "$(grep -c '^readyd: cannot write to standard output: No space' err)" 2
 }
 
 test_usage_errors() {

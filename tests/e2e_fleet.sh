@@ -460,6 +460,13 @@ test_the_command_lines_are_checked() {
 	misused "option '--nod': not a whole name; did you mean --node?" "$BRIDGE" --nod x
 }
 
+test_help_to_a_full_standard_output() {
+	need_fleet
+	expect_exit 125 "$READYCTL" fleet --help >/dev/full 2>err
+	expect_exit 1 "$BRIDGE" --version >/dev/full 2>>err
+	expect "lines on standard error" "$(grep -c 'cannot write to standard output: No space' err)" 2
+}
+
 # The command is a program of its own, so readyctl runs without it.
 test_readyctl_finds_its_command() {
 	local got=0

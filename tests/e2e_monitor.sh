@@ -37,10 +37,12 @@ live() {
 test_a_daemon_of_another_directory() {
 	mkdir other
 	start_readyd --dir "$T/other"
-	READYD_DIR=$T fails "(the daemon serves $T/other, not the directory of READYD_DIR; unset it)" monitor
-	fails "(the daemon serves $T/other, not the directory of --dir; omit it)" monitor --dir "$T"
-	fails "(the markers of the daemon have another prefix; omit --prefix" monitor --dir "$T/other" --prefix x
-	fails "(the daemon serves $T/other, not the directory of --dir; omit it)" wait --no-fallback --dir "$T" 1
+	READYD_DIR=$T fails ": the daemon serves $T/other, not the directory of READYD_DIR; unset it" monitor
+	fails ": the daemon serves $T/other, not the directory of --dir; omit it" monitor --dir "$T"
+	fails ": the markers of the daemon have another prefix; omit --prefix" monitor --dir "$T/other" --prefix x
+	! grep -q 'cross-device' err || die "$(cat err)"
+	READYD_BACKEND="file" refused 2 "READYD_BACKEND 'file': not with monitor" monitor
+	fails ": the daemon serves $T/other, not the directory of --dir; omit it" wait --no-fallback --dir "$T" 1
 }
 fails() {
 	local text=$1
@@ -52,9 +54,9 @@ test_a_daemon_of_another_pid_namespace() {
 	start_readyd
 	unshare --pid --mount --fork true 2>/dev/null || skip "unshare --pid --mount is not permitted"
 	expect_exit 125 timeout 60 unshare --pid --fork --mount-proc "$READYCTL" monitor 2>err
-	grep -q '(the daemon is in another pid namespace, where pids are those of other processes; run readyctl there' err || die "$(cat err)"
+	grep -q ': the daemon is in another pid namespace, where pids are those of other processes; run readyctl there' err || die "$(cat err)"
 	expect_exit 125 timeout 60 unshare --mount sh -c 'mount -t tmpfs none "$1" && exec "$0" monitor' "$READYCTL" "$T/m" 2>err
-	grep -q "($T/m is another directory for the daemon, which has another root or other mounts" err || die "$(cat err)"
+	grep -q ": $T/m is another directory for the daemon, which has another root or other mounts" err || die "$(cat err)"
 }
 
 test_a_monitor_that_was_cut_off_misses_nothing() {

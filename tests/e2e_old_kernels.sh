@@ -93,6 +93,19 @@ test_a_process_in_another_root() {
 	has_another_root openat2,statx EPERM 6 "unreachable [0-9]+ start=[0-9]+ reason=namespace-denied"
 }
 
+# A client of another kernel has nothing but what the daemon sees of the end, which comes with no event here.
+test_the_end_of_a_ready_process_without_pidfds() {
+	lack pidfd_open ENOSYS
+	start_readyd
+	spawn_worker
+	mark "$PID"
+	spawn_waiters 1 -t 60 --remote --for=end "$PID"
+	until_true 60 counter_is waits 1
+	kill_and_reap "$PID"
+	all_end 0 "${WAITERS[@]}"
+	grep -q "^exited $PID " "out.${WAITERS[0]}" || die "$(cat "out.${WAITERS[0]}")"
+}
+
 # A reaped process is not taken for one that still has its number, nor a foreign owner for an unknown one.
 test_a_process_is_known_without_signals_by_pidfd() {
 	local error

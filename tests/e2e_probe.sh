@@ -568,7 +568,8 @@ test_usage() {
 	grep -q -- --sidecar out || die "$(cat out)"
 	probe 0 --version
 	grep -qx 'ktstr-jemalloc-probe [0-9.]*' out || die "$(cat out)"
-	expect_exit 1 "$PROBE" --help >/dev/full
+	expect_exit 1 "$PROBE" --help >/dev/full 2>err
+	grep -q 'standard output' err || die "$(cat err)"
 	start_worker
 	expect_exit 1 "$PROBE" --pid "$PID" >/dev/full 2>err
 	grep -q 'standard output' err || die "$(cat err)"

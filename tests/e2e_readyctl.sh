@@ -137,6 +137,15 @@ test_pidfile() {
 	printf ' %s\n/var/lib/x\n12345\n' "$PID" >named
 	quiet_run 0 wait --pidfile named
 	answers "ready $PID"
+	# A process that is named twice is waited for once, also if one of them was answered before.
+	for text in "$PID" "- --pidfile named" "$PID:$(stat_fields "$PID" | awk '{ print $20 }')" "--pidfile named"; do
+		# shellcheck disable=SC2086
+		quiet_run 0 wait --pidfile named $text < <(echo "$PID")
+		answers "ready $PID"
+		# shellcheck disable=SC2086
+		run 2 wait -t 10 --count 2 --pidfile named $text < <(echo "$PID")
+		explains "--count '2': there is only one process; .*"
+	done
 	for text in "" x 0 "$NO_SUCH_PID"; do
 		echo "$text" >named
 		run 124 wait -t 0.1 --pidfile named

@@ -221,7 +221,7 @@ test_what_a_remote_daemon_cannot_do() {
 	refused 2 "use vsock:CID:PORT" ping -s vsock:4294967295:1
 	refused 2 "the path is empty" ping -s unix:
 	refused 125 "is readyd running at this socket?; tried for 0." ping --remote
-	READYD_SOCKET=vsock:2:9 refused 2 "remote daemon sees no process of this system" mark
+	READYD_SOCKET=vsock:2:9 refused 2 "READYD_SOCKET 'vsock:2:9': a remote daemon sees no process of this system" mark
 }
 
 test_wrong_places_to_serve() {
@@ -232,6 +232,23 @@ test_wrong_places_to_serve() {
 	done
 	expect_exit 2 "$READYD" --socket "$T/s" --vsock-cid=2 2>err
 	grep -q -- "^readyd: --vsock-cid has no effect without --listen: " err || die "$(cat err)"
+}
+
+test_what_prevents_a_place() {
+	local file
+	: >file
+	mkfifo pipe
+	for file in file pipe /dev/zero; do
+		[ "${file#/}" != "$file" ] || file=$T/$file
+		start_readyd --stream "$file"
+		until_true 60 grep -q "the stream $file cannot be used: it is neither a character device that has events nor a socket" readyd.log
+		kill_and_reap "$DAEMON"
+	done
+	need_root
+	need setpriv
+	expect_exit 1 setpriv --bounding-set=-net_bind_service "$READYD" --socket "$T/v" --listen vsock:1 2>err
+	if grep -q "Address family not supported" err; then skip "the kernel has no vsock"; fi
+	grep -q "vsock:1: Permission denied; a port below 1024 requires CAP_NET_BIND_SERVICE" err || die "$(cat err)"
 }
 
 # start_port [OPTION]: a device, and the socket that leads to it, as a virtual machine's port and its socket on the host.

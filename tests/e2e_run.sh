@@ -536,6 +536,17 @@ mark_replaces_a_leftover() {
 	expect "the leftover" "$(cat kept)" ""
 }
 
+test_mark_of_a_process_that_was_ready() {
+	start_readyd
+	spawn_worker
+	quiet_run 0 mark "$PID"
+	quiet_run 0 mark "$PID"
+	rm "$(marker "$PID")"
+	run 0 mark "$PID"
+	said "process $PID was ready before; its marker was removed, and is not written again"
+	[ ! -e "$(marker "$PID")" ] || die "it was written"
+}
+
 test_mark_does_not_follow_or_remove_what_it_should_not() {
 	mkdir m
 	spawn_worker

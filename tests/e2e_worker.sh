@@ -258,7 +258,8 @@ test_help_and_version() {
 	grep -qF -- "--churn" out
 	timeout 10 "$WORKER" --version >out
 	head -n 1 out | grep -q '^ktstr-jemalloc-alloc-worker [0-9]' || die "version: $(cat out)"
-	expect_exit 1 timeout 10 "$WORKER" --version >/dev/full
+	expect_exit 1 timeout 10 "$WORKER" --version >/dev/full 2>err
+	grep -q '^jemalloc-alloc-worker: cannot write to standard output: No space' err || die "$(cat err)"
 }
 
 test_bytes_are_allocated() {

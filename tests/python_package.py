@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import math
 import os
 import select
 import socket
@@ -14,6 +15,7 @@ from unittest import mock
 
 import readyd
 from readyd import _daemon, _look, _monitor, _waiter
+from readyd.__main__ import main
 from readyd._answer import Answer, Verdict, parse
 
 NO_SUCH_PID = 4194304
@@ -148,6 +150,32 @@ class Waits(World):
         self.assertEqual(run("wait", "--timeout", "5", str(pid), str(NO_SUCH_PID)), (3, "died"))
         self.assertEqual(run("status", str(NO_SUCH_PID)), (3, "died"))
         self.assertEqual(run("wait", "x"), (2, ""))
+
+    def test_the_command_refuses_what_readyctl_refuses(self):
+        for words in (["x"], [""], ["01"], ["1_0"], [" 1"], ["1:0"], ["2147483648"], ["--timeout=-1", "1"],
+                      ["--timeout=nan", "1"], ["--timeout=inf", "1"]):
+            with self.assertRaises(SystemExit) as raised, mock.patch("sys.stderr"):
+                main(["wait", *words])
+            self.assertEqual(raised.exception.code, 2, words)
+
+    def test_the_command_says_what_it_cannot_print(self):
+        pid = self.worker().pid
+        self.mark(pid)
+        command = f"exec {sys.executable} -m readyd status {pid}"
+        for redirection, why in ((">/dev/full", "No space left"), (">&-", "Bad file descriptor")):
+            done = subprocess.run(["sh", "-c", f"{command} {redirection}"], stderr=subprocess.PIPE, text=True, check=False)
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (125, 1), done.stderr)
+            self.assertIn(why, done.stderr)
+
+    def test_a_time_out_may_be_longer_than_the_kernel_s(self):
+        pid = self.worker().pid
+        with readyd.Waiter() as waiter:
+            waiter.add(pid)
+            self.assertIsNone(waiter.next())
+            self.mark(pid)
+            waiter.sleep(1e9)
+            while waiter.next() is None:
+                waiter.sleep(math.inf)
 
 
 class Markers(World):

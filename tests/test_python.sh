@@ -27,7 +27,7 @@ PYTHON
 test_only_the_standard_library_is_imported() {
 	local modules='_kernel|_answer|_look|_daemon|_monitor|_waiter|marker'
 	expect "imports" "$(sed -nE 's/^(import|from) ([^ ]+).*/\2/p' "$PACKAGE"/readyd/*.py |
-		select_lines -vxE "__future__|\\.|\\.($modules)|argparse|asyncio|collections|ctypes|dataclasses|enum|errno|fcntl|math|os|pathlib|pytest|random|re|select|shutil|socket|stat|struct|subprocess|sys|time|typing" | sort -u)" ""
+		select_lines -vxE "__future__|\\.|\\.($modules)|argparse|asyncio|collections|ctypes|dataclasses|enum|errno|fcntl|math|os|pathlib|pytest|random|re|select|shutil|signal|socket|stat|struct|subprocess|sys|time|typing" | sort -u)" ""
 }
 
 test_pytest_has_a_daemon_and_ready_workers() {

@@ -39,6 +39,7 @@
 #define CHURN_BACKOFF_NS (10 * 1000 * 1000L)
 
 enum exit_code {
+	EXIT_OUTPUT = 1,
 	EXIT_ZERO_BYTES = 2,
 	EXIT_NOT_SINGLE_THREADED = 3,
 	EXIT_MARKER = 4,
@@ -98,6 +99,13 @@ __attribute__((noreturn, format(printf, 2, 3))) static void fail(enum exit_code 
 	_exit((int)code);
 }
 
+__attribute__((noreturn)) static void end_output(void)
+{
+	if (fflush(stdout) == 0)
+		exit(EXIT_SUCCESS);
+	fail(EXIT_OUTPUT, "cannot write to standard output: %s", strerror(errno));
+}
+
 __attribute__((noreturn)) static void print_help(void)
 {
 	puts("Usage: " PROGRAM " [--churn] BYTES\n"
@@ -112,7 +120,7 @@ __attribute__((noreturn)) static void print_help(void)
 	     "\n"
 	     "Exit status: 2 BYTES is 0; 3 more than one thread; 4 the marker cannot be written;\n"
 	     "5 wrong usage, or BYTES out of range; 6 " TASK_DIR " cannot be read.");
-	exit(fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+	end_output();
 }
 
 __attribute__((noreturn)) static void print_version(void)
@@ -126,7 +134,7 @@ __attribute__((noreturn)) static void print_version(void)
 #else
 	printf("%s %s\n", PROGRAM, PACKAGE_VERSION);
 #endif
-	exit(fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+	end_output();
 }
 
 /* strtoull(3) accepts the sign, and returns ULLONG_MAX on overflow, which the bound rejects. */

@@ -59,16 +59,24 @@ static void report(const struct command_line *line, const char *what, int error,
 {
 	const bool is_remote = command_line_is_remote(line);
 	const char *words = hint(error, is_remote), *socket = usage_socket(&line->options);
-	const bool both = words != NULL && note != NULL, any = words != NULL || note != NULL;
+	const char *why = strerror(error);
 	char text[4 * sizeof(((struct sockaddr_un *)0)->sun_path)], difference[4096];
+	bool both, any;
 
 	if (error == EXDEV && !is_remote) {
 		disagreement_describe(line, difference, sizeof(difference));
 		words = difference;
 	}
+	/* Its text is about links between file systems. */
+	if (error == EXDEV) {
+		why = words;
+		words = NULL;
+	}
+	both = words != NULL && note != NULL;
+	any = words != NULL || note != NULL;
 	fprintf(stderr, "readyctl: %s: %s: %s%s%s%s%s%s\n", what, escape_text(text, sizeof(text), socket),
-	    strerror(error), any ? " (" : "", words != NULL ? words : "", both ? "; " : "",
-	    note != NULL ? note : "", any ? ")" : "");
+	    why, any ? " (" : "", words != NULL ? words : "", both ? "; " : "", note != NULL ? note : "",
+	    any ? ")" : "");
 }
 
 int command_failed(const struct command_line *line, const char *what)

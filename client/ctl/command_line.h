@@ -25,6 +25,7 @@ struct named_process {
 	const char *pid_file;  /* that names it; NULL: its pid was given */
 	pid_t pid;	       /* 0: the file has not named a living process yet */
 	uint64_t start;	       /* 0: whichever process has the pid */
+	uint64_t seen_start;   /* of that one when the wait began, if there are pid files; else 0 */
 	uint64_t worker_start; /* of the reference worker, if this pid was seen to be one; else 0 */
 };
 

@@ -41,8 +41,17 @@ static int check_owner(const struct process *p)
 	return uid == geteuid() ? 0 : refuse(p->pid, "it belongs to another user");
 }
 
+static void say_removed(pid_t pid)
+{
+	fprintf(stderr,
+	    "readyctl: process %ld was ready before; its marker was removed, and is not written again\n",
+	    (long)pid);
+}
+
 static int take_answer(const struct readyd_answer *answer)
 {
+	if (answer->verdict == READYD_READY && (answer->flags & READYD_FLAG_LATCHED) != 0)
+		say_removed(answer->pid);
 	if (answer->verdict == READYD_READY)
 		return EXIT_READY;
 	if (verdict_is_process_gone(answer->verdict))

@@ -233,7 +233,8 @@ static int check_remote(struct command_line *line, unsigned command)
 	const char *backend = secure_getenv("READYD_BACKEND");
 
 	if ((command & FOR_RUNNING) != 0)
-		return usage("--socket", usage_socket(&line->options),
+		return usage(line->options.socket != NULL ? "--socket" : "READYD_SOCKET",
+		    usage_socket(&line->options),
 		    "a remote daemon sees no process of this system; give the local one");
 	if (line->until_end)
 		line->options.flags |= READYD_OPTION_AWAIT_END;
@@ -246,6 +247,16 @@ static int check_remote(struct command_line *line, unsigned command)
 	return 0;
 }
 
+static int check_monitor(const struct command_line *line)
+{
+	const char *backend = secure_getenv("READYD_BACKEND");
+
+	if (line->options.backend != READYD_BACKEND_AUTO || backend == NULL || strcmp(backend, "file") != 0)
+		return 0;
+	return usage(
+	    "READYD_BACKEND", backend, "not with monitor, which requires the daemon; use auto or daemon");
+}
+
 int options_finish(struct command_line *line, unsigned command)
 {
 	const char *timeout = secure_getenv("READYD_TIMEOUT");
@@ -253,7 +264,7 @@ int options_finish(struct command_line *line, unsigned command)
 	if ((command & (FOR_WAIT | FOR_RUN)) != 0 && line->timeout_ms < 0 && timeout != NULL &&
 	    timeout[0] != '\0' && options_duration("READYD_TIMEOUT", timeout, &line->timeout_ms) != 0)
 		return -1;
-	if (usage_check(&line->options) != 0)
+	if (usage_check(&line->options) != 0 || (command == FOR_MONITOR && check_monitor(line) != 0))
 		return -1;
 	if (vsock_is_address(usage_socket(&line->options)))
 		line->options.flags |= READYD_OPTION_REMOTE;

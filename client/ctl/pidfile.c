@@ -48,7 +48,7 @@ static pid_t pid_in(const char *text)
 	return span_pid((struct span){text, length}, &pid) == 0 ? pid : 0;
 }
 
-static bool is_alive(pid_t pid, uint64_t *start)
+bool pidfile_is_alive(pid_t pid, uint64_t *start)
 {
 	struct process process;
 	bool alive;
@@ -72,7 +72,7 @@ enum pidfile pidfile_read(struct named_process *process, const char **why)
 	}
 	pid = pid_in(text);
 	*why = pid == 0 ? "does not begin with a pid" : "names a process that does not exist";
-	if (pid == 0 || !is_alive(pid, &process->start))
+	if (pid == 0 || !pidfile_is_alive(pid, &process->start))
 		return PIDFILE_NOT_YET;
 	process->pid = pid;
 	return PIDFILE_NAMED;

@@ -17,6 +17,9 @@ enum pidfile {
 /* Reads the file of the process. *why: what is wrong, after PIDFILE_NOT_YET. */
 enum pidfile pidfile_read(struct named_process *process, const char **why);
 
+/* Whether a living process has the pid, and its start; 0: it is not known. */
+bool pidfile_is_alive(pid_t pid, uint64_t *start);
+
 /* Wakes a program when one of the files may have changed. */
 struct pidfile_watch {
 	int fd;	    /* to be polled for POLLIN; -1: there is no inotify instance */

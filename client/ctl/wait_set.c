@@ -76,9 +76,44 @@ static enum outcome count_needed(struct waiting *w)
 	return REPORTED;
 }
 
+/* So that a pid file which names one of them later is recognized, also when that has been answered for. */
+static void note_starts(struct waiting *w)
+{
+	for (size_t i = 0; i < w->line->process_count; i++) {
+		struct named_process *process = &w->line->processes[i];
+
+		if (process->pid != 0 && process->start == 0)
+			(void)pidfile_is_alive(process->pid, &process->seen_start);
+	}
+}
+
+static bool is_named_elsewhere(const struct waiting *w, const struct named_process *process)
+{
+	for (size_t i = 0; i < w->line->process_count; i++) {
+		const struct named_process *other = &w->line->processes[i];
+
+		if (other != process && other->pid == process->pid && process->start != 0 &&
+		    (other->start == process->start || other->seen_start == process->start))
+			return true;
+	}
+	return false;
+}
+
+static enum outcome add_named(struct waiting *w, struct named_process *process)
+{
+	legend_note_worker(process);
+	if (is_named_elsewhere(w, process))
+		w->total--;
+	else if (add(w, process) != 0)
+		return FAILED;
+	return count_needed(w);
+}
+
 enum outcome wait_add_all(struct waiting *w)
 {
 	w->total = w->line->process_count;
+	if (w->files_due >= 0)
+		note_starts(w);
 	for (size_t i = 0; i < w->line->process_count; i++)
 		if (w->line->processes[i].pid != 0 && add(w, &w->line->processes[i]) != 0)
 			return FAILED;
@@ -92,8 +127,7 @@ static enum outcome read_file(struct waiting *w, struct named_process *process)
 
 	switch (pidfile_read(process, &why)) {
 	case PIDFILE_NAMED:
-		legend_note_worker(process);
-		return add(w, process) == 0 ? count_needed(w) : FAILED;
+		return add_named(w, process);
 	case PIDFILE_NOT_YET:
 		w->files_due = clock_ms() + pidfile_interval(clock_ms() - w->line->began);
 		return UNDECIDED;

@@ -150,6 +150,11 @@ def keeps_pid(fd: int) -> bool:
     return True
 
 
+def seconds(timeout: Optional[float]) -> Optional[float]:
+    """A time-out that epoll takes: the module refuses more than INT_MAX milliseconds, and infinity."""
+    return None if timeout is None else min(timeout, 2000000.0)
+
+
 def is_readable(fd: int) -> bool:
     poll = select.poll()
     poll.register(fd, select.POLLIN)

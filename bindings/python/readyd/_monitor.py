@@ -127,7 +127,7 @@ class Monitor:
     def sleep(self, timeout: Optional[float] = None) -> None:
         """Sleeps until next() may have an event, or so many seconds have passed."""
         if timeout is None or timeout > 0:
-            self._epoll.poll(timeout)
+            self._epoll.poll(kernel.seconds(timeout))
 
     def _leave(self) -> None:
         if self._connection is not None:

@@ -7,6 +7,7 @@ import errno
 import math
 import os
 import random
+import re
 import select
 import time
 from dataclasses import dataclass, replace
@@ -37,14 +38,16 @@ def jitter(seconds: float) -> float:
 def name_process(process: ProcessName) -> Tuple[int, Optional[int]]:
     """From PID, "PID", "PID:START" or (PID, START)."""
     if isinstance(process, str):
+        if not re.fullmatch("[1-9][0-9]*(:[1-9][0-9]*)?", process, re.ASCII):
+            raise ValueError(f"not PID or PID:START, positive decimal numbers without leading zeros: {process!r}")
         pid, colon, start = process.partition(":")
         named = int(pid), int(start) if colon else None
     elif isinstance(process, int):
         named = process, None
     else:
         named = process
-    if not 0 < named[0] < 1 << 31 or (named[1] is not None and named[1] < 0):
-        raise ValueError(f"not a process: {process!r}")
+    if not 0 < named[0] < 1 << 31 or (named[1] is not None and not 0 <= named[1] < 1 << 64):
+        raise ValueError(f"out of range; a pid is from 1 to 2147483647: {process!r}")
     return named
 
 
@@ -294,7 +297,7 @@ class Waiter:
     def sleep(self, timeout: Optional[float] = None) -> None:
         """Sleeps until next() may have an answer, or so many seconds have passed."""
         if not self._answers and (timeout is None or timeout > 0):
-            self._epoll.poll(timeout)
+            self._epoll.poll(kernel.seconds(timeout))
 
     def peek(self, process: ProcessName) -> Answer:
         """What is known of a process now, without ending the wait for it."""
