@@ -79,3 +79,12 @@ HOT int64_t clock_jitter(int64_t ms)
 	x *= GOLDEN;
 	return ms * 3 / 4 + (int64_t)((x >> 33) % (uint64_t)(ms / 2 + 1));
 }
+
+HOT int64_t clock_align(int64_t at, int64_t ms)
+{
+	int64_t grid = 1;
+
+	while (grid * 32 <= ms)
+		grid *= 2;
+	return at - at % grid;
+}

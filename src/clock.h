@@ -37,4 +37,9 @@ uint64_t clock_tag(void);
 /* A time near `ms`, at least 3/4 and less than 5/4 of it, so that many waiters do not act in step. */
 int64_t clock_jitter(int64_t ms);
 
+/* `at`, or up to 1/16 of `ms` earlier: for a sleep of about `ms`, of which many processes have one. They then
+ * wake in groups, of 1/16 of them at most: on an idle CPU, a wake-up by itself takes several times what each
+ * takes in a group, since caches are cold and a timer interrupt is needed. */
+int64_t clock_align(int64_t at, int64_t ms);
+
 #endif

@@ -190,6 +190,32 @@ test_nothing_happens() {
 	all_ends
 }
 
+# More processes than the table of client/lib/poller.h holds. An answer takes four calls, and none that finds nothing to do. A
+# recheck may come in between.
+test_one_answer_of_many() {
+	local pids=() pid
+	need_counts
+	start_readyd
+	for _ in {1..20}; do
+		spawn sleep 1000
+		pids+=("$LAST")
+	done
+	trace wait --timeout 60 "${pids[@]}"
+	until_true 60 counter_is waited 20
+	until_true 60 sleeps_in_trace 'recvmsg'
+	wc -l <trace >before
+	for pid in "${pids[@]:0:5}"; do
+		mark "$pid"
+		until_true 60 grep -q "write(1, \"ready $pid " trace
+	done
+	tail -n +"$(($(cat before) + 1))" trace | select_lines -v 'newfstatat' >answered
+	expect "timers ($(cat answered))" "$(grep -c 'timerfd_settime' answered)" 0
+	expect "reads that find nothing ($(cat answered))" "$(grep -c 'EAGAIN' answered)" 0
+	at_most "five answers" answered 26
+	kill -KILL "${pids[@]:5}"
+	wait "$LAST" || [ $? -eq 3 ]
+}
+
 # --- the daemon
 
 is_traced() { grep -q '^TracerPid:[[:space:]]*[1-9]' "/proc/$DAEMON/status"; }

@@ -144,18 +144,35 @@ START_TEST(counts_the_answers_to_gates)
 	greet();
 	say("stale 5 start=7\nready 6 start=7\n");
 	expect(DAEMON_ANSWER);
+	ck_assert(!daemon_conn_is_drained(&conn));
 	expect(DAEMON_ANSWER);
+	ck_assert(daemon_conn_is_drained(&conn));
 	expect_nothing();
-	ck_assert(!daemon_conn_is_idle(&conn));
 	ck_assert(!daemon_conn_may_ask(&conn, NOW, true));
 	say("ERR no-resources pid=7\n");
 	expect(DAEMON_REFUSED);
+	ck_assert(!daemon_conn_is_drained(&conn));
 	ck_assert(!daemon_conn_may_ask(&conn, NOW, true));
 	expect(DAEMON_ANSWERED);
-	ck_assert(daemon_conn_is_idle(&conn));
+	ck_assert(daemon_conn_is_drained(&conn));
 	ck_assert(daemon_conn_may_ask(&conn, NOW, true));
 	ck_assert_int_eq(daemon_conn_deadline(&conn, true), 0);
 	expect_nothing();
+}
+END_TEST
+
+/* A descriptor ends a read, whatever comes after it. */
+START_TEST(a_gate_does_not_show_that_the_socket_is_empty)
+{
+	ask_for((const enum wire_verb[]){WIRE_GATE, WIRE_GATE}, 2);
+	expect_request("HELLO 1\nGATE 5:7\nGATE 6:7\n");
+	greet();
+	ck_assert_int_eq(sock_send_fd(server, "GATE 5 start=7\n", 15, STDIN_FILENO), 15);
+	say("ready 6 start=7\n");
+	expect(DAEMON_GATE);
+	close(event.fd);
+	ck_assert(!daemon_conn_is_drained(&conn));
+	expect(DAEMON_ANSWER);
 }
 END_TEST
 
@@ -169,7 +186,6 @@ START_TEST(counts_no_answers_beside_waits)
 	greet();
 	say("PONG\n");
 	expect(DAEMON_ANSWERED);
-	ck_assert(!daemon_conn_is_idle(&conn));
 	ck_assert(daemon_conn_begin(&conn, NOW, true, &event));
 	daemon_conn_put(&conn, &gate);
 	ck_assert(daemon_conn_commit(&conn, NOW, true, &event));
@@ -746,6 +762,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, greets_and_asks_in_one_go);
 	tcase_add_test(tcase, counts_the_answers_to_gates);
+	tcase_add_test(tcase, a_gate_does_not_show_that_the_socket_is_empty);
 	tcase_add_test(tcase, counts_no_answers_beside_waits);
 	tcase_add_test(tcase, nothing_requested_is_answered);
 	tcase_add_test(tcase, serves_another_directory);

@@ -23,11 +23,21 @@ static void tear_down(void)
 	poller_fini(&poller);
 }
 
-/* 0: in the table, 1: by an epoll from the start. */
-static void choose(int epoll)
+enum store { TABLE, EPOLL, SHOWN_EPOLL };
+
+/* In the table, or by an epoll from the start; the caller may have its descriptor, or it is the poller's own.
+ */
+static void choose(int store)
 {
-	if (epoll)
+	if (store == EPOLL)
+		for (int i = 0; i < PIPES; i++)
+			ck_assert_int_eq(poller_add(&poller, ends[i][0], POLLIN, (uint64_t)i), 0);
+	if (store == EPOLL)
+		for (int i = 0; i < PIPES; i++)
+			poller_remove(&poller, ends[i][0]);
+	if (store == SHOWN_EPOLL)
 		ck_assert_int_ge(poller_fd(&poller), 0);
+	ck_assert_int_eq(poller.epoll >= 0, store != TABLE);
 }
 
 static void fill(int i)
@@ -129,6 +139,26 @@ START_TEST(deadline_shows_in_the_descriptor)
 }
 END_TEST
 
+/* What it is in between is not set, so the timer does not expire. */
+START_TEST(deadline_is_held)
+{
+	const int64_t at = clock_ms() + 3600000;
+	struct pollfd poll_fd = {.fd = poller_fd(&poller), .events = POLLIN};
+
+	poller_set_deadline(&poller, at);
+	poller_hold(&poller);
+	poller_set_deadline(&poller, 1);
+	ck_assert_int_eq(poll(&poll_fd, 1, 0), 0);
+	poller_set_deadline(&poller, at);
+	poller_release(&poller);
+	ck_assert_int_eq(poll(&poll_fd, 1, 0), 0);
+	poller_hold(&poller);
+	poller_set_deadline(&poller, 1);
+	poller_release(&poller);
+	ck_assert_int_eq(poll(&poll_fd, 1, -1), 1);
+}
+END_TEST
+
 START_TEST(no_descriptors_for_an_epoll)
 {
 	struct rlimit before = unit_forbid_new_fds();
@@ -216,13 +246,14 @@ static Suite *suite(void)
 	TCase *tcase = unit_case(s, "poller");
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_loop_test(tcase, events_are_data, 0, 2);
-	tcase_add_loop_test(tcase, removed_is_silent, 0, 2);
-	tcase_add_loop_test(tcase, bits_change, 0, 2);
+	tcase_add_loop_test(tcase, events_are_data, TABLE, SHOWN_EPOLL + 1);
+	tcase_add_loop_test(tcase, removed_is_silent, TABLE, SHOWN_EPOLL + 1);
+	tcase_add_loop_test(tcase, bits_change, TABLE, SHOWN_EPOLL + 1);
 	tcase_add_test(tcase, many_move_to_an_epoll);
-	tcase_add_loop_test(tcase, deadline_ends_a_sleep, 0, 2);
-	tcase_add_loop_test(tcase, sleep_ends_at_deadline_or_timeout, 0, 2);
+	tcase_add_loop_test(tcase, deadline_ends_a_sleep, TABLE, SHOWN_EPOLL + 1);
+	tcase_add_loop_test(tcase, sleep_ends_at_deadline_or_timeout, TABLE, SHOWN_EPOLL + 1);
 	tcase_add_test(tcase, deadline_shows_in_the_descriptor);
+	tcase_add_test(tcase, deadline_is_held);
 	tcase_add_test(tcase, no_descriptors_for_an_epoll);
 	tcase_add_test(tcase, no_descriptors_for_the_move_to_an_epoll);
 	tcase_add_test(tcase, a_failed_move_changes_nothing);

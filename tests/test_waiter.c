@@ -186,6 +186,26 @@ START_TEST(backstop_grows)
 }
 END_TEST
 
+/* So rechecks of many waiters fall together, though each interval differs. */
+START_TEST(rechecks_fall_on_a_grid)
+{
+	struct readyd_answer answer = READYD_ANSWER_INIT;
+	int64_t before, grid = clock_align(INT64_MAX, 750);
+
+	grid = INT64_MAX - grid + 1;
+	ck_assert_int_ge(grid, 750 / 32);
+	ck_assert_int_le(grid, 750 / 16);
+	for (int i = 0; i < 3; i++) {
+		before = clock_ms();
+		ck_assert_int_eq(readyd_waiter_add(waiter, children[i]), 0);
+		waiter->look_at = 0;
+		ck_assert_int_eq(readyd_waiter_next(waiter, &answer), 0);
+		ck_assert_int_ge(waiter->look_at, before + 750 - 750 / 16);
+		ck_assert_int_eq(waiter->look_at % grid, 0);
+	}
+}
+END_TEST
+
 /* No event reports the start of a process, so the first recheck is soon, with any other waits. */
 START_TEST(start_is_looked_for_soon)
 {
@@ -360,6 +380,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, ready_already);
 	tcase_add_test(tcase, cancelled_when_ready);
 	tcase_add_loop_test(tcase, backstop_grows, 0, UNIT_COUNT(backstops));
+	tcase_add_test(tcase, rechecks_fall_on_a_grid);
 	tcase_add_loop_test(tcase, start_is_looked_for_soon, 0, 2);
 	tcase_add_test(tcase, absence_before_the_start_proves_nothing);
 	tcase_add_test(tcase, recheck_finds_the_end_of_an_unwatched_one);

@@ -96,6 +96,25 @@ START_TEST(any_waiter_wakes)
 }
 END_TEST
 
+/* Asking each of them for every answer would be most of the work. */
+START_TEST(only_those_that_were_woken_are_asked)
+{
+	struct readyd_waiter *woken = waiters_of(&waiters, children[0]);
+	struct readyd_answer answer = READYD_ANSWER_INIT;
+	char path[sizeof(dir) + 64];
+
+	ck_assert_int_eq(readyd_waiter_add(woken, children[0]), 0);
+	ck_assert_int_eq(waiters_next(&waiters, &answer), 0);
+	snprintf(path, sizeof(path), "%s/ktstr-worker-ready-%d", dir, (int)children[0]);
+	unit_write(path, "ready\n");
+	ck_assert_int_eq(waiters_sleep(&waiters, 0, NULL, NULL, -1), 0);
+	for (size_t i = 0; i < waiters.count; i++)
+		waiters.fds[i].revents = waiters.each[i] == woken ? 0 : POLLIN;
+	ck_assert_int_eq(waiters_next(&waiters, &answer), 0);
+	take_one(children[0]);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("waiters");
@@ -105,6 +124,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, processes_are_divided);
 	tcase_add_test(tcase, few_have_one);
 	tcase_add_test(tcase, any_waiter_wakes);
+	tcase_add_test(tcase, only_those_that_were_woken_are_asked);
 	return s;
 }
 

@@ -38,12 +38,19 @@ struct readyd_waiter *waiters_of(const struct waiters *waiters, pid_t pid)
 	return waiters->each[(size_t)pid % waiters->count];
 }
 
+/* A process that was added since, or an event, shows in the next poll. */
+static bool is_silent(const struct waiters *waiters, size_t i)
+{
+	return waiters->polled && waiters->fds[i].revents == 0;
+}
+
 int waiters_next(struct waiters *waiters, struct readyd_answer *answer)
 {
 	int result = 0;
 
 	while (result == 0 && waiters->at < waiters->count) {
-		result = readyd_waiter_next(waiters->each[waiters->at], answer);
+		if (!is_silent(waiters, waiters->at))
+			result = readyd_waiter_next(waiters->each[waiters->at], answer);
 		waiters->at += result == 0;
 	}
 	if (result != 1)
@@ -68,6 +75,7 @@ static int make_room(struct waiters *waiters, size_t room)
 int waiters_sleep(struct waiters *waiters, size_t others, void (*fill)(struct pollfd *fds, void *context),
     void *context, int timeout_ms)
 {
+	waiters->polled = false;
 	if (waiters->count == 1 && others == 0)
 		return readyd_waiter_sleep(waiters->each[0], timeout_ms);
 	if (make_room(waiters, waiters->count + others) != 0)
@@ -79,5 +87,6 @@ int waiters_sleep(struct waiters *waiters, size_t others, void (*fill)(struct po
 	}
 	if (others > 0)
 		fill(waiters->fds + waiters->count, context);
+	waiters->polled = true;
 	return poll(waiters->fds, waiters->count + others, timeout_ms) < 0 && errno != EINTR ? -1 : 0;
 }

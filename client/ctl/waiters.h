@@ -4,6 +4,7 @@
 #define CLIENT_WAITERS_H
 
 #include <poll.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -14,6 +15,7 @@ struct waiters {
 	struct pollfd *fds;
 	size_t count, room; /* room: of fds */
 	size_t at;	    /* the one that answers are taken from */
+	bool polled;	    /* fds says which have something to do */
 };
 
 /* For so many processes. -1: errno as from readyd_waiter_new(). Free it in any case. */

@@ -106,8 +106,8 @@ bool daemon_conn_begin(struct daemon_conn *conn, int64_t now, bool greets, struc
 void daemon_conn_put(struct daemon_conn *conn, const struct wire_request *request);
 /* Sends the requests. confirm: DAEMON_ANSWERED is to follow the last answer. False: *event says why. */
 bool daemon_conn_commit(struct daemon_conn *conn, int64_t now, bool confirm, struct daemon_event *event);
-/* Whether no line is expected from the daemon, and none is left to be taken. */
-bool daemon_conn_is_idle(const struct daemon_conn *conn);
+/* Whether daemon_conn_next() has nothing to give before the descriptor is readable again, or at all. */
+bool daemon_conn_is_drained(const struct daemon_conn *conn);
 
 /* The next event from the daemon; DAEMON_NOTHING for a line that says nothing. False: nothing more for now.
  */

@@ -133,6 +133,7 @@ static int receive(struct daemon_io *io)
 		return -1;
 	}
 	n = sock_recv_fd(io->fd, at, room, &fd);
+	io->drained = n < 0 || ((size_t)n < room && fd == -1);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -1;
 	if (daemon_stream_feed(&io->in, (size_t)n, fd) != 0) {

@@ -12,6 +12,7 @@
 struct daemon_io {
 	int fd; /* -1: closed */
 	bool connecting;
+	bool drained; /* the last read has left nothing in the socket */
 	struct daemon_stream in;
 	char *out; /* requests that are not written to the socket yet */
 	size_t out_len;

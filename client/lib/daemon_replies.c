@@ -170,7 +170,9 @@ bool daemon_conn_next(struct daemon_conn *conn, int64_t now, struct daemon_event
 	return true;
 }
 
-bool daemon_conn_is_idle(const struct daemon_conn *conn)
+bool daemon_conn_is_drained(const struct daemon_conn *conn)
 {
-	return !conn->in_flight && !conn->carries_waits && conn->io.in.used == conn->io.in.len;
+	if (conn->io.in.used < conn->io.in.len)
+		return false;
+	return conn->io.drained ? !has_last_answer(conn) : !conn->in_flight && !conn->carries_waits;
 }

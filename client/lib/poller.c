@@ -19,7 +19,8 @@ void poller_init(struct poller *poller)
 {
 	poller->epoll = poller->timer = -1;
 	poller->limit = 0;
-	poller->deadline = 0;
+	poller->deadline = poller->armed = 0;
+	poller->held = poller->shown = false;
 	poller->count = 0;
 }
 
@@ -40,10 +41,13 @@ static int control(const struct poller *poller, int operation, int fd, uint32_t 
 	return epoll_ctl(poller->epoll, operation, fd, &event);
 }
 
-static void arm(const struct poller *poller)
+HOT static void show_deadline(struct poller *poller)
 {
 	struct itimerspec spec = {{0, 0}, {poller->deadline / 1000, poller->deadline % 1000 * 1000000}};
 
+	if (!poller->shown || poller->held || poller->armed == poller->deadline)
+		return;
+	poller->armed = poller->deadline;
 	(void)timerfd_settime(poller->timer, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
@@ -67,7 +71,6 @@ static int open_epoll(struct poller *poller)
 	poller->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (fill_epoll(poller) == 0) {
 		poller->count = 0;
-		arm(poller);
 		return 0;
 	}
 	saved = errno;
@@ -82,7 +85,11 @@ static int open_epoll(struct poller *poller)
 
 int poller_fd(struct poller *poller)
 {
-	return poller->epoll >= 0 || open_epoll(poller) == 0 ? poller->epoll : -1;
+	if (poller->epoll < 0 && open_epoll(poller) != 0)
+		return -1;
+	poller->shown = true;
+	show_deadline(poller);
+	return poller->epoll;
 }
 
 int poller_add(struct poller *poller, int fd, uint32_t bits, uint64_t tag)
@@ -137,11 +144,19 @@ HOT void poller_remove(struct poller *poller, int fd)
 
 HOT void poller_set_deadline(struct poller *poller, int64_t at)
 {
-	if (at == poller->deadline)
-		return;
 	poller->deadline = at;
-	if (poller->epoll >= 0)
-		arm(poller);
+	show_deadline(poller);
+}
+
+void poller_hold(struct poller *poller)
+{
+	poller->held = true;
+}
+
+void poller_release(struct poller *poller)
+{
+	poller->held = false;
+	show_deadline(poller);
 }
 
 /* Milliseconds until the deadline, at most `most` (-1: no limit). */
@@ -168,10 +183,10 @@ HOT static int wait_directly(struct poller *poller, int64_t now, int timeout_ms,
 	return filled;
 }
 
-static int wait_by_epoll(struct poller *poller, int timeout_ms, struct poller_event *events)
+static int wait_by_epoll(struct poller *poller, int64_t now, int timeout_ms, struct poller_event *events)
 {
 	struct epoll_event got[POLLER_EVENTS];
-	int n = epoll_wait(poller->epoll, got, POLLER_EVENTS, timeout_ms), filled = 0;
+	int n = epoll_wait(poller->epoll, got, POLLER_EVENTS, until(poller, now, timeout_ms)), filled = 0;
 	uint64_t expirations;
 
 	if (n < 0)
@@ -182,7 +197,7 @@ static int wait_by_epoll(struct poller *poller, int timeout_ms, struct poller_ev
 		else if (read(poller->timer, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
 			return -1;
 		else
-			poller->deadline = 0;
+			poller->deadline = poller->armed = 0;
 	}
 	return filled;
 }
@@ -191,7 +206,7 @@ HOT int poller_wait(struct poller *poller, int64_t now, int timeout_ms, struct p
 {
 	if (poller->epoll < 0)
 		return wait_directly(poller, now, timeout_ms, events);
-	return wait_by_epoll(poller, timeout_ms, events);
+	return wait_by_epoll(poller, now, timeout_ms, events);
 }
 
 uint32_t poller_check(int fd)

@@ -24,7 +24,10 @@ struct poller {
 	int epoll, timer; /* -1 until they are needed */
 	long limit;	  /* descriptor limit of the process; 0: not read yet */
 	int64_t deadline; /* on CLOCK_MONOTONIC in ms, 0: none */
-	nfds_t count;	  /* of the table, which is empty once there is an epoll */
+	int64_t armed;	  /* the one that the timer is set to */
+	bool held;
+	bool shown;   /* the caller has the descriptor: only then is the timer used */
+	nfds_t count; /* of the table, which is empty once there is an epoll */
 	struct pollfd fds[POLLER_FEW];
 	uint64_t tags[POLLER_FEW];
 };
@@ -49,6 +52,10 @@ void poller_forget(struct poller *poller, int fd);
 
 /* at: on CLOCK_MONOTONIC in ms, 0: none. */
 void poller_set_deadline(struct poller *poller, int64_t at);
+/* Between these two, the descriptor does not show the deadline, so one that is changed several times is set
+ * once, or not at all. */
+void poller_hold(struct poller *poller);
+void poller_release(struct poller *poller);
 
 /* Sleeps until an event or the deadline, at most timeout_ms (-1: no limit). Stores up to POLLER_EVENTS events
  * and returns their number; the deadline is not an event. -1: errno. */

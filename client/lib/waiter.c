@@ -247,7 +247,7 @@ HOT bool waiter_take(struct readyd_waiter *w, struct readyd_answer *answer)
 	return true;
 }
 
-HOT static int next(struct readyd_waiter *w, struct readyd_answer *answer)
+static int find_next(struct readyd_waiter *w, struct readyd_answer *answer)
 {
 	bool fresh = w->fresh;
 
@@ -258,6 +258,19 @@ HOT static int next(struct readyd_waiter *w, struct readyd_answer *answer)
 	if ((!fresh && poll_events(w, 0) != 0) || waiter_reconcile(w) != 0)
 		return target_set_waiting(&w->set) == 0 ? 0 : -1;
 	return waiter_take(w, answer) ? 1 : 0;
+}
+
+/* What is found makes the deadline now, and what is taken makes it what it was. */
+static int next(struct readyd_waiter *w, struct readyd_answer *answer)
+{
+	int result, saved;
+
+	poller_hold(&w->poller);
+	result = find_next(w, answer);
+	saved = errno;
+	poller_release(&w->poller);
+	errno = saved;
+	return result;
 }
 
 int readyd_waiter_next(struct readyd_waiter *w, struct readyd_answer *answer)

@@ -313,7 +313,7 @@ int waiter_take_replies(struct readyd_waiter *w)
 		(void)waiter_poll_conn(w);
 		if (waiter_take_daemon_event(w, &event) != 0)
 			return -1;
-		more = !daemon_conn_is_idle(&w->conn);
+		more = !daemon_conn_is_drained(&w->conn);
 	}
 	w->replies_left = count == REPLIES_MOST;
 	(void)waiter_poll_conn(w);

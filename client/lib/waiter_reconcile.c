@@ -44,6 +44,13 @@ HOT int64_t waiter_look_interval(struct readyd_waiter *w, int64_t now)
 	return clock_jitter(w->poll_ms);
 }
 
+HOT static int64_t next_look(struct readyd_waiter *w, int64_t now)
+{
+	const int64_t interval = waiter_look_interval(w, now);
+
+	return clock_align(clock_ms() + interval, interval);
+}
+
 static void note_lateness(struct readyd_waiter *w, int64_t late_ms)
 {
 	if (w->watching && w->dir.wd < 0 && late_ms > w->poll_ms / 2 && late_ms > POLL_FIRST_MS &&
@@ -152,7 +159,7 @@ HOT int waiter_reconcile(struct readyd_waiter *w)
 	if (make_plan(w).watch && !w->watching)
 		start_watching(w);
 	if (w->look_at == 0 && target_set_waiting(&w->set) > 0)
-		w->look_at = clock_ms() + waiter_look_interval(w, now);
+		w->look_at = next_look(w, now);
 	waiter_rest(w);
 	return 0;
 }
