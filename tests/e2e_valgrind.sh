@@ -9,7 +9,7 @@ start_under_valgrind() {
 	is_sanitized && skip "a sanitized build has checks of its own"
 	# shellcheck disable=SC2034 # start_readyd uses it
 	UNDER=(valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99
-		--soname-synonyms=somalloc=NONE --track-fds=yes --log-file="$T/valgrind.log")
+		--suppressions="$SRC/tests/valgrind.supp" --soname-synonyms=somalloc=NONE --track-fds=yes --log-file="$T/valgrind.log")
 	start_readyd --max-waits 5
 }
 
