@@ -94,12 +94,11 @@ static enum readyd_reason reason_for_absence(const struct process *p, const stru
 }
 
 /* What is there although no process was may be a marker, but nothing proves it. */
-static enum readyd_reason reason_of_nothing(
-    const struct process *p, const struct observation *o, enum evidence evidence)
+static enum readyd_reason reason_of_nothing(const struct process *p, enum evidence evidence)
 {
 	if (p->reused)
 		return READYD_REASON_PID_REUSED;
-	if (o->owner_unknown && evidence != EVIDENCE_OWN)
+	if (evidence == EVIDENCE_NAMELESS)
 		return READYD_REASON_IDENTITY_UNKNOWN;
 	return evidence == EVIDENCE_UNDATED ? READYD_REASON_AGE_UNKNOWN : READYD_REASON_NO_PROCESS;
 }
@@ -126,7 +125,7 @@ void evaluate(const struct process *p, const struct history *history, const stru
 		 (weigh && against == READYD_REASON_NONE))
 		set_verdict(answer, o->gone ? READYD_EXITED : READYD_READY, READYD_REASON_NONE);
 	else if (p->no_such_process)
-		set_verdict(answer, READYD_DIED, reason_of_nothing(p, o, evidence));
+		set_verdict(answer, READYD_DIED, reason_of_nothing(p, evidence));
 	else if (o->gone)
 		set_verdict(answer, READYD_DIED, against);
 	else if (weigh)

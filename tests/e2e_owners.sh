@@ -208,11 +208,11 @@ wait_for_a_start() {
 	READYD_BACKEND=$1 expect_exit 124 ctl -q wait --not-started=wait --for=end --timeout 0.2 "$NO_SUCH_PID" 2>err
 	grep -q "is not-started; its marker .*: identity-unknown;" err || die "$(cat err)"
 	rm "$file"
-	until_true 60 have_slept_since "$WAITER" "$(slept "$WAITER")"
+	has_looked "$WAITER"
 	as_attacker mv a/old "$file"
-	until_true 60 have_slept_since "$WAITER" "$(slept "$WAITER")"
+	has_looked "$WAITER"
 	rm "$file"
-	until_true 60 have_slept_since "$WAITER" "$(slept "$WAITER")"
+	has_looked "$WAITER"
 	SINCE=$(now_ms)
 	mark "$NO_SUCH_PID"
 	waiter_ends 0 "exited $NO_SUCH_PID.*"
@@ -220,7 +220,16 @@ wait_for_a_start() {
 }
 is_older_than_stamps_are_exact() { [ $(($(date +%s%N) - $(date -r "$1" +%s%N))) -gt 100000000 ]; }
 slept() { awk '$1 == "voluntary_ctxt_switches:" { print $2 }' "/proc/$1/status"; }
-have_slept_since() { [ "$(slept "$1")" -ge $(($2 + 3)) ]; }
+has_slept_since() {
+	[ -e "/proc/$1" ] || die "the wait has ended: $(cat "out.$1" "err.$1")"
+	[ "$(slept "$1")" -ge $(($2 + 3)) ]
+}
+# It has looked at what is there now.
+has_looked() {
+	local since
+	since=$(slept "$1")
+	until_true 60 has_slept_since "$1" "$since"
+}
 
 test_a_file_of_another_user_is_no_start_of_a_process() {
 	need_root

@@ -753,6 +753,10 @@ test_the_daemon_tells_where_the_markers_are() {
 	: >"m/other-$PID"
 	all_end 0 "${WAITERS[@]}"
 	quiet_run 0 --socket "$T/s" status "$PID"
+	# Of a process that is gone, what lies in the default directory does not count either.
+	: >"m/other-$NO_SUCH_PID"
+	run 4 status "$NO_SUCH_PID"
+	run 4 wait --timeout 60 "$NO_SUCH_PID"
 }
 
 test_ping_and_stats() {

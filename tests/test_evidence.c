@@ -319,6 +319,23 @@ START_TEST(file_that_is_older_than_the_process)
 }
 END_TEST
 
+/* Only of a process that was never seen: one that lives may write over an old file. */
+START_TEST(file_alone_tells_nothing_of_a_process_that_was_seen)
+{
+	struct process p = {.no_such_process = true};
+	struct history history = {0};
+	const struct observation o = {
+	    .now = 100 * S, .has_birth = true, .born = {10, 0}, .marker.ctime = {12, 0}};
+
+	ck_assert(evidence_was_born_before(&p, &history, &o));
+	history.absent_since = 5 * S;
+	ck_assert(!evidence_was_born_before(&p, &history, &o));
+	history.absent_since = 0;
+	p.no_such_process = false;
+	ck_assert(!evidence_was_born_before(&p, &history, &o));
+}
+END_TEST
+
 /* Of a file that is 5 s older than the process, and looks 5 s younger since the clock was set back at that
  * moment. */
 static bool is_seen_through(int64_t set_at, bool clock_followed)
@@ -394,6 +411,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, event_counts_for_what_was_not_seen);
 	tcase_add_test(tcase, time_before_the_start);
 	tcase_add_test(tcase, file_that_is_older_than_the_process);
+	tcase_add_test(tcase, file_alone_tells_nothing_of_a_process_that_was_seen);
 	tcase_add_test(tcase, old_file_looks_young_where_the_clock_was_set_back);
 	tcase_add_test(tcase, rewritten_leftover_is_judged_anew);
 	tcase_add_test(tcase, owner_and_collision_decide_first);

@@ -65,13 +65,23 @@ static int ask(struct inquiry *inquiry, pid_t pid, uint64_t start, struct readyd
 	return result;
 }
 
-/* Of the process that was checked here, if its start is known. */
-static bool ask_more(struct inquiry *inquiry, bool refuted, struct readyd_answer *answer)
+static bool is_same_place(const struct marker_place *a, const struct marker_place *b)
 {
+	return strcmp(a->dir, b->dir) == 0 && strcmp(a->prefix, b->prefix) == 0;
+}
+
+/* Of the process that was checked here, if its start is known. Where no directory was given, it is the
+ * daemon's, and what was seen in another one does not count. */
+static bool ask_more(
+    struct inquiry *inquiry, const struct process *process, bool refuted, struct readyd_answer *answer)
+{
+	const struct marker_place checked = inquiry->settings.place;
 	struct readyd_answer said;
 
 	if (ask(inquiry, answer->pid, answer->start, &said) != 0)
 		return false;
+	if (!is_same_place(&checked, &inquiry->settings.place))
+		(void)look(&inquiry->settings, process, &marker_viewer_direct, NULL, answer, &refuted);
 	if (opinion_counts(answer, refuted, &said) ||
 	    (said.verdict == answer->verdict && said.start == answer->start))
 		*answer = opinion_complete(answer, &said);
@@ -101,8 +111,10 @@ static bool query_daemon(struct inquiry *inquiry, const struct process *process,
 	} else {
 		viewer = glance_viewer(&glance);
 	}
-	return look(&inquiry->settings, process, &viewer, NULL, answer, &refuted) ||
-	       ask_more(inquiry, refuted, answer);
+	if (look(&inquiry->settings, process, &viewer, NULL, answer, &refuted) &&
+	    inquiry->settings.place_given)
+		return true;
+	return ask_more(inquiry, process, refuted, answer);
 }
 
 /* A daemon that is late, or not trusted, is not asked again in this call. */
