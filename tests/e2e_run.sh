@@ -455,6 +455,21 @@ test_a_missing_directory_ends_the_worker() {
 	[ ! -s pid ] || is_over "$(cat pid)" || die "it goes on"
 }
 
+test_a_daemon_that_cannot_be_used() {
+	local where
+	start_readyd
+	spawn_worker
+	mkdir other
+	for where in "cannot wait for the marker of the worker" "cannot mark process $PID"; do
+		set -- run -- true
+		[[ $where == *worker ]] || set -- mark "$PID"
+		run 125 "$1" --no-fallback -s "$T/none" "${@:2}"
+		said "$where: $T/none: No such file or directory (is readyd running at this socket?"
+		run 125 "$1" --no-fallback -d "$T/other" "${@:2}"
+		said "$where: $T/s: the daemon serves $T/m, not the directory of --dir; omit it"
+	done
+}
+
 test_wrong_usage_of_run() {
 	mkdir m
 	refused 2 "no command to run" run

@@ -5,6 +5,7 @@ import errno
 import math
 import os
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -199,7 +200,7 @@ class Markers(World):
 class Daemons(World):
     """Programs at the daemon's socket that are not readyd."""
 
-    def fake(self, uid, script):
+    def fake(self, uid, script, path=None):
         """The socket of a child of that user that sends these bytes to each client."""
         ready, told = os.pipe()
         pid = os.fork()
@@ -208,23 +209,23 @@ class Daemons(World):
             try:
                 os.setuid(uid)
                 listener = socket.socket(socket.AF_UNIX)
-                listener.bind(f"\0readyd-fake-{os.getpid()}")
+                listener.bind(path or f"\0readyd-fake-{os.getpid()}")
                 listener.listen()
                 os.write(told, b"x")
                 while True:
                     connection, _ = listener.accept()
-                    connection.recv(4096)
-                    connection.sendall(script)
-                    connection.recv(4096)
+                    if connection.recv(4096):
+                        connection.sendall(script)
+                        connection.recv(4096)
                     connection.close()
             finally:
                 os._exit(0)
-        os.read(ready, 1)
-        os.close(ready)
         os.close(told)
+        self.assertEqual(os.read(ready, 1), b"x")
+        os.close(ready)
         self.addCleanup(os.waitpid, pid, 0)
         self.addCleanup(os.kill, pid, 9)
-        return f"@readyd-fake-{pid}"
+        return path or f"@readyd-fake-{pid}"
 
     def greeting(self):
         st = os.stat(self.directory)
@@ -239,6 +240,29 @@ class Daemons(World):
         self.assertRaises(_daemon.Untrusted, readyd.status, pid, socket=name, backend="daemon")
         self.assertEqual(readyd.status(pid, socket=name).verdict, "pending")
         self.assertEqual(readyd.wait_any_verdict(pid, 0.2, socket=name).exit_code, 124)
+
+    @unittest.skipIf(os.geteuid() != 0, "needs root")
+    def test_which_other_users_daemon_is_believed(self):
+        pid = self.worker().pid
+        answer = readyd.status(pid)
+        lie = self.greeting() + f"exited {pid} start={answer.start} status=0\n".encode()
+        place = tempfile.mkdtemp(dir="/tmp")  # that of the test may be closed to others
+        self.addCleanup(shutil.rmtree, place)
+        os.chmod(place, 0o777)
+        name = self.fake(65533, lie, f"{place}/s")
+        self.assertRaises(_daemon.Untrusted, readyd.status, pid, socket=name, backend="daemon")
+        with mock.patch.dict(os.environ, {"READYD_TRUST_UID": "65533"}):
+            self.assertEqual(readyd.status(pid, socket=name, backend="daemon").verdict, "exited")
+        for word in ("x", "-1", "4294967295", "+1"):
+            with mock.patch.dict(os.environ, {"READYD_TRUST_UID": word}):
+                self.assertRaises(ValueError, readyd.status, pid)
+        os.chmod(place, 0o755)
+        self.assertEqual(readyd.status(pid, socket=name, backend="daemon").verdict, "exited")
+        os.symlink("s", f"{place}/link")
+        self.assertRaises(_daemon.Untrusted, readyd.status, pid, socket=f"{place}/link", backend="daemon")
+
+    def test_a_path_that_is_too_long_is_refused(self):
+        self.assertRaises(ValueError, readyd.status, os.getpid(), socket="/" + 107 * "x")
 
     def test_an_answer_without_a_start_is_only_a_hint(self):
         pid = self.worker().pid

@@ -89,7 +89,7 @@ test_run_does_not_say_that_a_worker_was_ready_when_the_look_failed() {
 		(faulty 125 --process "$process" --call epoll_create1 --nth 1 --errno ENOMEM \
 			-- "$READYCTL" run --print json -- sh -c 'sleep 0.2; exit 7') && break
 	done
-	grep -q 'cannot wait for its marker' err || die "$(cat err)"
+	grep -q 'cannot wait for the marker of the worker' err || die "$(cat err)"
 	! grep -q 'it was ready' err || die "$(cat err)"
 	grep -q '"verdict":"unreachable","exit":125' out || die "$(cat out)"
 }

@@ -20,11 +20,12 @@
 #![allow(clippy::collapsible_if, clippy::manual_div_ceil, clippy::unnecessary_map_or)]
 
 use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, Metadata};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -253,7 +254,7 @@ impl fmt::Display for Answer {
 
 // --- options
 
-/// The default is what readyctl(1) does without options.
+/// The default is what readyctl(1) does without options. A daemon is believed as there, `$READYD_TRUST_UID` included.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The path of the daemon's socket, or `@` and an abstract name. Default: `$READYD_SOCKET`, else
@@ -317,6 +318,7 @@ impl Place {
 
 struct Settings {
     socket: Vec<u8>,
+    trust_uid: Option<u32>,
     place: Place,
     place_given: bool,
     backend: Backend,
@@ -329,8 +331,25 @@ fn invalid(text: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, text)
 }
 
+/// Whether AT_SECURE is set in this auxiliary vector.
+fn is_secure(auxv: &[u8]) -> bool {
+    const SIZE: usize = std::mem::size_of::<usize>();
+    let word = |bytes: &[u8]| {
+        let mut whole = [0; SIZE];
+        whole.copy_from_slice(bytes);
+        usize::from_ne_bytes(whole)
+    };
+    auxv.chunks_exact(2 * SIZE).any(|pair| word(&pair[..SIZE]) == 23 && word(&pair[SIZE..]) != 0)
+}
+
+/// As secure_getenv(3): a set-user-ID program is not told by its caller which daemon to believe.
 fn from_env(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+    let ignored = match fs::read("/proc/self/auxv") {
+        Ok(auxv) => is_secure(&auxv),
+        Err(error) => errno(&error) != ENOENT,
+    };
+    Some(PathBuf::from(value)).filter(|_| !ignored)
 }
 
 impl Settings {
@@ -348,7 +367,7 @@ impl Settings {
         if bytes.first() != Some(&b'/') || slash + 1 == bytes.len() {
             return Err(invalid("the marker prefix is not an absolute path that ends in a name"));
         }
-        let dir = std::ffi::OsStr::from_bytes(&bytes[..slash.max(1)]);
+        let dir = OsStr::from_bytes(&bytes[..slash.max(1)]);
         let socket = options.socket.clone().or_else(|| from_env("READYD_SOCKET"));
         let socket = socket.unwrap_or_else(|| PathBuf::from("/run/readyd.sock")).into_os_string().into_vec();
         if socket.starts_with(b"vsock:") {
@@ -360,6 +379,7 @@ impl Settings {
         }
         Ok(Settings {
             socket,
+            trust_uid: Settings::trust_uid()?,
             place: Place { dir: dir.into(), prefix: bytes[slash + 1..].to_vec() },
             place_given,
             backend: Settings::backend(options.backend)?,
@@ -367,6 +387,19 @@ impl Settings {
             fail_stale: options.fail_stale,
             await_start: options.await_start,
         })
+    }
+
+    /// The largest number is no user.
+    fn trust_uid() -> io::Result<Option<u32>> {
+        let word = match from_env("READYD_TRUST_UID") {
+            Some(word) => word,
+            None => return Ok(None),
+        };
+        let digits = word.to_str().filter(|word| word.bytes().all(|byte| byte.is_ascii_digit()));
+        match digits.and_then(|word| word.parse().ok()) {
+            Some(uid) if uid != u32::MAX => Ok(Some(uid)),
+            _ => Err(invalid("READYD_TRUST_UID is not the number of a user")),
+        }
     }
 
     fn backend(wanted: Backend) -> io::Result<Backend> {
@@ -1089,7 +1122,7 @@ impl Marker {
 
     /// Uses lstat(2) only.
     fn look(dir: &Path, name: &[u8]) -> Marker {
-        let mut error = match fs::symlink_metadata(dir.join(std::ffi::OsStr::from_bytes(name))) {
+        let mut error = match fs::symlink_metadata(dir.join(OsStr::from_bytes(name))) {
             Ok(meta) => {
                 let kind = if meta.is_file() { Kind::File } else { Kind::Other };
                 return Marker { kind, meta: Some(meta), error: 0 };
@@ -1863,8 +1896,45 @@ struct Connection {
 const SOL_SOCKET: usize = 1;
 const SO_PEERCRED: usize = 17;
 
+/// The overflow uid may stand for any user of another user namespace.
+fn is_believed(uid: u32, also: Option<u32>) -> bool {
+    (uid == 0 || uid == effective_uid() || Some(uid) == also) && (uid != 65534 || user_map_is_complete())
+}
+
+/// A socket is also believed by its place: a directory that is root's and that no other user can write to. The path of
+/// the socket through that directory, while it is open: what is connected to is what was checked.
+fn through_directory(path: &[u8]) -> io::Result<(fs::File, Vec<u8>)> {
+    let slash = path.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+    if path.first() == Some(&b'@') {
+        return Err(os(EACCES));
+    }
+    let parent = [&path[..slash], b"."].concat();
+    let flags = O_PATH | number::O_DIRECTORY;
+    let directory = fs::OpenOptions::new().read(true).custom_flags(flags).open(OsStr::from_bytes(&parent))?;
+    let mut through = format!("/proc/self/fd/{}/", directory.as_raw_fd()).into_bytes();
+    through.extend_from_slice(&path[slash..]);
+    let meta = directory.metadata()?;
+    let socket = fs::symlink_metadata(OsStr::from_bytes(&through)).map(|meta| meta.file_type().is_socket());
+    if through.len() > 107 || meta.uid() != 0 || meta.mode() & 0o022 != 0 || !socket.unwrap_or(false) {
+        return Err(os(EACCES));
+    }
+    Ok((directory, through))
+}
+
 impl Connection {
-    fn open(path: &[u8]) -> io::Result<Connection> {
+    fn open(settings: &Settings) -> io::Result<Connection> {
+        let (connection, uid) = Connection::connect(&settings.socket)?;
+        // Any user may serve this path where the directory permits it.
+        if is_believed(uid, settings.trust_uid) {
+            return Ok(connection);
+        }
+        drop(connection);
+        let (_directory, through) = through_directory(&settings.socket)?;
+        Connection::connect(&through).map(|(connection, _)| connection)
+    }
+
+    /// And the uid of what listens there.
+    fn connect(path: &[u8]) -> io::Result<(Connection, u32)> {
         let socket = call_fd(number::SOCKET, [1, 1 | close_on_exec(O_NONBLOCK), 0, 0, 0, 0])?;
         let mut name = 1u16.to_ne_bytes().to_vec();
         name.extend_from_slice(path);
@@ -1877,11 +1947,8 @@ impl Connection {
         syscall(number::CONNECT, [fd, name.as_ptr() as usize, name.len(), 0, 0, 0])?;
         let (mut peer, mut len): ([u32; 3], u32) = ([0, u32::MAX, 0], 12);
         syscall(number::GETSOCKOPT, [fd, SOL_SOCKET, SO_PEERCRED, address_mut(&mut peer), address_mut(&mut len), 0])?;
-        // Any user may serve this path where the directory permits it.
-        if peer[1] != 0 && peer[1] != effective_uid() {
-            return Err(os(EACCES));
-        }
-        Ok(Connection { stream: UnixStream::from(socket), pid: peer[0], input: Vec::new(), output: Vec::new() })
+        let stream = UnixStream::from(socket);
+        Ok((Connection { stream, pid: peer[0], input: Vec::new(), output: Vec::new() }, peer[1]))
     }
 
     fn fd(&self) -> RawFd {
@@ -1990,7 +2057,7 @@ const FORCED_LATE: Duration = Duration::from_secs(5);
 
 /// One QUERY and its answer.
 fn ask(settings: &Settings, name: Name, late: Duration) -> io::Result<(Answer, Hello)> {
-    let mut connection = Connection::open(&settings.socket)?;
+    let mut connection = Connection::open(settings)?;
     let epoll = Epoll::new()?;
     epoll.add(connection.fd())?;
     connection.send(&format!("HELLO 1\nQUERY {}\n", format_name(name)))?;
@@ -2505,7 +2572,7 @@ impl Waiter {
 
     /// False: there is no connection, and what follows from that is done.
     fn connect(&mut self) -> io::Result<bool> {
-        let opened = Connection::open(&self.settings.socket)
+        let opened = Connection::open(&self.settings)
             .and_then(|connection| self.epoll.add(connection.fd()).map(|_| connection));
         match opened {
             Ok(connection) => {
@@ -3097,7 +3164,7 @@ impl Monitor {
     }
 
     fn connect(&mut self) -> io::Result<()> {
-        let mut connection = Connection::open(&self.settings.socket)?;
+        let mut connection = Connection::open(&self.settings)?;
         self.epoll.add(connection.fd())?;
         let position = self.position.map_or(String::new(), |at| format!(" {}:{}", at.0, at.1));
         let sent = connection.send(&format!("HELLO 1\nMONITOR{position}\n"));
@@ -3370,6 +3437,47 @@ mod tests {
 
     fn changes(events: &[Event]) -> String {
         events.iter().map(|event| event.change.as_str()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether these are root's alone is not for others to test.
+    #[test]
+    fn a_socket_is_believed_by_its_directory() {
+        let world = World::new("trust");
+        let path = world.0.join("socket").into_os_string().into_vec();
+        let _listener = std::os::unix::net::UnixListener::bind(world.0.join("socket")).unwrap();
+        std::os::unix::fs::symlink("socket", world.0.join("link")).unwrap();
+        let mode = |mode| {
+            let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            fs::set_permissions(&world.0, permissions).unwrap();
+        };
+        mode(0o755);
+        assert_eq!(through_directory(&path).is_ok(), effective_uid() == 0);
+        if let Ok((_directory, through)) = through_directory(&path) {
+            assert_eq!(Connection::connect(&through).unwrap().1, 0);
+        }
+        assert!(through_directory(world.0.join("link").as_os_str().as_bytes()).is_err());
+        assert!(through_directory(world.0.join("none").as_os_str().as_bytes()).is_err());
+        assert!(through_directory(b"@name").is_err());
+        mode(0o775);
+        assert!(through_directory(&path).is_err());
+    }
+
+    #[test]
+    fn a_set_user_id_program_is_known() {
+        let vector = |pairs: &[[usize; 2]]| -> Vec<u8> {
+            pairs.iter().flatten().flat_map(|word| word.to_ne_bytes()).collect()
+        };
+        assert!(!is_secure(&fs::read("/proc/self/auxv").unwrap()));
+        assert!(!is_secure(&vector(&[[11, 23], [23, 0], [0, 0]])));
+        assert!(is_secure(&vector(&[[11, 0], [23, 1], [0, 0]])));
+    }
+
+    #[test]
+    fn a_listener_is_believed_by_its_user() {
+        let other = effective_uid().wrapping_add(4242);
+        assert!(is_believed(0, None) && is_believed(effective_uid(), None));
+        assert!(!is_believed(other, None) && !is_believed(other, Some(other + 1)));
+        assert!(is_believed(other, Some(other)));
     }
 
     #[test]

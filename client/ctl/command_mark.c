@@ -60,7 +60,16 @@ static int take_answer(const struct readyd_answer *answer)
 	return verdict_exit_code(answer->verdict);
 }
 
-static int take_word(pid_t pid, const struct run_word *word)
+static int cannot_wait(const struct command_line *line, pid_t pid, int error)
+{
+	char what[48];
+
+	snprintf(what, sizeof(what), "cannot mark process %ld", (long)pid);
+	errno = error;
+	return command_failed(line, what);
+}
+
+static int take_word(const struct command_line *line, pid_t pid, const struct run_word *word)
 {
 	char path[4 * MARK_PATH_SIZE];
 
@@ -72,7 +81,7 @@ static int take_word(pid_t pid, const struct run_word *word)
 		    escape_text(path, sizeof(path), word->text), strerror(word->error));
 		return EXIT_FAILED;
 	case RUN_WORD_FAILED:
-		return refuse(pid, strerror(word->error));
+		return cannot_wait(line, pid, word->error);
 	case RUN_WORD_WHY:
 		return refuse(pid, word->text);
 	}
@@ -100,17 +109,17 @@ static bool next_word(struct run_look *look, struct run_word *word, int64_t unti
 	return true;
 }
 
-static int mark(struct run_look *look, pid_t pid)
+static int mark(const struct command_line *line, struct run_look *look, pid_t pid)
 {
 	int64_t until = clock_ms() + MARK_MS;
 	struct run_word word;
 
 	run_look_mark(look);
 	if (next_word(look, &word, until))
-		return take_word(pid, &word);
+		return take_word(line, pid, &word);
 	run_look_explain(look);
 	if (next_word(look, &word, clock_ms() + MARK_MS / 10))
-		return take_word(pid, &word);
+		return take_word(line, pid, &word);
 	return refuse(pid, "the marker directory does not answer");
 }
 
@@ -139,7 +148,7 @@ int command_mark(const struct command_line *line)
 	if (code == 0 && run_look_start(&look, &line->options, &p) != 0)
 		code = refuse(pid, strerror(errno));
 	else if (code == 0) {
-		code = mark(&look, pid);
+		code = mark(line, &look, pid);
 		run_look_end(&look);
 	}
 	process_close(&p);

@@ -95,7 +95,8 @@ int command_run(const struct command_line *line)
 {
 	struct run_options options;
 	const struct run_options *o = &options;
-	struct run r = {.options = o, .deadline = -1, .err_began = -1, .signals.fd = -1, .terminal.fd = -1};
+	struct run r = {
+	    .line = line, .options = o, .deadline = -1, .err_began = -1, .signals.fd = -1, .terminal.fd = -1};
 	int code;
 
 	if (run_options_of(line, &options) != 0)

@@ -2,6 +2,7 @@
 #ifndef CLIENT_RUN_H
 #define CLIENT_RUN_H
 
+#include "client/ctl/command_line.h"
 #include "client/ctl/run_child.h"
 #include "client/ctl/run_look.h"
 #include "client/ctl/run_options.h"
@@ -12,6 +13,7 @@
 #include "client/ctl/run_terminal.h"
 
 struct run {
+	const struct command_line *line;
 	const struct run_options *options;
 	struct run_signals signals;
 	struct run_terminal terminal;

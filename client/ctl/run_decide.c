@@ -179,7 +179,7 @@ static int take_word(struct run *r, const struct run_word *word)
 		run_report_not_marked(&r->report, word->text, word->error);
 	} else {
 		errno = word->error;
-		run_report_failed("cannot wait for its marker");
+		(void)command_failed(r->line, "cannot wait for the marker of the worker");
 	}
 	return give_up(r, RUN_CODE_READYCTL, EXIT_FAILED);
 }

@@ -6,11 +6,12 @@ import errno
 import os
 import re
 import socket
+import stat
 import struct
-from typing import Iterator, List, Optional
+from typing import Iterator, List, Optional, Tuple
 
 from . import _kernel as kernel
-from ._look import Place
+from ._look import Place, map_is_complete
 
 
 class Hello:
@@ -41,22 +42,68 @@ def _unescape(text: str) -> str:
 
 
 class Untrusted(OSError):
-    """The process at the socket is neither root's nor our own user's."""
+    """The process at the socket is not to be believed."""
+
+
+def trusted_uid() -> Optional[int]:
+    """READYD_TRUST_UID. Raises ValueError."""
+    word = os.environ.get("READYD_TRUST_UID") or None
+    if word is not None and not (re.fullmatch("[0-9]+", word, re.ASCII) and int(word) < (1 << 32) - 1):
+        raise ValueError(f"READYD_TRUST_UID is not the number of a user: {word!r}")
+    return None if word is None else int(word)
+
+
+def _is_believed(uid: int) -> bool:
+    """The overflow uid may stand for any user of another user namespace."""
+    return uid in (0, os.geteuid(), trusted_uid()) and (uid != 65534 or map_is_complete())
+
+
+def _is_roots_alone(directory: int, name: str) -> bool:
+    st = os.fstat(directory)
+    try:
+        return (st.st_uid == 0 and not st.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+                and stat.S_ISSOCK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode))
+    except OSError:
+        return False
+
+
+def _connect(path: str) -> Tuple[socket.socket, int, int]:
+    """A connection, and the pid and uid of what listens there."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        connection.connect(b"\0" + os.fsencode(path[1:]) if path.startswith("@") else path)
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
+        pid, uid, _ = struct.unpack("iII", credentials)
+    except BaseException:
+        connection.close()
+        raise
+    return connection, pid, uid
+
+
+def _connect_by_directory(path: str, uid: int) -> Tuple[socket.socket, int, int]:
+    """A socket is also believed by its place: a directory that is root's and that no other user can write to. What is
+    connected to is what was checked."""
+    parent, slash, name = path.rpartition("/")
+    untrusted = Untrusted(errno.EACCES, f"the daemon belongs to user {uid}")
+    if path.startswith("@"):
+        raise untrusted
+    directory = os.open(parent + slash + ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        through = f"/proc/self/fd/{directory}/{name}"
+        if len(os.fsencode(through)) > 107 or not _is_roots_alone(directory, name):
+            raise untrusted
+        return _connect(through)
+    finally:
+        os.close(directory)
 
 
 class Connection:
     def __init__(self, path: str) -> None:
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         self._in, self._out = b"", b""
-        try:
-            self.socket.connect(b"\0" + os.fsencode(path[1:]) if path.startswith("@") else path)
-            credentials = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
-            self.pid, uid, _ = struct.unpack("iII", credentials)
-            if uid not in (0, os.geteuid()):
-                raise Untrusted(errno.EACCES, f"the daemon belongs to user {uid}")
-        except BaseException:
+        self.socket, self.pid, uid = _connect(path)
+        if not _is_believed(uid):
             self.socket.close()
-            raise
+            self.socket, self.pid, _ = _connect_by_directory(path, uid)
 
     def fileno(self) -> int:
         return self.socket.fileno()

@@ -363,7 +363,7 @@ class Observation:
     fd: int = -1
 
 
-def _map_is_complete() -> bool:
+def map_is_complete() -> bool:
     try:
         with open("/proc/self/uid_map", encoding="ascii") as file:
             return [int(word) for word in file.readline().split()] == [0, 0, 4294967295]
@@ -390,7 +390,7 @@ def _check_owner(process: Process, history: History, seen: Observation) -> None:
         except OSError:
             seen.unknown = True
     # The kernel shows all users that our user namespace does not map by this number.
-    if own and uid == 65534 and not _map_is_complete():
+    if own and uid == 65534 and not map_is_complete():
         own = None
     seen.foreign = own is False or (history.foreign is not None and history.foreign == seen.marker.id)
     if seen.foreign:

@@ -16,7 +16,7 @@ from typing import Deque, Dict, List, Optional, Tuple, Union
 from . import _kernel as kernel
 from . import marker
 from ._answer import Answer, Verdict, parse
-from ._daemon import Connection, Hello
+from ._daemon import Connection, Hello, trusted_uid
 from ._look import History, Place, Process, check, view_marker
 
 ProcessName = Union[int, str, Tuple[int, Optional[int]]]
@@ -54,7 +54,7 @@ def name_process(process: ProcessName) -> Tuple[int, Optional[int]]:
 @dataclass
 class Options:
     """As the options of readyctl(1). Defaults are $READYD_SOCKET, $READYD_DIR, $READYD_BACKEND, then those of the
-    daemon; an empty variable counts as unset."""
+    daemon; an empty variable counts as unset. $READYD_TRUST_UID is the user whose daemon is believed, too."""
 
     socket: Optional[str] = None
     dir: Optional[str] = None
@@ -80,8 +80,9 @@ class Options:
         if self.socket.startswith("vsock:"):
             raise ValueError(f"only libreadyd asks remote daemons: {self.socket!r}")
         self.socket = self.socket[len("unix:"):] if self.socket.startswith("unix:") else self.socket
-        if not self.socket:
-            raise ValueError("the socket is empty")
+        if not 0 < len(os.fsencode(self.socket)) <= 107:
+            raise ValueError(f"the path of the socket is empty or too long: {self.socket!r}")
+        trusted_uid()
 
     def given_place(self) -> Optional[Place]:
         """None: the daemon's."""
