@@ -13,6 +13,7 @@
 #include <uthash.h>
 
 #include "daemon/ns_index.h"
+#include "daemon/tick.h"
 #include "src/clock.h"
 #include "src/number.h"
 #include "src/procfs.h"
@@ -137,6 +138,15 @@ static bool walk(struct ns_index *index)
 	return complete;
 }
 
+static bool walk_and_note(struct ns_index *index)
+{
+	const int64_t began = clock_now_ns(CLOCK_MONOTONIC), before = clock_now_ns(CLOCK_THREAD_CPUTIME_ID);
+	const bool complete = walk(index);
+
+	index->walk_from = began + tick_pause(TICK_NAMES, clock_now_ns(CLOCK_THREAD_CPUTIME_ID) - before);
+	return complete;
+}
+
 /* False: not all could be examined. */
 static bool step(struct ns_index *index, pid_t newest)
 {
@@ -162,6 +172,11 @@ static bool is_behind(const struct ns_index *index, pid_t newest, int64_t most_n
 	       clock_ms() - index->caught_up > most_ms;
 }
 
+static bool needs_walk(const struct ns_index *index, pid_t newest)
+{
+	return is_behind(index, newest, NEW_MAX, index->trusted);
+}
+
 /* Without a /proc of ours, no process of another namespace can be found. */
 static void catch_up(struct ns_index *index, pid_t newest)
 {
@@ -171,8 +186,8 @@ static void catch_up(struct ns_index *index, pid_t newest)
 		index->complete = true;
 		return;
 	}
-	if (is_behind(index, newest, NEW_MAX, index->trusted))
-		index->complete = walk(index);
+	if (needs_walk(index, newest))
+		index->complete = walk_and_note(index);
 	else
 		index->complete = step(index, newest);
 	index->newest = newest;
@@ -188,8 +203,11 @@ void ns_index_tick(struct ns_index *index)
 {
 	const pid_t newest = process_newest();
 
-	if (is_behind(index, newest, NEW_MAX / 2, index->trusted / 2))
-		catch_up(index, newest);
+	if (!is_behind(index, newest, NEW_MAX / 2, index->trusted / 2))
+		return;
+	if (needs_walk(index, newest) && clock_now_ns(CLOCK_MONOTONIC) < index->walk_from)
+		return;
+	catch_up(index, newest);
 }
 
 static enum collision count_and_test(

@@ -26,6 +26,7 @@ struct ns_index {
 	bool complete;		    /* all up to that one have been examined */
 	uint64_t unseen;	    /* bit n: no process had the pid newest - n yet */
 	int64_t caught_up, trusted; /* when, and for how long, in milliseconds */
+	int64_t walk_from;	    /* CLOCK_MONOTONIC in nanoseconds: no tick walks /proc before */
 	struct marker_stat seen;    /* the marker that was seen before the last find(); no FILE: none */
 	size_t count;
 	uint64_t examined;	      /* by searches, so far; for the user that a search is made for to pay */
@@ -46,7 +47,8 @@ size_t ns_index_list(
 
 /* Examines the processes created since. */
 void ns_index_catch_up(struct ns_index *index);
-/* The same if many have been created, or after a long time: else the next search would have to walk /proc. */
+/* The same if many have been created, or after a long time: else the next search would have to walk /proc. On
+ * a machine so busy that ticks come too late for that, the walks of ticks take 0.3 % of a CPU. */
 void ns_index_tick(struct ns_index *index);
 
 #endif

@@ -193,6 +193,30 @@ START_TEST(old_index_is_not_trusted)
 }
 END_TEST
 
+/* Where each tick comes too late, not each of them walks. */
+START_TEST(ticks_walk_now_and_then)
+{
+	int64_t late;
+
+	ns_index_init(&namespaces);
+	namespaces.trusted = 3600 * 1000;
+	ns_index_catch_up(&namespaces);
+	ck_assert_int_gt(namespaces.walk_from, 0);
+	namespaces.walk_from = INT64_MAX;
+	late = namespaces.caught_up -= namespaces.trusted + 1;
+	ns_index_tick(&namespaces);
+	ck_assert_int_eq(namespaces.caught_up, late);
+	namespaces.walk_from = 0;
+	ns_index_tick(&namespaces);
+	ck_assert_int_gt(namespaces.caught_up, late);
+	namespaces.walk_from = INT64_MAX;
+	namespaces.caught_up = late;
+	ns_index_catch_up(&namespaces);
+	ck_assert_int_gt(namespaces.caught_up, late);
+	ns_index_fini(&namespaces);
+}
+END_TEST
+
 /* Namespaces come and go: the index does not grow with those that are gone. */
 START_TEST(ended_processes_leave_the_index)
 {
@@ -370,6 +394,7 @@ static Suite *suite(void)
 	unit_add_if(tcase, new_processes_are_found, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
 	unit_add_if(tcase, wrapped_pids_are_detected, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
 	unit_add_if(tcase, old_index_is_not_trusted, can_choose, "needs root and CONFIG_CHECKPOINT_RESTORE");
+	tcase_add_test(tcase, ticks_walk_now_and_then);
 	unit_add_if(
 	    tcase, ended_processes_leave_the_index, can_create_pid_ns, "cannot create a pid namespace");
 	unit_add_if(tcase, other_directory_or_later_start_is_excluded, can_choose,
