@@ -11,7 +11,9 @@ build_revision() {
 
 # build_programs TREE PROGRAM: the benchmark of this tree with the library of that one.
 build_programs() {
-	local file sources=()
+	local file sources=() archives=("$1/build/libclient.a" "$1/build/libcommon.a")
+	# A revision that made them by libtool has the second in the first.
+	[ -e "${archives[0]}" ] || archives=("$1/build/.libs/libclient.a")
 	for file in bench/*.c; do
 		[ "$file" = bench/marker_cost.c ] || sources+=("$scratch/with/$file")
 	done
@@ -19,7 +21,7 @@ build_programs() {
 	rm -rf "$scratch/with/bench"
 	cp -r bench "$scratch/with/bench"
 	gcc -std=gnu11 -O2 -D_GNU_SOURCE -I"$scratch/with" -I"$1" -I"$1/include" -I"$1/build" "${sources[@]}" \
-		"$1/build/.libs/libclient.a" -Wl,-z,now -Wl,--wrap=opendir -Wl,--wrap=inotify_init1 -o "$2"
+		"${archives[@]}" -Wl,-z,now -Wl,--wrap=opendir -Wl,--wrap=inotify_init1 -o "$2"
 }
 
 # compare_once SIDE TREE ROUND: all measurements, briefly.

@@ -9,7 +9,8 @@ as_root() {
 	if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# install_packages NAME...: install those that are missing.
+# install_packages NAME...: install those that are missing. Scripts that do so at the same time take turns, since apt-get
+# gives up where another one runs.
 install_packages() {
 	local package missing=()
 
@@ -18,7 +19,10 @@ install_packages() {
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
 	echo "installing ${missing[*]}"
-	as_root apt-get update -qq &&
-		as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-			"${missing[@]}" >/dev/null
+	{
+		flock 9
+		as_root apt-get update -qq 9>&- &&
+			as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+				"${missing[@]}" >/dev/null 9>&-
+	} 9<"${BASH_SOURCE[0]}"
 }

@@ -56,9 +56,9 @@ run_daemon() {
 	mv readyd.log last.log
 }
 
-# kill_points MOST <calls: pairs of a system call and the number of an occurrence: the last occurrence of each call
-# first, then some in between, then the first one. If there are more calls than MOST, only some of them. Calls that only
-# the loader makes are left out.
+# kill_points MOST <calls: pairs of a system call and the number of an occurrence: of each call the last one, some in
+# between, and the first one. They are mixed, so that those which the time allows are like the rest. If there are more
+# calls than MOST, only some of them. Calls that only the loader makes are left out.
 kill_points() {
 	awk -v most="$1" '
 		match($2, /^[a-z0-9_]+\(/) {
@@ -72,7 +72,7 @@ kill_points() {
 			for (s = 1; s <= 5; s++)
 				for (i = 1; i <= n; i += step) {
 					name = names[int(i)]
-					at = 1 + int(share[s] * (count[name] - 1))
+					at = 1 + int(share[(s + int(i)) % 5 + 1] * (count[name] - 1))
 					if (!seen[name, at]++ && most-- > 0) print name, at
 				}
 		}'

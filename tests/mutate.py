@@ -19,7 +19,7 @@ TESTS = {
 COMPARED = {"==": ["!="], "!=": ["=="], "<": ["<=", ">="], "<=": ["<", ">"], ">": [">=", "<="], ">=": [">", "<"]}
 EQUIVALENT = "tests/mutants.equivalent"
 COMPILER = ["gcc", "-std=gnu11", "-w", "-O0", "-D_GNU_SOURCE", "-Ibuild", "-I.", "-Iinclude", "-pthread"]
-ARCHIVES = ["build/.libs/libdaemon.a", "build/.libs/libclient.a", "build/.libs/libprogram.a", "build/.libs/libcommon.a"]
+ARCHIVES = ["build/libdaemon.a", "build/libclient.a", "build/libprogram.a", "build/libcommon.a"]
 LIBRARIES = ["-levent_core", "-lcheck_pic", "-lrt", "-lm", "-lsubunit", "-lpthread"]
 
 

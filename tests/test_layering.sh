@@ -165,7 +165,7 @@ uses_only() {
 	: >called
 	: >defined
 	for file; do
-		object=$BUILD/${file%/*}/.libs/${file##*/}.o
+		object=$BUILD/$file.o
 		[ -e "$object" ] || die "$object is not built"
 		nm --defined-only "$object" | awk '{ print $NF }' >>defined
 		nm --undefined-only "$object" | awk -v "file=$file" '{ print file ": " $NF }' >>called
@@ -189,7 +189,7 @@ test_the_decisions_of_the_library_are_pure() {
 
 # What a reader concludes, what a broker still has to be told, and what others have published: without I/O and clock.
 test_the_decisions_of_the_fleet_are_pure() {
-	[ -e "$BUILD/fleet/.libs/decision.o" ] || skip "the fleet is not built"
+	[ -e "$BUILD/fleet/decision.o" ] || skip "the fleet is not built"
 	uses_only 'verdict_[a-z_]*|reason_parse|readyd_(verdict|reason)_name|number_parse|escape_[a-z_]*|memory_new|free|exit' \
 		fleet/backoff fleet/decision fleet/json fleet/mirror fleet/payload fleet/tally fleet/topic fleet/view
 }

@@ -69,7 +69,7 @@ stub() {
 installs() {
 	rm -rf tree bin tmp asked
 	private_scripts
-	for name in chmod find grep id mkdir nproc; do ln -s "$(command -v "$name")" "bin/$name"; done
+	for name in chmod find flock grep id mkdir nproc; do ln -s "$(command -v "$name")" "bin/$name"; done
 	stub dpkg-query 'exit 1'
 	stub sudo 'exec "$@"'
 	stub apt-get 'echo "$*" >>../asked'
