@@ -192,7 +192,7 @@ static void note_arrival(
 	if (arrival == NULL || history->latched)
 		return;
 	if (arrival_went(arrival, w->place, process))
-		history_note_event(history);
+		history_note_event(history, arrival->dev, arrival->ino);
 	if (history->absent_seen || !arrival_is_new(arrival, w->place, process))
 		return;
 	history->absent_seen = true;

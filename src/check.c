@@ -113,13 +113,16 @@ static void note_presence(struct history *history, const struct observation *o)
 	history->came &= !history->present;
 }
 
-/* Whether only root and the user of the process can write to our directory. In another one, anybody could
- * have made a file that was removed before it was looked at. */
-static bool is_private(const struct marker_place *place, const struct process *p)
+/* Whether the file came in what is our directory now, and only root and the user of the process can write to
+ * it. In another one, anybody could have made a file that was removed before it was looked at. */
+static bool came_in_private(const struct marker_place *place, const struct process *p,
+    const struct history *history, const struct marker_stat *absent)
 {
 	struct stat st;
 
-	return stat(place->dir, &st) == 0 && !check_stamps_is_shared(p, st.st_mode, st.st_uid);
+	return absent->dev == history->came_dev && absent->ino == history->came_ino &&
+	       stat(place->dir, &st) == 0 && st.st_dev == history->came_dev &&
+	       st.st_ino == history->came_ino && !check_stamps_is_shared(p, st.st_mode, st.st_uid);
 }
 
 /* A process may change its root or mount namespace during its set-up, so resolve its directory each time. */
@@ -152,7 +155,7 @@ static void observe_marker(const struct marker_place *place, const struct proces
 	note_failure(o);
 	note_presence(history, o);
 	if (o->marker.kind == MARKER_ABSENT && history->came && view.where == MARKER_DIR_SAME) {
-		o->arrived = is_private(place, p);
+		o->arrived = came_in_private(place, p, history, &o->marker);
 		o->went = !o->arrived;
 	}
 	if (o->marker.kind != MARKER_FILE)

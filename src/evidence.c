@@ -201,10 +201,13 @@ bool evidence_is_weak(const struct process *p, const struct history *history, co
 		   most_age(p, o) >= -clock_tick_ns() - tolerance(o));
 }
 
-void history_note_event(struct history *history)
+void history_note_event(struct history *history, dev_t dev, ino_t ino)
 {
-	if (!history->present)
-		history->came = true;
+	if (history->present)
+		return;
+	history->came = true;
+	history->came_dev = dev;
+	history->came_ino = ino;
 }
 
 void history_saw_none(struct history *history, const struct marker_stat *directory)

@@ -41,8 +41,10 @@ struct history {
 	struct marker_stat leftover;
 	bool in_other_dir; /* its marker directory is not ours; /proc/<pid>/root leads there while it lives */
 	int extra_watch;   /* number of the watch on that directory; 0: none */
-	bool came;    /* an event reported a file of its marker's name in our directory, while it lived, and
-		       * no look has seen it: set by history_note_event() */
+	bool came;	/* an event reported a file of its marker's name in our directory, while it lived, and
+			 * no look has seen it: set by history_note_event() */
+	dev_t came_dev; /* that directory: another one may have its name by now */
+	ino_t came_ino;
 	bool present; /* the last look saw something under that name, so an event may be about that */
 	bool arrived; /* an event reported its marker there: the only evidence once the process has ended */
 	struct marker_stat ambiguous; /* a marker that may be another process's; MARKER_ABSENT: none */
@@ -129,7 +131,7 @@ int64_t evidence_start(const struct process *p, const struct history *history);
 
 /* An event has reported a file of the marker's name in our directory, while the process lived. What a look
  * has seen counts by itself. */
-void history_note_event(struct history *history);
+void history_note_event(struct history *history, dev_t dev, ino_t ino);
 
 /* Records that no marker was in that directory (MARKER_ABSENT): a later one is a new file, even if it has the
  * inode number and stamp of an earlier one. */

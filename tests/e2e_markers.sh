@@ -207,10 +207,11 @@ come_and_go() {
 		until_true 60 is_state T "$asker"
 	done
 	mark "$PID"
-	rm "$(marker "$PID")"
+	"${GOES:-is_removed}"
 	kill -CONT ${DAEMON:+"$DAEMON"} "$WAITER"
 }
 has_ticked() { [ "$(counter ticks)" -gt "$1" ]; }
+is_removed() { rm "$(marker "$PID")"; }
 
 gone_but_seen() {
 	come_and_go "$1"
@@ -224,6 +225,27 @@ test_a_marker_that_is_gone_at_once_counts_in_a_private_directory() {
 	gone_but_seen file
 	start_readyd
 	gone_but_seen daemon
+}
+
+# The file lies in a shared directory, where any user could have made it, and a private one has its name now.
+test_an_event_in_a_directory_that_was_replaced_does_not_count() {
+	DAEMON=
+	came_elsewhere file
+	start_readyd
+	came_elsewhere daemon
+}
+
+came_elsewhere() {
+	rm -rf m before
+	mkdir m
+	chmod 1777 m
+	GOES=lies_elsewhere come_and_go "$1" --timeout 3
+	all_end 124 "$WAITER"
+	grep -qx "pending $PID .*" "out.$WAITER" || die "$1: $(cat "out.$WAITER")"
+}
+lies_elsewhere() {
+	mv m before
+	mkdir -m 755 m
 }
 
 # Another user could have created and removed it.

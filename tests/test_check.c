@@ -41,13 +41,40 @@ START_TEST(ready_stays_when_marker_is_removed)
 }
 END_TEST
 
-/* A file came and is gone, and only an event tells. */
+/* A file came in the directory. */
+static void note_event(void)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat(fixture.place.dir, &st), 0);
+	history_note_event(&fixture.history, st.st_dev, st.st_ino);
+}
+
+/* It came and is gone, and only an event tells. */
 START_TEST(ready_if_an_event_reported_a_marker)
 {
 	set_up(getpid());
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
-	history_note_event(&fixture.history);
+	note_event();
 	expect(READYD_READY, READYD_REASON_NONE, 0);
+	tear_down();
+}
+END_TEST
+
+/* The file lies in the one that had the name before, where any user could have made it. */
+START_TEST(event_in_another_directory_says_nothing)
+{
+	char before[sizeof(fixture.place.dir) + 8];
+
+	set_up(getpid());
+	expect(READYD_PENDING, READYD_REASON_NONE, 0);
+	note_event();
+	snprintf(before, sizeof(before), "%s.before", fixture.place.dir);
+	ck_assert_int_eq(rename(fixture.place.dir, before), 0);
+	ck_assert_int_eq(mkdir(fixture.place.dir, 0700), 0);
+	expect(READYD_PENDING, READYD_REASON_CAME_AND_WENT, 0);
+	ck_assert_int_eq(rmdir(fixture.place.dir), 0);
+	ck_assert_int_eq(rename(before, fixture.place.dir), 0);
 	tear_down();
 }
 END_TEST
@@ -59,14 +86,14 @@ START_TEST(what_a_look_has_seen_counts_by_itself)
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
 	ck_assert_int_eq(mkfifo(fixture.marker, 0600), 0);
 	if (_i == 0)
-		history_note_event(&fixture.history);
+		note_event();
 	expect(READYD_PENDING, READYD_REASON_NOT_A_FILE, 0);
 	ck_assert_int_eq(unlink(fixture.marker), 0);
 	if (_i == 1)
-		history_note_event(&fixture.history);
+		note_event();
 	expect(READYD_PENDING, READYD_REASON_NONE, 0);
 	/* What comes later is something else. */
-	history_note_event(&fixture.history);
+	note_event();
 	expect(READYD_READY, READYD_REASON_NONE, 0);
 	tear_down();
 }
@@ -192,6 +219,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, ready_if_marker_exists_at_first_check);
 	tcase_add_test(tcase, ready_stays_when_marker_is_removed);
 	tcase_add_test(tcase, ready_if_an_event_reported_a_marker);
+	tcase_add_test(tcase, event_in_another_directory_says_nothing);
 	tcase_add_loop_test(tcase, what_a_look_has_seen_counts_by_itself, 0, 2);
 	tcase_add_test(tcase, pending_if_not_a_regular_file);
 	tcase_add_test(tcase, unreachable_without_directory);

@@ -390,11 +390,13 @@ START_TEST(event_counts_for_what_was_not_seen)
 {
 	struct history history = {.present = true};
 
-	history_note_event(&history);
+	history_note_event(&history, 1, 2);
 	ck_assert(!history.came);
 	history.present = false;
-	history_note_event(&history);
+	history_note_event(&history, 1, 2);
 	ck_assert(history.came);
+	ck_assert_uint_eq(history.came_dev, 1);
+	ck_assert_uint_eq(history.came_ino, 2);
 }
 END_TEST
 

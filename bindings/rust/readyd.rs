@@ -1335,8 +1335,8 @@ struct History {
     leftover: Option<FileId>,
     foreign: Option<FileId>,
     other_directory: bool,
-    /// An event reported its marker in our directory while it was running, and no look has seen it.
-    came: bool,
+    /// An event reported its marker in that directory while it was running, and no look has seen it.
+    came: Option<(u64, u64)>,
     /// The last look saw something under that name, so an event may be about that.
     present: bool,
     /// Of the last look: ready, but an earlier observer may know better.
@@ -1368,11 +1368,11 @@ struct Observation {
     went: bool,
 }
 
-/// Whether only root and the user of the process can write to our directory.
-fn is_private(place: &Place, process: &Process) -> bool {
+/// Whether that is our directory, and only root and the user of the process can write to it.
+fn is_private(place: &Place, process: &Process, directory: (u64, u64)) -> bool {
     match fs::metadata(&place.dir) {
-        Ok(meta) => !is_shared(process, &meta),
-        Err(_) => false,
+        Ok(meta) if (meta.dev(), meta.ino()) == directory => !is_shared(process, &meta),
+        _ => false,
     }
 }
 
@@ -1532,11 +1532,11 @@ impl Observation {
         if self.marker.kind != Kind::Unknown {
             // What is seen counts by itself.
             history.present = matches!(self.marker.kind, Kind::File | Kind::Other);
-            history.came &= !history.present;
+            history.came = history.came.filter(|_| !history.present);
         }
-        let gone = self.marker.kind == Kind::Absent && history.came && view.place == Where::Same;
-        self.arrived = gone && is_private(place, process);
-        self.went = gone && !self.arrived;
+        let gone = history.came.filter(|_| self.marker.kind == Kind::Absent && view.place == Where::Same);
+        self.arrived = gone.map_or(false, |directory| is_private(place, process, directory));
+        self.went = gone.is_some() && !self.arrived;
         if self.inaccessible || self.unknown || self.marker.kind != Kind::File {
             return;
         }
@@ -2390,7 +2390,7 @@ impl Waiter {
         let start = target.process.start.or(target.asked.start);
         target.known_from = position;
         target.process = Process::open(Name { start, ..target.asked });
-        target.history.came = false;
+        target.history.came = None;
         self.poll_process(at);
     }
 
@@ -2509,17 +2509,29 @@ impl Waiter {
         self.events_read.saturating_add(self.inotify.as_ref().map_or(0, inotify_queued))
     }
 
+    /// The identity of the directory that is watched, unless the path leads to another one by now.
+    fn watched_directory(&mut self) -> Option<(u64, u64)> {
+        let (directory, before) = (self.place.identity(), self.wd);
+        self.watch();
+        directory.filter(|_| self.wd == before)
+    }
+
     fn note_arrivals(&mut self, events: &[FileEvent]) {
         if self.targets.iter().any(|target| target.process.in_child_ns()) {
             return;
         }
-        let (place, wd, read) = (&self.place, self.wd, self.events_read);
+        let (wd, read) = (self.wd, self.events_read);
+        let has_come =
+            |event: &&FileEvent| event.wd == wd && event.mask & IN_CAME != 0 && event.mask & IN_ISDIR == 0;
+        let came: Vec<&FileEvent> = events.iter().filter(has_come).collect();
+        let directory = if came.is_empty() { None } else { self.watched_directory() };
+        let place = &self.place;
         for target in &mut self.targets {
             let name = place.file_name(target.process.ns_pid);
-            target.history.came |= !target.history.present && events.iter().any(|event| {
-                let came = event.mask & IN_CAME != 0 && event.mask & IN_ISDIR == 0;
-                came && event.wd == wd && read + event.end > target.known_from && event.name == name
-            });
+            let is_its = |event: &&FileEvent| read + event.end > target.known_from && event.name == name;
+            if !target.history.present && came.iter().any(is_its) {
+                target.history.came = directory;
+            }
         }
     }
 

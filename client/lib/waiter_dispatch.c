@@ -28,18 +28,37 @@ void waiter_arm_dir(struct readyd_waiter *w)
 		waiter_close_dir(w);
 }
 
-/* An event that was queued before the process was known may be an earlier process's. */
-static void look_at_marker(struct readyd_waiter *w, const struct dirwatch_event *event)
+/* Where nothing is seen of what came, it must have come in the directory that the path leads to. False: that
+ * is another one by now, or none. */
+static bool note_what_went(struct readyd_waiter *w, struct target *t)
+{
+	dev_t dev;
+	ino_t ino;
+
+	if (!marker_is_absent(w->dir.place, t->process.ns_pid))
+		return true;
+	if (!marker_place_identify(w->dir.place, &dev, &ino) || dirwatch_arm(&w->dir) != DIRWATCH_SAME)
+		return false;
+	history_note_event(&t->history, dev, ino);
+	return true;
+}
+
+/* An event that was queued before the process was known may be an earlier process's. True: anything may have
+ * happened. */
+static bool look_at_marker(struct readyd_waiter *w, const struct dirwatch_event *event)
 {
 	struct target *t = target_set_first(&w->set, event->ns_pid);
 
 	for (; t != NULL; t = target_set_next(&w->set, t)) {
 		if (target_is_done(t))
 			continue;
-		if (event->came && event->position > t->known_from)
-			history_note_event(&t->history);
+		if (event->came && event->position > t->known_from && !note_what_went(w, t)) {
+			waiter_arm_dir(w);
+			return true;
+		}
 		waiter_look(w, t);
 	}
+	return false;
 }
 
 /* True: anything may have happened. */
@@ -49,9 +68,7 @@ static bool take_dir_event(struct readyd_waiter *w, const struct dirwatch_event 
 	case DIRWATCH_UNRELATED:
 		return false;
 	case DIRWATCH_MARKER:
-		if (!w->nested)
-			look_at_marker(w, event);
-		return w->nested;
+		return w->nested || look_at_marker(w, event);
 	case DIRWATCH_EXTRA:
 		return true;
 	case DIRWATCH_UNSURE:

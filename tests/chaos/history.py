@@ -145,18 +145,19 @@ class Judge:
         if life.dead_at() < ask.asked:
             self.fault(ask, answer, "it was dead before the question")
 
-    def may_be_of_another(self, life, answer):
+    def may_be_of_another(self, ask, life, answer):
         """What is not seen of a process that has been reaped: that another one had the number later, and has ended
-        too, and of which user it was."""
-        later = any(o.pid == life.pid and life.born[0] < o.born[0] and o.ended[0] <= answer.at and
-                    self.may_be_marked(o, answer.at) for o in self.history.lives)
-        return later or any(t.pid == life.pid and t.what == "mark-other-user" and t.began <= answer.at
+        too, and of which user it was. Where only the number is known, any process that had it is meant."""
+        nameless = ask.by_number and int(answer.keys.get("start", 0)) == 0
+        other = any(o.pid == life.pid and o is not life and (nameless or life.born[0] < o.born[0]) and
+                    o.ended[0] <= answer.at and self.may_be_marked(o, answer.at) for o in self.history.lives)
+        return other or any(t.pid == life.pid and t.what == "mark-other-user" and t.began <= answer.at
                             for t in self.history.touches)
 
     def exited(self, ask, life, answer):
         if life.ended[0] > answer.at:
             self.fault(ask, answer, "it was alive")
-        if not self.may_be_of_another(life, answer) and not self.may_be_ready(life, answer):
+        if not self.may_be_of_another(ask, life, answer) and not self.may_be_ready(life, answer):
             self.fault(ask, answer, "it never had a marker")
 
     def died(self, ask, life, answer):

@@ -69,6 +69,8 @@ HOLDS = {
     "ready by a fifo that no look has seen": flashed(base(), "fifo"),
     "ready": base(),
     "exited": base("exited", 150, status="0"),
+    "exited by the marker of an earlier one, if only the number is known": with_another(
+        unmarked("exited", 150, start="0"), 0, 1),
     "died": unmarked("died", 150),
     "pending at the deadline": change(unmarked("pending", 90, reason="deadline"), ask_timeout=50 * MS),
     "a marker may have come at the same moment": change(base(), touch_began=50 * MS, touch_ended=52 * MS),
@@ -101,6 +103,8 @@ BROKEN = {
     "it was dead before the question": {"ready though dead": change(base(at=150), ask_asked=120 * MS)},
     "it was alive": {"died though alive": unmarked("died"), "exited though alive": base("exited")},
     "it never had a marker": {"exited without a marker": unmarked("exited", 150),
+                              "exited by the marker of an earlier one": with_another(
+                                  unmarked("exited", 150, start="1"), 0, 1),
                               "exited by the marker of one that lives": change(
                                   with_another(unmarked("exited", 112), 105, 107), answer_at=112 * MS)},
     "it had its marker when it died": {"died with a marker": base("died", 150)},

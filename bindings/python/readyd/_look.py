@@ -334,7 +334,8 @@ class History:
     leftover: Optional[FileId] = None  # there while an earlier process, or none, had the pid
     foreign: Optional[FileId] = None
     other_directory: bool = False
-    came: bool = False  # an event reported its marker in our directory while it was running, and no look has seen it
+    # An event reported its marker in that directory while it was running, and no look has seen it.
+    came: Optional[Tuple[int, int]] = None
     present: bool = False  # the last look saw something under that name, so an event may be about that
     unconfirmed: bool = False  # of the last look: ready, but an earlier observer may know better
     refuted: bool = False  # it has ended, and the marker that is there is older
@@ -568,11 +569,11 @@ def _observe(place: Place, process: Process, history: History, alone: bool, seen
             os.close(view.fd)
 
 
-def _is_private(place: Place, process: Process) -> bool:
-    """Whether only root and the user of the process can write to our directory."""
+def _is_private(place: Place, process: Process, directory: Tuple[int, int]) -> bool:
+    """Whether that is our directory, and only root and the user of the process can write to it."""
     try:
         st = os.stat(place.directory)
-        return not _is_shared(process, st)
+        return (st.st_dev, st.st_ino) == directory and not _is_shared(process, st)
     except OSError:
         return False
 
@@ -593,10 +594,10 @@ def _take_view(place: Place, process: Process, history: History, alone: bool, vi
     if seen.marker.kind != "unknown":
         # What is seen counts by itself.
         history.present = seen.marker.kind in ("file", "other")
-        history.came = history.came and not history.present
+        history.came = None if history.present else history.came
     seen.arrived = seen.went = False
-    if seen.marker.kind == "absent" and history.came and view.where == "same":
-        seen.arrived = _is_private(place, process)
+    if seen.marker.kind == "absent" and history.came is not None and view.where == "same":
+        seen.arrived = _is_private(place, process, history.came)
         seen.went = not seen.arrived
     if seen.inaccessible or seen.unknown or seen.marker.kind != "file":
         return

@@ -335,7 +335,7 @@ class Waiter:
     def _reopen(self, target: _Target) -> None:
         self._unpoll_process(target)
         target.process.close()
-        target.history.came, target.known_from = False, self._position()
+        target.history.came, target.known_from = None, self._position()
         target.process = Process(target.pid, target.process.start or target.asked_start)
         self._poll_process(target)
 
@@ -434,14 +434,22 @@ class Waiter:
         except OSError:
             return math.inf
 
+    def _watched_directory(self) -> Optional[Tuple[int, int]]:
+        """The identity of the directory that is watched, None if the path leads to another one by now."""
+        directory, before = self._place.identity(), self._wd
+        self._watch()
+        return directory if self._wd == before else None
+
     def _note_arrivals(self, events: List[kernel.Event]) -> None:
         if any(target.process.in_child_ns for target in self._targets):
             return
         came = {event.name: self._events_read + event.end for event in events
                 if event.wd == self._wd and event.mask & kernel.IN_CAME and not event.mask & kernel.IN_ISDIR}
+        directory = self._watched_directory() if came else None
         for target in self._targets:
             position = came.get(f"{self._place.prefix}{target.process.ns_pid}", 0)
-            target.history.came |= position > target.known_from and not target.history.present
+            if position > target.known_from and not target.history.present:
+                target.history.came = directory
 
     def _read_directory(self) -> None:
         try:
