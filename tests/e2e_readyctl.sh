@@ -174,6 +174,13 @@ test_pidfile_that_comes_later() {
 	echo "$PID" >d/new
 	mv d/new d/named
 	all_end 0 "${WAITERS[@]}"
+	# To open a FIFO would block.
+	mkfifo d/fifo
+	spawn_waiters 1 --pidfile d/fifo
+	until_true 60 each_holds "$INOTIFY" "${WAITERS[@]}"
+	cp d/named d/new
+	mv d/new d/fifo
+	all_end 0 "${WAITERS[@]}"
 	# The process that the file named first is the one that is meant.
 	spawn_waiters 1 --for=end --pidfile d/named
 	until_true 60 each_holds '*pidfd*' "${WAITERS[@]}"
@@ -348,7 +355,10 @@ test_a_signal_ends_it() {
 	        return False
 	while not waits():
 	    time.sleep(0.01)
-	child.send_signal(signal.SIGINT)
+	# That of the terminal and that of timeout(1) come together: they are one.
+	child.send_signal(signal.SIGSTOP)
+	for number in signal.SIGINT, signal.SIGTERM, signal.SIGCONT:
+	    child.send_signal(number)
 	assert b"interrupted by SIGINT" in child.stderr.read()
 	assert child.wait() == -signal.SIGINT, child.returncode
 	EOF

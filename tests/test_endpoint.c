@@ -68,7 +68,9 @@ START_TEST(names_are_bound_and_removed)
 	struct stat st;
 
 	enter_dir();
+	(void)umask(027);
 	open_endpoint();
+	ck_assert_uint_eq(umask(022), 027);
 	ck_assert(is_served());
 	ck_assert_int_eq(stat("s", &st), 0);
 	ck_assert_uint_eq(st.st_mode & 0777, MODE);

@@ -68,7 +68,7 @@ int __wrap_socket(int domain, int type, int protocol)
 int __wrap_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	const struct sockaddr_in inside = loopback(0);
-	struct sockaddr_in got;
+	struct sockaddr_in got = {0};
 	socklen_t got_len = sizeof(got);
 
 	if (addr->sa_family != AF_VSOCK)
@@ -127,7 +127,7 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout)
 static int receive(int type, int backlog)
 {
 	const struct sockaddr_in any = loopback(0);
-	struct sockaddr_in got;
+	struct sockaddr_in got = {0};
 	socklen_t len = sizeof(got);
 	int fd = __real_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 

@@ -369,6 +369,32 @@ START_TEST(explains_the_end)
 }
 END_TEST
 
+/* A program that waits for more processes than it may have descriptors keeps some, and each of them ends its
+ * wait. */
+START_TEST(some_descriptors_are_left)
+{
+	struct rlimit before, few;
+	int fds[8];
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = (rlim_t)unit_count_fds() + PROCESSES / 2;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	for (int i = 0; i < PROCESSES; i++)
+		ck_assert_int_eq(readyd_waiter_add(waiter, children[i]), 0);
+	for (size_t i = 0; i < UNIT_COUNT(fds); i++) {
+		fds[i] = dup(STDERR_FILENO);
+		ck_assert_msg(fds[i] >= 0, "descriptor %zu", i);
+	}
+	for (size_t i = 0; i < UNIT_COUNT(fds); i++)
+		close(fds[i]);
+	for (int i = 0; i < PROCESSES; i++)
+		mark(i);
+	take_all(PROCESSES);
+	unit_restore_fd_limit(&before);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("waiter");
@@ -386,6 +412,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, recheck_finds_the_end_of_an_unwatched_one);
 	tcase_add_loop_test(tcase, a_gate_that_did_not_come_is_no_subscription, 0, 2);
 	tcase_add_test(tcase, explains_the_end);
+	tcase_add_test(tcase, some_descriptors_are_left);
 	tcase_add_loop_test(tcase, counts_say_what_is_on, 0, UNIT_COUNT(plans));
 	return s;
 }
