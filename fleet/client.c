@@ -45,9 +45,6 @@ static void on_lost(const char *why, bool is_refused, void *context)
 	view_renew(&c->view);
 	c->granted = 0;
 	snprintf(c->why, sizeof(c->why), "%s", why);
-	/* It has been said, and is why the connection is lost. */
-	if (c->is_refused)
-		return;
 	c->is_refused = is_refused;
 	if (is_refused)
 		say("the broker %s:%u cannot be used: %s", broker_address(c->broker)->host,

@@ -297,47 +297,6 @@ test_a_broker_that_is_not_there() {
 	grep -q "timed out after 300 ms: a/1: no connection to the broker 127.0.0.1:1: Connection refused" err || die "$(cat err)"
 }
 
-# A broker that accepts a client and refuses its subscriptions, as one does whose rules forbid them: 80 in a SUBACK. The
-# command asks three times, since a broker that starts may refuse all.
-write_refusing_broker() {
-	cat >refusing.py <<'EOF'
-import socket
-def read(client):
-    kind, length, shift = client.recv(1), 0, 0
-    while kind:
-        byte = client.recv(1)[0]
-        length |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            break
-    return kind, client.recv(length, socket.MSG_WAITALL) if length else b""
-server = socket.create_server(("127.0.0.1", 0))
-print(server.getsockname()[1], flush=True)
-while True:
-    client = server.accept()[0]
-    try:
-        while (packet := read(client))[0]:
-            if packet[0] == b"\x10":
-                client.sendall(b"\x20\x02\0\0")
-            elif packet[0] == b"\x82":
-                client.sendall(b"\x90\x03" + packet[1][:2] + b"\x80")
-    except OSError:
-        pass
-    client.close()
-EOF
-}
-test_a_broker_that_refuses_subscriptions() {
-	need_fleet
-	need python3
-	write_refusing_broker
-	spawn python3 -B refusing.py >port
-	until_true 60 test -s port
-	PORT=$(cat port)
-	expect_exit 125 fleet wait a/7 --timeout 60 2>err
-	grep -q "the broker refuses a subscription: check its rules (ACL) for this user" err || die "$(cat err)"
-	expect "attempts before" "$(grep -c "it refuses a subscription; trying again" err)" 2
-}
-
 # What another user of the broker has published is not believed, and does not fill the screen.
 test_messages_of_others_are_refused() {
 	need_fleet
