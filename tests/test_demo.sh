@@ -23,6 +23,13 @@ test_the_demo_ends_in_time_with_right_answers() {
 	expect "what is left behind" "$(ls -A tmp)" ""
 }
 
+test_a_program_that_is_missing_is_named() {
+	mkdir -p lacking
+	for name in daemon client; do ln -s "$BUILD/$name" "lacking/$name"; done
+	! PROGRAMS=$T/lacking demo || die "it has ended with 0"
+	grep -q "^script/demo: .*/bench/demo-crowd is missing: make -C " shown || die "$(cat shown)"
+}
+
 # A readyctl that takes a death for a success.
 write_liar() {
 	local name
