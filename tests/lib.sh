@@ -68,21 +68,13 @@ spawn_unreaped() {
 	echo >go
 }
 
-# A pause between two polls. The shell waits itself, for a FIFO that nothing writes to, since starting sleep(1) costs a tenth of
-# the pause. Where there cannot be one, sleep(1) does it.
-nap() {
-	local fifo=${T-/nonexistent}/.nap
-	[ -p "$fifo" ] || mkfifo "$fifo" 2>/dev/null || :
-	read -r -t 0.01 <>"$fifo" || [ $? -gt 128 ] || sleep 0.01
-} 2>/dev/null
-
 # until_true SECONDS COMMAND...: polls COMMAND every 10 ms; for states that raise no event.
 until_true() {
 	local end=$((SECONDS + $1 + 1))
 	shift
 	until "$@"; do
 		[ "$SECONDS" -lt "$end" ] || die "still not true: $*"
-		nap
+		sleep 0.01
 	done
 }
 
