@@ -116,7 +116,7 @@ test_a_daemon_that_is_started_again_does_not_end_a_wait() {
 	until_true 60 subscribed 2
 	kill_and_reap "${DAEMONS[a]}"
 	until_true 60 holds a/status '"state":"unknown"'
-	answers 124 "pending a/${WORKERS[0]} start=$(start_of "${WORKERS[0]}") reason=deadline last=ready" "a/${WORKERS[0]}" --timeout 0.1
+	times_out "pending a/${WORKERS[0]} start=$(start_of "${WORKERS[0]}") reason=deadline last=ready" "a/${WORKERS[0]}"
 	rm -f "a/m/ktstr-worker-ready-${WORKERS[0]}"
 	start_daemon a
 	until_true 60 holds a/status '"state":"online"'
@@ -215,7 +215,7 @@ test_a_bridge_clears_what_is_left_of_another() {
 	start_broker
 	mosquitto_pub -h 127.0.0.1 -p "$PORT" -r -q 1 -t readyd/1/a/process/7:8 -m '{"verdict":"ready","epoch":1,"seq":1}'
 	mosquitto_pub -h 127.0.0.1 -p "$PORT" -r -q 1 -t readyd/1/a/status -m '{"state":"online","epoch":1}'
-	answers 124 "pending a/7 start=8 reason=deadline last=ready" a/7 --timeout 0.1
+	times_out "pending a/7 start=8 reason=deadline last=ready" a/7
 	start_node a
 	until_true 60 lacks a/process/7:8
 	epoch=$(retained a/status | sed 's/.*"epoch":\([0-9]*\),.*/\1/')

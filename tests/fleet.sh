@@ -98,6 +98,18 @@ answers() {
 	expect "exit status of fleet wait $* ($(cat out err))" "$got" "$want"
 	expect "output of fleet wait $*" "$(cat out)" "$text"
 }
+# times_out TEXT PROCESS: as answers, for a wait whose time ends before the process does. It gets as much more of it as the
+# machine needs for a connection.
+times_out() {
+	local seconds got
+	for seconds in 0.1 1 10; do
+		got=0
+		fleet wait "$2" --timeout "$seconds" >out 2>err || got=$?
+		grep -q 'reason=connection-lost' out || break
+	done
+	expect "exit status of fleet wait $2 ($(cat out err))" "$got" 124
+	expect "output of fleet wait $2" "$(cat out)" "$1"
+}
 # is_ready NODE/PID: of a process of this test.
 is_ready() { [ "$(fleet wait "$1" --timeout 30 2>err)" = "ready $1 start=$(start_of "${1#*/}")" ]; }
 # spawn_wait NAME ARGUMENT...: in the background, with its output in NAME.out and NAME.err.
