@@ -307,7 +307,9 @@ static void regain_pidfd(struct tracker *w, struct registry_entry *entry)
 		return;
 	process_open_exact(&again, entry->process.pid, entry->process.start);
 	leave_reserve(w, &again, entry->user);
-	if (again.fd < 0 || again.no_such_process) {
+	/* A start of 0 matches any process for the one that asks, but it may be that of this one. */
+	if (again.fd < 0 || again.no_such_process || !again.start_known ||
+	    again.start != entry->process.start) {
 		process_close(&again);
 		return;
 	}

@@ -94,11 +94,13 @@ bool history_was_seen_before(const struct life *life)
 	       marker->daemon_saw + 10 * NS_PER_MS < life->born;
 }
 
-/* The daemon takes a file for the marker of a process although it saw it before. */
+/* The daemon takes a file for the marker of a process although it saw it before. Not if there is another file
+ * that it can have been: the directory may be another one by now. */
 static bool contradicts_itself(const struct life *life, const struct readyd_answer *answer)
 {
 	return answer->backend == READYD_BACKEND_DAEMON && answer->start == life->start &&
-	       (answer->flags & READYD_FLAG_AGE_ASSUMED) != 0 && history_was_seen_before(life);
+	       (answer->flags & READYD_FLAG_AGE_ASSUMED) != 0 && history_was_seen_before(life) &&
+	       !any_twin(life, was_ready);
 }
 
 static void check_ready(int client, const struct life *life, const struct readyd_answer *answer)
@@ -170,12 +172,16 @@ bool history_is_unbound(const struct waited *waited)
 static void check_unbound(int client, const struct waited *waited, const struct readyd_answer *answer)
 {
 	bool exited = answer->verdict == READYD_EXITED;
+	bool assumed = (answer->flags & READYD_FLAG_AGE_ASSUMED) != 0;
 	bool found = answer->verdict != READYD_READY && !exited;
 
-	for (int i = 0; i < world.life_count; i++)
-		found |= world.lives[i].pid == waited->pid &&
-			 (was_ready(&world.lives[i]) || was_misled(&world.lives[i]) ||
-			     (exited && was_marked_late(&world.lives[i])));
+	for (int i = 0; i < world.life_count; i++) {
+		const struct life *life = &world.lives[i];
+
+		found |= life->pid == waited->pid &&
+			 (was_ready(life) || was_misled(life) || (exited && was_marked_late(life)) ||
+			     (assumed && may_have_been_ready(life) && !history_was_seen_before(life)));
+	}
 	if (!found)
 		fail("client %d is told %s of %d, which never was", client,
 		    readyd_verdict_name(answer->verdict), waited->pid);
