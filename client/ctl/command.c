@@ -119,10 +119,8 @@ static const char *words_for(enum readyd_reason reason)
 		       "that has it";
 	case READYD_REASON_AGE_UNKNOWN:
 		return "it is not known which of it and its marker is older: the time stamp is in the "
-		       "future, "
-		       "or other users may have moved the file to that name; start readyd before the "
-		       "process, "
-		       "or remove the marker";
+		       "future, or other users may have moved the file to that name; start readyd before "
+		       "the process, or remove the marker";
 	case READYD_REASON_LOOK_FAILED:
 		return "its marker could not be checked, since the file system reports an error; see the "
 		       "kernel's log (dmesg(1)) and try again";
