@@ -115,13 +115,13 @@ no_file_and_gone() { # BACKEND COMMAND
 		echo >"$0/up"
 		read -r <"$0/go"
 		"$1" "$0/m/ktstr-worker-ready-$$"
-		read -r <"$0/go"' "$T" "$2"
+		read -r <"$0/leave"' "$T" "$2"
 	PID=$LAST
 	until_true 60 exists up
 	start_waiter "$1" "$PID"
 	echo >go
 	until_true 60 status_is "$1" "pending $PID .*reason=not-a-file" "$PID"
-	echo >go
+	echo >leave
 	all_end 3 "$WAITER"
 	rm up
 }
@@ -129,7 +129,7 @@ no_file_and_gone() { # BACKEND COMMAND
 test_what_is_no_file_is_no_marker_of_a_directory_that_is_gone() {
 	local kind
 	need_root
-	mkfifo go
+	mkfifo go leave
 	mkdir m
 	start_readyd
 	for kind in mkdir mkfifo; do
