@@ -98,8 +98,8 @@ answers() {
 	expect "exit status of fleet wait $* ($(cat out err))" "$got" "$want"
 	expect "output of fleet wait $*" "$(cat out)" "$text"
 }
-# times_out TEXT PROCESS: as answers, for a wait whose time ends before the process does. It gets as much more of it as the
-# machine needs for a connection.
+# times_out TEXT PROCESS: like answers, for a wait that times out while the process lives. If there was no connection by
+# then, it is made again with a longer time-out.
 times_out() {
 	local seconds got
 	for seconds in 0.1 1 10; do
